@@ -1,0 +1,128 @@
+"""The leaderboard file: its shape, promised to CI pipelines and other readers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(_Model):
+    """A number with its 95% confidence interval; null with a reason where it is undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = Field(None, description="why the value is null")
+    undefined: float | None = Field(
+        None, description="share of bootstrap resamples in which the metric is undefined"
+    )
+
+
+class Difference(Estimate):
+    """A paired difference, this row minus the other; p is Holm-adjusted over the family."""
+
+    p: float | None = None
+    p_raw: float | None = None
+    test: Literal["mcnemar", "bootstrap"] | None = None
+    discordance: float | None = Field(None, description="mean squared difference per query")
+    mde: float | None = Field(None, description="smallest difference this pair could detect")
+
+
+class Facet(_Model):
+    """One task, topic or user: n test queries of it, and the metrics on them."""
+
+    n: int
+    accuracy: Estimate
+    cost_per_1k: Estimate
+
+
+class Row(_Model):
+    """One router on the board."""
+
+    router: str
+    state: Literal["ok", "failed", "skipped"]
+    message: str | None = Field(None, description="why it failed or was skipped")
+    rank: int | None = Field(None, description="1 + the number of routers significantly better")
+    plugin: str
+    distribution: str | None = None
+    version: str | None = None
+    options: dict[str, Any] = {}
+    fingerprint: str | None = Field(None, description="hash of plugin, options and code")
+    seeds: list[int] = []
+    interval_scope: Literal["queries and seeds", "this checkpoint only"] | None = None
+    metrics: dict[str, Estimate] = {}
+    seed_spread: dict[str, float] = Field({}, description="standard deviation over seeds")
+    against: dict[str, dict[str, Difference]] = {}
+    usage: dict[str, float] = {}
+    usage_interval: dict[str, tuple[float, float]] = {}
+    by_task: dict[str, Facet] = {}
+    by_topic: dict[str, Facet] = {}
+    by_user: dict[str, Facet] = {}
+    warnings: list[str] = []
+
+
+class SuiteInfo(_Model):
+    name: str
+    source: Literal["simulated", "recorded", "live"]
+    queries: dict[str, int] = Field(description="train, validation, test; means over folds")
+    models: list[str]
+    folds: int = Field(description="1 for a single split")
+    split: str
+    shown: list[str] = Field(description="query columns that routers see besides the text")
+    notes: list[str] = []
+
+
+class Fingerprints(_Model):
+    """The first five are hard: where they differ, two boards must not be compared."""
+
+    suite: str
+    split: str
+    outcomes: str
+    judge: str
+    pool: str
+    prices: str | None
+
+
+class Diagnostics(_Model):
+    headroom: float | None = Field(description="oracle minus best single, on the scored queries")
+    disagreement: float = Field(description="share of queries on which scores differ by model")
+    routable: float = Field(
+        description="share of queries that some model answers better than the best single one"
+    )
+    cheapest_dominates: bool | None = None
+    mde: float | None
+    mde_of: str | None = Field(None, description="the comparison that `mde` is about")
+    scored: int = Field(description="test queries that all rows are scored on")
+    left_out: int = Field(description="test queries on which a chosen model has no usable cell")
+    missing: float = Field(description="(failed + ungraded + unpriced) / asked test cells")
+    leaked: int = Field(description="test queries that had a duplicate in train or validation")
+    removed: int = Field(description="train and validation queries removed for it")
+    states: dict[str, int]
+    cost_basis: dict[str, int] = Field(description="asked cells by where their cost comes from")
+    pool: dict[str, dict[str, dict[str, float | None]]]
+    oracle_all: float | None = Field(description="oracle over all rows of the suite")
+
+
+class Leaderboard(_Model):
+    schema_version: Literal[1] = 1
+    suite: SuiteInfo
+    fingerprints: Fingerprints
+    priced: Literal["recorded", "prices", "estimated", "unpriced"]
+    valid: bool
+    invalid_reason: str | None = None
+    objective: dict[str, float]
+    encoder: str
+    resamples: int
+    diagnostics: Diagnostics
+    references: dict[str, dict[str, Estimate]]
+    rows: list[Row]
+    files: dict[str, str] = {}
+    environment: dict[str, Any] = {}
+    timing: dict[str, Any] = {}

@@ -1,0 +1,288 @@
+"""What flows through a run: frozen, typed, columnar.
+
+Rows are queries in canonical order (by text hash), columns are models in name order. Money is
+USD, times are seconds, scores are in [0, 1] unless a suite says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from routebench.errors import OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from routebench.hookspecs import Encoder
+
+_T = TypeVar("_T")
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
+Strings = npt.NDArray[np.object_]
+Rows = Ints | Mask
+"""Row numbers, or a mask over the rows."""
+
+HIDEABLE = ("task", "user", "preference", "embedding")
+"""Query columns that a suite may show to routers. Topic is never shown."""
+
+
+class State(IntEnum):
+    """What is known of a cell (query, model). Only `OK` cells are ever scored."""
+
+    OK = 0
+    FAILED = 1  # asked, and no answer came
+    UNGRADED = 2  # answered, but the grader failed or has not run
+    UNPRICED = 3  # answered and graded in a priced run, but its cost is unknown
+    ABSENT = 4  # never asked; not an error
+
+
+class Grade(IntEnum):
+    """Three-state grades of factual answers; `NONE` where a suite has scores only."""
+
+    NONE = -1
+    CORRECT = 0
+    INCORRECT = 1
+    NOT_ATTEMPTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """A batch of n queries. Inside a job only the columns the suite shows are present."""
+
+    text: Strings
+    """[n] the query as a user would write it."""
+    task: Strings | None = None
+    """[n] the data set or task the query comes from."""
+    topic: Strings | None = None
+    """[n] subject, for reporting; never shown to a router."""
+    user: Strings | None = None
+    """[n] who asks, by value."""
+    preference: Floats | None = None
+    """[n] the asker's weight on quality against cost, in [0, 1]."""
+    embedding: npt.NDArray[np.float32] | None = None
+    """[n, d] precomputed embeddings."""
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def take(self, rows: Rows) -> Queries:
+        """The given rows, as copies (never views: a view keeps the other rows alive)."""
+        return _take(self, rows)
+
+    def show(self, columns: frozenset[str]) -> Queries:
+        """The text and the named columns only."""
+        hidden = {f.name: None for f in fields(self) if f.name not in columns | {"text"}}
+        return replace(self, **hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What every model did on every query: aligned matrices [n, m]."""
+
+    score: Floats
+    """Quality of the answer; NaN wherever `state` is not OK."""
+    state: Codes
+    """A `State` per cell."""
+    cost: Floats | None = None
+    """USD per call; None when the run has no price source at all."""
+    grade: Codes | None = None
+    """A `Grade` per cell; None when the suite has scores only."""
+    input_tokens: Floats | None = None
+    """Prompt tokens; NaN where not recorded."""
+    output_tokens: Floats | None = None
+    """Answer tokens; NaN where not recorded."""
+    latency: Floats | None = None
+    """Seconds per call; NaN where not recorded."""
+
+    @property
+    def ok(self) -> Mask:
+        """[n, m] cells that may be scored."""
+        mask: Mask = self.state == State.OK
+        return mask
+
+    def take(self, rows: Rows) -> Outcomes:
+        """The given queries, as copies."""
+        return _take(self, rows)
+
+    def mean_score(self) -> Floats:
+        """[m] mean score of each model over its OK cells; NaN for a model without any."""
+        return _column_means(self.score, self.ok)
+
+    def mean_cost(self) -> Floats | None:
+        """[m] mean cost of each model over its OK cells in USD; None when unpriced."""
+        return None if self.cost is None else _column_means(self.cost, self.ok)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The m models that may be chosen, in name order."""
+
+    models: tuple[str, ...]
+    input_price: Floats | None = None
+    """[m] USD per million prompt tokens; None when there is no price list."""
+    output_price: Floats | None = None
+    """[m] USD per million answer tokens."""
+    size: Floats | None = None
+    """[m] billions of parameters; NaN where unknown."""
+    description: tuple[str, ...] | None = None
+    """[m] what the model's vendor says of it."""
+    small: str | None = None
+    """The model the suite declares as the small one of a pair."""
+    large: str | None = None
+    """The model the suite declares as the large one of a pair."""
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def index(self, model: str, option: str = "model") -> int:
+        """Position of a model by name; an `OptionError` naming `option` if it is not there."""
+        if model not in self.models:
+            raise OptionError(
+                f"{option}: no model {model!r} in this pool", did_you_mean(model, self.models)
+            )
+        return self.models.index(model)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Queries with their outcomes: what a router learns from."""
+
+    queries: Queries
+    outcomes: Outcomes
+    pool: Pool
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What routing itself consumed, per query: the router's own tokens and calls."""
+
+    input_tokens: Floats
+    output_tokens: Floats
+    cost: Floats
+    """USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """A router's answer for a batch of n queries."""
+
+    choice: Ints
+    """[n] index into the pool."""
+    quality: Floats | None = None
+    """[n, m] predicted score of every model."""
+    confidence: Floats | None = None
+    """[n] probability that the chosen model is right, in [0, 1]."""
+    policy: Strings | None = None
+    """[n] name of the policy that was applied."""
+    reason: Strings | None = None
+    """[n] why, in words."""
+    usage: Usage | None = None
+    """Own tokens and cost; None for a router that calls nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grades:
+    """A judge's verdict on a batch of n answers."""
+
+    score: Floats
+    """[n] quality in [0, 1]; NaN where the state is not OK."""
+    state: Codes
+    """[n] `State.OK`, or `State.UNGRADED` where the judge could not decide."""
+    grade: Codes | None = None
+    """[n] a `Grade` per answer, for three-state judges."""
+    note: Strings | None = None
+    """[n] why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a router is asked to optimise: performance · score − cost · normalised cost."""
+
+    performance: float = 1.0
+    cost: float = 0.0
+
+
+def _silent(done: float, note: str = "") -> None:
+    """Progress nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a router is given to learn with, besides the tables."""
+
+    seed: int
+    """Seeds every source of randomness."""
+    encoder: Encoder
+    """Text encoder, already fitted on the training texts (on first use)."""
+    work: Path
+    """An empty folder of this job's own; the only place it may write to."""
+    device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+    objective: Objective = field(default_factory=Objective)
+    progress: Callable[[float, str], None] = _silent
+    """Call with (share done in [0, 1], a short note)."""
+
+
+@dataclass(frozen=True)
+class SuiteData:
+    """A loaded suite: everything the parent process knows, and no job ever sees whole."""
+
+    name: str
+    source: str
+    """`recorded`, `simulated` or `live`; shown wherever a number is shown."""
+    queries: Queries
+    ids: Strings
+    """[n] the suite's own query ids."""
+    keys: Strings
+    """[n] 16 hex digits that identify a query in the run's files."""
+    text_hash: Strings
+    """[n] SHA-256 of the normalised text; the rows are sorted by it."""
+    outcomes: Outcomes
+    pool: Pool
+    visible: frozenset[str] = frozenset()
+    """Columns out of `HIDEABLE` that routers may see."""
+    split: Strings | None = None
+    """[n] `train`, `validation` or `test`, where the suite brings its own split."""
+    references: Strings | None = None
+    """[n] the right answers."""
+    answers: Any = None
+    """Arrow string array [n · m] of the answers, row by row; null where there is none."""
+    files: tuple[Path, ...] = ()
+    """Files that hold outcomes: jobs are kept away from them."""
+    notes: tuple[str, ...] = ()
+    """What the reader of the board should know of this data."""
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def table(self, rows: Rows) -> Table:
+        """The visible part of the given rows, as a fresh table."""
+        return Table(
+            self.queries.take(rows).show(self.visible), self.outcomes.take(rows), self.pool
+        )
+
+
+def _take(record: _T, rows: Rows) -> _T:
+    taken = {
+        f.name: value[rows].copy()
+        for f in fields(record)  # type: ignore[arg-type]
+        if (value := getattr(record, f.name)) is not None
+    }
+    return replace(record, **taken)  # type: ignore[type-var]
+
+
+def _column_means(values: Floats, ok: Mask) -> Floats:
+    counts = ok.sum(axis=0)
+    totals = np.where(ok, values, 0.0).sum(axis=0)
+    return np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0)
