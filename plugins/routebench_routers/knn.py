@@ -1,0 +1,103 @@
+"""k nearest neighbours: a model's predicted quality is its mean score on similar queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from routebench import checkpoint, encoders
+from routebench.hookspecs import hookimpl
+from routebench.records import Context, Decisions, Floats, Queries, Table
+from routebench.selection import Chooser
+from routebench_routers.references import mean_scores
+
+_CANDIDATES = (5, 10, 20, 50, 100, 200, 400)
+# Similarities this close are one distance: float sums differ between a batch and a single query.
+_TIE = 1e-9
+_BLOCK = 512
+
+
+class KNN:
+    """Cosine kNN on the run's encoder; k is tuned on validation.
+
+    Neighbours tied with the k-th are all counted, so that the order of the training rows does
+    not matter. A model without scores among the neighbours falls back to its training mean.
+    """
+
+    class Options(BaseModel):
+        k: int | None = Field(None, ge=1, description="neighbours; tuned on validation if unset")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._encoder: Any = None
+        self._vectors: Any = None
+        self._known: Any = None
+        self._scores: Any = None
+        self._prior: Any = None
+        self._chooser: Any = None
+        self._k = 0
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        self._encoder = context.encoder
+        self._chooser = Chooser.learn(train, context.objective)
+        self._remember(self._encoder.encode(list(train.queries.text)), train.outcomes.score)
+        self._k = self.options.k or self._tuned(validation)
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        (quality,) = self._predict(self._encode(queries), [self._k])
+        return Decisions(self._chooser.choose(quality), quality=quality)
+
+    def save(self, folder: Path) -> None:
+        self._encoder.save(folder / "encoder")
+        meta = {"k": self._k, "chooser": self._chooser.to_json()}
+        scores = np.where(self._known, self._scores, np.nan)
+        arrays = {"vectors": self._vectors.astype(np.float32), "scores": scores}
+        checkpoint.save(folder, meta, arrays)
+
+    def load(self, folder: Path) -> None:
+        meta, arrays = checkpoint.load(folder)
+        self._encoder = encoders.load(folder / "encoder")
+        self._remember(arrays["vectors"], arrays["scores"])
+        self._chooser = Chooser.from_json(meta["chooser"])
+        self._k = meta["k"]
+
+    def _remember(self, vectors: Any, scores: Floats) -> None:
+        self._vectors = np.asarray(vectors, dtype=np.float64)
+        self._known = np.isfinite(scores).astype(np.float64)
+        self._scores = np.nan_to_num(scores)
+        self._prior = np.nan_to_num(mean_scores(scores, np.isfinite(scores)))
+
+    def _encode(self, queries: Queries) -> Floats:
+        return np.asarray(self._encoder.encode(list(queries.text)), dtype=np.float64)
+
+    def _tuned(self, validation: Table) -> int:
+        """The k whose choices score best on validation; of equals the largest, the smoothest."""
+        candidates = sorted({min(k, len(self._vectors)) for k in _CANDIDATES})
+        predicted = self._predict(self._encode(validation.queries), candidates)
+        reached = [self._chooser.value(quality, validation) for quality in predicted]
+        return candidates[max(range(len(candidates)), key=lambda i: (reached[i], i))]
+
+    def _predict(self, vectors: Floats, ks: list[int]) -> list[Floats]:
+        """[n, m] predicted quality for each k."""
+        blocks = range(0, len(vectors), _BLOCK)
+        parts = [self._predict_block(vectors[s : s + _BLOCK], ks) for s in blocks]
+        return [np.concatenate([part[i] for part in parts]) for i in range(len(ks))]
+
+    def _predict_block(self, vectors: Floats, ks: list[int]) -> list[Floats]:
+        similarity = vectors @ self._vectors.T
+        nth = np.partition(-similarity, [min(k, similarity.shape[1]) - 1 for k in ks], axis=1)
+        predicted = []
+        for k in ks:
+            limit = -nth[:, min(k, similarity.shape[1]) - 1]
+            near = (similarity >= limit[:, None] - _TIE).astype(np.float64)
+            counts = near @ self._known
+            fallback = np.broadcast_to(self._prior, counts.shape).copy()
+            predicted.append(
+                np.divide(near @ self._scores, counts, out=fallback, where=counts > 0)
+            )
+        return predicted

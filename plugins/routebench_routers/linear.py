@@ -1,0 +1,117 @@
+"""A ridge regression per model from words to score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from routebench import checkpoint, encoders
+from routebench.hookspecs import hookimpl
+from routebench.records import Context, Decisions, Floats, Queries, Table
+from routebench.selection import Chooser
+from routebench_encoders.tfidf import WordWeights
+
+_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+
+class Linear:
+    """Ridge on sparse TF-IDF of words and word pairs (or on the run's encoder).
+
+    The penalty is tuned on validation. Models with missing cells are fitted on their own rows.
+    """
+
+    class Options(BaseModel):
+        features: Literal["tfidf", "encoder"] = Field(
+            "tfidf", description="sparse word weights, or the vectors of the run's encoder"
+        )
+        penalty: float | None = Field(
+            None, gt=0, description="ridge penalty; tuned on validation if unset"
+        )
+        max_features: int = Field(50_000, ge=10, description="words and word pairs kept (tfidf)")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._words: WordWeights | None = None
+        self._encoder: Any = None
+        self._coefficients: Any = None
+        self._intercepts: Any = None
+        self._chooser: Any = None
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        self._chooser = Chooser.learn(train, context.objective)
+        texts = list(train.queries.text)
+        if self.options.features == "encoder":
+            self._encoder = context.encoder
+            features = self._features(texts)
+        else:
+            self._words = WordWeights(self.options.max_features)
+            features = self._words.fit_transform(texts)
+        checked = self._features(list(validation.queries.text))
+        penalties = (self.options.penalty,) if self.options.penalty else _PENALTIES
+        reached = -np.inf
+        for step, penalty in enumerate(penalties):
+            weights = _ridge(features, train, penalty)
+            value = self._chooser.value(_predict(checked, *weights), validation)
+            # Of equals the stronger penalty, which is tried later.
+            if value >= reached:
+                reached, (self._coefficients, self._intercepts) = value, weights
+            context.progress((step + 1) / len(penalties), f"penalty {penalty:g}")
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        features = self._features(list(queries.text))
+        quality = _predict(features, self._coefficients, self._intercepts)
+        return Decisions(self._chooser.choose(quality), quality=quality)
+
+    def save(self, folder: Path) -> None:
+        arrays = {"coefficients": self._coefficients, "intercepts": self._intercepts}
+        meta: dict[str, Any] = {"chooser": self._chooser.to_json()}
+        if self._words is None:
+            self._encoder.save(folder / "encoder")
+        else:
+            meta["words"] = self._words.words
+            arrays["idf"] = self._words.idf
+        checkpoint.save(folder, meta, arrays)
+
+    def load(self, folder: Path) -> None:
+        meta, arrays = checkpoint.load(folder)
+        self._coefficients, self._intercepts = arrays["coefficients"], arrays["intercepts"]
+        self._chooser = Chooser.from_json(meta["chooser"])
+        if "words" in meta:
+            self._words = WordWeights(self.options.max_features)
+            self._words.restore(meta["words"], arrays["idf"])
+        else:
+            self._encoder = encoders.load(folder / "encoder")
+
+    def _features(self, texts: list[str]) -> Any:
+        if self._words is not None:
+            return self._words.transform(texts)
+        return np.asarray(self._encoder.encode(texts), dtype=np.float64)
+
+
+def _predict(features: Any, coefficients: Floats, intercepts: Floats) -> Floats:
+    quality: Floats = np.asarray(features @ coefficients.T) + intercepts
+    return quality
+
+
+def _ridge(features: Any, train: Table, penalty: float) -> tuple[Floats, Floats]:
+    """Coefficients [m, d] and intercepts [m]; a model never seen gets zeros and the worst score."""
+    from sklearn.linear_model import Ridge
+
+    scores, ok = train.outcomes.score, train.outcomes.ok
+    solver = "sparse_cg" if hasattr(features, "tocsr") else "auto"
+    if ok.all():
+        fitted = Ridge(alpha=penalty, solver=solver).fit(features, scores)
+        return fitted.coef_, fitted.intercept_
+    coefficients = np.zeros((scores.shape[1], features.shape[1]))
+    intercepts = np.full(scores.shape[1], np.nanmin(scores))
+    for model in range(scores.shape[1]):
+        rows = ok[:, model]
+        if rows.any():
+            fitted = Ridge(alpha=penalty, solver=solver).fit(features[rows], scores[rows, model])
+            coefficients[model], intercepts[model] = fitted.coef_, fitted.intercept_
+    return coefficients, intercepts

@@ -1,0 +1,86 @@
+"""Short prompts to a small model, long prompts to a large one: one threshold, nothing learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from routebench import checkpoint
+from routebench.hookspecs import hookimpl
+from routebench.records import Decisions, Ints, Queries, Table
+from routebench.selection import best
+from routebench_routers.references import mean_scores, pooled
+
+
+class PromptLength:
+    """A threshold on characters between two models, set on train and validation.
+
+    The large model is the best single one, the small one the cheapest (without prices, the
+    weakest). Several published routers do not beat it: APGR .586 on RouteLLM's MMLU outcomes.
+    """
+
+    class Options(BaseModel):
+        small: str | None = Field(None, description="model for short prompts")
+        large: str | None = Field(None, description="model for long prompts")
+        threshold: int | None = Field(
+            None, ge=0, description="characters from which the large model answers; found if unset"
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._state: dict[str, Any] = {}
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table) -> None:
+        small, large = self._pair(train, validation)
+        threshold = self.options.threshold
+        if threshold is None:
+            threshold = _threshold(train, validation, small, large)
+        self._state = {"small": small, "large": large, "threshold": threshold}
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        long = _lengths(queries) >= self._state["threshold"]
+        return Decisions(np.where(long, self._state["large"], self._state["small"]))
+
+    def save(self, folder: Path) -> None:
+        checkpoint.save(folder, self._state)
+
+    def load(self, folder: Path) -> None:
+        self._state, _ = checkpoint.load(folder)
+
+    def _pair(self, train: Table, validation: Table) -> tuple[int, int]:
+        scores, ok, cost = pooled(train, validation)
+        means = mean_scores(scores, ok)
+        pool = train.pool
+        large = (
+            pool.index(self.options.large, "prompt-length.large")
+            if self.options.large
+            else int(best(means[None, :], cost)[0])
+        )
+        small = (
+            pool.index(self.options.small, "prompt-length.small")
+            if self.options.small
+            else int(best(-(means if cost is None else cost)[None, :], cost)[0])
+        )
+        return small, large
+
+
+def _threshold(train: Table, validation: Table, small: int, large: int) -> int:
+    """The length with the best mean score; of equals the longest, which spends least."""
+    lengths = np.concatenate([_lengths(train.queries), _lengths(validation.queries)])
+    scores, ok, _ = pooled(train, validation)
+    gain = np.where(ok[:, large] & ok[:, small], scores[:, large] - scores[:, small], 0.0)
+    values, group = np.unique(lengths, return_inverse=True)
+    # Gain of sending everything from values[i] on to the large model; the last entry: nothing.
+    from_here = np.bincount(group, gain, len(values))[::-1].cumsum()[::-1]
+    gains = np.append(from_here, 0.0)
+    cuts = np.append(values, values[-1] + 1)
+    return int(cuts[np.flatnonzero(gains >= gains.max() - 1e-9)[-1]])
+
+
+def _lengths(queries: Queries) -> Ints:
+    return np.array([len(text) for text in queries.text], dtype=np.int64)

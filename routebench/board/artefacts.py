@@ -1,0 +1,148 @@
+"""The tables of a run folder: enough to recompute every number of the board offline."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from routebench.jobs import Job, Result, Setup
+from routebench.pricing import PriceInfo
+from routebench.records import Decisions, Floats, Grade, Ints, State
+from routebench.splits import TEST, VALIDATION
+
+NAMES = ("cells.parquet", "decisions.parquet", "scores.parquet", "prices.toml")
+
+
+def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> dict[str, bytes]:
+    """File name to content. The same run always gives the same bytes."""
+    failed = {job.label for job, result in results.items() if result.decisions is None}
+    decided = sorted(
+        (
+            (job, r.decisions)
+            for job, r in results.items()
+            if r.decisions is not None and job.label not in failed
+        ),
+        key=lambda item: (item[0].label, item[0].seed, item[0].fold),
+    )
+    made = {"cells.parquet": _parquet(_cells(setup))}
+    if decided:
+        made["decisions.parquet"] = _parquet(
+            pa.concat_tables([_decisions(setup, job, own) for job, own in decided])
+        )
+    scored = [(job, own) for job, own in decided if own.quality is not None]
+    if scored:
+        made["scores.parquet"] = _parquet(
+            pa.concat_tables([_scores(setup, job, own) for job, own in scored])
+        )
+    if prices.snapshot:
+        import tomli_w
+
+        made["prices.toml"] = tomli_w.dumps(prices.snapshot).encode()
+    return made
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _cells(setup: Setup) -> pa.Table:
+    """One row per asked cell of the validation and test queries."""
+    data, codes = setup.data, setup.split.codes
+    used = np.isin(codes, (VALIDATION, TEST)).any(axis=0)
+    rows, models = np.nonzero((data.outcomes.state != State.ABSENT) & used[:, None])
+    columns: dict[str, Any] = {
+        "query": _strings(data.keys[rows]),
+        "query_id": _strings(data.ids[rows]),
+        "model": _names(data.pool.models, models),
+        "score": _floats(data.outcomes.score[rows, models]),
+        "state": _names([s.name.lower() for s in State], data.outcomes.state[rows, models]),
+    }
+    if data.outcomes.grade is not None:
+        grades = data.outcomes.grade[rows, models]
+        names = [g.name for g in Grade if g != Grade.NONE]
+        known = grades != Grade.NONE
+        columns["grade"] = _names(names, np.where(known, grades, 0), known)
+    for name, column in (
+        ("input_tokens", "input_tokens"),
+        ("output_tokens", "output_tokens"),
+        ("cost", "cost_usd"),
+    ):
+        values = getattr(data.outcomes, name)
+        if values is not None:
+            columns[column] = _floats(values[rows, models])
+    if data.answers is not None:
+        texts = data.answers.take(rows * len(data.pool) + models).to_pylist()
+        columns["answer_sha256"] = pa.array(
+            [None if t is None else hashlib.sha256(t.encode()).hexdigest()[:16] for t in texts]
+        )
+    return pa.table(columns)
+
+
+def _decisions(setup: Setup, job: Job, decisions: Decisions) -> pa.Table:
+    data, rows = setup.data, setup.rows(job.fold, TEST)
+    n = len(rows)
+    users = data.queries.user
+    usage = decisions.usage
+    columns = {
+        "router": _constant(job.label, n),
+        "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
+        "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+        "query": _strings(data.keys[rows]),
+        "user": pa.nulls(n, pa.string()) if users is None else _strings(users[rows]),
+        "choice": _names(data.pool.models, decisions.choice),
+        "confidence": _optional(decisions.confidence, n),
+        "policy": pa.array(
+            [None] * n if decisions.policy is None else decisions.policy, pa.string()
+        ),
+        "router_input_tokens": _optional(usage and usage.input_tokens, n),
+        "router_output_tokens": _optional(usage and usage.output_tokens, n),
+        "router_cost_usd": _optional(usage and usage.cost, n),
+    }
+    return pa.table(columns)
+
+
+def _scores(setup: Setup, job: Job, decisions: Decisions) -> pa.Table:
+    assert decisions.quality is not None
+    rows = setup.rows(job.fold, TEST)
+    n, m = decisions.quality.shape
+    return pa.table(
+        {
+            "router": _constant(job.label, n * m),
+            "seed": pa.array(np.full(n * m, job.seed, dtype=np.int32)),
+            "query": _strings(np.repeat(setup.data.keys[rows], m)),
+            "model": _names(setup.data.pool.models, np.tile(np.arange(m), n)),
+            "quality": pa.array(decisions.quality.reshape(-1)),
+        }
+    )
+
+
+def _names(names: Any, codes: Ints | Any, known: Any = None) -> pa.Array:
+    mask = None if known is None else ~np.asarray(known)
+    indices = pa.array(np.asarray(codes, dtype=np.int32), mask=mask)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(names), pa.string()))
+
+
+def _constant(name: str, n: int) -> pa.Array:
+    # Plain strings: dictionaries of different tables would have to be merged.
+    return pa.repeat(pa.scalar(name, pa.string()), n)
+
+
+def _strings(values: Any) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+def _floats(values: Floats) -> pa.Array:
+    """NaN becomes null: in a file, unknown is not a number."""
+    return pa.array(values, pa.float64(), from_pandas=True)
+
+
+def _optional(values: Floats | None, n: int) -> pa.Array:
+    return pa.nulls(n, pa.float64()) if values is None else _floats(values)

@@ -1,0 +1,269 @@
+"""From finished jobs to the leaderboard's rows and diagnostics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from routebench.board.schema import Diagnostics, Fingerprints, Leaderboard, Row, SuiteInfo
+from routebench.config import RunConfig
+from routebench.jobs import Job, Result, Setup
+from routebench.metrics.evaluate import Evaluation, evaluate
+from routebench.metrics.setting import Routed, Setting
+from routebench.plan import Entrant
+from routebench.pricing import PriceInfo
+from routebench.records import Floats, Grade, Ints, Outcomes, State
+from routebench.selection import best
+from routebench.splits import TEST, TRAIN, VALIDATION
+
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The test queries of all folds, one after the other, and what was made of them."""
+
+    rows: Ints
+    """[n] row of each test query in the suite."""
+    folds: Ints
+    """[n] the fold it was tested in."""
+    evaluation: Evaluation
+    failures: dict[str, str]
+    """Why, for each router that failed."""
+
+
+def score(
+    setup: Setup,
+    prices: PriceInfo,
+    entrants: list[Entrant],
+    results: Mapping[Job, Result],
+    resamples: int = RESAMPLES,
+) -> Scored:
+    """Put the decisions of each router's jobs together and evaluate them."""
+    folds = range(len(setup.split.codes))
+    parts = [setup.rows(fold, TEST) for fold in folds]
+    rows = np.concatenate(parts)
+    by_router: dict[str, list[tuple[Job, Result]]] = defaultdict(list)
+    for job, result in results.items():
+        by_router[job.label].append((job, result))
+    failures = {e.label: e.message for e in entrants if e.state == "failed"}
+    routed = []
+    for label, own in sorted(by_router.items()):
+        failed = sorted((j.seed, j.fold, r.message) for j, r in own if r.state != "ok")
+        if failed:
+            seed, fold, message = failed[0]
+            where = f"seed {seed}" + (f", fold {fold}" if len(folds) > 1 else "")
+            failures[label] = f"{message} [{where}; {len(failed)} of {len(own)} jobs failed]"
+        else:
+            routed.append(_routed(label, own))
+    evaluation = evaluate(_setting(setup, rows), routed, resamples)
+    numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
+    return Scored(rows, numbers, evaluation, failures)
+
+
+def board(
+    config: RunConfig,
+    setup: Setup,
+    prices: PriceInfo,
+    fingerprints: Fingerprints,
+    entrants: list[Entrant],
+    results: Mapping[Job, Result],
+    scored: Scored,
+) -> Leaderboard:
+    """The leaderboard, still without files, environment and timing."""
+    found = scored.evaluation
+    rows = [_row(entrant, config, results, scored) for entrant in entrants]
+    excess = found.missing > config.max_missing
+    reason = (
+        f"{found.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
+        f"at most {config.max_missing:.1%} may be (--max-missing)"
+    )
+    return Leaderboard(
+        suite=_suite(setup),
+        fingerprints=fingerprints,
+        priced=prices.label,
+        valid=not excess,
+        invalid_reason=reason if excess else None,
+        objective={str(name): value for name, value in config.objective.items()},
+        encoder=config.encoder,
+        resamples=RESAMPLES,
+        diagnostics=_diagnostics(setup, prices, scored),
+        references=found.references,
+        rows=sorted(rows, key=_order),
+    )
+
+
+def _routed(label: str, own: list[tuple[Job, Result]]) -> Routed:
+    seeds = sorted({job.seed for job, _ in own})
+    folds = sorted({job.fold for job, _ in own})
+    by_place = {(job.seed, job.fold): result.decisions for job, result in own}
+
+    def table(field: str) -> Any:
+        return np.stack(
+            [np.concatenate([getattr(by_place[s, f], field) for f in folds]) for s in seeds]
+        )
+
+    called = any(decisions and decisions.usage for decisions in by_place.values())
+    cost = None
+    if called:
+        cost = np.stack(
+            [np.concatenate([by_place[s, f].usage.cost for f in folds]) for s in seeds]  # type: ignore[union-attr]
+        )
+    return Routed(label, table("choice"), cost)
+
+
+def _setting(setup: Setup, rows: Ints) -> Setting:
+    data = setup.data
+    queries = data.queries.take(rows)
+    facets = {kind: getattr(queries, kind) for kind in ("task", "topic", "user")}
+    fixed: dict[str, list[Ints]] = defaultdict(list)
+    costs = []
+    for fold in range(len(setup.split.codes)):
+        size = len(setup.rows(fold, TEST))
+        for name, model in _references(setup, fold).items():
+            fixed[name].append(np.full(size, model))
+        cost = data.outcomes.take(setup.rows(fold, TRAIN)).mean_cost()
+        costs.append(cost)
+    choices = {name: np.concatenate(parts) for name, parts in fixed.items()}
+    _, clusters = np.unique(data.text_hash[rows].astype(str), return_inverse=True)
+    return Setting(
+        outcomes=data.outcomes.take(rows),
+        pool=data.pool,
+        clusters=clusters,
+        mean_cost=None if costs[0] is None else np.mean(costs, axis=0),
+        facets={kind: values for kind, values in facets.items() if values is not None},
+        **choices,  # type: ignore[arg-type]
+    )
+
+
+def _references(setup: Setup, fold: int) -> dict[str, int]:
+    """The fixed models that a fold's own training data name."""
+    outcomes, pool = setup.data.outcomes, setup.data.pool
+    train = setup.rows(fold, TRAIN)
+    known = np.concatenate([train, setup.rows(fold, VALIDATION)])
+    cost = outcomes.take(train).mean_cost()
+    fixed = {"best_single": int(best(outcomes.take(known).mean_score()[None, :], cost)[0])}
+    for name, declared, sign in (("cheapest", pool.small, -1), ("strongest", pool.large, 1)):
+        if declared is not None:
+            fixed[name] = pool.index(declared)
+        elif cost is not None:
+            fixed[name] = int(best(sign * cost[None, :], cost)[0])
+    return fixed
+
+
+def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], scored: Scored) -> Row:
+    base: dict[str, Any] = {
+        "router": entrant.label,
+        "plugin": entrant.plugin.name,
+        "distribution": entrant.plugin.distribution,
+        "version": entrant.plugin.version,
+        "options": entrant.options,
+    }
+    if entrant.state == "skipped":
+        return Row(state="skipped", message=entrant.message, **base)
+    base["fingerprint"] = entrant.fingerprint or None
+    if entrant.label in scored.failures:
+        return Row(state="failed", message=scored.failures[entrant.label], **base)
+    scores = scored.evaluation.routers[entrant.label]
+    own = [result for job, result in results.items() if job.label == entrant.label]
+    noted = dict.fromkeys(text for result in own for text in sorted(result.warnings))
+    return Row(
+        state="ok",
+        rank=scores.rank,
+        seeds=list(range(config.seeds)),
+        interval_scope=scores.interval_scope,
+        metrics=scores.metrics,
+        seed_spread=scores.seed_spread,
+        against=scores.against,
+        usage=scores.usage,
+        usage_interval=scores.usage_interval,
+        by_task=scores.by_task,
+        by_topic=scores.by_topic,
+        by_user=scores.by_user,
+        warnings=[*scores.warnings, *sorted(noted)],
+        **base,
+    )
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    """Ranked rows first, the more accurate first; then failed, then skipped ones."""
+    state = ["ok", "failed", "skipped"].index(row.state)
+    accuracy = row.metrics["accuracy"].value if row.metrics else None
+    return state, row.rank or 0, -(accuracy or 0.0), row.router
+
+
+def _suite(setup: Setup) -> SuiteInfo:
+    codes, data = setup.split.codes, setup.data
+    parts = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    return SuiteInfo(
+        name=data.name,
+        source=data.source,  # type: ignore[arg-type]
+        queries={
+            name: round(int((codes == code).sum()) / len(codes)) for name, code in parts.items()
+        },
+        models=list(data.pool.models),
+        folds=len(codes),
+        split=setup.split.kind,
+        shown=sorted(data.visible),
+        notes=list(data.notes),
+    )
+
+
+def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics:
+    found, outcomes = scored.evaluation, setup.data.outcomes
+    test = np.unique(scored.rows)
+    return Diagnostics(
+        headroom=_plain(found.headroom),
+        disagreement=found.disagreement,
+        routable=found.routable,
+        cheapest_dominates=found.cheapest_dominates,
+        mde=found.mde,
+        mde_of=found.mde_of,
+        scored=found.scored,
+        left_out=found.left_out,
+        missing=found.missing,
+        leaked=setup.split.leaked,
+        removed=setup.split.removed,
+        states=found.states,
+        cost_basis=prices.basis,
+        pool={
+            model: {
+                "all": _single(outcomes, index),
+                "test": _single(outcomes.take(test), index),
+            }
+            for index, model in enumerate(setup.data.pool.models)
+        },
+        oracle_all=_oracle(outcomes),
+    )
+
+
+def _single(outcomes: Outcomes, model: int) -> dict[str, float | None]:
+    """What one model does on every query it was asked."""
+    ok = outcomes.ok[:, model]
+    facts = {
+        "answered": float((outcomes.state[:, model] != State.ABSENT).mean()),
+        "accuracy": _mean(outcomes.score[ok, model]),
+    }
+    if outcomes.cost is not None:
+        facts["cost_per_1k"] = 1000 * _mean(outcomes.cost[ok, model])
+    if outcomes.grade is not None:
+        facts["attempted"] = _mean(outcomes.grade[ok, model] != Grade.NOT_ATTEMPTED)
+    return {name: _plain(value) for name, value in facts.items()}
+
+
+def _oracle(outcomes: Outcomes) -> float | None:
+    covered = outcomes.ok.any(axis=1)
+    best_score = np.where(outcomes.ok, outcomes.score, -np.inf).max(axis=1)
+    return _plain(_mean(best_score[covered]))
+
+
+def _mean(values: Floats | Any) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

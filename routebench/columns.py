@@ -1,0 +1,129 @@
+"""Reading the columns of a table a user gave: converted as a whole, errors naming the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from routebench.errors import DataError
+from routebench.records import Floats, Ints, Mask, Strings
+
+# No leading plus and no underscores: what Arrow itself reads as a number.
+_NUMERIC = r"^(-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-?(?i:nan|inf|infinity))$"
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A text column as codes into its distinct values; -1 for null."""
+
+    codes: Ints
+    values: Strings
+
+
+class Rows:
+    """The table's columns, converted on demand, with errors that name the row."""
+
+    def __init__(self, table: pa.Table, place: str) -> None:
+        self.table, self.place = table, place
+        if table.num_rows == 0:
+            raise DataError(f"{place}: the table has no rows")
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.table.column_names
+
+    def fail(self, bad: Mask | Ints, column: str, problem: str, hint: str = "") -> NoReturn:
+        """Raise for the rows where `bad`, naming the first few."""
+        rows = np.flatnonzero(bad) + 1 if bad.dtype == np.bool_ else np.sort(bad) + 1
+        shown = ", ".join(str(row) for row in rows[:3])
+        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+        raise DataError(
+            f"{self.place}: row{'s' * (len(rows) > 1)} {shown}{more}, column {column}: {problem}",
+            hint,
+        )
+
+    def text(self, column: str) -> Any:
+        """The column as one Arrow large_string array."""
+        kind = self.table.schema.field(column).type
+        try:
+            array = pc.cast(self.table[column], pa.large_string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise DataError(f"{self.place}: column {column}: {kind} is not text") from error
+        try:
+            array.validate(full=True)
+        except pa.ArrowInvalid:
+            raise DataError(f"{self.place}: column {column}: the text is not UTF-8") from None
+        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+    def coded(self, column: str) -> Coded:
+        array = self.text(column).dictionary_encode()
+        codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return Coded(codes, objects(array.dictionary.to_pylist()))
+
+    def key(self, column: str) -> Coded:
+        """A text column that must have a value in every row."""
+        coded = self.coded(column)
+        blank = np.array([not value.strip() for value in coded.values] + [True])
+        if blank[coded.codes].any():
+            self.fail(blank[coded.codes], column, "is empty")
+        return coded
+
+    def number(self, column: str) -> tuple[Floats, Mask]:
+        """The column as float64, NaN and infinity refused, and where it is null."""
+        array = self._floats(column)
+        null: Mask = array.is_null().to_numpy(zero_copy_only=False)
+        values: Floats = array.fill_null(0.0).to_numpy(zero_copy_only=False).astype(np.float64)
+        wrong = ~np.isfinite(values)
+        if wrong.any():
+            first = values[np.flatnonzero(wrong)[0]]
+            hint = "leave the cell empty where there is none" if np.isnan(first) else ""
+            self.fail(wrong, column, f"is {'NaN' if np.isnan(first) else first}", hint)
+        return np.where(null, np.nan, values), null
+
+    def _floats(self, column: str) -> Any:
+        array = self.table[column].combine_chunks()
+        if isinstance(array, pa.ChunkedArray):
+            array = pa.concat_arrays(array.chunks)
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        try:
+            if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+                array = pc.utf8_trim_whitespace(array)
+                # An empty text is no number, but no error either: CSV writes null so.
+                array = pc.if_else(pc.equal(array, ""), None, array)
+            return pc.cast(array, pa.float64(), safe=False)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return self._not_numeric(array, column)
+
+    def _not_numeric(self, array: Any, column: str) -> NoReturn:
+        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            fine = pc.match_substring_regex(array, _NUMERIC).fill_null(True)
+            bad = ~fine.to_numpy(zero_copy_only=False)
+            if bad.any():
+                value = array[int(np.flatnonzero(bad)[0])].as_py()
+                self.fail(bad, column, f"{value!r} is not a number")
+        raise DataError(f"{self.place}: column {column}: {array.type} is not a number")
+
+    def choice(self, column: str, known: dict[str, int]) -> Ints:
+        """Codes of a column of known words, any case; -1 for null."""
+        coded = self.coded(column)
+        words = [value.strip().upper().replace(" ", "_") for value in coded.values]
+        lookup = np.array([known.get(w, -1 if not w else -2) for w in words] + [-1])
+        codes: Ints = lookup[coded.codes]
+        if (codes == -2).any():
+            value = coded.values[coded.codes[np.flatnonzero(codes == -2)[0]]]
+            self.fail(
+                codes == -2, column, f"unknown {column} {value!r}", f"known: {', '.join(known)}"
+            )
+        return codes
+
+
+def objects(values: Sequence[str | None]) -> Strings:
+    """An object array of texts, whatever their lengths."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

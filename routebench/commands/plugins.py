@@ -1,0 +1,88 @@
+"""`routebench plugins`: what is installed, and the options of each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[KIND|NAME]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(what: str | None, as_json: bool) -> None:
+    """List the installed plugins, those of one KIND, or the options of one by NAME.
+
+    Kinds: router, suite, judge, encoder, extension. A list imports no plugin.
+    """
+    from routebench import discovery
+
+    kind = what.removesuffix("s") if what else None
+    if kind is None or kind in discovery.KINDS:
+        _list([_facts(info) for info in discovery.installed(kind)], as_json)
+    else:
+        assert what is not None
+        _describe(what, as_json)
+
+
+def _facts(info: Any) -> dict[str, Any]:
+    status = "ready" if info.ready else f"needs {', '.join(info.missing)}: {info.pip}"
+    return asdict(info) | {"ready": info.ready, "status": status}
+
+
+def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(plugins, indent=2))
+        return
+    _table(
+        ["kind", "name", "version", "distribution", "status"],
+        [[p["kind"], p["name"], p["version"], p["distribution"], p["status"]] for p in plugins],
+    )
+
+
+def _describe(name: str, as_json: bool) -> None:
+    from routebench import discovery, options
+    from routebench.errors import OptionError, did_you_mean
+
+    known = discovery.installed()
+    found = [info for info in known if info.name == name]
+    if not found and ".py:" in name:
+        found = [discovery.find("router", name)]
+    if not found:
+        names = [*discovery.KINDS, *(info.name for info in known)]
+        raise OptionError(f"no plugin or kind named {name!r}", did_you_mean(name, names))
+    described = []
+    for info in found:
+        plugin = discovery.load(info)
+        about = " ".join((plugin.__doc__ or "").split())
+        described.append(_facts(info) | {"about": about, "options": options.describe(plugin)})
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+        return
+    for facts in described:
+        click.echo(f"{facts['kind']} {facts['name']} {facts['version'] or ''} ({facts['status']})")
+        click.echo(facts["about"] + "\n")
+        if not facts["options"]:
+            click.echo("no options")
+            continue
+        columns = ["option", "type", "default", "bounds", "help"]
+        rows = [[_shown(option[column]) for column in columns] for option in facts["options"]]
+        _table(columns, rows)
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else str(value)
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from routebench.report import terminal
+
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(str(cell or "") for cell in row))
+    terminal.console().print(table)

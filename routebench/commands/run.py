@@ -1,0 +1,113 @@
+"""`routebench run`: train and score routers on a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+_LISTS = {"router", "show"}
+
+
+def _run_options(command: Any) -> Any:
+    for option in reversed(
+        [
+            click.option("--suite", metavar="NAME[:FILE]", help="Suite, such as table:outcomes.csv."),
+            click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon."),
+            click.option("--router", multiple=True, metavar="NAME,…", help="Routers: names, name@label, file.py:Class, or all (the default)."),
+            click.option("--prices", metavar="FILE", help="Prices in USD per million tokens, JSON or TOML."),
+            click.option("--show", multiple=True, metavar="COLUMN,…", help="Query columns that routers may see, such as task."),
+            click.option("--split", type=click.Choice(["auto", "given", "hash"]), help="The table's own split, or one by text hash. Default: its own where it has one."),
+            click.option("--split-seed", type=int, help="Another seed gives another hash split."),
+            click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once."),
+            click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1)."),
+            click.option("--encoder", metavar="NAME", help="Text encoder for the routers that use one."),
+            click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise."),
+            click.option("--judge", metavar="NAME", help="Grade answers that have no score."),
+            click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained."),
+            click.option("--set", "set_", multiple=True, metavar="NAME.OPTION=VALUE", help="An option of a router, suite, judge or encoder."),
+            click.option("--max-missing", type=float, metavar="SHARE", help="Missing test cells above which the run is invalid (default 0.01)."),
+            click.option("--assume-output-tokens", type=int, metavar="N", help="Answer length where none is recorded (default 256)."),
+            click.option("--file", type=click.Path(path_type=Path), help="TOML run file; options given here win over it."),
+            click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH."),
+            click.option("--jobs", type=int, metavar="N", help="Jobs at a time. Default: one per core on a CPU."),
+            click.option("--job-timeout", type=float, metavar="SECONDS", help="Time for one job, fit and route together."),
+            click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@_run_options
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--wide", is_flag=True, help="Show timings too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
+@click.pass_context
+def command(
+    ctx: click.Context, quiet: bool, wide: bool, as_json: bool, file: Path | None, **given: Any
+) -> None:
+    """Train routers on a suite, route its test queries, write a leaderboard.
+
+    \b
+    routebench run --suite table:outcomes.parquet --prices prices.json --folds 5
+    routebench run --suite table:outcomes.csv --router knn,./mine.py:MyRouter
+
+    Run again after an interruption, the same command goes on where it stopped.
+    """  # noqa: D301
+    from routebench import config
+    from routebench.board.files import to_json
+    from routebench.report import terminal
+    from routebench.report.progress import Progress, Silent
+    from routebench.run import run
+
+    values = config.read(file) if file else {}
+    chosen = config.make(values | _given(ctx, given, values))
+    errors = terminal.console(error=True)
+    progress = Silent() if quiet or as_json else Progress(errors, chosen)
+    try:
+        with progress as watch:
+            done = run(chosen, watch)
+    except KeyboardInterrupt:
+        ctx.exit(130)
+    if as_json:
+        click.echo(to_json(done.board), nl=False)
+    else:
+        terminal.show(done.board, terminal.console(wide=wide), wide=wide, folder=done.folder)
+    ctx.exit(_exit_code(done.board))
+
+
+def _exit_code(board: Any) -> int:
+    """0 done, 1 a router failed, 3 too many missing cells."""
+    if not board.valid:
+        return 3
+    return 1 if any(row.state == "failed" for row in board.rows) else 0
+
+
+def _given(ctx: click.Context, given: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:
+    """The options that stand on the command line, in the run file's terms."""
+    from routebench import options
+    from routebench.errors import OptionError
+
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        if name in _LISTS:
+            values[name] = [part for text in value for part in text.split(",") if part]
+        elif name == "set_":
+            base = {plugin: dict(own) for plugin, own in file.get("set", {}).items()}
+            for plugin, own in options.parse(value).items():
+                base[plugin] = base.get(plugin, {}) | own
+            values["set"] = base
+        elif name == "objective":
+            pairs = [part.partition("=") for part in value.split(",")]
+            if not all(equals for _, equals, _ in pairs):
+                raise OptionError(f"--objective {value!r}: expected performance=P,cost=C")
+            values["objective"] = {key.strip(): weight for key, _, weight in pairs}
+        else:
+            values[name] = value
+    return values

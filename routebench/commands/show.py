@@ -1,0 +1,23 @@
+"""`routebench show`: the table of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--wide", is_flag=True, help="Show timings too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
+def command(run: Path, wide: bool, as_json: bool) -> None:
+    """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
+    from routebench.board import files
+    from routebench.report import terminal
+
+    board = files.read(run)
+    if as_json:
+        click.echo(files.to_json(board), nl=False)
+    else:
+        terminal.show(board, terminal.console(wide=wide), wide=wide)

@@ -1,0 +1,102 @@
+"""The options of a run, from the command line and a TOML run file alike."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from routebench import options
+from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.records import HIDEABLE
+
+
+class RunConfig(BaseModel):
+    """Everything that `routebench run` takes; `run.toml` in a run folder holds the same fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: str = Field(description="suite, or suite:FILE")
+    data: str | None = Field(None, description="file the suite reads")
+    show: tuple[str, ...] = Field((), description="query columns that routers may see")
+    prices: str | None = Field(None, description="price list, JSON or TOML")
+    router: tuple[str, ...] = Field(("all",), min_length=1)
+    judge: str | None = Field(None, description="grades answers that have no score")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    seeds: int = Field(1, ge=1, le=100)
+    split: Literal["auto", "given", "hash"] = "auto"
+    split_seed: int = 0
+    folds: int | None = Field(None, ge=3, le=100)
+    encoder: str = "tfidf-svd"
+    objective: dict[Literal["performance", "cost"], float] = {"performance": 1.0, "cost": 0.0}
+    max_missing: float = Field(0.01, ge=0, le=1)
+    assume_output_tokens: int = Field(256, ge=0)
+    set: dict[str, dict[str, Any]] = {}
+    out: str | None = None
+    jobs: int | None = Field(None, ge=1)
+    job_timeout: float | None = Field(None, gt=0)
+    fresh: bool = False
+
+    @property
+    def suite_name(self) -> str:
+        return self.suite.partition(":")[0]
+
+    @property
+    def suite_data(self) -> str | None:
+        """The file after the suite's colon, or `data`."""
+        return self.suite.partition(":")[2] or self.data
+
+
+# What a file or a later run may change without the numbers changing.
+EXECUTION = ("out", "jobs", "job_timeout", "fresh")
+
+
+def make(values: dict[str, Any]) -> RunConfig:
+    """A checked configuration; an `OptionError` names the option that is wrong."""
+    if "suite" not in values:
+        raise OptionError("no suite given", "--suite NAME, for example --suite table:outcomes.csv")
+    for name in values:
+        if name not in RunConfig.model_fields:
+            raise OptionError(
+                f"unknown option {name!r}", did_you_mean(name, RunConfig.model_fields)
+            )
+    try:
+        config = RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise OptionError(options.explain(error, "--").replace("_", "-")) from error
+    for column in config.show:
+        if column not in HIDEABLE:
+            raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))
+    return config
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The fields of a TOML run file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"--file {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"--file {path}: not TOML: {error}") from error
+
+
+def dump(config: RunConfig) -> str:
+    """TOML that repeats the run; paths are absolute, so that it can be started anywhere."""
+    import tomli_w
+
+    values = config.model_dump(exclude_none=True, exclude={"out", "fresh"}, mode="json")
+    name, _, path = config.suite.partition(":")
+    if path:
+        values["suite"] = f"{name}:{Path(path).resolve()}"
+    for field in ("data", "prices"):
+        if field in values:
+            values[field] = str(Path(values[field]).resolve())
+    values["router"] = [_absolute(router) for router in config.router]
+    return tomli_w.dumps(values)
+
+
+def _absolute(router: str) -> str:
+    path, colon, rest = router.rpartition(".py:")
+    return f"{Path(path).resolve()}{colon}{rest}" if colon else router

@@ -1,0 +1,184 @@
+"""Finding plugins: from metadata only, imported when they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from routebench.errors import OptionError, PluginError, did_you_mean
+
+KINDS = ("router", "suite", "judge", "encoder", "extension")
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """A plugin as its distribution's metadata describes it."""
+
+    kind: str
+    name: str
+    target: str
+    """`module:Class`, or `file.py:Class` for a router given as a file."""
+    distribution: str | None
+    version: str | None
+    missing: tuple[str, ...] = ()
+    """Requirements of the plugin that are not installed."""
+
+    @property
+    def ready(self) -> bool:
+        return not self.missing
+
+    @property
+    def pip(self) -> str:
+        """The command that installs what is missing."""
+        return f"pip install '{self.distribution}[{self.name}]'"
+
+
+def installed(kind: str | None = None) -> list[PluginInfo]:
+    """All plugins of the installed distributions, by kind and name."""
+    kinds = KINDS if kind is None else (kind,)
+    return sorted(
+        (info for each in kinds for info in _of_kind(each)),
+        key=lambda info: (KINDS.index(info.kind), info.name, info.distribution or ""),
+    )
+
+
+def find(kind: str, name: str) -> PluginInfo:
+    """The plugin of that name, or of a file `path.py:Class`; an `OptionError` if it is not there."""
+    if kind == "router" and ".py:" in name:
+        return _from_file(name)
+    known = [info for info in _of_kind(kind) if info.name == name]
+    if len(known) > 1:
+        owners = " and ".join(str(info.distribution) for info in known)
+        raise PluginError(f"{kind} {name!r} is offered by {owners}", "uninstall one of them")
+    if not known:
+        names = [info.name for info in _of_kind(kind)]
+        raise OptionError(f"no {kind} named {name!r}", did_you_mean(name, names))
+    return known[0]
+
+
+def load(info: PluginInfo) -> Any:
+    """Import the plugin's class.
+
+    Raises `OptionError` where an extra is missing and `PluginError` where the import fails.
+    """
+    if not info.ready:
+        needs = ", ".join(info.missing)
+        raise OptionError(f"{info.kind} {info.name!r} needs {needs}", info.pip)
+    module_name, _, attribute = info.target.rpartition(":")
+    try:
+        module = (
+            _import_file(Path(module_name))
+            if module_name.endswith(".py")
+            else importlib.import_module(module_name)
+        )
+        return getattr(module, attribute)
+    except Exception as error:
+        raise PluginError(
+            f"{info.kind} {info.name!r} cannot be imported: {type(error).__name__}: {error}",
+            f"from {info.distribution or module_name}",
+        ) from error
+
+
+def code_hash(info: PluginInfo) -> str:
+    """Hash of the plugin's source, so that changed code is never mistaken for finished work."""
+    place = info.target.rpartition(":")[0]
+    if place.endswith(".py"):
+        sources = [Path(place)]
+    else:
+        spec = importlib.util.find_spec(place.partition(".")[0])
+        folders = list(spec.submodule_search_locations or []) if spec else []
+        sources = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
+        if spec and spec.origin and not sources:
+            sources = [Path(spec.origin)]
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def answer_modules(router: PluginInfo) -> list[str]:
+    """Modules that could rebuild a suite's answers: banned in jobs.
+
+    A whole top-level package, unless the router itself lives in it: then the suite's module.
+    """
+    own = router.target.partition(":")[0].partition(".")[0]
+    banned = set()
+    for info in _of_kind("suite"):
+        module = info.target.partition(":")[0]
+        top = module.partition(".")[0]
+        banned.add(module if top == own else top)
+    return sorted(banned)
+
+
+@cache
+def _of_kind(kind: str) -> tuple[PluginInfo, ...]:
+    if kind not in KINDS:
+        raise OptionError(f"no kind of plugin named {kind!r}", did_you_mean(kind, KINDS))
+    found = metadata.entry_points(group=f"routebench.{kind}s")
+    return tuple(_describe(kind, entry) for entry in sorted(found, key=lambda e: e.name))
+
+
+def _describe(kind: str, entry: metadata.EntryPoint) -> PluginInfo:
+    owner = entry.dist
+    name, version = (owner.name, owner.version) if owner else (None, None)
+    missing = _missing(owner, entry.name) if owner else ()
+    return PluginInfo(kind, entry.name, entry.value, name, version, missing)
+
+
+def _missing(owner: metadata.Distribution, plugin: str) -> tuple[str, ...]:
+    """Unmet requirements of the extra named like the plugin, if its distribution has one."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    def unmet(extra: str, seen: frozenset[str]) -> list[str]:
+        missing: list[str] = []
+        for requirement in map(Requirement, owner.requires or []):
+            marker = requirement.marker
+            if not marker or marker.evaluate({"extra": ""}):
+                continue
+            if not marker.evaluate({"extra": extra}):
+                continue
+            if canonicalize_name(requirement.name) == canonicalize_name(owner.name):
+                for inner in sorted(requirement.extras - seen):
+                    missing += unmet(inner, seen | requirement.extras)
+            elif not _satisfied(requirement.name, requirement.specifier):
+                missing.append(f"{requirement.name}{requirement.specifier}")
+        return missing
+
+    return tuple(unmet(canonicalize_name(plugin), frozenset({plugin})))
+
+
+def _satisfied(name: str, specifier: Any) -> bool:
+    try:
+        return bool(specifier.contains(metadata.version(name), prereleases=True))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _from_file(name: str) -> PluginInfo:
+    path_text, _, attribute = name.rpartition(":")
+    path = Path(path_text).resolve()
+    if not path.is_file():
+        raise OptionError(f"no router file {path_text!r}", "write it as path/to/file.py:ClassName")
+    return PluginInfo("router", attribute, f"{path}:{attribute}", None, None)
+
+
+def _import_file(path: Path) -> Any:
+    # Its neighbours must be importable, as they are when Python runs the file itself.
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    name = f"routebench_file_{path.stem}"  # a router in random.py must not replace random
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,260 @@
+"""What a job's process may reach: the firewall between a router and the answers.
+
+Two layers. On Linux, Landlock makes the kernel refuse protected files (however they are opened,
+also by C++ code and child processes), writes outside the job's own folder, and signals to other
+processes. Everywhere, an audit hook records what Python code tries; one attempt fails the row
+even if the router swallows the error. This stops mistakes and casual cheating, not hostile code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from routebench.errors import IsolationError
+
+_KEPT_VARIABLES = (
+    "PATH", "PYTHONPATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
+    "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HF_HUB_OFFLINE", "SSL_CERT_FILE",
+)  # fmt: skip
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+# Programs that libraries run to learn about the machine; they reveal nothing of the run.
+_HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl", "gcc", "cc"}
+
+
+def environment(work: Path) -> dict[str, str]:
+    """The variables a job gets: what the interpreter and CUDA need, one thread, own folders."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    cache = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
+    return kept | {
+        **dict.fromkeys(_THREADS, "1"),
+        "HOME": str(work),
+        "TMPDIR": str(work),
+        "MPLCONFIGDIR": str(work),
+        "NUMBA_CACHE_DIR": str(work),
+        "HF_HOME": cache,
+        "JOBLIB_MULTIPROCESSING": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def enter(
+    folder: Path, protected: Sequence[Path], banned_modules: Iterable[str], processes: bool
+) -> tuple[str, list[str]]:
+    """Shut this process in; call once, before any plugin code is imported.
+
+    `folder` is all the job may write to, `protected` what it must not read, `processes` whether
+    it may start programs. Returns the level reached (`landlock` or `audit`) and the list that
+    violations are appended to from now on.
+    """
+    folder = folder.resolve()
+    level = "landlock" if _landlock(folder, [path.resolve() for path in protected]) else "audit"
+    violations: list[str] = []
+    watch = _Watch(folder, protected, frozenset(banned_modules), processes, violations)
+    sys.addaudithook(watch)
+    return level, violations
+
+
+class _Watch:
+    """The audit hook. Knows protected paths by hash only, so that memory does not tell them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        protected: Sequence[Path],
+        banned: frozenset[str],
+        processes: bool,
+        violations: list[str],
+    ) -> None:
+        self.folder = str(folder)
+        self.hashes = {_digest(str(path.resolve())) for path in protected}
+        self.banned = banned
+        self.own = {"self", "thread-self", str(os.getpid())}
+        self.processes = processes
+        self.violations = violations
+        self.events: dict[str, Callable[..., None]] = {
+            "open": self.opened,
+            "os.listdir": self.read,
+            "os.scandir": self.read,
+            "sqlite3.connect": self.read,
+            "os.remove": self.write,
+            "os.mkdir": self.write,
+            "os.rmdir": self.write,
+            "os.truncate": self.write,
+            "os.rename": self.write_both,
+            "os.link": self.write_both,
+            "os.symlink": self.write_both,
+            "import": self.imported,
+        }
+        if not processes:
+            self.events |= {
+                "subprocess.Popen": self.started,
+                "os.posix_spawn": self.started,
+                "os.exec": self.started,
+                "os.system": self.started,
+                "os.fork": self.started,
+                "os.forkpty": self.started,
+            }
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        handler = self.events.get(event)
+        if handler is not None:
+            handler(*arguments)
+
+    def opened(self, path: Any, mode: str | None = None, flags: int = 0, *_: Any) -> None:
+        writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        if any(letter in (mode or "") for letter in "wax+") or flags & writes:
+            self.write(path)
+        else:
+            self.read(path)
+
+    def read(self, path: Any = ".", *_: Any) -> None:
+        real = _real(path)
+        if real is None:
+            return
+        if _is_foreign_process(real, self.own):
+            self.refuse(f"looked into another process: {real}")
+        # A path is protected when it, or a folder above it, is.
+        parts = Path(real).parts
+        for end in range(1, len(parts) + 1):
+            if _digest(str(Path(*parts[:end]))) in self.hashes and not self.inside(real):
+                self.refuse(f"tried to read the run's own data: {real}")
+
+    def write(self, path: Any, *_: Any) -> None:
+        real = _real(path)
+        if real is not None and not self.inside(real) and not real.startswith("/dev/"):
+            self.refuse(f"tried to write outside its work folder: {real}")
+
+    def write_both(self, source: Any, target: Any, *_: Any) -> None:
+        self.write(source)
+        self.write(target)
+
+    def imported(self, module: str, *_: Any) -> None:
+        if any(module == name or module.startswith(name + ".") for name in self.banned):
+            self.refuse(f"imported {module}, which knows the suite's answers")
+
+    def started(self, program: Any = "", *_: Any) -> None:
+        name = Path(os.fsdecode(program)).name if program else "a fork"
+        if name not in _HARMLESS_PROGRAMS:
+            self.refuse(f"started a process: {name} (declare starts_processes = True if it must)")
+
+    def inside(self, real: str) -> bool:
+        return real == self.folder or real.startswith(self.folder + os.sep)
+
+    def refuse(self, reason: str) -> None:
+        self.violations.append(reason)
+        raise IsolationError(reason)
+
+
+def _digest(path: str) -> bytes:
+    return hashlib.sha256(path.encode(errors="surrogateescape")).digest()
+
+
+def _real(path: Any) -> str | None:
+    """The absolute path behind links; None for an open file descriptor."""
+    if path is None:
+        path = "."
+    if isinstance(path, int):
+        return None
+    text = os.fsdecode(path)
+    # /proc/self is resolved by hand: realpath would turn it into a number like any other.
+    return os.path.abspath(text) if text.startswith("/proc/self") else os.path.realpath(text)
+
+
+def _is_foreign_process(real: str, own: set[str]) -> bool:
+    parts = Path(real).parts
+    if parts[:2] != ("/", "proc") or len(parts) < 3:
+        return parts[:2] == ("/", "proc") and len(parts) == 2
+    return parts[2].isdigit() and parts[2] not in own
+
+
+# --- Landlock (Linux 5.13 and later); numbers from the kernel's include/uapi/linux/landlock.h
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REFER, _TRUNCATE = 1 << 13, 1 << 14
+_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_SCOPE_SOCKETS_AND_SIGNALS = 0b11
+_NO_NEW_PRIVILEGES = 38
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "dri", "kfd")
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _Beneath(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = (("access", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+def _landlock(folder: Path, protected: list[Path]) -> bool:
+    """Restrict this process and its children; False where the kernel cannot."""
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    abi = libc.syscall(_CREATE_RULESET, None, 0, 1)
+    if abi < 1:
+        return False
+    handled = (1 << 13) - 1
+    handled |= _REFER if abi >= 2 else 0
+    handled |= _TRUNCATE if abi >= 3 else 0
+    rules = _Ruleset(handled, 0, _SCOPE_SOCKETS_AND_SIGNALS if abi >= 6 else 0)
+    size = 24 if abi >= 6 else 8
+    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0)
+    if ruleset < 0:
+        return False
+
+    def allow(path: Path, access: int) -> None:
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return
+        access &= handled if path.is_dir() else handled & _FILE_RIGHTS
+        rule = _Beneath(access, descriptor)
+        libc.syscall(_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0)
+        os.close(descriptor)
+
+    try:
+        allow(Path("/"), _READ_DIR)  # names only: imports list the folders of sys.path
+        for path in _everything_but(Path("/"), [*protected, *_other_processes()]):
+            allow(path, _READ_FILE | _EXECUTE)
+        for pattern in _DEVICES:
+            for device in Path("/dev").glob(pattern):
+                allow(device, _READ_FILE | _WRITE_FILE)
+        allow(folder, handled)
+        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+    finally:
+        os.close(ruleset)
+
+
+def _other_processes() -> list[Path]:
+    own = str(os.getpid())
+    return [p for p in Path("/proc").iterdir() if p.name.isdigit() and p.name != own]
+
+
+def _everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:
+    """Paths whose union is `folder` without `excluded`: siblings along each excluded path."""
+    if folder in excluded:
+        return
+    below = [path for path in excluded if path.is_relative_to(folder)]
+    if not below:
+        yield folder
+        return
+    try:
+        children = list(os.scandir(folder))
+    except OSError:
+        return
+    for child in children:
+        # A link is reached through its target, which has rules of its own.
+        if not child.is_symlink():
+            yield from _everything_but(Path(child.path), below)

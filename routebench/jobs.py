@@ -1,0 +1,215 @@
+"""One job is one router, one seed, one fold: fitted, saved, loaded elsewhere, asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench import encoders, options, transfer
+from routebench.discovery import PluginInfo, load
+from routebench.errors import DataError, PluginError
+from routebench.harness import SINGLES, Harness
+from routebench.records import Context, Decisions, Ints, Objective, Queries, SuiteData, Table
+from routebench.splits import TEST, TRAIN, VALIDATION, Split
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, eq=False)  # a job is itself: usable as a key, never compared
+class Job:
+    """What is to be done, by name: the tables come from the `Setup` shared by all jobs."""
+
+    label: str
+    """Name on the board: the plugin's, or `plugin@label`."""
+    plugin: PluginInfo
+    options: dict[str, Any]
+    seed: int
+    fold: int
+    fingerprint: str
+    """Hash of all that can change the decisions; a finished job with another one is redone."""
+
+    @property
+    def path(self) -> Path:
+        """Where its results live below the run folder's `routers`."""
+        return Path(self.label) / f"seed-{self.seed}" / f"fold-{self.fold}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all jobs of a run share."""
+
+    data: SuiteData
+    split: Split
+    encoder: str
+    encoder_options: dict[str, Any]
+    device: str = "cpu"
+    objective: Objective = field(default_factory=Objective)
+    timeout: float | None = None
+    """Seconds for fit and route together; None waits for ever."""
+    protected: tuple[Path, ...] = ()
+    """Paths that jobs must not read: outcomes files, this run's results, other jobs."""
+
+    def rows(self, fold: int, code: int) -> Ints:
+        """Row numbers of one part of a fold's split."""
+        return np.flatnonzero(self.split.codes[fold] == code)
+
+    def tables(self, fold: int) -> tuple[Table, Table]:
+        """Train and validation, as fresh tables of the visible columns."""
+        return (
+            self.data.table(self.rows(fold, TRAIN)),
+            self.data.table(self.rows(fold, VALIDATION)),
+        )
+
+    def test_queries(self, job: Job) -> tuple[Queries, Ints]:
+        """Bare test queries in an order shuffled by the seed, and their positions in the fold."""
+        rows = self.rows(job.fold, TEST)
+        order = np.random.default_rng([job.seed, job.fold]).permutation(len(rows))
+        return self.data.queries.take(rows[order]).show(self.data.visible), order
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended."""
+
+    state: str
+    """`ok` or `failed`."""
+    message: str = ""
+    decisions: Decisions | None = None
+    """In the canonical order of the fold's test queries."""
+    timing: dict[str, Any] = field(default_factory=dict)
+    """Seconds, latencies and memory: never part of what must be reproducible."""
+    warnings: tuple[str, ...] = ()
+    isolation: str = "none"
+    """`landlock`, `audit`, or `none` for a job run in this process."""
+    log: str = ""
+
+
+def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
+    """The router object: its class imported, its options checked."""
+    cls = load(plugin)
+    return cls(options.validate(cls, label, values))
+
+
+def fit_and_save(
+    harness: Harness, train: Table, validation: Table, context: Context, folder: Path
+) -> None:
+    """Train, then write the checkpoint with a header that says what it was made for."""
+    harness.fit(train, validation, context)
+    state = folder / "state"
+    state.mkdir(parents=True)
+    harness.router.save(state)
+    header = {"models": list(train.pool.models), "router": type(harness.router).__name__}
+    (folder / "router.json").write_text(json.dumps(header, indent=2, sort_keys=True))
+
+
+def load_and_route(
+    harness: Harness, folder: Path, queries: Queries, models: tuple[str, ...]
+) -> Decisions:
+    """Read the checkpoint, route everything, and re-route some queries one by one."""
+    header = json.loads((folder / "router.json").read_text())
+    if tuple(header["models"]) != models:
+        raise DataError(
+            f"checkpoint of another pool: it knows {', '.join(header['models'])}; "
+            f"this run has {', '.join(models)}"
+        )
+    harness.router.load(folder / "state")
+    decisions = harness.route(queries, len(models))
+    differing = harness.disagreements(queries, decisions, len(models))
+    if differing:
+        asked = min(SINGLES, len(queries))
+        raise PluginError(
+            f"batch and single routing disagree on {differing} of {asked} queries",
+            "a decision must depend on its own query only",
+        )
+    return decisions
+
+
+def run_here(job: Job, setup: Setup, progress: Progress, keep: Path | None = None) -> Result:
+    """Run a job in this process, without isolation: for simulations and debugging."""
+    with tempfile.TemporaryDirectory(prefix="routebench-") as folder:
+        checkpoint = Path(folder) / "checkpoint"
+        work = Path(folder) / "work"
+        work.mkdir()
+        train, validation = setup.tables(job.fold)
+        encoder = encoders.FittedOnUse(
+            setup.encoder, setup.encoder_options, list(train.queries.text)
+        )
+        context = Context(job.seed, encoder, work, setup.device, setup.objective, progress)
+        harness = Harness(create(job.plugin, job.options, job.label))
+        fit_and_save(harness, train, validation, context, checkpoint)
+        queries, order = setup.test_queries(job)
+        harness = Harness(create(job.plugin, job.options, job.label))
+        decisions = load_and_route(harness, checkpoint, queries, train.pool.models)
+        if keep:
+            shutil.copytree(checkpoint, keep)
+    return Result("ok", decisions=in_order(decisions, order))
+
+
+def in_order(decisions: Decisions, order: Ints) -> Decisions:
+    """Undo the shuffle: row order[i] of the result is row i of what was routed."""
+    from dataclasses import fields, replace
+
+    back = np.argsort(order)
+    usage = decisions.usage
+    changes: dict[str, Any] = {
+        f.name: value[back]
+        for f in fields(decisions)
+        if isinstance(value := getattr(decisions, f.name), np.ndarray)
+    }
+    if usage is not None:
+        changes["usage"] = type(usage)(*(getattr(usage, f.name)[back] for f in fields(usage)))
+    return replace(decisions, **changes)
+
+
+class Finished:
+    """Results of jobs that ended well, on disk: what a resumed run need not do again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, job: Job) -> Result | None:
+        """The stored result of this very job, or None."""
+        place = self.folder / job.path
+        try:
+            header = json.loads((place / "job.json").read_text())
+            if header["fingerprint"] != job.fingerprint:
+                return None
+            decisions = transfer.read_decisions(place / "decisions.arrow")
+        except (OSError, ValueError, KeyError):
+            return None  # missing or damaged: do it again
+        return Result(
+            "ok", "", decisions, header["timing"], tuple(header["warnings"]), header["isolation"]
+        )
+
+    def save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
+        """Keep a result; it appears whole or not at all."""
+        place = self.folder / job.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f".{place.name}-{os.getpid()}")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        if checkpoint is not None:
+            shutil.copytree(checkpoint, part / "checkpoint")
+        if result.decisions is not None:
+            transfer.write_decisions(part / "decisions.arrow", result.decisions)
+            header = {
+                "fingerprint": job.fingerprint,
+                "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
+                "options": job.options,
+                "timing": result.timing,
+                "warnings": result.warnings,
+                "isolation": result.isolation,
+            }
+            (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
+        else:
+            (part / "error.txt").write_text(f"{result.message}\n\n{result.log}")
+        shutil.rmtree(place, ignore_errors=True)
+        part.replace(place)

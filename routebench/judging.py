@@ -1,0 +1,67 @@
+"""Grading answers that came without a score: the judge hook, called blind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pluggy
+
+from routebench import discovery, hookspecs, options
+from routebench.errors import DataError, PluginError
+from routebench.records import Grade, Grades, State, SuiteData
+
+
+def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteData:
+    """The suite with its ungraded, answered cells graded by a judge plugin.
+
+    The judge sees question, reference and answer of one cell at a time, in a seeded order that
+    tells nothing of the model. Recorded scores are left as they are.
+    """
+    if data.answers is None:
+        raise DataError(f"--judge {name}: this suite has no answers to grade")
+    rows, models = np.nonzero(data.outcomes.state == State.UNGRADED)
+    if not len(rows):
+        return data
+    order = np.random.default_rng(0).permutation(len(rows))
+    rows, models = rows[order], models[order]
+    answers = data.answers.take(rows * len(data.pool) + models).to_pylist()
+    references = [None] * len(rows) if data.references is None else data.references[rows].tolist()
+    grades = _hook(name, values).judge(
+        questions=data.queries.text[rows].tolist(), references=references, answers=answers
+    )
+    return _filled(data, rows, models, _checked(grades, name, len(rows)))
+
+
+def _hook(name: str, values: dict[str, Any]) -> Any:
+    plugin = discovery.load(discovery.find("judge", name))
+    manager = pluggy.PluginManager("routebench")
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin(options.validate(plugin, name, values)), name)
+    manager.check_pending()
+    return manager.hook
+
+
+def _checked(grades: Any, name: str, n: int) -> Grades:
+    if not isinstance(grades, Grades):
+        raise PluginError(f"judge {name!r} returned {type(grades).__name__}, expected Grades")
+    score, state = np.asarray(grades.score, dtype=np.float64), np.asarray(grades.state)
+    if score.shape != (n,) or state.shape != (n,):
+        raise PluginError(f"judge {name!r} returned {score.shape} scores for {n} answers")
+    graded = state == State.OK
+    if not ((score[graded] >= 0) & (score[graded] <= 1)).all():
+        raise PluginError(f"judge {name!r} returned a score outside [0, 1]")
+    return replace(grades, score=np.where(graded, score, np.nan), state=state.astype(np.int8))
+
+
+def _filled(data: SuiteData, rows: Any, models: Any, grades: Grades) -> SuiteData:
+    outcomes = data.outcomes
+    score, state = outcomes.score.copy(), outcomes.state.copy()
+    score[rows, models], state[rows, models] = grades.score, grades.state
+    grade = outcomes.grade
+    if grades.grade is not None:
+        empty = np.full(score.shape, Grade.NONE, dtype=np.int8)
+        grade = empty if grade is None else grade.copy()
+        grade[rows, models] = grades.grade
+    return replace(data, outcomes=replace(outcomes, score=score, state=state, grade=grade))

@@ -1,0 +1,257 @@
+"""The paired percentile bootstrap: one set of resamples for every router and metric of a run.
+
+A resample draws G of the G clusters with replacement. Only the number of times each is drawn
+matters, so all means of a chunk of resamples are one matrix product of counts with the columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from routebench.records import Floats, Ints
+
+Bytes = npt.NDArray[np.uint8]
+Column = npt.NDArray[Any]
+"""[n] one value per query, or [S, n] one per seed and query; of any real type."""
+
+CHUNK = 128  # resamples per matrix product
+BATCH = 1 << 17  # counts drawn at a time: they and their random bits stay in the cache
+BLOCK = 2048  # clusters per matrix product
+CROSSED_SEEDS = 3  # from this many seeds on, they are resampled too
+
+
+def bootstrap_means(
+    columns: Sequence[Column],
+    clusters: Ints | None = None,
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    stream: int = 0,
+) -> Floats:
+    """[B, k] means of k columns over B resamples of the queries.
+
+    Clusters (an integer group per row; by default each row its own) are drawn with replacement
+    and the sum over the drawn rows is divided by their number. For a column [S, n] of three or
+    more seeds the seeds are drawn as well, the same ones for all columns of a resample; with
+    fewer they are averaged. What is drawn depends on `seed`, `stream` and the number of
+    clusters alone (and of seeds, whatever the stream), never on the columns: calls agree.
+    """
+    from threadpoolctl import threadpool_limits
+
+    groups = Groups.of(clusters, columns[0].shape[-1] if columns else 0)
+    if not groups.count:
+        raise ValueError("nothing to resample")
+    vectors, places = _vectors(columns)
+    summed = [groups.sum(vector) for vector in vectors]
+    matrix = Packed.of([*summed, groups.size] if groups.size is not None else summed)
+    with threadpool_limits(1):  # the order of additions must not depend on the machine's cores
+        sums = _resampled_sums(matrix, groups.count, resamples, _rng(seed, 0, stream))
+    size = sums[:, -1] if groups.size is not None else np.float64(groups.count)
+    weights = {s: _seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
+    means = np.empty((resamples, len(columns)))
+    for k, place in enumerate(places):
+        means[:, k] = (sums[:, place] * weights[len(place)]).sum(axis=1) / size
+    return means
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which rows are drawn together."""
+
+    count: int
+    label: Ints | None
+    """[n] group number of each row; None where each row is its own."""
+    size: Floats | None
+    """[G] rows in each group; None where all hold one."""
+
+    @classmethod
+    def of(cls, clusters: Ints | None, n: int) -> Groups:
+        if clusters is None:
+            return cls(n, None, None)
+        if len(clusters) != n:
+            raise ValueError(f"{len(clusters)} cluster ids for {n} rows")
+        ids, label = np.unique(clusters, return_inverse=True)
+        if len(ids) == n:
+            return cls(n, None, None)
+        return cls(len(ids), label, np.bincount(label).astype(np.float64))
+
+    def sum(self, vector: Column) -> Column:
+        """[G] sums over the rows of each group."""
+        if self.label is None:
+            return vector
+        return np.bincount(self.label, weights=vector, minlength=self.count)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Vectors as few columns: several of whole numbers share one, each in bits of its own.
+
+    Sums of 0/1 columns (scores, usage) stay below 2^b, so 53 // b of them fit in one float64
+    and come back exact. That is most of the work of the product saved.
+    """
+
+    matrix: Floats
+    """[columns, G]."""
+    bits: int
+    slots: tuple[tuple[int, int], ...]
+    """Per vector: its column and its position there; -1 for a column of its own."""
+
+    @classmethod
+    def of(cls, vectors: Sequence[Column]) -> Packed:
+        whole = [_is_count(vector) for vector in vectors]
+        top = max((int(v.max()) for v, w in zip(vectors, whole, strict=True) if w), default=1)
+        bits = max(1, (len(vectors[0]) * max(top, 1)).bit_length())
+        slots = _slots(whole, 53 // bits)
+        matrix = np.zeros((1 + max(column for column, _ in slots), len(vectors[0])))
+        for vector, (column, position) in zip(vectors, slots, strict=True):
+            matrix[column] += vector * 2.0 ** (bits * max(position, 0))
+        return cls(matrix, bits, slots)
+
+    def unpack(self, sums: Floats) -> Floats:
+        """[B, vectors] from [B, columns]."""
+        out = np.empty((len(sums), len(self.slots)))
+        for v, (column, position) in enumerate(self.slots):
+            if position < 0:
+                out[:, v] = sums[:, column]
+            else:
+                shifted = sums[:, column].astype(np.int64) >> (self.bits * position)
+                out[:, v] = shifted & ((1 << self.bits) - 1)
+        return out
+
+
+def _slots(whole: Sequence[bool], room: int) -> tuple[tuple[int, int], ...]:
+    slots, used, open_column, filled = [], 0, -1, room
+    for packable in whole:
+        if not packable or room < 2:
+            slots.append((used, -1))
+            used += 1
+            continue
+        if filled == room:
+            open_column, filled = used, 0
+            used += 1
+        slots.append((open_column, filled))
+        filled += 1
+    return tuple(slots)
+
+
+def _is_count(vector: Column) -> bool:
+    if vector.dtype.kind in "bu":
+        return True
+    return bool(vector.min() >= 0 and vector.max() < 2**15 and (vector == np.floor(vector)).all())
+
+
+def _vectors(columns: Sequence[Column]) -> tuple[list[Column], list[list[int]]]:
+    """Distinct vectors [n], and which of them (one per crossed seed) make up each column.
+
+    Equal columns share a vector, so that equal routers get equal numbers to the last bit.
+    """
+    vectors: list[Column] = []
+    known: dict[bytes, int] = {}
+    places = []
+    for column in columns:
+        rows = _rows(column)
+        place = []
+        for row in rows:
+            key = hashlib.blake2b(np.ascontiguousarray(row, np.float64).data).digest()
+            if key not in known:
+                known[key] = len(vectors)
+                vectors.append(row)
+            place.append(known[key])
+        places.append(place)
+    return vectors, places
+
+
+def _rows(column: Column) -> list[Column]:
+    if column.ndim == 1:
+        return [column]
+    if (column == column[0]).all():
+        return [column[0]]
+    if len(column) < CROSSED_SEEDS:
+        return [column.mean(axis=0)]
+    return list(column)
+
+
+def _rng(seed: int, *key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def _seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
+    """[B, S] share of each seed in a resample."""
+    if seeds == 1:
+        return np.ones((1, 1))
+    drawn = _rng(seed, 1, seeds).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    return drawn / seeds
+
+
+def _resampled_sums(
+    packed: Packed, groups: int, resamples: int, rng: np.random.Generator
+) -> Floats:
+    sums = np.zeros((resamples, len(packed.matrix)))
+    draw = Draw(groups)
+    for start in range(0, resamples, CHUNK):
+        rows = min(CHUNK, resamples - start)
+        counts = draw.counts(rows, rng)
+        for left in range(0, groups, BLOCK):
+            block = counts[:, left : left + BLOCK].astype(np.float64)
+            sums[start : start + rows] += block @ packed.matrix[:, left : left + BLOCK].T
+    return packed.unpack(sums)
+
+
+class Draw:
+    """How often each of G clusters is drawn in G draws: exact multinomial counts, fast.
+
+    Independent Poisson counts, given their sum N, are the counts of N uniform draws. So: draw
+    Poisson counts with a mean a little under one, by table from 16 random bits each, and draw
+    the missing G - N one by one. Where N exceeds G, which is rare, all G are drawn one by one.
+    """
+
+    def __init__(self, groups: int) -> None:
+        self.groups = groups
+        self.mean = max(0.0, 1 - 4 / math.sqrt(groups))
+        chance = [math.exp(-self.mean) * self.mean**k / math.factorial(k) for k in range(24)]
+        entries = [math.floor(p * 65536) for p in chance[:7]]
+        self.steps = np.cumsum(entries).tolist()
+        # What 16 bits cannot resolve, and counts above six, are drawn in full precision.
+        rest = [p - e / 65536 for p, e in zip(chance, entries + [0] * 17, strict=True)]
+        self.rest = np.cumsum(rest) / sum(rest) if self.mean else np.ones(1)
+
+    def counts(self, rows: int, rng: np.random.Generator) -> Bytes:
+        """[rows, G] counts; each row sums to G."""
+        out = np.zeros((rows, self.groups), dtype=np.uint8)
+        step = max(1, BATCH // self.groups)
+        for start in range(0, rows, step):
+            part = out[start : start + step]
+            totals = self._poisson(part, rng) if self.mean else np.zeros(len(part), np.int64)
+            over = totals > self.groups
+            part[over], totals[over] = 0, 0
+            self._complete(part, self.groups - totals, rng)
+        return out
+
+    def _poisson(self, part: Bytes, rng: np.random.Generator) -> Ints:
+        """Fill with Poisson counts; returns the [rows] totals."""
+        words = rng.integers(0, 2**64, size=-(-part.size // 4), dtype=np.uint64)
+        bits = words.astype("<u8", copy=False).view("<u2")[: part.size].reshape(part.shape)
+        totals = np.zeros(len(part), dtype=np.int64)
+        above = np.empty(part.shape, dtype=np.bool_)
+        for step in self.steps[:-1]:
+            np.greater_equal(bits, np.uint16(step), out=above)
+            np.add(part, above.view(np.uint8), out=part)
+            totals += [np.count_nonzero(row) for row in above]
+        np.greater_equal(bits, np.uint16(self.steps[-1]), out=above)
+        flat, place = part.reshape(-1), np.flatnonzero(above)
+        drawn = np.searchsorted(self.rest, rng.random(len(place)), side="right")
+        np.add.at(totals, place // self.groups, drawn - flat[place])
+        flat[place] = drawn
+        return totals
+
+    def _complete(self, part: Bytes, missing: Ints, rng: np.random.Generator) -> None:
+        row = np.repeat(np.arange(len(part)), missing)
+        place = row * self.groups + rng.integers(0, self.groups, size=len(row))
+        np.add.at(part.reshape(-1), place, np.uint8(1))

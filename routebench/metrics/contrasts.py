@@ -1,0 +1,148 @@
+"""Paired differences: each router against the references, and against one another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from routebench.board.schema import Difference
+from routebench.metrics import cost
+from routebench.metrics.bootstrap import Column, Groups
+from routebench.metrics.estimates import UNPRICED, is_binary
+from routebench.metrics.parties import Columns, Means, Party, Values
+from routebench.metrics.statistics import bootstrap_p, holm, interval, mcnemar, mde, ranks
+from routebench.records import Floats
+
+METRICS = ("accuracy", "cost_per_1k", "total_cost_per_1k")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One paired difference with its raw test."""
+
+    value: float
+    samples: Floats
+    """[B]."""
+    p: float
+    test: str
+    discordance: float
+    mde: float | None
+    """None for two that never differ."""
+
+
+def contrast(
+    metric: str,
+    first: tuple[Party, Means],
+    second: tuple[Party, Means],
+    groups: Groups,
+) -> Contrast | None:
+    """First minus second; None where the metric is not known of both."""
+    sides = [
+        (measure(metric, p.columns), measure(metric, m.point), measure(metric, m.samples))
+        for p, m in (first, second)
+    ]
+    (a, a_point, a_samples), (b, b_point, b_samples) = sides
+    if a is None or b is None or a_point is None or b_point is None:
+        return None
+    assert a_samples is not None
+    assert b_samples is not None
+    difference = _paired(a, b)
+    samples = a_samples - b_samples
+    p, test = _test(metric, a, b, difference, samples, groups)
+    discordance, floor = _power(np.atleast_2d(difference).mean(axis=0), groups)
+    return Contrast(float(a_point - b_point), samples, p, test, discordance, floor)
+
+
+def measure(metric: str, values: Values | Columns) -> Floats | None:
+    """A compared metric from columns or from means; None where costs are not known."""
+    if metric == "accuracy":
+        return values["score"]
+    if "cost" not in values:
+        return None
+    answers = values["cost"]
+    if metric == "total_cost_per_1k" and "router_cost" in values:
+        answers = cost.total_cost(answers, values["router_cost"])
+    return cost.cost_per_1k(answers)
+
+
+def _paired(a: Column, b: Column) -> Floats:
+    """Differences [n] or [S, n]; averaged over seeds where the two have different ones."""
+    if a.ndim == b.ndim == 2 and len(a) != len(b):
+        a, b = a.mean(axis=0), b.mean(axis=0)
+    return np.subtract(a, b, dtype=np.float64)
+
+
+def _test(
+    metric: str, a: Column, b: Column, difference: Floats, samples: Floats, groups: Groups
+) -> tuple[float, str]:
+    """McNemar for independent queries with 0/1 scores and one outcome each, else bootstrap."""
+    single = difference.ndim == 1 and groups.size is None
+    if metric == "accuracy" and single and is_binary(a) and is_binary(b):
+        pairs = np.count_nonzero(difference > 0), np.count_nonzero(difference < 0)
+        return mcnemar(int(pairs[0]), int(pairs[1])), "mcnemar"
+    return bootstrap_p(samples), "bootstrap"
+
+
+def _power(difference: Floats, groups: Groups) -> tuple[float, float | None]:
+    """Discordance of [n] differences, and what they could detect.
+
+    Rows drawn together are worth as many independent ones as give the same variance.
+    """
+    discordance = float((difference**2).mean())
+    spread = float((groups.sum(difference) ** 2).sum())
+    if not discordance or not spread or not math.isfinite(spread):
+        return discordance, None
+    return discordance, mde(discordance, discordance * len(difference) ** 2 / spread)
+
+
+def against(
+    routers: Mapping[str, tuple[Party, Means]],
+    reference: tuple[Party, Means],
+    groups: Groups,
+) -> dict[str, dict[str, Difference]]:
+    """Per router and metric the difference from one reference; Holm over the routers."""
+    found: dict[str, dict[str, Difference]] = {name: {} for name in routers}
+    for metric in METRICS:
+        contrasts = [contrast(metric, router, reference, groups) for router in routers.values()]
+        for name, difference in zip(routers, _adjusted(metric, contrasts), strict=True):
+            found[name][metric] = difference
+    return found
+
+
+def _adjusted(metric: str, contrasts: Sequence[Contrast | None]) -> list[Difference]:
+    usable = [c is not None and math.isfinite(c.value) for c in contrasts]
+    family = iter(holm([c.p for c, ok in zip(contrasts, usable, strict=True) if c and ok]))
+    return [
+        _difference(metric, c, float(next(family)) if ok else None)
+        for c, ok in zip(contrasts, usable, strict=True)
+    ]
+
+
+def _difference(metric: str, found: Contrast | None, p: float | None) -> Difference:
+    if found is None:
+        return Difference.model_validate({"value": None, "reason": UNPRICED})
+    if p is None:
+        reason = "the router's own cost is not known"
+        return Difference.model_validate({"value": None, "reason": reason})
+    bounds = interval(found.samples)
+    power = {"discordance": found.discordance, "mde": found.mde} if metric == "accuracy" else {}
+    return Difference.model_validate(
+        {"value": found.value, "low": bounds.low, "high": bounds.high}
+        | {"p": p, "p_raw": found.p, "test": found.test}
+        | power
+    )
+
+
+def rank(routers: Mapping[str, tuple[Party, Means]], groups: Groups) -> dict[str, int]:
+    """1 + the number of routers significantly more accurate, all pairs compared."""
+    sides = list(routers.values())
+    value, p = np.zeros((len(sides), len(sides))), np.ones((len(sides), len(sides)))
+    for i, first in enumerate(sides):
+        for j in range(i + 1, len(sides)):
+            found = contrast("accuracy", first, sides[j], groups)
+            assert found is not None
+            value[i, j], p[i, j] = found.value, found.p
+    return dict(zip(routers, ranks(value, p), strict=True))

@@ -1,0 +1,90 @@
+"""What an evaluation is given: the test queries, their references, and the routers' choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from routebench.records import Floats, Ints, Mask, Outcomes, Pool, State, Strings
+
+
+@dataclass(frozen=True)
+class Routed:
+    """One router's choices on all n test queries, by S seeds."""
+
+    name: str
+    choice: Ints
+    """[S, n] index into the pool."""
+    router_cost: Floats | None = None
+    """[S, n] USD the routing itself cost, NaN where unknown; None for one that calls nothing."""
+
+    def __post_init__(self) -> None:
+        if self.choice.ndim != 2 or not len(self.choice):
+            raise ValueError(f"{self.name}: choice must be [seeds, queries]")
+        if self.router_cost is not None and self.router_cost.shape != self.choice.shape:
+            raise ValueError(f"{self.name}: router_cost must have the shape of choice")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every row is scored against, on the n test queries (folds concatenated)."""
+
+    outcomes: Outcomes
+    """[n, m]."""
+    pool: Pool
+    best_single: Ints
+    """[n] the model best on train and validation of the query's fold."""
+    clusters: Ints
+    """[n] rows with the same number are drawn together (one query asked by several users)."""
+    strongest: Ints | None = None
+    """[n]; None when unknown (no declared large model, and unpriced)."""
+    cheapest: Ints | None = None
+    """[n]; None when unknown (unpriced)."""
+    mean_cost: Floats | None = None
+    """[m] train mean cost in USD, averaged over folds: breaks ties. None when unpriced."""
+    facets: dict[str, Strings] = field(default_factory=dict)
+    """[n] values of `task`, `topic`, `user`, where there are any; None for a query without."""
+
+    @property
+    def fixed(self) -> dict[str, Ints]:
+        """The references that are one choice per query made before the test."""
+        known = {
+            "best_single": self.best_single,
+            "strongest": self.strongest,
+            "cheapest": self.cheapest,
+        }
+        return {name: choice for name, choice in known.items() if choice is not None}
+
+    def take(self, rows: Mask) -> Setting:
+        """The given queries."""
+        return replace(
+            self,
+            outcomes=self.outcomes.take(rows),
+            clusters=self.clusters[rows],
+            facets={kind: values[rows] for kind, values in self.facets.items()},
+            **{name: choice[rows] for name, choice in self.fixed.items()},  # type: ignore[arg-type]
+        )
+
+
+def scorable(setting: Setting, routed: list[Routed]) -> Mask:
+    """[n] queries on which every model chosen by any router, seed or fixed reference is OK."""
+    rows = np.arange(len(setting.best_single))
+    usable = np.ones(len(rows), dtype=np.bool_)
+    for choice in (*setting.fixed.values(), *(router.choice for router in routed)):
+        if choice.shape[-1] != len(rows):
+            raise ValueError(f"a choice for {choice.shape[-1]} queries out of {len(rows)}")
+        usable &= np.atleast_2d(setting.outcomes.ok[rows, choice]).all(axis=0)
+    return usable
+
+
+def state_counts(outcomes: Outcomes) -> dict[str, int]:
+    """Cells by state, over all test queries."""
+    return {s.name.lower(): int(np.count_nonzero(outcomes.state == s)) for s in State}
+
+
+def missing_share(states: dict[str, int]) -> float:
+    """(failed + ungraded + unpriced) / asked; 0 where nothing was asked."""
+    asked = sum(states.values()) - states["absent"]
+    lost = states["failed"] + states["ungraded"] + states["unpriced"]
+    return lost / asked if asked else 0.0

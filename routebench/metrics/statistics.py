@@ -1,0 +1,126 @@
+"""Intervals, tests and power: from resampled means to what may be claimed.
+
+Everything here takes samples and counts; `bootstrap` makes the samples.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from routebench.records import Floats, Mask
+
+TAIL = 0.025
+"""Each side of a 95% interval."""
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95% confidence interval; NaN bounds where no resample is defined."""
+
+    low: float
+    high: float
+    undefined: float
+    """Share of resamples in which the metric is undefined; they are left out."""
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    """Elementwise quotient in float64; NaN, never an error or an infinity, over 0."""
+    top, bottom = np.broadcast_arrays(
+        np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    )
+    quotient: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
+    return quotient
+
+
+def interval(samples: Floats) -> Interval:
+    """Percentile interval of [B] resampled values."""
+    defined = samples[~np.isnan(samples)]
+    undefined = 1 - len(defined) / len(samples)
+    if not len(defined):
+        return Interval(math.nan, math.nan, 1.0)
+    low, high = np.quantile(defined, [TAIL, 1 - TAIL])
+    return Interval(float(low), float(high), undefined)
+
+
+def proportion_interval(samples: Floats, n: int) -> Interval:
+    """Percentile interval of a mean of n independent 0/1 values; exact at 0 and at 1.
+
+    Where all n values agree every resample agrees too, and [1, 1] would claim that no failure
+    can ever happen. The exact binomial bound says what n successes in a row can show.
+    """
+    found = interval(samples)
+    low, high = round(found.low, 12), round(found.high, 12)
+    if low == high and low in (0.0, 1.0):
+        return Interval(*clopper_pearson(round(n * low), n), found.undefined)
+    return found
+
+
+def clopper_pearson(successes: int, n: int) -> tuple[float, float]:
+    """Exact 95% interval of a binomial proportion (Clopper and Pearson 1934)."""
+    from scipy.special import betaincinv
+
+    k = successes
+    low = float(betaincinv(k, n - k + 1, TAIL)) if k else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - TAIL)) if k < n else 1.0
+    return low, high
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p of McNemar's test: the discordant pairs are fair coin tosses."""
+    from scipy.special import bdtr
+
+    n = only_first + only_second
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), n, 0.5))) if n else 1.0
+
+
+def bootstrap_p(differences: Floats) -> float:
+    """Two-sided p that a difference is 0, from [B] resampled differences.
+
+    Twice the smaller tail, each counted with its ties and one more, so that it is never 0.
+    """
+    defined = differences[~np.isnan(differences)]
+    tail = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
+    return min(1.0, 2 * (int(tail) + 1) / (len(defined) + 1))
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Holm's step-down adjustment of a family of p values; order is kept."""
+    raw = np.asarray(p, np.float64)
+    order = np.argsort(raw, kind="stable")
+    steps = raw[order] * np.arange(len(raw), 0, -1)
+    adjusted = np.empty_like(raw)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def ranks(differences: Floats, p: Floats) -> list[int]:
+    """1 + the number of routers that are significantly better, so that ties are shared.
+
+    `differences` [R, R] is row minus column and `p` [R, R] the raw two-sided p of each pair;
+    Holm is taken over all R(R-1)/2 pairs.
+    """
+    first, second = np.triu_indices(len(p), k=1)
+    better: Mask = np.zeros(p.shape, dtype=np.bool_)
+    sure = holm(p[first, second]) < ALPHA
+    above = differences[first, second] > 0
+    better[first[sure & above], second[sure & above]] = True
+    below = differences[first, second] < 0
+    better[second[sure & below], first[sure & below]] = True
+    return [1 + int(count) for count in better.sum(axis=0)]
+
+
+def mde(discordance: float, n: float, power: float = 0.8, alpha: float = ALPHA) -> float:
+    """Smallest paired difference that n queries detect with the given power, two-sided.
+
+    `discordance` is the mean squared difference per query: for 0/1 scores the share of queries
+    on which exactly one of the two is right (Connor 1987, under the null variance).
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - alpha / 2) + ndtri(power))
+    return z * math.sqrt(discordance / n)

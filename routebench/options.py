@@ -1,0 +1,95 @@
+"""Plugin options: pydantic models, set by `NAME.OPTION=VALUE`, described for people."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from routebench.errors import OptionError, PluginError, did_you_mean
+
+
+def parse(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`["knn.k=5"]` to `{"knn": {"k": 5}}`. Values are TOML; what is not TOML is a string."""
+    parsed: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        plugin, dot, option = path.strip().rpartition(".")
+        if not (equals and dot and plugin and option):
+            raise OptionError(f"--set {assignment!r}: expected NAME.OPTION=VALUE")
+        parsed.setdefault(plugin, {})[option] = _value(text.strip())
+    return parsed
+
+
+def validate(plugin: Any, name: str, values: dict[str, Any]) -> BaseModel:
+    """The plugin's `Options` filled with `values`; an `OptionError` names the wrong one."""
+    model = getattr(plugin, "Options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise PluginError(f"{name}: the plugin class has no pydantic model named Options")
+    known = {field.alias or key for key, field in model.model_fields.items()}
+    for option in values:
+        if option not in known:
+            raise OptionError(f"{name} has no option {option!r}", did_you_mean(option, known))
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise OptionError(explain(error, f"{name}."), f"routebench plugins {name}") from error
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """One line for a pydantic error: which option, what is wrong, what was given."""
+    parts = []
+    for detail in error.errors():
+        place = prefix + ".".join(str(step) for step in detail["loc"])
+        given = "" if detail["type"] == "missing" else f" (got {detail['input']!r})"
+        parts.append(f"{place.rstrip('.')}: {detail['msg'].lower()}{given}")
+    return "; ".join(parts)
+
+
+def describe(plugin: Any) -> list[dict[str, Any]]:
+    """Every option with its type, default, bounds and help, as plain values."""
+    described = []
+    schema = plugin.Options.model_json_schema()
+    for name, facts in schema.get("properties", {}).items():
+        described.append(
+            {
+                "option": name,
+                "type": _type(facts, schema),
+                "default": "required" if name in schema.get("required", []) else facts["default"],
+                "bounds": _bounds(facts),
+                "help": facts.get("description", ""),
+            }
+        )
+    return described
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _type(facts: dict[str, Any], schema: dict[str, Any]) -> str:
+    if "$ref" in facts:
+        facts = schema["$defs"][facts["$ref"].rsplit("/", 1)[-1]]
+    if "enum" in facts:
+        return " | ".join(map(str, facts["enum"]))
+    if "const" in facts:
+        return str(facts["const"])
+    if "anyOf" in facts:
+        return " | ".join(_type(each, schema) for each in facts["anyOf"])
+    if facts.get("type") == "array":
+        return f"list of {_type(facts.get('items', {}), schema)}"
+    return str(facts.get("type", "any"))
+
+
+_SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+
+
+def _bounds(facts: dict[str, Any]) -> str:
+    branches = [facts, *facts.get("anyOf", [])]
+    limits = [f"{sign} {b[key]:g}" for b in branches for key, sign in _SIGNS.items() if key in b]
+    return ", ".join(limits)

@@ -1,0 +1,233 @@
+"""The leaderboard as a table a person can read at 100 columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console as RichConsole
+from rich.cells import cell_len
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from routebench.board.schema import Difference, Estimate, Leaderboard, Row
+
+_SOURCES = {
+    "recorded": "recorded answers",
+    "simulated": "simulated pool",
+    "live": "live answers",
+}
+_REFERENCES = {
+    "oracle": "oracle (upper bound)",
+    "best_single_hindsight": "best single in hindsight",
+    "best_single": "best single",
+    "strongest": "strongest",
+    "random": "random, expected",
+    "cheapest": "cheapest",
+}
+
+
+WIDTH, WIDE = 100, 140
+
+
+def console(error: bool = False, wide: bool = False) -> RichConsole:
+    """The terminal, or a page of fixed width where the output is none."""
+    made = RichConsole(stderr=error, highlight=False)
+    if made.is_terminal:
+        return made
+    return RichConsole(stderr=error, highlight=False, width=WIDE if wide else WIDTH)
+
+
+def show(
+    board: Leaderboard, out: RichConsole, wide: bool = False, folder: Path | None = None
+) -> None:
+    """Print headline, table, references and warnings."""
+    _headline(board, out)
+    out.print()
+    out.print(_table(board, wide, out.width))
+    out.print()
+    _footnotes(board, out)
+    _references(board, out)
+    _diagnostics(board, out)
+    _warnings(board, out)
+    if folder is not None:
+        out.print(f"written to {escape(str(folder))}", soft_wrap=True)
+
+
+def _headline(board: Leaderboard, out: RichConsole) -> None:
+    suite, found = board.suite, board.diagnostics
+    folds = f", {suite.folds} folds" if suite.folds > 1 else f", {suite.split} split"
+    seeds = max((len(row.seeds) for row in board.rows), default=0)
+    facts = [
+        f"{escape(suite.name)} ({_SOURCES[suite.source]})",
+        f"{found.scored:,} test queries{folds}",
+        f"{len(suite.models)} models",
+        f"{seeds} seed{'s' if seeds != 1 else ''}",
+    ]
+    if found.mde is not None:
+        facts.append(f"detects ≥ {100 * found.mde:.1f} pp")
+    out.print(f"[bold]{' · '.join(facts)}[/bold]", soft_wrap=True)
+    if not board.valid:
+        out.print(f"[bold red]INVALID:[/bold red] {escape(board.invalid_reason or '')}")
+
+
+def _table(board: Leaderboard, wide: bool, width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    columns = ["#", "router", "accuracy", "Δ best single, pp", "$ / 1k", "saves"]
+    rows = [_cells(row) for row in board.rows]
+    timings = ["  fit s", " queries/s", " p50 ms", " MiB"] if wide else []
+    for name in columns:
+        table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
+    # The names of models are long and alike; they get what the numbers leave.
+    used = sum(
+        2 + max(cell_len(name), *(Text.from_markup(row[at]).cell_len for row in rows))
+        for at, name in enumerate(columns)
+    )
+    room = max(24, width - used - sum(len(name) + 2 for name in timings))
+    table.add_column("models used", no_wrap=True)
+    for name in timings:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, cells in zip(board.rows, rows, strict=True):
+        table.add_row(*cells, _models(row.usage, room), *(_timing(board, row) if wide else []))
+    return table
+
+
+def _cells(row: Row) -> list[str]:
+    if row.state != "ok":
+        colour = "red" if row.state == "failed" else "dim"
+        return ["–", escape(row.router), f"[{colour}]{row.state}[/{colour}]", "", "", ""]
+    metrics = row.metrics
+    return [
+        str(row.rank),
+        escape(row.router),
+        _percent(metrics["accuracy"]),
+        _difference(row.against["best-single"]["accuracy"]),
+        _dollars(metrics["total_cost_per_1k"]),
+        _savings(metrics["savings_vs_best_single"]),
+    ]
+
+
+def _percent(estimate: Estimate) -> str:
+    """`64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–"
+    half = max(estimate.high - estimate.value, estimate.value - estimate.low)
+    return f"{100 * estimate.value:.1f} ±{100 * half:.1f}"
+
+
+def _difference(difference: Difference) -> str:
+    if difference.value is None or difference.low is None or difference.high is None:
+        return "–"
+    value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
+    if value == low == high == 0:
+        return "="
+    text = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    if difference.p is None or difference.p >= 0.05:
+        return escape(text) + " "
+    colour = "green" if value > 0 else "red"
+    return f"[{colour}]{escape(text)}*[/{colour}]"
+
+
+def _dollars(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.4g}"
+
+
+def _savings(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{100 * estimate.value:.0f}%"
+
+
+def _models(usage: dict[str, float], room: int) -> str:
+    """The two models used most, or the only one, in at most `room` columns."""
+    top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[:2]
+    shown = [(name, share) for name, share in top if share >= 0.005]
+    each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
+    return " · ".join(f"{share:.0%} {escape(_short(name, each))}" for name, share in shown)
+
+
+def _short(model: str, room: int) -> str:
+    """The name without its vendor, cut in the middle: both ends of a model's name tell."""
+    name = model.rsplit("/", 1)[-1]
+    if len(name) <= room:
+        return name
+    tail = (room - 1) // 2
+    return f"{name[: room - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def _timing(board: Leaderboard, row: Row) -> list[str]:
+    facts = board.timing.get("routers", {}).get(row.router, {})
+    formats = (
+        ("fit_seconds", "{:.2f}", 1),
+        ("queries_per_second", "{:,.0f}", 1),
+        ("latency_ms_p50", "{:.2f}", 1),
+        ("peak_rss_bytes", "{:,.0f}", 2**20),
+    )
+    return [
+        shape.format(facts[name] / unit) if name in facts else "–" for name, shape, unit in formats
+    ]
+
+
+def _footnotes(board: Leaderboard, out: RichConsole) -> None:
+    notes = ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
+    notes.append("saves: cost against best single, per query")
+    if board.priced == "unpriced":
+        notes[-1] = "unpriced: no cost column and no --prices, so costs are unknown"
+    elif board.priced == "estimated":
+        basis = board.diagnostics.cost_basis
+        guessed = [
+            f"{basis[kind]:,} cells {kind}" for kind in ("estimated", "assumed") if basis[kind]
+        ]
+        notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
+    if any(row.interval_scope == "this checkpoint only" for row in board.rows):
+        notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
+    out.print(f"[dim]{'; '.join(notes)}[/dim]")
+
+
+def _references(board: Leaderboard, out: RichConsole) -> None:
+    parts = []
+    for name, text in _REFERENCES.items():
+        metrics = board.references.get(name)
+        if metrics:
+            cost = metrics.get("cost_per_1k")
+            price = f" at ${_dollars(cost)}" if cost and cost.value is not None else ""
+            parts.append(f"{text} {_percent(metrics['accuracy'])}{price}")
+    out.print("references: " + escape("; ".join(parts)))
+
+
+def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
+    found = board.diagnostics
+    if not found.headroom:
+        out.print("[yellow]no headroom: no router can beat the best single model here[/yellow]")
+    else:
+        out.print(
+            f"headroom {100 * found.headroom:.1f} pp (oracle − best single); models disagree on "
+            f"{found.disagreement:.0%} of queries, {found.routable:.0%} can be routed better"
+        )
+    if found.cheapest_dominates:
+        out.print("[yellow]the cheapest model is also the most accurate single one[/yellow]")
+    if found.leaked:
+        out.print(
+            f"leak: {found.leaked:,} test queries had a duplicate in train or validation; "
+            f"{found.removed:,} rows removed from there"
+        )
+    if found.left_out:
+        out.print(
+            f"[yellow]{found.left_out:,} test queries left out of all rows: a chosen model has "
+            f"no usable answer there[/yellow]"
+        )
+    if found.missing:
+        out.print(f"missing cells: {found.missing:.2%} of those asked")
+
+
+def _warnings(board: Leaderboard, out: RichConsole) -> None:
+    for note in board.suite.notes:
+        out.print(f"[dim]note: {escape(note)}[/dim]")
+    for row in board.rows:
+        if row.message:
+            out.print(f"{escape(row.router)} {row.state}: {escape(row.message)}", soft_wrap=True)
+    routers: dict[str, list[str]] = {}
+    for row in board.rows:
+        for warning in row.warnings:
+            routers.setdefault(warning, []).append(row.router)
+    for warning, labels in routers.items():
+        out.print(f"[yellow]{escape(warning)}[/yellow]: {escape(', '.join(labels))}")

@@ -1,0 +1,184 @@
+"""One run, top to bottom: suite → split → fit and route → score → board."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pluggy
+
+from routebench import discovery, hookspecs, options, plan
+from routebench.board import build, files
+from routebench.board.schema import Fingerprints, Leaderboard
+from routebench.config import RunConfig
+from routebench.errors import OptionError
+from routebench.jobs import Finished, Job, Result, Setup
+from routebench.judging import judge_answers
+from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
+from routebench.pricing import PriceInfo, load_prices, price
+from routebench.processes import Processes, default_workers
+from routebench.records import Objective, SuiteData
+from routebench.splits import Split, make_split
+
+
+class Watch(Protocol):
+    """Who is told how the run goes; the terminal, or nobody."""
+
+    def stage(self, text: str) -> None: ...
+    def jobs(self, total: int, done: int, folder: Path) -> None: ...
+    def progress(self, job: Job, done: float, note: str) -> None: ...
+    def ended(self, job: Job, result: Result) -> None: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves behind."""
+
+    board: Leaderboard
+    folder: Path
+
+
+def run(config: RunConfig, watch: Watch) -> Run:
+    """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
+    started = time.time()
+    check_device(config.device)
+    watch.stage("loading the suite")
+    recorded = load_data(config)
+    price_list = load_prices(Path(config.prices)) if config.prices else None
+    data, prices = price(recorded, price_list, config.assume_output_tokens)
+    watch.stage(f"splitting {len(data):,} queries and looking for duplicates")
+    split = make_split(data, config.split, config.folds, config.split_seed)
+    prints = fingerprints(config, recorded, split, prices)
+    encoder = plugin_options("encoder", config.encoder, config)
+    shared = {
+        "fingerprints": prints.model_dump(),
+        "shown": sorted(data.visible),
+        "encoder": [config.encoder, encoder],
+        "objective": config.objective,
+        "device": config.device,
+    }
+    entrants = plan.entrants(config, data, shared)
+    jobs = plan.jobs([e for e in entrants if e.state == "ready"], config.seeds, len(split.codes))
+
+    with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
+        setup = Setup(
+            data,
+            split,
+            config.encoder,
+            encoder,
+            config.device,
+            Objective(**config.objective),
+            config.job_timeout,
+            protected=(*data.files, *files.protected(config, folder)),
+        )
+        observers = extensions()
+        observers.hook.run_started(config=config.model_dump(mode="json"), data=data)
+        results = {}
+        for job, result in execute(jobs, setup, folder, config, watch):
+            results[job] = result
+            observers.hook.job_finished(
+                router=job.label,
+                seed=job.seed,
+                fold=job.fold,
+                state=result.state,
+                message=result.message,
+            )
+        watch.stage("scoring")
+        scored = build.score(setup, prices, entrants, results)
+        board = build.board(config, setup, prices, prints, entrants, results, scored)
+        watch.stage("writing the board")
+        board = files.write(folder, config, setup, prices, board, results, started)
+        observers.hook.run_finished(board=board.model_dump(mode="json"), folder=folder)
+    return Run(board, folder)
+
+
+def load_data(config: RunConfig) -> SuiteData:
+    """The suite, with what routers may see, and its answers graded."""
+    suite = discovery.load(discovery.find("suite", config.suite_name))
+    values = config.set.get(config.suite_name, {})
+    if config.suite_data:
+        values = values | {"data": config.suite_data}
+    data: SuiteData = suite(options.validate(suite, config.suite_name, values)).load()
+    missing = [name for name in config.show if getattr(data.queries, name) is None]
+    if missing:
+        raise OptionError(f"--show {missing[0]}: this suite has no {missing[0]} column")
+    data = replace(data, visible=data.visible | set(config.show))
+    if config.judge:
+        data = judge_answers(data, config.judge, config.set.get(config.judge, {}))
+    return data
+
+
+def fingerprints(
+    config: RunConfig, data: SuiteData, split: Split, prices: PriceInfo
+) -> Fingerprints:
+    """What decides whether two boards may be compared; of the data before it was priced."""
+    return Fingerprints(
+        suite=suite_fingerprint(data),
+        split=split.fingerprint,
+        outcomes=outcomes_fingerprint(data),
+        judge=plan.digest(
+            ["judge", config.judge or "recorded", config.set.get(config.judge or "")]
+        ),
+        pool=pool_fingerprint(data),
+        prices=prices.fingerprint,
+    )
+
+
+def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entrant]) -> str:
+    """12 hex digits of all that decides the numbers: content, not paths, and no code versions."""
+    routers = [[e.label, e.options] for e in entrants]
+    return plan.digest([shared, routers, config.seeds, config.max_missing], 12)
+
+
+def execute(
+    jobs: list[Job], setup: Setup, folder: Path, config: RunConfig, watch: Watch
+) -> Iterator[tuple[Job, Result]]:
+    """All jobs with their results: those finished earlier first, then as they end."""
+    finished = Finished(folder / files.CHECKPOINTS)
+    stored = {job: None if config.fresh else finished.load(job) for job in jobs}
+    done = {job: result for job, result in stored.items() if result is not None}
+    watch.jobs(len(jobs), len(done), folder)
+    yield from done.items()
+    runner = Processes(setup, finished, config.jobs or default_workers(config.device))
+    todo = [job for job in jobs if job not in done]
+    with contextlib.closing(runner.run(todo, watch.progress)) as running:
+        for job, result in running:
+            watch.ended(job, result)
+            yield job, result
+
+
+def extensions() -> pluggy.PluginManager:
+    """The installed observers, on the hooks of the parent process."""
+    manager = pluggy.PluginManager("routebench")
+    manager.add_hookspecs(hookspecs)
+    for info in discovery.installed("extension"):
+        plugin = discovery.load(info)
+        manager.register(plugin(options.validate(plugin, info.name, {})), info.name)
+    manager.check_pending()
+    return manager
+
+
+def plugin_options(kind: str, name: str, config: RunConfig) -> dict[str, Any]:
+    """All option values of a plugin of this run, checked."""
+    plugin = discovery.load(discovery.find(kind, name))
+    checked = options.validate(plugin, name, config.set.get(name, {}))
+    return checked.model_dump(mode="json")
+
+
+def check_device(device: str) -> None:
+    """An `OptionError` where CUDA is asked for and cannot be had."""
+    if not device.startswith("cuda"):
+        return
+    try:
+        import torch
+    except ImportError as error:
+        raise OptionError(f"--device {device}: torch is not installed", "--device cpu") from error
+    if not torch.cuda.is_available():
+        raise OptionError(f"--device {device}: this machine has no usable CUDA", "--device cpu")
+    index = int(device.partition(":")[2] or 0)
+    if index >= torch.cuda.device_count():
+        raise OptionError(f"--device {device}: there are {torch.cuda.device_count()} CUDA devices")

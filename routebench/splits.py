@@ -1,0 +1,174 @@
+"""Which queries are learned from, chosen on and tested on; and no query on both sides.
+
+Codes: 0 train, 1 validation, 2 test; -1 for a query removed because a later split has a
+duplicate of it. Under `hash` and folds a query's place depends on its own text and the seed
+alone, so that adding rows moves none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from routebench.duplicates import Duplicates, near_pairs
+from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.records import Codes, Floats, Mask, SuiteData
+from routebench.texts import encode, normalise
+
+TRAIN, VALIDATION, TEST, REMOVED = 0, 1, 2, -1
+SHARES = (0.6, 0.2, 0.2)
+Kind = Literal["auto", "given", "hash"]
+
+_PARTS = ("train", "validation", "test")
+_NAMES = {
+    "train": TRAIN,
+    "validation": VALIDATION,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where every query of a suite belongs, once per fold."""
+
+    codes: Codes
+    """[folds, n] 0 train, 1 validation, 2 test, -1 removed for duplication."""
+    leaked: int
+    """Test queries that had a duplicate in train or validation, summed over folds."""
+    removed: int
+    """Train and validation queries removed for it, summed over folds."""
+    fingerprint: str
+    """16 hex digits over the queries' keys and codes."""
+    kind: str
+    """`given`, `hash` or `folds`."""
+
+
+def make_split(
+    data: SuiteData,
+    kind: Kind = "auto",
+    folds: int | None = None,
+    seed: int = 0,
+    shares: tuple[float, float, float] = SHARES,
+) -> Split:
+    """Split a suite and remove duplicates between its parts.
+
+    `auto` takes the suite's own split where there is one, else hashes. `folds` overrides both:
+    every query is then tested exactly once.
+
+    Raises:
+        DataError: an unusable `split` column, or a part left without queries.
+        OptionError: fewer than three folds.
+    """
+    if folds is not None:
+        used, codes = "folds", fold_split(data, folds, seed)
+    elif kind == "given" or (kind == "auto" and data.split is not None):
+        used, codes = "given", given_split(data, seed)
+    else:
+        used, codes = "hash", hash_split(data, seed, shares)
+    duplicates = near_pairs(data.queries.text.tolist())
+    leaked = removed = 0
+    for fold in codes:
+        hit, gone = _remove_leaks(fold, duplicates)
+        leaked, removed = leaked + hit, removed + gone
+    _check_parts(codes, data.name, used, removed)
+    return Split(codes, leaked, removed, _fingerprint(data, codes), used)
+
+
+def u(text: str, split_seed: int) -> float:
+    """A number in [0, 1) that a text and a seed determine: the text's place in a hash split."""
+    digest = hashlib.sha256(encode(f"{split_seed}:{normalise(text)}")).digest()
+    # Rounding to 53 bits could give 1.0, which would name a part that is not there.
+    return min(int.from_bytes(digest[:8], "big") / 2**64, 1 - 2**-53)
+
+
+def hash_split(data: SuiteData, seed: int, shares: tuple[float, float, float] = SHARES) -> Codes:
+    """Codes [1, n]: train, validation and test by the hash of the text, in these shares."""
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+        raise OptionError(f"shares {shares} do not add up to 1")
+    place = _places(data, seed)
+    # Decimal sums, as .6 + .2 is a hair above .8 in binary.
+    bounds = [round(shares[0], 12), round(shares[0] + shares[1], 12)]
+    return np.searchsorted(bounds, place, side="right").astype(np.int8)[None, :]
+
+
+def given_split(data: SuiteData, seed: int) -> Codes:
+    """Codes [1, n] from the suite's `split` column.
+
+    Without a validation part, 20% of train becomes one, by hash.
+    """
+    if data.split is None:
+        raise DataError(
+            f"{data.name}: the suite has no split of its own",
+            "use --split hash, or add a column split: train, validation, test",
+        )
+    codes = np.array([_code(data, row) for row in range(len(data))], dtype=np.int8)
+    if not (codes == VALIDATION).any():
+        codes[(codes == TRAIN) & (_places(data, seed) < 0.2)] = VALIDATION
+    return codes[None, :]
+
+
+def fold_split(data: SuiteData, k: int, seed: int) -> Codes:
+    """Codes [k, n]: fold f tests its own part and validates on the next one."""
+    if k < 3:
+        raise OptionError(
+            f"folds: {k} is too few", "at least 3: one part each for train, validation and test"
+        )
+    part = np.floor(_places(data, seed) * k).astype(np.int64)
+    codes = np.zeros((k, len(data)), dtype=np.int8)
+    for fold in range(k):
+        codes[fold, part == fold] = TEST
+        codes[fold, part == (fold + 1) % k] = VALIDATION
+    return codes
+
+
+def _places(data: SuiteData, seed: int) -> Floats:
+    return np.array([u(text, seed) for text in data.queries.text], dtype=np.float64)
+
+
+def _code(data: SuiteData, row: int) -> int:
+    value = None if data.split is None else data.split[row]
+    code = _NAMES.get(str(value).strip().lower())
+    if code is None:
+        said = "has no split" if value is None else f"has the unknown split {value!r}"
+        hint = did_you_mean("" if value is None else str(value).lower(), _NAMES)
+        raise DataError(f"{data.name}: query {data.ids[row]!r} {said}", hint)
+    return code
+
+
+def _remove_leaks(codes: Codes, duplicates: Duplicates) -> tuple[int, int]:
+    """Remove, in place, the earlier copy of every duplicate between parts of one fold."""
+    test, earlier = codes == TEST, (codes == TRAIN) | (codes == VALIDATION)
+    leaked = int((test & duplicates.hits(earlier)).sum())
+    gone: Mask = earlier & duplicates.hits(test)
+    codes[gone] = REMOVED
+    again: Mask = (codes == TRAIN) & duplicates.hits(codes == VALIDATION)
+    codes[again] = REMOVED
+    return leaked, int(gone.sum() + again.sum())
+
+
+def _check_parts(codes: Codes, name: str, kind: str, removed: int) -> None:
+    for fold, row in enumerate(codes):
+        for code, part in enumerate(_PARTS):
+            if not (row == code).any():
+                where = f"fold {fold} of the split" if len(codes) > 1 else f"the {kind} split"
+                lost = f" ({removed} duplicates were removed)" if removed else ""
+                raise DataError(f"{name}: {where} has no {part} queries{lost}", _HINTS[kind])
+
+
+_HINTS = {
+    "given": "mark rows of that part in the column split, or use --split hash",
+    "hash": "more queries are needed, or another --split-seed",
+    "folds": "more queries are needed, or fewer --folds",
+}
+
+
+def _fingerprint(data: SuiteData, codes: Codes) -> str:
+    digest = hashlib.sha256("".join(data.keys).encode())
+    digest.update(codes.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,134 @@
+"""The router under test: built, fitted and asked as a run would, in this process."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench import encoders
+from routebench.config import RunConfig
+from routebench.harness import Harness
+from routebench.hookspecs import Router
+from routebench.options import validate
+from routebench.records import HIDEABLE, Context, Decisions, Objective, Queries, Table
+from routebench.testing.tables import Tables, synthetic_tables, with_scores
+
+EVERYTHING = frozenset(HIDEABLE)
+_SEED = 7
+
+
+class Subject:
+    """A router class with the options to test it with, and what several checks share."""
+
+    def __init__(self, router_class: type[Router], options: dict[str, Any] | None = None) -> None:
+        self.router_class = router_class
+        self.options = options or {}
+        self._folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.router_class.__name__
+
+    def new(self) -> Any:
+        """A fresh router object."""
+        return self.router_class(validate(self.router_class, self.name, self.options))
+
+    def lacks(self, table: Table, shown: frozenset[str]) -> str | None:
+        """What the router says it needs and such a run does not have."""
+        needs = getattr(self.new(), "needs", None)
+        priced = table.outcomes.cost is not None
+        reason: str | None = needs(table.pool, shown, priced) if needs else None
+        return reason
+
+    def folder(self) -> Path:
+        """A new empty folder, deleted with this object."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="routebench-check-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def _context(self, train: Table, objective: Objective | None, work: Path | None) -> Context:
+        """What a run hands to `fit`, with its default encoder fitted on these texts."""
+        name = RunConfig.model_fields["encoder"].default
+        encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
+        return Context(_SEED, encoder, work or self.folder(), objective=objective or Objective())
+
+    def fit(
+        self,
+        tables: Tables,
+        *,
+        router: Any = None,
+        shown: frozenset[str] = EVERYTHING,
+        objective: Objective | None = None,
+        work: Path | None = None,
+        ambient: int = 0,
+    ) -> Harness:
+        """A router fitted on train and validation; `ambient` seeds the global generators."""
+        harness = Harness(self.new() if router is None else router)
+        train, validation = (
+            replace(part, queries=part.queries.show(shown))
+            for part in (tables.train, tables.validation)
+        )
+        with _global_generators(ambient):
+            harness.fit(train, validation, self._context(train, objective, work))
+        return harness
+
+    def decide(self, tables: Tables, **settings: Any) -> Decisions:
+        """What a router fitted on these tables decides for their test queries."""
+        shown = settings.get("shown", EVERYTHING)
+        return ask(self.fit(tables, **settings), tables.test.queries.show(shown))
+
+    @property
+    def tables(self) -> Tables:
+        """Fresh tables every time: a router that writes into its own spoils no other check."""
+        return synthetic_tables()
+
+    @property
+    def other_tables(self) -> Tables:
+        """The same queries with the scores turned upside down."""
+        tables = self.tables
+        parts = (tables.train, tables.validation, tables.test)
+        return Tables(*(with_scores(part, 1 - part.outcomes.score) for part in parts))
+
+    @cached_property
+    def fitted(self) -> Harness:
+        """A router fitted on `tables`, for checks that only ask it."""
+        return self.fit(self.tables)
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The test queries with all columns a suite can show."""
+        return self.tables.test.queries.show(EVERYTHING)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """What `fitted` decided when it was asked first."""
+        return ask(self.fitted, self.queries)
+
+
+def ask(harness: Harness, queries: Queries, models: int = 4) -> Decisions:
+    """The router's decisions, checked by the rules of a run."""
+    return harness.route(queries, models)
+
+
+@contextmanager
+def _global_generators(seed: int) -> Iterator[None]:
+    """Python's and numpy's global generators seeded here, and put back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

@@ -1,0 +1,106 @@
+"""Tables, runs and the command, as the tests need them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Recorded outcomes of real models, where they lie beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip("no shared/data beside the project")
+    return SHARED
+
+
+def long_table(scores: Any, texts: list[str], **columns: Any) -> pa.Table:
+    """Scores [n, m] as a long table of queries q0 … and models a, b, …"""
+    n, m = np.shape(scores)
+    base = {
+        "query_id": np.repeat([f"q{i}" for i in range(n)], m),
+        "query": np.repeat(np.array(texts, dtype=object), m),
+        "model": np.tile([chr(97 + j) for j in range(m)], n),
+        "score": np.asarray(scores, dtype=float).reshape(-1),
+    }
+    per_query = {name: np.repeat(np.array(v, dtype=object), m) for name, v in columns.items()}
+    return pa.table(base | per_query)
+
+
+def noise(n: int = 300, m: int = 4, seed: int = 0) -> pa.Table:
+    """Coin flips: nothing in the text tells which model is right."""
+    rng = np.random.default_rng(seed)
+    words = np.array("red green blue small large old new north south east west".split())
+    texts = [" ".join(rng.choice(words, 6)) + f" {rng.integers(10**9)}" for _ in range(n)]
+    return long_table(rng.random((n, m)) < 0.5, texts)
+
+
+def planted(n: int = 300, seed: int = 0, hit: float = 0.95, miss: float = 0.2) -> pa.Table:
+    """Four topics named in the text; model j is right on topic j, and seldom elsewhere."""
+    rng = np.random.default_rng(seed)
+    topics = ["algebra equation", "poem verse", "python function", "river capital"]
+    kind = rng.integers(4, size=n)
+    texts = [f"{topics[k]} number {rng.integers(10**9)}" for k in kind]
+    right = np.where(kind[:, None] == np.arange(4), hit, miss)
+    return long_table(rng.random((n, 4)) < right, texts, task=[topics[k] for k in kind])
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[pa.Table], Path]:
+    """Put a table into a Parquet file of its own folder."""
+
+    def put(table: pa.Table, name: str = "outcomes.parquet") -> Path:
+        folder = tmp_path / "data"
+        folder.mkdir(exist_ok=True)
+        pq.write_table(table, folder / name)
+        return folder / name
+
+    return put
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the real command in an empty folder."""
+
+    def call(*words: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "routebench", *map(str, words)],
+            cwd=cwd or tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return call
+
+
+@pytest.fixture
+def board(
+    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Callable[..., dict[str, Any]]:
+    """Run the real command and read the board it wrote."""
+
+    def call(*words: Any, out: Path | None = None, rc: int = 0) -> dict[str, Any]:
+        folder = out or tmp_path / "out"
+        done = cli("run", "--out", folder, "--quiet", *words)
+        assert done.returncode == rc, done.stdout + done.stderr
+        content: dict[str, Any] = json.loads((folder / "leaderboard.json").read_text())
+        return content
+
+    return call
+
+
+def rows(board: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The board's rows by router."""
+    return {row["router"]: row for row in board["rows"]}

@@ -1,0 +1,99 @@
+"""Routers that end badly, each in its own way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from routebench import checkpoint, hookimpl
+from routebench.records import Context, Decisions, Queries, Table
+
+
+class Constant:
+    """A healthy router; the others break one thing each."""
+
+    class Options(BaseModel):
+        choice: int = Field(0, ge=0, description="index of the model")
+        seconds: float = Field(0.0, ge=0, description="how long fit takes")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @hookimpl
+    def fit(self, train: Table, context: Context) -> None:
+        time.sleep(self.options.seconds)
+        context.progress(1.0, "done")
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        return Decisions(np.full(len(queries), self.options.choice))
+
+    def save(self, folder: Path) -> None:
+        checkpoint.save(folder, {})
+
+    def load(self, folder: Path) -> None:
+        checkpoint.load(folder)
+
+
+class Raises(Constant):
+    @hookimpl
+    def fit(self, train: Table) -> None:
+        raise ValueError("no idea what to do")
+
+
+class Crashes(Constant):
+    @hookimpl
+    def fit(self, train: Table) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Leaves(Constant):
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        os._exit(0)
+
+
+class Exits(Constant):
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        raise SystemExit(0)
+
+
+class Hangs(Constant):
+    @hookimpl
+    def fit(self, train: Table) -> None:
+        while True:
+            time.sleep(1)
+
+
+class LooksAround(Constant):
+    """Decides by what else is in the batch."""
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        return Decisions(np.full(len(queries), int(len(queries) > 1)))
+
+
+class OutOfRange(Constant):
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        return Decisions(np.full(len(queries), 99))
+
+
+class Misnamed(Constant):
+    @hookimpl
+    def rout(self, queries: Queries) -> Decisions:
+        raise AssertionError("never called")
+
+
+class Warns(Constant):
+    @hookimpl
+    def fit(self, train: Table) -> None:
+        warnings.warn("labels have one class only", UserWarning, stacklevel=1)
+        print("chatter on stdout")  # noqa: T201
