@@ -5,25 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-# Loaded on first use: `routebench --help` must not wait for numpy.
-_HOME = {
-    **dict.fromkeys(["hookimpl", "hookspec"], "routebench.hookspecs"),
-    **dict.fromkeys(
-        [
-            "Context", "Decisions", "Grade", "Grades", "Objective", "Outcomes", "Pool",
-            "Queries", "State", "SuiteData", "Table", "Usage",
-        ],
-        "routebench.records",
-    ),
-    **dict.fromkeys(
-        ["DataError", "OptionError", "PluginError", "RoutebenchError"], "routebench.errors"
-    ),
-}  # fmt: skip
-
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
-
 if TYPE_CHECKING:
     from routebench.errors import DataError, OptionError, PluginError, RoutebenchError
     from routebench.hookspecs import hookimpl, hookspec
@@ -42,8 +23,36 @@ if TYPE_CHECKING:
         Usage,
     )
 
+__version__ = "0.1.0"
+
+__all__ = [
+    "Context",
+    "DataError",
+    "Decisions",
+    "Grade",
+    "Grades",
+    "Objective",
+    "OptionError",
+    "Outcomes",
+    "PluginError",
+    "Pool",
+    "Queries",
+    "RoutebenchError",
+    "State",
+    "SuiteData",
+    "Table",
+    "Usage",
+    "__version__",
+    "hookimpl",
+    "hookspec",
+]
+
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+    # Loaded on first use, the lightest module first: `--help` must not wait for numpy.
+    if name in __all__:
+        for home in ("errors", "hookspecs", "records"):
+            module = import_module(f"routebench.{home}")
+            if hasattr(module, name):
+                return getattr(module, name)
     raise AttributeError(f"module 'routebench' has no attribute {name!r}")

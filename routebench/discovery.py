@@ -50,7 +50,7 @@ def installed(kind: str | None = None) -> list[PluginInfo]:
 
 
 def find(kind: str, name: str) -> PluginInfo:
-    """The plugin of that name, or of a file `path.py:Class`; an `OptionError` if it is not there."""
+    """The plugin of that name, or of a file `path.py:Class`; an `OptionError` if there is none."""
     if kind == "router" and ".py:" in name:
         return _from_file(name)
     known = [info for info in _of_kind(kind) if info.name == name]

@@ -41,9 +41,6 @@ class FittedOnUse:
     def fingerprint(self) -> str:
         return str(self.encoder.fingerprint)
 
-    def fit(self, texts: Sequence[str]) -> None:
-        """Nothing to do: the harness chose the texts."""
-
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """[n, dimension] one vector per text."""
         vectors: npt.NDArray[np.float32] = self.encoder.encode(texts)

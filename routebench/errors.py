@@ -29,12 +29,6 @@ class PluginError(RoutebenchError):
     """A plugin cannot be loaded, or breaks its contract."""
 
 
-class InvalidRun(RoutebenchError):
-    """The run finished but its numbers must not be used, such as too many missing cells."""
-
-    exit_code = 3
-
-
 class IsolationError(Exception):
     """A router reached for what its job must not see. Fails its row, never the run."""
 

@@ -71,7 +71,7 @@ class Harness:
         self._manager.hook.fit(train=train, validation=validation, context=context)
 
     def route(self, queries: Queries, models: int) -> Decisions:
-        """Decisions for all queries, asked in chunks; a `PluginError` where one breaks the rules."""
+        """Decisions for all queries, asked in chunks; a `PluginError` for one that breaks rules."""
         starts = range(0, len(queries), CHUNK)
         parts = [
             self._ask(queries, np.arange(s, min(s + CHUNK, len(queries))), models) for s in starts
@@ -104,7 +104,7 @@ def check(decisions: Any, n: int, m: int) -> Decisions:
     choice = np.asarray(decisions.choice)
     if choice.shape != (n,) or not np.issubdtype(choice.dtype, np.integer):
         raise PluginError(f"choice is {choice.dtype} {choice.shape}, expected integers ({n},)")
-    if n and not (0 <= choice.min() and choice.max() < m):
+    if n and (choice.min() < 0 or choice.max() >= m):
         raise PluginError(f"choice has {choice.min()} to {choice.max()}, expected 0 to {m - 1}")
     return replace(
         decisions,
@@ -122,7 +122,7 @@ def concatenate(parts: list[Decisions]) -> Decisions:
     present = [{f.name for f in fields(p) if getattr(p, f.name) is not None} for p in parts]
     if any(names != present[0] for names in present):
         raise PluginError("route returned different fields for different chunks of one batch")
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in present[0] - {"usage"}
     }

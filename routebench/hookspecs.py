@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from pydantic import BaseModel
 
-    from routebench.records import Context, Decisions, Grades, Pool, Queries, SuiteData, Table
+    from routebench.records import Context, Decisions, Grades, Queries, SuiteData, Table
 
 hookspec = pluggy.HookspecMarker("routebench")
 hookimpl = pluggy.HookimplMarker("routebench")
@@ -32,6 +32,7 @@ def fit(train: Table, validation: Table, context: Context) -> None:
 @hookspec(firstresult=True)
 def route(queries: Queries) -> Decisions:
     """Choose a model for every query, each by itself: a batch decides as single queries do."""
+    raise NotImplementedError
 
 
 @hookspec(firstresult=True)
@@ -39,6 +40,7 @@ def judge(
     questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
 ) -> Grades:
     """Grade answers, blind: no model name comes with them."""
+    raise NotImplementedError
 
 
 @hookspec
@@ -67,8 +69,8 @@ class Plugin(Protocol):
 class Router(Plugin, Protocol):
     """A router's plain methods; `fit` and `route` are its hooks.
 
-    Optional: `needs(pool, shown) -> str | None` says what a run lacks for it (no prices, no
-    tasks); `starts_processes = True` declares that it runs programs of its own.
+    Optional: `needs(pool, shown, priced) -> str | None` says what a run lacks for it (no prices,
+    no tasks); `starts_processes = True` declares that it runs programs of its own.
     """
 
     def save(self, folder: Path) -> None:
@@ -83,13 +85,20 @@ class Suite(Plugin, Protocol):
         """Queries, references, outcomes and pool; `routebench.longform` builds them."""
 
 
-class Encoder(Plugin, Protocol):
-    """Texts to vectors. `fit` is given the training texts only."""
+class FittedEncoder(Protocol):
+    """Texts to vectors [n, dimension]; what a router gets, and saves with itself."""
 
-    dimension: int
-    fingerprint: str
-
-    def fit(self, texts: Sequence[str]) -> None: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
     def save(self, folder: Path) -> None: ...
-    def load(self, folder: Path) -> None: ...
+
+
+class Encoder(Plugin, FittedEncoder, Protocol):
+    def fit(self, texts: Sequence[str]) -> None:
+        """Learn from the training texts, and no others."""
+
+    def load(self, folder: Path) -> None:
+        """Read back what `save` wrote."""

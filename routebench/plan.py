@@ -88,8 +88,8 @@ def _entrant(
     shared: dict[str, Any],
 ) -> Entrant:
     if not info.ready and not named:
-        reason = f"needs {', '.join(info.missing)}: {info.pip}"
-        return Entrant(label, info, {}, state="skipped", message=reason)
+        message = f"needs {', '.join(info.missing)}: {info.pip}"
+        return Entrant(label, info, {}, state="skipped", message=message)
     values = config.set.get(info.name, {}) | config.set.get(label, {})
     try:
         cls = discovery.load(info)
@@ -98,7 +98,9 @@ def _entrant(
         return Entrant(label, info, values, state="failed", message=error.message)
     full = checked.model_dump(mode="json")
     lacks = getattr(cls(checked), "needs", None)
-    reason = lacks(data.pool, data.visible, data.outcomes.cost is not None) if lacks else None
+    reason: str | None = (
+        lacks(data.pool, data.visible, data.outcomes.cost is not None) if lacks else None
+    )
     if reason:
         reason = reason.replace("NAME", label)
         if named:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +37,7 @@ class Processes:
 
     def run(
         self, jobs: Sequence[Job], progress: Callable[[Job, float, str], None]
-    ) -> Iterator[tuple[Job, Result]]:
+    ) -> Generator[tuple[Job, Result], None, None]:
         """Yield every job with its result, in order of completion. Leaving early kills the rest."""
         with tempfile.TemporaryDirectory(prefix="routebench-") as scratch:
             executor = ThreadPoolExecutor(self.workers)
@@ -128,7 +128,7 @@ class Processes:
             timed_out = False
             try:
                 with contextlib.suppress(BrokenPipeError):
-                    print(  # noqa: T201
+                    print(
                         json.dumps(order | {"stage": stage, "folder": str(folder)}),
                         file=process.stdin,
                         flush=True,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from routebench.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from routebench.hookspecs import Encoder
+    from routebench.hookspecs import FittedEncoder
 
 _T = TypeVar("_T")
 
@@ -79,8 +79,8 @@ class Queries:
 
     def show(self, columns: frozenset[str]) -> Queries:
         """The text and the named columns only."""
-        hidden = {f.name: None for f in fields(self) if f.name not in columns | {"text"}}
-        return replace(self, **hidden)
+        shown: dict[str, Any] = {name: getattr(self, name) for name in {"text", *columns}}
+        return Queries(**shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class Context:
 
     seed: int
     """Seeds every source of randomness."""
-    encoder: Encoder
+    encoder: FittedEncoder
     """Text encoder, already fitted on the training texts (on first use)."""
     work: Path
     """An empty folder of this job's own; the only place it may write to."""
@@ -284,5 +284,6 @@ def _take(record: _T, rows: Rows) -> _T:
 
 def _column_means(values: Floats, ok: Mask) -> Floats:
     counts = ok.sum(axis=0)
-    totals = np.where(ok, values, 0.0).sum(axis=0)
-    return np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    means: Floats = np.full(len(counts), np.nan)
+    np.divide(np.where(ok, values, 0.0).sum(axis=0), counts, out=means, where=counts > 0)
+    return means

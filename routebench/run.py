@@ -16,9 +16,9 @@ from routebench.board import build, files
 from routebench.board.schema import Fingerprints, Leaderboard
 from routebench.config import RunConfig
 from routebench.errors import OptionError
+from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.jobs import Finished, Job, Result, Setup
 from routebench.judging import judge_answers
-from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.pricing import PriceInfo, load_prices, price
 from routebench.processes import Processes, default_workers
 from routebench.records import Objective, SuiteData

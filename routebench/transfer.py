@@ -69,18 +69,14 @@ def pool_to_json(pool: Pool) -> dict[str, Any]:
 def pool_from_json(values: dict[str, Any]) -> Pool:
     numeric = {"input_price", "output_price", "size"}
     tuples = {"models", "description"}
-    return Pool(
-        **{
-            name: value
-            if value is None
-            else np.array(value, dtype=np.float64)
-            if name in numeric
-            else tuple(value)
-            if name in tuples
-            else value
-            for name, value in values.items()
-        }
-    )
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is not None and name in numeric:
+            value = np.array(value, dtype=np.float64)
+        elif value is not None and name in tuples:
+            value = tuple(value)
+        read[name] = value
+    return Pool(**read)
 
 
 def _columns(record: Any) -> dict[str, pa.Array]:

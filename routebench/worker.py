@@ -36,14 +36,14 @@ def main() -> None:
         f"{category.__name__}: {message}"
     )
     try:
-        answer = {"timing": _STAGES[order["stage"]](order, folder, channel)}
+        answer: dict[str, Any] = {"timing": _STAGES[order["stage"]](order, folder, channel)}
         if violations:
             answer = {"failed": f"isolation: {violations[0]}"}
     except BaseException as error:  # a router may raise anything, SystemExit too
         reason = f"isolation: {violations[0]}" if violations else _describe(error)
         answer = {"failed": reason, "log": traceback.format_exc()}
     answer |= {"isolation": level, "warnings": list(dict.fromkeys(noted))[:5]}
-    print(json.dumps({"result": answer}), file=channel, flush=True)  # noqa: T201
+    print(json.dumps({"result": answer}), file=channel, flush=True)
     # Threads or exit handlers of a router must not hold up the run.
     os._exit(0)
 
@@ -56,7 +56,7 @@ def _fit(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]
     validation = transfer.read_table(folder / "validation.arrow")
 
     def progress(done: float, note: str = "") -> None:
-        print(json.dumps({"progress": [float(done), str(note)]}), file=channel)  # noqa: T201
+        print(json.dumps({"progress": [float(done), str(note)]}), file=channel)
 
     encoder = encoders.FittedOnUse(
         order["encoder"], order["encoder_options"], list(train.queries.text)
@@ -99,9 +99,10 @@ _STAGES = {"fit": _fit, "route": _route}
 def _harness(order: dict[str, Any]) -> Any:
     from routebench import jobs
     from routebench.discovery import PluginInfo
+    from routebench.harness import Harness
 
     plugin = PluginInfo(**order["plugin"])
-    return jobs.Harness(jobs.create(plugin, order["options"], order["label"]))
+    return Harness(jobs.create(plugin, order["options"], order["label"]))
 
 
 def _memory() -> dict[str, Any]:

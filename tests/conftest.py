@@ -41,7 +41,9 @@ def long_table(scores: Any, texts: list[str], **columns: Any) -> pa.Table:
 def noise(n: int = 300, m: int = 4, seed: int = 0) -> pa.Table:
     """Coin flips: nothing in the text tells which model is right."""
     rng = np.random.default_rng(seed)
-    words = np.array("red green blue small large old new north south east west".split())
+    words = np.array(
+        ["red", "green", "blue", "small", "large", "old", "new", "north", "south", "east", "west"]
+    )
     texts = [" ".join(rng.choice(words, 6)) + f" {rng.integers(10**9)}" for _ in range(n)]
     return long_table(rng.random((n, m)) < 0.5, texts)
 

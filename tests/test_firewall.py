@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 from conftest import noise, rows
 
-
 CHEATERS = Path(__file__).with_name("cheaters.py")
 
 
@@ -86,6 +85,7 @@ def test_the_cheaters_would_win_without_the_firewall(
     """In one process, without isolation, the same classes do find the answers."""
     import cheaters
     import numpy as np
+
     from routebench_suites.table import TableSuite
 
     path = write(noise())
@@ -97,5 +97,3 @@ def test_the_cheaters_would_win_without_the_firewall(
         chosen = np.take_along_axis(data.outcomes.score, choice[:, None], axis=1)[:, 0]
         reached = np.take_along_axis(data.outcomes.score, best[:, None], axis=1)[:, 0]
         assert (chosen == reached).all(), name
-
-

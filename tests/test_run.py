@@ -52,14 +52,20 @@ def test_all_builtin_routers_on_a_planted_rule(board: Board, write: Put) -> None
 
 
 def test_every_ending_fails_its_own_row_only(board: Board, write: Put) -> None:
-    names = "Raises Crashes Leaves Exits Hangs LooksAround OutOfRange Misnamed Warns".split()
+    names = [
+        "Raises",
+        "Crashes",
+        "Leaves",
+        "Exits",
+        "Hangs",
+        "LooksAround",
+        "OutOfRange",
+        "Misnamed",
+        "Warns",
+    ]
     routers = ",".join(f"{TROUBLE}:{name}" for name in names)
-    done = rows(
-        board(
-            "--suite", f"table:{write(planted(200))}", "--router", f"{routers},best-single",
-            "--job-timeout", 8, rc=1,
-        )  # fmt: skip
-    )
+    words = ("--router", f"{routers},best-single", "--job-timeout", 8)
+    done = rows(board("--suite", f"table:{write(planted(200))}", *words, rc=1))
     reasons = {
         "Raises": "ValueError: no idea what to do (troublemakers.py:",
         "Crashes": "killed by SIGSEGV",
@@ -89,7 +95,7 @@ def test_two_runs_are_the_same_and_so_is_one_of_a_shuffled_file(
     import pyarrow.csv
 
     pyarrow.csv.write_csv(table.take(order).select(table.column_names[::-1]), shuffled)
-    common = ("--folds", 3, "--seeds", 2, "--router", "knn,linear,random")
+    common = ("--seeds", 2, "--router", "knn,random")
     boards = []
     for number, path in enumerate([first, first, shuffled]):
         out = tmp_path / f"run{number}"
@@ -115,8 +121,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     path = write(planted(200))
     words = [
-        "--suite", f"table:{path}", "--folds", "4", "--jobs", "1",
-        "--router", f"best-single,{TROUBLE}:Constant", "--set", "Constant.seconds=1.5",
+        "--suite", f"table:{path}", "--folds", "3", "--jobs", "1",
+        "--router", f"best-single,{TROUBLE}:Constant", "--set", "Constant.seconds=0.5",
     ]  # fmt: skip
     whole = tmp_path / "whole"
     board(*words, out=whole)
@@ -134,11 +140,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     process.send_signal(ending)
     _, said = process.communicate(timeout=30)
     kept = {path: path.stat().st_mtime_ns for path in finished.rglob("job.json")}
-    assert 2 <= len(kept) < 8
+    assert 2 <= len(kept) < 6
     assert not (out / "leaderboard.json").exists()
     if ending == signal.SIGINT:
         assert process.returncode == 130
-        assert f"{len(kept)} of 8 jobs are finished" in said
+        assert f"{len(kept)} of 6 jobs are finished" in said
         assert "run the same command again" in said
     assert _no_workers_left(out)
     board(*words, out=out)
@@ -299,5 +305,3 @@ def test_nobody_else_sees_the_keys_of_the_environment(board: Board, write: Put) 
     assert "planted-key" not in seen
     assert "outcomes.parquet" not in seen
     assert "argv=['routebench-job'] files=[]" in seen
-
-

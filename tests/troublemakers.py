@@ -96,4 +96,4 @@ class Warns(Constant):
     @hookimpl
     def fit(self, train: Table) -> None:
         warnings.warn("labels have one class only", UserWarning, stacklevel=1)
-        print("chatter on stdout")  # noqa: T201
+        print("chatter on stdout")

@@ -52,7 +52,7 @@ class WordWeights:
             max_features=None if words else self.max_features,
             sublinear_tf=True,
             # Digits and single letters tell tasks apart; the default pattern drops the latter.
-            token_pattern=r"(?u)\b\w+\b",
+            token_pattern=r"(?u)\b\w+\b",  # noqa: S106
             vocabulary=words,
         )
 

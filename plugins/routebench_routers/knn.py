@@ -97,7 +97,5 @@ class KNN:
             near = (similarity >= limit[:, None] - _TIE).astype(np.float64)
             counts = near @ self._known
             fallback = np.broadcast_to(self._prior, counts.shape).copy()
-            predicted.append(
-                np.divide(near @ self._scores, counts, out=fallback, where=counts > 0)
-            )
+            predicted.append(np.divide(near @ self._scores, counts, out=fallback, where=counts > 0))
         return predicted

@@ -26,8 +26,9 @@ def pooled(train: Table, validation: Table) -> tuple[Floats, Mask, Floats | None
 def mean_scores(scores: Floats, ok: Mask) -> Floats:
     """[m] mean over OK cells; NaN for a model without any."""
     counts = ok.sum(axis=0)
-    totals = np.where(ok, scores, 0.0).sum(axis=0)
-    return np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    means: Floats = np.full(len(counts), np.nan)
+    np.divide(np.where(ok, scores, 0.0).sum(axis=0), counts, out=means, where=counts > 0)
+    return means
 
 
 class Random:
@@ -155,7 +156,8 @@ class TaskPrior:
         scores, ok, cost = pooled(train, validation)
         overall = mean_scores(scores, ok)
         self._default = int(best(overall[None, :], cost)[0])
-        assert train.queries.task is not None and validation.queries.task is not None
+        assert train.queries.task is not None
+        assert validation.queries.task is not None
         tasks = np.concatenate([train.queries.task, validation.queries.task])
         for task in sorted(set(tasks) - {None}):
             rows = tasks == task

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from routebench.jobs import Job, Result, Setup
 from routebench.pricing import PriceInfo
-from routebench.records import Decisions, Floats, Grade, Ints, State
+from routebench.records import Decisions, Floats, Grade, Ints, Mask, State
 from routebench.splits import TEST, VALIDATION
 
 NAMES = ("cells.parquet", "decisions.parquet", "scores.parquet", "prices.toml")
@@ -56,7 +56,7 @@ def _parquet(table: pa.Table) -> bytes:
 def _cells(setup: Setup) -> pa.Table:
     """One row per asked cell of the validation and test queries."""
     data, codes = setup.data, setup.split.codes
-    used = np.isin(codes, (VALIDATION, TEST)).any(axis=0)
+    used: Mask = np.logical_or.reduce(np.isin(codes, (VALIDATION, TEST)), axis=0)
     rows, models = np.nonzero((data.outcomes.state != State.ABSENT) & used[:, None])
     columns: dict[str, Any] = {
         "query": _strings(data.keys[rows]),
@@ -102,9 +102,9 @@ def _decisions(setup: Setup, job: Job, decisions: Decisions) -> pa.Table:
         "policy": pa.array(
             [None] * n if decisions.policy is None else decisions.policy, pa.string()
         ),
-        "router_input_tokens": _optional(usage and usage.input_tokens, n),
-        "router_output_tokens": _optional(usage and usage.output_tokens, n),
-        "router_cost_usd": _optional(usage and usage.cost, n),
+        "router_input_tokens": _optional(usage.input_tokens if usage else None, n),
+        "router_output_tokens": _optional(usage.output_tokens if usage else None, n),
+        "router_cost_usd": _optional(usage.cost if usage else None, n),
     }
     return pa.table(columns)
 

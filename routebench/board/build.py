@@ -127,16 +127,17 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
         for name, model in _references(setup, fold).items():
             fixed[name].append(np.full(size, model))
         cost = data.outcomes.take(setup.rows(fold, TRAIN)).mean_cost()
-        costs.append(cost)
+        if cost is not None:
+            costs.append(cost)
     choices = {name: np.concatenate(parts) for name, parts in fixed.items()}
     _, clusters = np.unique(data.text_hash[rows].astype(str), return_inverse=True)
     return Setting(
         outcomes=data.outcomes.take(rows),
         pool=data.pool,
         clusters=clusters,
-        mean_cost=None if costs[0] is None else np.mean(costs, axis=0),
+        mean_cost=np.mean(costs, axis=0) if costs else None,
         facets={kind: values for kind, values in facets.items() if values is not None},
-        **choices,  # type: ignore[arg-type]
+        **choices,
     )
 
 
@@ -201,7 +202,7 @@ def _suite(setup: Setup) -> SuiteInfo:
     parts = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
     return SuiteInfo(
         name=data.name,
-        source=data.source,  # type: ignore[arg-type]
+        source=data.source,
         queries={
             name: round(int((codes == code).sum()) / len(codes)) for name, code in parts.items()
         },

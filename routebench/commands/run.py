@@ -11,44 +11,70 @@ from click.core import ParameterSource
 _LISTS = {"router", "show"}
 
 
-def _run_options(command: Any) -> Any:
-    for option in reversed(
-        [
-            click.option("--suite", metavar="NAME[:FILE]", help="Suite, such as table:outcomes.csv."),
-            click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon."),
-            click.option("--router", multiple=True, metavar="NAME,…", help="Routers: names, name@label, file.py:Class, or all (the default)."),
-            click.option("--prices", metavar="FILE", help="Prices in USD per million tokens, JSON or TOML."),
-            click.option("--show", multiple=True, metavar="COLUMN,…", help="Query columns that routers may see, such as task."),
-            click.option("--split", type=click.Choice(["auto", "given", "hash"]), help="The table's own split, or one by text hash. Default: its own where it has one."),
-            click.option("--split-seed", type=int, help="Another seed gives another hash split."),
-            click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once."),
-            click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1)."),
-            click.option("--encoder", metavar="NAME", help="Text encoder for the routers that use one."),
-            click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise."),
-            click.option("--judge", metavar="NAME", help="Grade answers that have no score."),
-            click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained."),
-            click.option("--set", "set_", multiple=True, metavar="NAME.OPTION=VALUE", help="An option of a router, suite, judge or encoder."),
-            click.option("--max-missing", type=float, metavar="SHARE", help="Missing test cells above which the run is invalid (default 0.01)."),
-            click.option("--assume-output-tokens", type=int, metavar="N", help="Answer length where none is recorded (default 256)."),
-            click.option("--file", type=click.Path(path_type=Path), help="TOML run file; options given here win over it."),
-            click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH."),
-            click.option("--jobs", type=int, metavar="N", help="Jobs at a time. Default: one per core on a CPU."),
-            click.option("--job-timeout", type=float, metavar="SECONDS", help="Time for one job, fit and route together."),
-            click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming."),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
 @click.command()
-@_run_options
+@click.option("--suite", metavar="NAME[:FILE]", help="Suite, such as table:outcomes.csv.")
+@click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
+@click.option(
+    "--router",
+    multiple=True,
+    metavar="NAME,…",
+    help="Routers: names, name@label, file.py:Class, or all (the default).",
+)
+@click.option("--prices", metavar="FILE", help="Prices in USD per million tokens, JSON or TOML.")
+@click.option(
+    "--show",
+    multiple=True,
+    metavar="COLUMN,…",
+    help="Query columns that routers may see, such as task.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["auto", "given", "hash"]),
+    help="The table's own split, or one by text hash. Default: its own where it has one.",
+)
+@click.option("--split-seed", type=int, help="Another seed gives another hash split.")
+@click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once.")
+@click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1).")
+@click.option("--encoder", metavar="NAME", help="Text encoder for the routers that use one.")
+@click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
+@click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
+@click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained.")
+@click.option(
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="An option of a router, suite, judge or encoder.",
+)
+@click.option(
+    "--max-missing",
+    type=float,
+    metavar="SHARE",
+    help="Missing test cells above which the run is invalid (default 0.01).",
+)
+@click.option(
+    "--assume-output-tokens",
+    type=int,
+    metavar="N",
+    help="Answer length where none is recorded (default 256).",
+)
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="TOML run file; options given here win over it."
+)
+@click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH.")
+@click.option(
+    "--jobs", type=int, metavar="N", help="Jobs at a time. Default: one per core on a CPU."
+)
+@click.option(
+    "--job-timeout", type=float, metavar="SECONDS", help="Time for one job, fit and route together."
+)
+@click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
 @click.pass_context
 def command(
-    ctx: click.Context, quiet: bool, wide: bool, as_json: bool, file: Path | None, **given: Any
+    ctx: click.Context, /, quiet: bool, wide: bool, as_json: bool, file: Path | None, **given: Any
 ) -> None:
     """Train routers on a suite, route its test queries, write a leaderboard.
 
@@ -57,7 +83,7 @@ def command(
     routebench run --suite table:outcomes.csv --router knn,./mine.py:MyRouter
 
     Run again after an interruption, the same command goes on where it stopped.
-    """  # noqa: D301
+    """
     from routebench import config
     from routebench.board.files import to_json
     from routebench.report import terminal

@@ -73,12 +73,13 @@ def router_metrics(own: Values, references: Mapping[str, Values]) -> dict[str, F
     if "router_cost" in own:
         found["router_cost_per_1k"] = cost.cost_per_1k(own["router_cost"])
     if "cost" in own:
+        # All-in: a router that spends on routing saves that much less.
         total = cost.total_cost(own["cost"], own["router_cost"])
         found["total_cost_per_1k"] = cost.cost_per_1k(total)
-        found["savings_vs_best_single"] = cost.savings(own["cost"], best["cost"])
+        found["savings_vs_best_single"] = cost.savings(total, best["cost"])
         if "strongest" in references:
             strongest = references["strongest"]["cost"]
-            found["savings_vs_strongest"] = cost.savings(own["cost"], strongest)
+            found["savings_vs_strongest"] = cost.savings(total, strongest)
     return found
 
 

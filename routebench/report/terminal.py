@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich import box
-from rich.console import Console as RichConsole
 from rich.cells import cell_len
+from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text

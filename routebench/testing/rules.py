@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from routebench.errors import RoutebenchError
 from routebench.testing.subject import Subject
 
 Outcome = AssertionError | unittest.SkipTest | None
 
 
-class Finding(Exception):
+class RuleError(Exception):
     """A broken rule: what was expected, what was seen, and what to do about it."""
 
     def __init__(self, expected: str, seen: str, hint: str = "") -> None:
@@ -23,9 +25,9 @@ class Finding(Exception):
 
 
 def expect(fulfilled: bool, expected: str, seen: str, hint: str = "") -> None:
-    """Raise a `Finding` unless the rule is kept."""
+    """Raise a `RuleError` unless the rule is kept."""
     if not fulfilled:
-        raise Finding(expected, seen, hint)
+        raise RuleError(expected, seen, hint)
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,11 @@ class RouterCheck:
                 first = first.after
             return unittest.SkipTest(f"means nothing until {first.name} passes")
         try:
-            check.run(self.subject)
+            with threadpool_limits(1):  # as in a job
+                check.run(self.subject)
         except unittest.SkipTest as skip:
             return skip
-        except Finding as finding:
+        except RuleError as finding:
             return _failure(self.subject, check, finding)
         except Exception as error:
             failure = _failure(self.subject, check, _crash(check, error))
@@ -88,7 +91,7 @@ class RouterCheck:
         return None
 
 
-def _failure(subject: Subject, check: Check, finding: Finding) -> AssertionError:
+def _failure(subject: Subject, check: Check, finding: RuleError) -> AssertionError:
     lines = [f"{subject.name} breaks {check.name}"]
     lines += [f"  expected: {finding.expected}", f"  seen: {finding.seen}"]
     if finding.hint:
@@ -96,7 +99,7 @@ def _failure(subject: Subject, check: Check, finding: Finding) -> AssertionError
     return AssertionError("\n".join(lines))
 
 
-def _crash(check: Check, error: Exception) -> Finding:
+def _crash(check: Check, error: Exception) -> RuleError:
     """An exception, placed at the last line of it that is not the harness's own."""
     own = str(Path(__file__).parents[1])
     frames = traceback.extract_tb(error.__traceback__)
@@ -104,4 +107,4 @@ def _crash(check: Check, error: Exception) -> Finding:
     place = f" ({Path(outside[-1].filename).name}:{outside[-1].lineno})" if outside else ""
     hint = error.hint if isinstance(error, RoutebenchError) else ""
     purpose = (check.run.__doc__ or "no exception").splitlines()[0]
-    return Finding(purpose, f"{type(error).__name__}: {error}{place}", hint)
+    return RuleError(purpose, f"{type(error).__name__}: {error}{place}", hint)

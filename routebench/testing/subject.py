@@ -18,7 +18,6 @@ import numpy as np
 from routebench import encoders
 from routebench.config import RunConfig
 from routebench.harness import Harness
-from routebench.hookspecs import Router
 from routebench.options import validate
 from routebench.records import HIDEABLE, Context, Decisions, Objective, Queries, Table
 from routebench.testing.tables import Tables, synthetic_tables, with_scores
@@ -30,7 +29,7 @@ _SEED = 7
 class Subject:
     """A router class with the options to test it with, and what several checks share."""
 
-    def __init__(self, router_class: type[Router], options: dict[str, Any] | None = None) -> None:
+    def __init__(self, router_class: type[Any], options: dict[str, Any] | None = None) -> None:
         self.router_class = router_class
         self.options = options or {}
         self._folder: Path | None = None
@@ -60,7 +59,7 @@ class Subject:
     def _context(self, train: Table, objective: Objective | None, work: Path | None) -> Context:
         """What a run hands to `fit`, with its default encoder fitted on these texts."""
         name = RunConfig.model_fields["encoder"].default
-        encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
+        encoder: Any = encoders.FittedOnUse(name, {}, list(train.queries.text))
         return Context(_SEED, encoder, work or self.folder(), objective=objective or Objective())
 
     def fit(
