@@ -52,12 +52,14 @@ class Harness:
         self.metering = Metering()
         self._manager = pluggy.PluginManager("routebench")
         self._manager.add_hookspecs(hookspecs)
-        self._manager.register(router, "router")
-        self._manager.register(self.metering, "metering")
         try:
+            self._manager.register(router, "router")
+            self._manager.register(self.metering, "metering")
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            raise PluginError(str(error), "hooks are fit and route") from error
+            text = " ".join(str(error).split())
+            hint = "hooks are fit(train, validation, context) and route(queries)"
+            raise PluginError(text, hint) from error
         for name in ("fit", "route"):
             impls = getattr(self._manager.hook, name).get_hookimpls()
             if not any(impl.plugin is router for impl in impls):

@@ -16,7 +16,6 @@ import pluggy
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from pydantic import BaseModel
 
     from routebench.records import Context, Decisions, Grades, Queries, SuiteData, Table
 
@@ -61,7 +60,7 @@ def run_finished(board: dict[str, Any], folder: Path) -> None:
 class Plugin(Protocol):
     """What every plugin class has. Option names, types, bounds and help come from `Options`."""
 
-    Options: ClassVar[type[BaseModel]]
+    Options: ClassVar[Any]  # a pydantic model class; typed so, every plugin's own one fits
 
     def __init__(self, options: Any) -> None: ...
 

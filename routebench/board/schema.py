@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -111,6 +112,8 @@ class Diagnostics(_Model):
 
 
 class Leaderboard(_Model):
+    """One run: what was compared on what, and every number with its interval."""
+
     schema_version: Literal[1] = 1
     suite: SuiteInfo
     fingerprints: Fingerprints
@@ -123,6 +126,11 @@ class Leaderboard(_Model):
     diagnostics: Diagnostics
     references: dict[str, dict[str, Estimate]]
     rows: list[Row]
-    files: dict[str, str] = {}
-    environment: dict[str, Any] = {}
-    timing: dict[str, Any] = {}
+    files: dict[str, str] = Field({}, description="sha256 of the run folder's tables")
+    environment: dict[str, Any] = Field({}, description="machine, versions, paths, time")
+    timing: dict[str, Any] = Field({}, description="seconds, latencies and memory")
+
+
+def json_schema() -> str:
+    """The JSON Schema that the package carries as `board/leaderboard.schema.json`."""
+    return json.dumps(Leaderboard.model_json_schema(), indent=2, sort_keys=True) + "\n"

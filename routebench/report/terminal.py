@@ -59,8 +59,9 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
     suite, found = board.suite, board.diagnostics
     folds = f", {suite.folds} folds" if suite.folds > 1 else f", {suite.split} split"
     seeds = max((len(row.seeds) for row in board.rows), default=0)
+    files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
     facts = [
-        f"{escape(suite.name)} ({_SOURCES[suite.source]})",
+        f"{escape(suite.name + files)} ({_SOURCES[suite.source]})",
         f"{found.scored:,} test queries{folds}",
         f"{len(suite.models)} models",
         f"{seeds} seed{'s' if seeds != 1 else ''}",
@@ -130,7 +131,7 @@ def _difference(difference: Difference) -> str:
 
 
 def _dollars(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{estimate.value:.4g}"
+    return "–" if estimate.value is None else f"{estimate.value:#.4g}"
 
 
 def _savings(estimate: Estimate) -> str:
@@ -228,6 +229,9 @@ def _warnings(board: Leaderboard, out: RichConsole) -> None:
     routers: dict[str, list[str]] = {}
     for row in board.rows:
         for warning in row.warnings:
-            routers.setdefault(warning, []).append(row.router)
+            # Which model it is stands in the table; here all such rows go into one line.
+            collapsed = warning.startswith("collapse")
+            text = "over 95% of queries go to one model" if collapsed else warning
+            routers.setdefault(text, []).append(row.router)
     for warning, labels in routers.items():
         out.print(f"[yellow]{escape(warning)}[/yellow]: {escape(', '.join(labels))}")

@@ -107,4 +107,5 @@ def _crash(check: Check, error: Exception) -> RuleError:
     place = f" ({Path(outside[-1].filename).name}:{outside[-1].lineno})" if outside else ""
     hint = error.hint if isinstance(error, RoutebenchError) else ""
     purpose = (check.run.__doc__ or "no exception").splitlines()[0]
-    return RuleError(purpose, f"{type(error).__name__}: {error}{place}", hint)
+    message = " ".join(str(error).split())
+    return RuleError(purpose, f"{type(error).__name__}: {message}{place}", hint)

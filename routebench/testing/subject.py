@@ -59,7 +59,7 @@ class Subject:
     def _context(self, train: Table, objective: Objective | None, work: Path | None) -> Context:
         """What a run hands to `fit`, with its default encoder fitted on these texts."""
         name = RunConfig.model_fields["encoder"].default
-        encoder: Any = encoders.FittedOnUse(name, {}, list(train.queries.text))
+        encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
         return Context(_SEED, encoder, work or self.folder(), objective=objective or Objective())
 
     def fit(

@@ -155,7 +155,7 @@ class FractionalChoice(Sound):
 
     @hookimpl
     def route(self, queries: Queries) -> Any:
-        return Decisions(np.full(len(queries), 0.5))  # type: ignore[arg-type]
+        return Decisions(np.full(len(queries), 0.5))
 
 
 class ChoiceOutOfRange(Sound):
@@ -178,7 +178,7 @@ class CrashesInFit(Sound):
     broken = "check_fit_and_route"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         raise ZeroDivisionError("by design")
 
 
@@ -223,7 +223,7 @@ class WantsTasks(Sound):
     broken = "check_text_only"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         assert train.queries.task is not None
         self.learn(train)
 
@@ -232,7 +232,7 @@ class WantsPrices(Sound):
     broken = "check_unpriced"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         assert train.outcomes.cost is not None
         self.learn(train)
 
@@ -241,7 +241,7 @@ class WantsWholeScores(Sound):
     broken = "check_real_scores"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         score = train.outcomes.score[train.outcomes.ok]
         if (score != score.round()).any():
             raise ValueError("unknown label type: continuous")
@@ -252,7 +252,7 @@ class WantsManyQueries(Sound):
     broken = "check_few_queries"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         np.partition(np.zeros(len(train)), 50)
         self.learn(train)
 
@@ -261,7 +261,7 @@ class WantsTwoClasses(Sound):
     broken = "check_ties"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         if len(np.unique(train.outcomes.score)) < 2:
             raise ValueError("this solver needs samples of at least 2 classes")
         self.learn(train)
@@ -287,7 +287,7 @@ class PerformanceOnly(Sound):
     broken = "check_objective"
 
     @hookimpl
-    def fit(self, train: Table, context: Context) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         if context.objective.cost:
             raise NotImplementedError("cost")
         self.learn(train)
@@ -297,7 +297,7 @@ class WritesIntoScores(Sound):
     broken = "check_tables_unchanged"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         train.outcomes.score[:] = 0
 
@@ -306,7 +306,7 @@ class Unseeded(Sound):
     broken = "check_deterministic"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         self.scale(np.random.default_rng().random())
 
@@ -315,7 +315,7 @@ class GlobalNumpy(Sound):
     broken = "check_global_generators"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         self.scale(np.random.random())  # noqa: NPY002
 
@@ -324,7 +324,7 @@ class GlobalRandom(Sound):
     broken = "check_global_generators"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         self.scale(random.random())
 
@@ -333,7 +333,7 @@ class WarmStart(Sound):
     broken = "check_refit"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         before = dict(self.words)
         self.learn(train)
         self.words |= before
@@ -344,7 +344,7 @@ class ClassState(Sound):
     memory: ClassVar[dict[str, Any]] = {}
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.memory.clear()
         self.learn(train)
         self.memory.update(self.words)
@@ -378,7 +378,7 @@ class KeepsItInTheWorkFolder(Sound):
     broken = "check_save_and_load"
 
     @hookimpl
-    def fit(self, train: Table, context: Context) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         self.place = context.work
         checkpoint.save(context.work, {"words": self.words, "prior": self.prior})
@@ -422,7 +422,7 @@ class NamesTheWorkFolder(Sound):
     broken = "check_no_paths"
 
     @hookimpl
-    def fit(self, train: Table, context: Context) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         self.place = context.work
 
@@ -435,7 +435,7 @@ class WritesLogs(Sound):
     broken = "check_writes"
 
     @hookimpl
-    def fit(self, train: Table) -> None:
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
         self.learn(train)
         Path("training.log").write_text("done")
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from routebench_coinflip import CoinFlip
 
 from routebench.testing import MODELS, RouterCheck, parametrize_with_checks, synthetic_tables
+from routebench_coinflip import CoinFlip
 
 
 @parametrize_with_checks([CoinFlip, (CoinFlip, {"max_drop": 0.2})])
