@@ -45,10 +45,14 @@ def main() -> None:
     try:
         cli(prog_name="routebench")
     except RoutebenchError as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(f"error: {_line(error.message)}", err=True)
         if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
+            click.echo(f"hint: {_line(error.hint)}", err=True)
         sys.exit(error.exit_code)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from routebench import options
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.records import HIDEABLE
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RunConfig(BaseModel):
@@ -30,7 +32,7 @@ class RunConfig(BaseModel):
     split_seed: int = 0
     folds: int | None = Field(None, ge=3, le=100)
     encoder: str = "tfidf-svd"
-    objective: dict[Literal["performance", "cost"], float] = {"performance": 1.0, "cost": 0.0}
+    objective: dict[Literal["performance", "cost"], Weight] = {"performance": 1.0, "cost": 0.0}
     max_missing: float = Field(0.01, ge=0, le=1)
     assume_output_tokens: int = Field(256, ge=0)
     set: dict[str, dict[str, Any]] = {}
@@ -38,6 +40,11 @@ class RunConfig(BaseModel):
     jobs: int | None = Field(None, ge=1)
     job_timeout: float | None = Field(None, gt=0)
     fresh: bool = False
+
+    @field_validator("objective")
+    @classmethod
+    def _whole(cls, value: dict[str, float]) -> dict[str, float]:
+        return {"performance": 1.0, "cost": 0.0} | value
 
     @property
     def suite_name(self) -> str:
@@ -65,7 +72,7 @@ def make(values: dict[str, Any]) -> RunConfig:
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        raise OptionError(options.explain(error, "--").replace("_", "-")) from error
+        raise OptionError(options.explain(error, "--")) from error
     for column in config.show:
         if column not in HIDEABLE:
             raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))
@@ -75,11 +82,15 @@ def make(values: dict[str, Any]) -> RunConfig:
 def read(path: Path) -> dict[str, Any]:
     """The fields of a TOML run file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"--file {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"--file {path}: not TOML: {error}") from error
+    given = values.get("set", {})
+    if not (isinstance(given, dict) and all(isinstance(own, dict) for own in given.values())):
+        raise DataError(f"--file {path}: set = {given!r}", "write [set.NAME], then OPTION = VALUE")
+    return values
 
 
 def dump(config: RunConfig) -> str:

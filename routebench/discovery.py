@@ -55,7 +55,7 @@ def find(kind: str, name: str) -> PluginInfo:
         return _from_file(name)
     known = [info for info in _of_kind(kind) if info.name == name]
     if len(known) > 1:
-        owners = " and ".join(str(info.distribution) for info in known)
+        owners = " and ".join(sorted(str(info.distribution) for info in known))
         raise PluginError(f"{kind} {name!r} is offered by {owners}", "uninstall one of them")
     if not known:
         names = [info.name for info in _of_kind(kind)]
@@ -78,12 +78,19 @@ def load(info: PluginInfo) -> Any:
             if module_name.endswith(".py")
             else importlib.import_module(module_name)
         )
-        return getattr(module, attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        text = " ".join(str(error).split())
         raise PluginError(
-            f"{info.kind} {info.name!r} cannot be imported: {type(error).__name__}: {error}",
+            f"{info.kind} {info.name!r} cannot be imported: {type(error).__name__}: {text}",
             f"from {info.distribution or module_name}",
         ) from error
+    if not hasattr(module, attribute):
+        classes = [name for name, value in vars(module).items() if hasattr(value, "Options")]
+        raise PluginError(
+            f"{info.kind} {info.name!r}: {Path(module_name).name} has no class {attribute!r}",
+            did_you_mean(attribute, classes),
+        )
+    return getattr(module, attribute)
 
 
 def code_hash(info: PluginInfo) -> str:

@@ -19,6 +19,7 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
     The judge sees question, reference and answer of one cell at a time, in a seeded order that
     tells nothing of the model. Recorded scores are left as they are.
     """
+    hook = _hook(name, values)  # first: a wrong name is an error whatever there is to grade
     if data.answers is None:
         raise DataError(f"--judge {name}: this suite has no answers to grade")
     rows, models = np.nonzero(data.outcomes.state == State.UNGRADED)
@@ -28,7 +29,7 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
     rows, models = rows[order], models[order]
     answers = data.answers.take(rows * len(data.pool) + models).to_pylist()
     references = [None] * len(rows) if data.references is None else data.references[rows].tolist()
-    grades = _hook(name, values).judge(
+    grades = hook.judge(
         questions=data.queries.text[rows].tolist(), references=references, answers=answers
     )
     return _filled(data, rows, models, _checked(grades, name, len(rows)))

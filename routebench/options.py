@@ -25,9 +25,7 @@ def parse(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def validate(plugin: Any, name: str, values: dict[str, Any]) -> BaseModel:
     """The plugin's `Options` filled with `values`; an `OptionError` names the wrong one."""
-    model = getattr(plugin, "Options", None)
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise PluginError(f"{name}: the plugin class has no pydantic model named Options")
+    model = _model(plugin, name)
     known = {field.alias or key for key, field in model.model_fields.items()}
     for option in values:
         if option not in known:
@@ -42,27 +40,37 @@ def explain(error: ValidationError, prefix: str = "") -> str:
     """One line for a pydantic error: which option, what is wrong, what was given."""
     parts = []
     for detail in error.errors():
-        place = prefix + ".".join(str(step) for step in detail["loc"])
+        place = prefix + ".".join(str(step) for step in detail["loc"] if step != "[key]")
+        place = place.replace("_", "-") if prefix == "--" else place
         given = "" if detail["type"] == "missing" else f" (got {detail['input']!r})"
-        parts.append(f"{place.rstrip('.')}: {detail['msg'].lower()}{given}")
+        message = detail["msg"][:1].lower() + detail["msg"][1:]
+        parts.append(f"{place.rstrip('.')}: {message}{given}")
     return "; ".join(parts)
 
 
 def describe(plugin: Any) -> list[dict[str, Any]]:
     """Every option with its type, default, bounds and help, as plain values."""
     described = []
-    schema = plugin.Options.model_json_schema()
+    schema = _model(plugin, plugin.__name__).model_json_schema()
+    required = schema.get("required", [])
     for name, facts in schema.get("properties", {}).items():
         described.append(
             {
                 "option": name,
                 "type": _type(facts, schema),
-                "default": "required" if name in schema.get("required", []) else facts["default"],
+                "default": "required" if name in required else facts.get("default", "computed"),
                 "bounds": _bounds(facts),
                 "help": facts.get("description", ""),
             }
         )
     return described
+
+
+def _model(plugin: Any, name: str) -> type[BaseModel]:
+    model = getattr(plugin, "Options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise PluginError(f"{name}: the plugin class has no pydantic model named Options")
+    return model
 
 
 def _value(text: str) -> Any:

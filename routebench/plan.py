@@ -44,7 +44,7 @@ def entrants(config: RunConfig, data: SuiteData, shared: dict[str, Any]) -> list
     for text in config.router:
         if text == "all":
             for info in discovery.installed("router"):
-                asked.setdefault(info.name, (info, False))
+                asked.setdefault(info.name, (discovery.find("router", info.name), False))
             continue
         name, at, label = text.partition("@")
         info = discovery.find("router", name)
@@ -95,18 +95,28 @@ def _entrant(
         cls = discovery.load(info)
         checked = options.validate(cls, label, values)
     except PluginError as error:
+        if info.distribution is None:
+            raise  # a file is the user's input; an installed plugin breaks its own row only
         return Entrant(label, info, values, state="failed", message=error.message)
     full = checked.model_dump(mode="json")
-    lacks = getattr(cls(checked), "needs", None)
-    reason: str | None = (
-        lacks(data.pool, data.visible, data.outcomes.cost is not None) if lacks else None
-    )
+    reason = _lacks(cls(checked), label, data)
     if reason:
         reason = reason.replace("NAME", label)
         if named:
             raise OptionError(f"router {label!r} {reason}")
         return Entrant(label, info, full, state="skipped", message=reason)
     return Entrant(label, info, full, _fingerprint(info, full, shared))
+
+
+def _lacks(router: Any, label: str, data: SuiteData) -> str | None:
+    """What this run does not have for the router; an option naming no model is an `OptionError`."""
+    needs = getattr(router, "needs", None)
+    try:
+        priced = data.outcomes.cost is not None
+        reason: str | None = needs(data.pool, data.visible, priced) if needs else None
+    except OptionError as error:
+        raise OptionError(f"{label}.{error.message}", error.hint) from error
+    return reason
 
 
 def _fingerprint(info: PluginInfo, values: dict[str, Any], shared: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from routebench import discovery
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -106,3 +108,59 @@ def board(
 def rows(board: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The board's rows by router."""
     return {row["router"]: row for row in board["rows"]}
+
+
+@pytest.fixture
+def main(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The command's `main` in this process, in an empty folder: exit code, stdout, stderr."""
+    from routebench.__main__ import main as command
+
+    def call(*words: Any, cwd: Path | None = None) -> tuple[int, str, str]:
+        here = cwd or tmp_path / "here"
+        here.mkdir(exist_ok=True)
+        monkeypatch.chdir(here)
+        monkeypatch.setattr(sys, "argv", ["routebench", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            command()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Path]]:
+    """Make an importable distribution of one module; found here and by the commands run here."""
+    site = tmp_path / "site"
+    before = set(sys.modules)
+
+    def make(
+        name: str, plugins: str, source: str, requires: Sequence[str] = (), version: str = "1.2"
+    ) -> Path:
+        """`plugins` as in entry_points.txt; the module is named like the distribution."""
+        module = name.replace("-", "_")
+        dist = site / f"{module}-{version}.dist-info"
+        dist.mkdir(parents=True)
+        facts = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+        facts += [f"Requires-Dist: {each}" for each in requires]
+        (dist / "METADATA").write_text("\n".join(facts) + "\n")
+        (dist / "entry_points.txt").write_text(plugins)
+        (site / f"{module}.py").write_text(source)
+        if str(site) not in sys.path:
+            monkeypatch.syspath_prepend(site)
+            monkeypatch.setenv("PYTHONPATH", str(site))
+        discovery._of_kind.cache_clear()
+        return site / f"{module}.py"
+
+    yield make
+    for name in set(sys.modules) - before:
+        if str(site) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+    discovery._of_kind.cache_clear()

@@ -51,8 +51,8 @@ class WordWeights:
             ngram_range=(1, self.ngrams),
             max_features=None if words else self.max_features,
             sublinear_tf=True,
-            # Digits and single letters tell tasks apart; the default pattern drops the latter.
-            token_pattern=r"(?u)\b\w+\b",  # noqa: S106
+            # Single letters, punctuation and line breaks tell kinds of queries apart.
+            token_pattern=r"(?u)\w+|[^\w\s]|\n",  # noqa: S106
             vocabulary=words,
         )
 

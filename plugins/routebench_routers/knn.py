@@ -77,7 +77,9 @@ class KNN:
 
     def _tuned(self, validation: Table) -> int:
         """The k whose choices score best on validation; of equals the largest, the smoothest."""
-        candidates = sorted({min(k, len(self._vectors)) for k in _CANDIDATES})
+        # All of them is the mean of each model: what is left where the text says nothing.
+        everyone = len(self._vectors)
+        candidates = sorted({min(k, everyone) for k in (*_CANDIDATES, everyone)})
         predicted = self._predict(self._encode(validation.queries), candidates)
         reached = [self._chooser.value(quality, validation) for quality in predicted]
         return candidates[max(range(len(candidates)), key=lambda i: (reached[i], i))]

@@ -38,8 +38,14 @@ def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
         return
     _table(
         ["kind", "name", "version", "distribution", "status"],
-        [[p["kind"], p["name"], p["version"], p["distribution"], p["status"]] for p in plugins],
+        [
+            [p["kind"], p["name"], p["version"], p["distribution"], p["status"].partition(":")[0]]
+            for p in plugins
+        ],
     )
+    for plugin in plugins:
+        if not plugin["ready"]:  # on a line of its own, so that it can be copied
+            click.echo(f"{plugin['kind']} {plugin['name']} {plugin['status']}")
 
 
 def _describe(name: str, as_json: bool) -> None:
@@ -78,11 +84,12 @@ def _shown(value: Any) -> str:
 
 def _table(columns: list[str], rows: list[list[Any]]) -> None:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     from routebench.report import terminal
 
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
-        table.add_row(*(str(cell or "") for cell in row))
+        table.add_row(*(escape(str(cell or "")) for cell in row))
     terminal.console().print(table)

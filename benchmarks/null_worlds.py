@@ -1,0 +1,101 @@
+"""Routers on pure noise: outcomes shuffled across queries, so that no text tells anything.
+
+In every world all routers are fitted, routed and compared with best-single as in a real run, but
+in this process. Prints how often each is called better (one-sided, before adjustment), pooled
+over routers, against the promised bound of 2.5% plus three binomial standard errors. With
+`--planted` the outcomes follow a rule in the text instead, and the share of the gap between
+best-single and oracle that each router recovers is printed; the bound is 80%.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+
+import numpy as np
+import pyarrow as pa
+
+from routebench import discovery
+from routebench.board.build import score
+from routebench.jobs import Job, Setup, run_here
+from routebench.longform import from_long
+from routebench.pricing import price
+from routebench.splits import make_split
+
+ROUTERS = ("knn", "linear", "prompt-length", "task-prior")
+TOPICS = ("equation algebra", "poem rhyme verse", "python function loop", "river capital border")
+FILLER = (
+    "please tell me about the way this one works and why some people think it may be so when "
+    "others do not agree with any of them over time"
+).split()
+
+
+def world(seed: int, n: int, planted: bool) -> pa.Table:
+    """n queries × 4 models. Planted: model j is right on topic j. Noise: rows are shuffled."""
+    rng = np.random.default_rng(seed)
+    topic = rng.integers(4, size=n)
+    texts = []
+    for kind in topic:
+        words = [*rng.choice(FILLER, 8), *rng.choice(TOPICS[kind].split(), 2), f"n{rng.integers(10**9)}"]
+        texts.append(" ".join(rng.permutation(words)))
+    # Equally good models are the hardest noise: choosing among them at random costs nothing.
+    base = 0.2 if planted else 0.4
+    right = rng.random((n, 4)) < np.where(topic[:, None] == np.arange(4), 0.95, base)
+    if not planted:
+        right = right[rng.permutation(n)]
+    return pa.table(
+        {
+            "query_id": np.repeat([f"q{i}" for i in range(n)], 4),
+            "query": np.repeat(np.array(texts, dtype=object), 4),
+            "task": np.repeat(np.array(TOPICS, dtype=object)[topic], 4),
+            "model": np.tile(["a", "b", "c", "d"], n),
+            "score": right.reshape(-1).astype(float),
+        }
+    )
+
+
+def rows(table: pa.Table, seed: int, resamples: int) -> dict[str, object]:
+    """The board's scores of all routers in one world."""
+    data = from_long(
+        table, name="world", source="simulated", place="world", visible=frozenset({"task"})
+    )
+    data, prices = price(data, None)
+    setup = Setup(data, make_split(data, "hash", seed=seed), "tfidf-svd", {})
+    jobs = [Job(n, discovery.find("router", n), {}, seed, 0, "") for n in ROUTERS]
+    results = {job: run_here(job, setup, lambda done, note: None) for job in jobs}
+    return dict(score(setup, prices, [], results, resamples).evaluation.routers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worlds", type=int, default=200)
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--resamples", type=int, default=2000)
+    parser.add_argument("--planted", action="store_true")
+    given = parser.parse_args()
+    better: dict[str, int] = defaultdict(int)
+    recovered: dict[str, list[float]] = defaultdict(list)
+    for seed in range(given.worlds):
+        found = rows(world(seed, given.queries, given.planted), seed, given.resamples)
+        for name, scores in found.items():
+            difference = scores.against["best-single"]["accuracy"]  # type: ignore[attr-defined]
+            better[name] += difference.value > 0 and difference.p_raw / 2 < 0.025
+            gap = scores.metrics["gap_recovered"].value  # type: ignore[attr-defined]
+            recovered[name].append(np.nan if gap is None else gap)
+    total = given.worlds * len(ROUTERS)
+    pooled = sum(better.values()) / total
+    for name in ROUTERS:
+        print(
+            f"{name:<14} better than best-single in {better[name] / given.worlds:6.1%} of worlds, "
+            f"recovers {np.nanmean(recovered[name]):6.1%} of the gap"
+        )
+    if given.planted:
+        sys.exit(int(min(np.nanmean(recovered[name]) for name in ("knn", "linear")) < 0.8))
+    bound = 0.025 + 3 * np.sqrt(0.025 * 0.975 / total)
+    print(f"pooled {pooled:.2%} of {total} (bound {bound:.2%})")
+    sys.exit(int(pooled > bound))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routebench import config
+from routebench.errors import DataError, OptionError
+
+FULL: dict[str, Any] = {
+    "suite": "table",
+    "data": "outcomes.csv",
+    "show": ["task", "user"],
+    "prices": "prices.toml",
+    "router": ["knn@five", "mine.py:Mine", "other.py:Mine@x", "all"],
+    "judge": "exact",
+    "device": "cuda:1",
+    "seeds": 3,
+    "split": "hash",
+    "split_seed": 7,
+    "folds": 5,
+    "encoder": "tfidf-svd",
+    "objective": {"performance": 0.5, "cost": 0.25},
+    "max_missing": 0.05,
+    "assume_output_tokens": 99,
+    "set": {"knn@five": {"k": 5, "names": ["a", "b"]}, "table": {"small": "a"}},
+    "jobs": 2,
+    "job_timeout": 30.0,
+}
+
+
+def test_every_option_survives_the_run_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(FULL) | {"out", "fresh"} == set(config.RunConfig.model_fields)
+    monkeypatch.chdir(tmp_path)
+    made = config.make(FULL | {"out": "there", "fresh": True})
+    written = config.dump(made)
+    (tmp_path / "run.toml").write_text(written)
+    monkeypatch.chdir("/")
+    again = config.make(config.read(tmp_path / "run.toml"))
+    for name in set(FULL) - {"data", "prices", "router"}:
+        assert getattr(again, name) == getattr(made, name), name
+    # Paths are absolute, so that the file can be used anywhere; where to write is not repeated.
+    assert again.data == str(tmp_path / "outcomes.csv")
+    assert again.prices == str(tmp_path / "prices.toml")
+    assert again.router == (
+        "knn@five", f"{tmp_path}/mine.py:Mine", f"{tmp_path}/other.py:Mine@x", "all",
+    )  # fmt: skip
+    assert again.out is None
+    assert not again.fresh
+    assert config.dump(again) == written
+
+
+def test_the_file_of_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    both = config.make({"suite": "table:a:b.csv", "data": "c.csv"})
+    assert (both.suite_name, both.suite_data) == ("table", "a:b.csv")
+    assert tomllib.loads(config.dump(both))["suite"] == f"table:{tmp_path}/a:b.csv"
+    plain = config.make({"suite": "table", "data": "c.csv"})
+    assert (plain.suite_name, plain.suite_data) == ("table", "c.csv")
+    assert config.make({"suite": "simpleqa"}).suite_data is None
+
+
+def test_toml_with_tables(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'suite = "table:x.csv"\nrouter = ["knn", "linear"]\nfolds = 5\n'
+        '[objective]\ncost = 0.5\n[set.knn]\nk = 5\n[set."knn@b"]\nk = 7\n'
+    )
+    made = config.make(config.read(path))
+    assert made.set == {"knn": {"k": 5}, "knn@b": {"k": 7}}
+    assert made.folds == 5
+    assert made.objective == {"performance": 1.0, "cost": 0.5}
+    assert made.seeds == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"device": "cuda_0"}, r"--device: string should match pattern .* \(got 'cuda_0'\)"),
+        ({"max_missing": 2}, r"--max-missing: input should be less than or equal to 1 \(got 2\)"),
+        ({"objective": {"speed": 1}}, r"--objective\.speed: .*'performance' or 'cost'"),
+        ({"objective": {"cost": float("inf")}}, r"--objective\.cost: .*finite"),
+        ({"split": "random"}, r"--split: .*\(got 'random'\)"),
+        ({"folds": 2, "seeds": 0}, r"--seeds: .*; --folds: "),
+    ],
+)
+def test_wrong_values_name_the_option(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        config.make({"suite": "table"} | values)
+
+
+def test_unknown_option() -> None:
+    with pytest.raises(OptionError, match="unknown option 'seed'") as raised:
+        config.make({"suite": "table", "seed": 3})
+    assert "did you mean seeds" in raised.value.hint
+
+
+def test_set_must_be_tables(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for text in ("set = 5", "[set]\nknn = 5"):
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"mine\.toml: set = ") as raised:
+            config.read(path)
+        assert "[set.NAME]" in raised.value.hint
