@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +25,9 @@ class TableSuite:
         )
         small: str | None = Field(default=None, description="the weak model of a pair")
         large: str | None = Field(default=None, description="the strong model of a pair")
+        source: Literal["recorded", "simulated", "live"] = Field(
+            "recorded", description="where the answers come from; said wherever a number is shown"
+        )
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -35,7 +39,7 @@ class TableSuite:
         data = from_long(
             table,
             name="table",
-            source="recorded",
+            source=self.options.source,
             place=path.name,
             files=(path.resolve(),),
             notes=notes,
