@@ -25,10 +25,7 @@ from routebench.splits import make_split
 
 ROUTERS = ("knn", "linear", "prompt-length", "task-prior")
 TOPICS = ("equation algebra", "poem rhyme verse", "python function loop", "river capital border")
-FILLER = (
-    "please tell me about the way this one works and why some people think it may be so when "
-    "others do not agree with any of them over time"
-).split()
+FILLER = ("please", "tell", "about", "the", "way", "this", "works", "why", "some", "think", "over")
 
 
 def world(seed: int, n: int, planted: bool) -> pa.Table:
@@ -37,7 +34,8 @@ def world(seed: int, n: int, planted: bool) -> pa.Table:
     topic = rng.integers(4, size=n)
     texts = []
     for kind in topic:
-        words = [*rng.choice(FILLER, 8), *rng.choice(TOPICS[kind].split(), 2), f"n{rng.integers(10**9)}"]
+        words = [*rng.choice(FILLER, 8), *rng.choice(TOPICS[kind].split(), 2)]
+        words.append(f"n{rng.integers(10**9)}")
         texts.append(" ".join(rng.permutation(words)))
     # Equally good models are the hardest noise: choosing among them at random costs nothing.
     base = 0.2 if planted else 0.4

@@ -23,7 +23,7 @@ def save(
 
     folder.mkdir(parents=True, exist_ok=True)
     if arrays:
-        tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         save_file(tensors, folder / _ARRAYS)
     (folder / _META).write_text(json.dumps(meta, indent=2, sort_keys=True), encoding="utf-8")
 

@@ -34,7 +34,7 @@ def route(queries: Queries) -> Decisions:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def judge(questions: list[str], references: list[str | None], answers: list[str]) -> Grades:  # type: ignore[empty-body]  # noqa: E501
+def judge(questions: list[str], references: list[str | None], answers: list[str]) -> Grades:  # type: ignore[empty-body]
     """Grade answers, blind: no model name comes with them."""
 
 

@@ -39,8 +39,16 @@ def _hook(name: str, values: dict[str, Any]) -> Any:
     plugin = discovery.load(discovery.find("judge", name))
     manager = pluggy.PluginManager("routebench")
     manager.add_hookspecs(hookspecs)
-    manager.register(plugin(options.validate(plugin, name, values)), name)
-    manager.check_pending()
+    try:
+        manager.register(plugin(options.validate(plugin, name, values)), name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        text = " ".join(str(error).split())
+        raise PluginError(text, "the hook is judge(questions, references, answers)") from error
+    if not manager.hook.judge.get_hookimpls():
+        raise PluginError(
+            f"judge {name!r} has no judge hook", "decorate its method with @routebench.hookimpl"
+        )
     return manager.hook
 
 

@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from routebench import discovery
+from routebench.jobs import Job, Setup, run_here
+from routebench.records import Outcomes, Pool, Queries, State, SuiteData, Table
+from routebench.splits import TEST, TRAIN, VALIDATION, make_split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -134,9 +137,7 @@ def main(
 
 
 @pytest.fixture
-def distribution(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Path]]:
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """Make an importable distribution of one module; found here and by the commands run here."""
     site = tmp_path / "site"
     before = set(sys.modules)
@@ -164,3 +165,30 @@ def distribution(
         if str(site) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
     discovery._of_kind.cache_clear()
+
+
+def small_table(
+    score: Any, texts: Sequence[str] | None = None, cost: Any = None, **pool: Any
+) -> Table:
+    """Scores [n, m] of models a, b, … as routers see them; NaN for a missing cell."""
+    scores = np.array(score, dtype=float)
+    n, m = scores.shape
+    state = np.where(np.isnan(scores), State.ABSENT, State.OK).astype(np.int8)
+    costs = None if cost is None else np.broadcast_to(np.array(cost, dtype=float), (n, m)).copy()
+    names = np.array(texts or [f"query {i}" for i in range(n)], dtype=object)
+    models = tuple(chr(97 + j) for j in range(m))
+    return Table(Queries(names), Outcomes(scores, state, costs), Pool(models, **pool))
+
+
+def recovered(name: str, data: SuiteData, seed: int = 0, **options: Any) -> float:
+    """Share of the gap between best single and oracle that a router closes on a hash split."""
+    split = make_split(data)
+    setup = Setup(data, split, "tfidf-svd", {"dimension": 32})
+    job = Job(name, discovery.find("router", name), options, seed, 0, "")
+    result = run_here(job, setup, lambda done, note="": None)
+    assert result.decisions is not None
+    known = np.flatnonzero(np.isin(split.codes[0], (TRAIN, VALIDATION)))
+    test = data.outcomes.score[setup.rows(0, TEST)]
+    single = test[:, data.outcomes.take(known).mean_score().argmax()].mean()
+    reached = test[np.arange(len(test)), result.decisions.choice].mean()
+    return float((reached - single) / (test.max(axis=1).mean() - single))

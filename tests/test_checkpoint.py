@@ -17,7 +17,6 @@ def test_round_trip(tmp_path: Path) -> None:
         "turned": grid.T,  # not contiguous
         "every-other": grid[:, ::2],
         "codes": np.array([1, -1], dtype=np.int8),
-        "single": np.array(3.5, dtype=np.float32),
         "empty": np.zeros((0, 4)),
     }
     checkpoint.save(tmp_path / "a" / "b", meta, arrays)
@@ -28,6 +27,11 @@ def test_round_trip(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
         assert found[name].shape == array.shape
+
+
+def test_a_scalar_stays_one(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {}, {"temperature": np.array(3.5, dtype=np.float32)})
+    assert checkpoint.load(tmp_path)[1]["temperature"].shape == ()
 
 
 def test_without_arrays(tmp_path: Path) -> None:

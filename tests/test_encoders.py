@@ -74,12 +74,12 @@ def test_short_corpora_keep_the_width() -> None:
 def test_a_checkpoint_of_another_encoder_is_refused(tmp_path: Path) -> None:
     fitted(TEXTS).save(tmp_path)
     fitted(TEXTS[1:]).encoder.save(tmp_path)  # the weights, but not the header
-    with pytest.raises(DataError, match="encoder fingerprint is .* made with"):
+    with pytest.raises(DataError, match=r"encoder fingerprint is .* made with"):
         encoders.load(tmp_path)
     fitted(TEXTS).save(tmp_path)
     header = json.loads((tmp_path / "encoder.json").read_text())
     (tmp_path / "encoder.json").write_text(json.dumps(header | {"dimension": 9}))
-    with pytest.raises(DataError, match="encoder dimension is 8, but .* made with 9"):
+    with pytest.raises(DataError, match=r"encoder dimension is 8, but .* made with 9"):
         encoders.load(tmp_path)
     with pytest.raises(DataError, match=r"encoder\.json is missing"):
         encoders.load(tmp_path / "nowhere")
@@ -88,7 +88,7 @@ def test_a_checkpoint_of_another_encoder_is_refused(tmp_path: Path) -> None:
 def test_unknown_names_and_options() -> None:
     with pytest.raises(OptionError, match="no encoder named 'tfidf'"):
         encoders.create("tfidf", {})
-    with pytest.raises(OptionError, match="tfidf-svd.dimension"):
+    with pytest.raises(OptionError, match=r"tfidf-svd\.dimension"):
         encoders.create("tfidf-svd", {"dimension": 1})
 
 

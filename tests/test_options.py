@@ -97,7 +97,7 @@ def test_unknown_option_has_a_hint() -> None:
 
 @pytest.mark.parametrize("plugin", [object, type("Odd", (), {"Options": dict})])
 def test_a_class_without_options_is_no_plugin(plugin: type) -> None:
-    with pytest.raises(PluginError, match="p: .* no pydantic model named Options"):
+    with pytest.raises(PluginError, match=r"p: .* no pydantic model named Options"):
         validate(plugin, "p", {})
     with pytest.raises(PluginError, match=f"{plugin.__name__}: .* no pydantic model named Options"):
         describe(plugin)

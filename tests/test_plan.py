@@ -61,9 +61,7 @@ def test_all_and_names_together(data: SuiteData) -> None:
 
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
-    priced = replace(
-        data, outcomes=replace(data.outcomes, cost=cost), visible=frozenset({"task"})
-    )
+    priced = replace(data, outcomes=replace(data.outcomes, cost=cost), visible=frozenset({"task"}))
     states = {e.state for e in entrants(priced, "all").values()}
     assert states == {"ready"}
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ TROUBLE = Path(__file__).with_name("troublemakers.py")
 Put = Callable[[pa.Table], Path]
 Board = Callable[..., dict[str, Any]]
 Command = Callable[..., subprocess.CompletedProcess[str]]
+Distribution = Callable[..., Path]
 
 
 def without_clock(board: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def bytes_without_clock(folder: Path) -> str:
     return json.dumps(without_clock(board), indent=2, sort_keys=True)
 
 
+@pytest.mark.slow
 def test_all_builtin_routers_on_a_planted_rule(board: Board, write: Put) -> None:
     done = board("--suite", f"table:{write(planted(900))}", "--folds", 3, "--show", "task")
     by_name = rows(done)
@@ -51,6 +54,7 @@ def test_all_builtin_routers_on_a_planted_rule(board: Board, write: Put) -> None
     assert done["environment"]["isolation"]
 
 
+@pytest.mark.slow
 def test_every_ending_fails_its_own_row_only(board: Board, write: Put) -> None:
     names = [
         "Raises",
@@ -84,6 +88,7 @@ def test_every_ending_fails_its_own_row_only(board: Board, write: Put) -> None:
     assert done["Warns"]["warnings"][-1] == "UserWarning: labels have one class only"
 
 
+@pytest.mark.slow
 def test_two_runs_are_the_same_and_so_is_one_of_a_shuffled_file(
     board: Board, write: Put, tmp_path: Path
 ) -> None:
@@ -115,6 +120,7 @@ def test_the_seed_reaches_the_router(board: Board, write: Put) -> None:
     assert row["interval_scope"] == "queries and seeds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_where_it_stopped(
     ending: signal.Signals, board: Board, write: Put, tmp_path: Path
@@ -241,32 +247,29 @@ def test_json_and_show_print_what_is_in_the_file(cli: Command, write: Put, tmp_p
 
 
 def test_a_judge_grades_answers_without_scores(
-    board: Board, write: Put, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    board: Board, write: Put, distribution: Distribution
 ) -> None:
-    """A judge from another distribution, seen only through its entry point."""
-    site = tmp_path / "site"
-    dist = site / "echo_judge-1.0.dist-info"
-    dist.mkdir(parents=True)
-    (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-judge\nVersion: 1.0\n")
-    (dist / "entry_points.txt").write_text("[routebench.judges]\necho = echo_judge:Echo\n")
-    (site / "echo_judge.py").write_text(
-        """
-import numpy as np
-from pydantic import BaseModel
-from routebench import Grades, State, hookimpl
+    distribution(
+        "echo-judge",
+        "[routebench.judges]\necho = echo_judge:Plugin\n",
+        textwrap.dedent("""
+        import numpy as np
+        from pydantic import BaseModel
+        from routebench import Grades, State, hookimpl
 
-class Echo:
-    class Options(BaseModel):
-        pass
-    def __init__(self, options):
-        self.options = options
-    @hookimpl
-    def judge(self, references, answers):
-        score = np.array([float(a == r) for a, r in zip(answers, references)])
-        return Grades(score, np.full(len(score), State.OK))
-"""
+        class Plugin:
+            class Options(BaseModel):
+                pass
+
+            def __init__(self, options):
+                self.options = options
+
+            @hookimpl
+            def judge(self, references, answers):
+                score = np.array([float(a == r) for a, r in zip(answers, references)])
+                return Grades(score, np.full(len(score), State.OK))
+        """),
     )
-    monkeypatch.setenv("PYTHONPATH", str(site))
     table = planted(200)
     right = table["score"].to_pylist()
     answers = ["yes" if score else "no" for score in right]
@@ -275,6 +278,52 @@ class Echo:
     done = board("--suite", f"table:{write(table)}", "--router", "best-single", "--judge", "echo")
     counted = done["diagnostics"]["pool"]["a"]["all"]["accuracy"]
     assert counted == pytest.approx(sum(right[0::4]) / len(right[0::4]))
+
+
+def test_observers_are_told(
+    board: Board, write: Put, distribution: Distribution, tmp_path: Path
+) -> None:
+    diary = tmp_path / "diary.txt"
+    distribution(
+        "diary",
+        "[routebench.extensions]\ndiary = diary:Plugin\n",
+        textwrap.dedent(f"""
+        from pydantic import BaseModel
+        from routebench import hookimpl
+
+        def note(text):
+            with open({str(diary)!r}, "a") as stream:
+                print(text, file=stream)
+
+        class Plugin:
+            class Options(BaseModel):
+                pass
+
+            def __init__(self, options):
+                self.options = options
+
+            @hookimpl
+            def run_started(self, config, data):
+                note(f"started with {{len(data)}} queries of {{config['suite'][:6]}}")
+
+            @hookimpl
+            def job_finished(self, router, seed, fold, state, message):
+                note(f"{{router}} {{seed}} {{fold}} {{state}} {{message[:22]}}")
+
+            @hookimpl
+            def run_finished(self, board, folder):
+                note(f"finished with {{len(board['rows'])}} rows in {{folder.name}}")
+        """),
+    )
+    routers = f"best-single,{TROUBLE}:Raises"
+    words = ("--suite", f"table:{write(planted(200))}", "--router", routers, "--jobs", 1)
+    board(*words, rc=1)
+    assert diary.read_text().splitlines() == [
+        "started with 200 queries of table:",
+        "Raises 0 0 failed fit: ValueError: no id",
+        "best-single 0 0 ok ",
+        "finished with 2 rows in out",
+    ]
 
 
 def test_a_second_run_on_the_same_folder_is_refused(

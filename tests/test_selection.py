@@ -73,7 +73,9 @@ def test_value_is_what_the_choices_really_bring() -> None:
     assert Chooser.learn(table, Objective()).value(predicted, table) == 0.5
     assert Chooser.learn(table, Objective()).value(1 - predicted, table) == pytest.approx(2 / 3)
     with_cost = Chooser.learn(table, Objective(1, 0.5))
-    assert with_cost.value(np.array([[0, 9.0]] * 3), table) == pytest.approx((0 - 0.5 + 1 - 0.5) / 2)
+    assert with_cost.value(np.array([[0, 9.0]] * 3), table) == pytest.approx(
+        (0 - 0.5 + 1 - 0.5) / 2
+    )
     nothing = _table([[NAN, 1]], None)
     assert Chooser.learn(nothing, Objective()).value(np.array([[1.0, 0]]), nothing) == -np.inf
 

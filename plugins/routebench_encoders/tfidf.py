@@ -79,13 +79,13 @@ class TfidfSVD:
         rank = min(self.dimension, *matrix.shape)
         _, _, components = randomized_svd(matrix, rank, n_iter=5, random_state=0)
         # Short corpora give fewer components; zeros keep the promised width.
-        padded = np.zeros((self.dimension, matrix.shape[1]), dtype=np.float32)
-        padded[:rank] = components
-        self._components = padded
+        padded = np.zeros((matrix.shape[1], self.dimension), dtype=np.float32)
+        padded[:, :rank] = components.T
+        self._components = padded  # [words, dimension]: a query's few rows lie together
         self.fingerprint = self._hash()
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        vectors = np.asarray(self._words.transform(texts) @ self._components.T, dtype=np.float64)
+        vectors = np.asarray(self._words.transform(texts) @ self._components, dtype=np.float64)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: npt.NDArray[np.float32] = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
         return unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from routebench import checkpoint
 from routebench.hookspecs import hookimpl
-from routebench.records import Decisions, Ints, Queries, Table
+from routebench.records import Decisions, Ints, Pool, Queries, Table
 from routebench.selection import best
 from routebench_routers.references import mean_scores, pooled
 
@@ -32,6 +33,13 @@ class PromptLength:
     def __init__(self, options: Options) -> None:
         self.options = options
         self._state: dict[str, Any] = {}
+
+    def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
+        """Nothing; an `OptionError` for an unknown model."""
+        for name in ("small", "large"):
+            if model := getattr(self.options, name):
+                pool.index(model, name)
+        return None
 
     @hookimpl
     def fit(self, train: Table, validation: Table) -> None:
@@ -57,12 +65,12 @@ class PromptLength:
         means = mean_scores(scores, ok)
         pool = train.pool
         large = (
-            pool.index(self.options.large, "prompt-length.large")
+            pool.index(self.options.large)
             if self.options.large
             else int(best(means[None, :], cost)[0])
         )
         small = (
-            pool.index(self.options.small, "prompt-length.small")
+            pool.index(self.options.small)
             if self.options.small
             else int(best(-(means if cost is None else cost)[None, :], cost)[0])
         )

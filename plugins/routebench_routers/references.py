@@ -54,7 +54,8 @@ class Random:
         return Decisions(np.array([self._draw(text) for text in queries.text], dtype=np.int64))
 
     def _draw(self, text: str) -> int:
-        digest = hashlib.sha256(f"{self._state['seed']}:{text}".encode()).digest()
+        # A prefix of its own: splits hash "seed:text" too, and must not decide the draw.
+        digest = hashlib.sha256(f"random:{self._state['seed']}:{text}".encode()).digest()
         return int.from_bytes(digest[:8], "big") * int(self._state["models"]) >> 64
 
     def save(self, folder: Path) -> None:
@@ -109,7 +110,9 @@ class _ByPrice(_OneModel):
     sign = 1
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Why this run cannot have it, or None."""
+        """Why this run cannot have it, or None; an `OptionError` for an unknown model."""
+        if self.options.model:
+            pool.index(self.options.model)
         if priced or self.options.model or self._declared(pool):
             return None
         return "needs prices, or a model by name: --set NAME.model=MODEL"

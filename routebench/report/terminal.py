@@ -19,12 +19,10 @@ _SOURCES = {
     "live": "live answers",
 }
 _REFERENCES = {
-    "oracle": "oracle (upper bound)",
-    "best_single_hindsight": "best single in hindsight",
+    "oracle": "oracle",
+    "best_single_hindsight": "hindsight best",
     "best_single": "best single",
-    "strongest": "strongest",
-    "random": "random, expected",
-    "cheapest": "cheapest",
+    "random": "random, exact",
 }
 
 
@@ -48,7 +46,6 @@ def show(
     out.print(_table(board, wide, out.width))
     out.print()
     _footnotes(board, out)
-    _references(board, out)
     _diagnostics(board, out)
     _warnings(board, out)
     if folder is not None:
@@ -60,15 +57,15 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
     folds = f", {suite.folds} folds" if suite.folds > 1 else f", {suite.split} split"
     seeds = max((len(row.seeds) for row in board.rows), default=0)
     files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
+    out.print(f"[bold]{escape(suite.name + files)}[/bold] ({_SOURCES[suite.source]})")
     facts = [
-        f"{escape(suite.name + files)} ({_SOURCES[suite.source]})",
         f"{found.scored:,} test queries{folds}",
         f"{len(suite.models)} models",
         f"{seeds} seed{'s' if seeds != 1 else ''}",
     ]
     if found.mde is not None:
-        facts.append(f"detects ≥ {100 * found.mde:.1f} pp")
-    out.print(f"[bold]{' · '.join(facts)}[/bold]", soft_wrap=True)
+        facts.append(f"can detect differences from {100 * found.mde:.1f} pp on")
+    out.print(" · ".join(facts))
     if not board.valid:
         out.print(f"[bold red]INVALID:[/bold red] {escape(board.invalid_reason or '')}")
 
@@ -77,20 +74,24 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     columns = ["#", "router", "accuracy", "Δ best single, pp", "$ / 1k", "saves"]
     rows = [_cells(row) for row in board.rows]
+    lines = _references(board)
     timings = ["  fit s", " queries/s", " p50 ms", " MiB"] if wide else []
     for name in columns:
         table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
     # The names of models are long and alike; they get what the numbers leave.
     used = sum(
-        2 + max(cell_len(name), *(Text.from_markup(row[at]).cell_len for row in rows))
+        2 + max(cell_len(name), *(Text.from_markup(r[at]).cell_len for r in [*rows, *lines]))
         for at, name in enumerate(columns)
     )
-    room = max(24, width - used - sum(len(name) + 2 for name in timings))
+    room = max(16, width - used - sum(len(name) + 2 for name in timings))
     table.add_column("models used", no_wrap=True)
     for name in timings:
         table.add_column(name, justify="right", no_wrap=True)
     for row, cells in zip(board.rows, rows, strict=True):
         table.add_row(*cells, _models(row.usage, room), *(_timing(board, row) if wide else []))
+    table.add_section()
+    for cells in lines:
+        table.add_row(*cells, style="dim")
     return table
 
 
@@ -139,8 +140,8 @@ def _savings(estimate: Estimate) -> str:
 
 
 def _models(usage: dict[str, float], room: int) -> str:
-    """The two models used most, or the only one, in at most `room` columns."""
-    top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[:2]
+    """The two models used most (one where that is all there is room for), in `room` columns."""
+    top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
     shown = [(name, share) for name, share in top if share >= 0.005]
     each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
     return " · ".join(f"{share:.0%} {escape(_short(name, each))}" for name, share in shown)
@@ -169,7 +170,8 @@ def _timing(board: Leaderboard, row: Row) -> list[str]:
 
 
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
-    notes = ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
+    notes = ["below the line: references; hindsight best is the best single model of the test part"]
+    notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
     notes.append("saves: cost against best single, per query")
     if board.priced == "unpriced":
         notes[-1] = "unpriced: no cost column and no --prices, so costs are unknown"
@@ -184,15 +186,13 @@ def _footnotes(board: Leaderboard, out: RichConsole) -> None:
     out.print(f"[dim]{'; '.join(notes)}[/dim]")
 
 
-def _references(board: Leaderboard, out: RichConsole) -> None:
-    parts = []
-    for name, text in _REFERENCES.items():
-        metrics = board.references.get(name)
-        if metrics:
-            cost = metrics.get("cost_per_1k")
-            price = f" at ${_dollars(cost)}" if cost and cost.value is not None else ""
-            parts.append(f"{text} {_percent(metrics['accuracy'])}{price}")
-    out.print("references: " + escape("; ".join(parts)))
+def _references(board: Leaderboard) -> list[list[str]]:
+    """Lines to read the routers against; none of them is one."""
+    return [
+        ["", text, _percent(metrics["accuracy"]), "", _dollars(metrics["cost_per_1k"]), ""]
+        for name, text in _REFERENCES.items()
+        if (metrics := board.references.get(name))
+    ]
 
 
 def _diagnostics(board: Leaderboard, out: RichConsole) -> None:

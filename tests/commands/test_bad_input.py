@@ -251,7 +251,6 @@ def test_options(run: Refused, good: Path, words: list[str], names: list[str]) -
         assert name in said
 
 
-@pytest.mark.xfail(reason="found in the job: the row fails, exit code 1", strict=True)
 @pytest.mark.parametrize(
     "words",
     [
@@ -368,9 +367,7 @@ def test_the_installed_command_does_the_same(
     assert "did you mean table?" in check(done.returncode, done.stdout, done.stderr)
 
 
-def test_a_finished_run_survives_bad_input(
-    main: Main, write: Put, tmp_path: Path
-) -> None:
+def test_a_finished_run_survives_bad_input(main: Main, write: Put, tmp_path: Path) -> None:
     """A refused command leaves the board of an earlier one as it was."""
     path, out = write(planted(60)), tmp_path / "out"
     common = ("run", "--quiet", "--suite", f"table:{path}", "--out", out)

@@ -55,7 +55,8 @@ class CoinFlip:
 
     def _flip(self, text: str) -> float:
         """Uniform in [0, 1), and always the same for a text: a batch decides as single queries."""
-        digest = hashlib.sha256(f"{self.seed}:{text}".encode()).digest()
+        # A prefix of its own: splits are made from a hash of the text as well.
+        digest = hashlib.sha256(f"coinflip:{self.seed}:{text}".encode()).digest()
         return int.from_bytes(digest[:6], "big") / 2**48
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,159 @@
+"""Judges: blind, held to their contract, and asked only for what has no score."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from routebench.errors import DataError, OptionError, PluginError
+from routebench.judging import judge_answers
+from routebench.longform import from_long
+from routebench.records import Grade, State, SuiteData
+
+JUDGE = """
+import numpy as np
+from pydantic import BaseModel, Field
+from routebench import Grade, Grades, State, hookimpl
+
+SEEN = []
+
+class Echo:
+    class Options(BaseModel):
+        right: float = Field(1.0, ge=0)
+    def __init__(self, options):
+        self.options = options
+    @hookimpl
+    def judge(self, questions, references, answers):
+        SEEN.append((questions, references, answers))
+        score = [self.options.right * (a == r) for a, r in zip(answers, references)]
+        grade = [Grade.CORRECT if s else Grade.INCORRECT for s in score]
+        if any(a == "unclear" for a in answers):
+            state = [State.UNGRADED if a == "unclear" else State.OK for a in answers]
+        else:
+            state = [State.OK] * len(answers)
+        return Grades(np.array(score), np.array(state), np.array(grade))
+
+class Short(Echo):
+    @hookimpl
+    def judge(self, answers):
+        return Grades(np.ones(1), np.zeros(1))
+
+class Wordy(Echo):
+    @hookimpl
+    def judge(self, answers):
+        return ["CORRECT"] * len(answers)
+
+class Plain:
+    Options = Echo.Options
+    def __init__(self, options):
+        pass
+    def judge(self, answers):
+        pass
+
+class Misnamed(Echo):
+    @hookimpl
+    def jugde(self, answers):
+        pass
+"""
+NAMES = ("Echo", "Short", "Wordy", "Plain", "Misnamed")
+
+
+@pytest.fixture
+def judges(distribution: Callable[..., Path]) -> None:
+    lines = "".join(f"{name.lower()} = some_judges:{name}\n" for name in NAMES)
+    distribution("some-judges", "[routebench.judges]\n" + lines, JUDGE)
+
+
+def answers(**columns: Any) -> SuiteData:
+    """Three queries, two models; the first cell has a score already, one was never answered."""
+    table = {
+        "query_id": ["q0", "q0", "q1", "q1", "q2", "q2"],
+        "query": ["zero", "zero", "one", "one", "two", "two"],
+        "model": ["a", "b"] * 3,
+        "score": pa.array([0.25, None, None, None, None, None], pa.float64()),
+        "reference": ["0", "0", "1", "1", "2", "2"],
+        "response": ["0", "0", "1", "unclear", None, "x"],
+    }
+    return from_long(pa.table(table | columns), name="t", source="recorded", place="t")
+
+
+def cells(data: SuiteData, values: Any) -> dict[str, Any]:
+    return {
+        f"{query}{model}": values[i, j]
+        for i, query in enumerate(data.ids)
+        for j, model in enumerate(data.pool.models)
+    }
+
+
+@pytest.mark.usefixtures("judges")
+def test_only_ungraded_answers_are_graded() -> None:
+    data = answers()
+    graded = judge_answers(data, "echo", {})
+    score, state = cells(graded, graded.outcomes.score), cells(graded, graded.outcomes.state)
+    assert (score["q0a"], score["q0b"], score["q1a"], score["q2b"]) == (0.25, 1, 1, 0)
+    assert np.isnan(score["q1b"])
+    assert np.isnan(score["q2a"])
+    assert state["q1b"] == State.UNGRADED
+    assert state["q2a"] == State.FAILED
+    assert [state[cell] for cell in ("q0a", "q0b", "q1a", "q2b")] == [State.OK] * 4
+    assert graded.outcomes.grade is not None
+    grade = cells(graded, graded.outcomes.grade)
+    assert (grade["q0a"], grade["q2a"]) == (Grade.NONE, Grade.NONE)
+    assert (grade["q0b"], grade["q2b"]) == (Grade.CORRECT, Grade.INCORRECT)
+    assert (data.outcomes.state == State.UNGRADED).sum() == 4, "the input is left as it was"
+
+
+@pytest.mark.usefixtures("judges")
+def test_the_judge_sees_three_texts_in_an_order_that_is_always_the_same() -> None:
+    judge_answers(answers(), "echo", {})
+    judge_answers(answers(), "echo", {})
+    first, second = sys.modules["some_judges"].SEEN
+    assert first == second
+    triples = set(zip(*first, strict=True))
+    assert triples == {
+        ("zero", "0", "0"), ("one", "1", "1"), ("one", "1", "unclear"), ("two", "2", "x"),
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("judges")
+def test_a_missing_reference_is_none() -> None:
+    data = replace(answers(), references=None)
+    judge_answers(data, "echo", {})
+    ((_, references, _),) = sys.modules["some_judges"].SEEN
+    assert references == [None] * 4
+
+
+@pytest.mark.usefixtures("judges")
+def test_nothing_to_grade() -> None:
+    data = answers(score=[0.0, 1.0] * 3)
+    assert judge_answers(data, "echo", {}) is data
+    assert sys.modules["some_judges"].SEEN == []
+    # A wrong name is an error all the same.
+    with pytest.raises(OptionError, match="no judge named 'ehco'"):
+        judge_answers(data, "ehco", {})
+    with pytest.raises(DataError, match="--judge echo: this suite has no answers"):
+        judge_answers(replace(data, answers=None), "echo", {})
+
+
+@pytest.mark.usefixtures("judges")
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("short", {}, r"judge 'short' returned \(1,\) scores for 4 answers"),
+        ("wordy", {}, "judge 'wordy' returned list, expected Grades"),
+        ("echo", {"right": 2.0}, r"judge 'echo' returned a score outside \[0, 1\]"),
+        ("echo", {"right": float("nan")}, "echo"),
+        ("misnamed", {}, "unknown hook 'jugde'"),
+        ("plain", {}, "judge 'plain' has no judge hook"),
+    ],
+)
+def test_broken_judges(name: str, values: dict[str, Any], message: str) -> None:
+    with pytest.raises((PluginError, OptionError), match=message):
+        judge_answers(answers(), name, values)
