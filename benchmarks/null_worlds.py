@@ -20,7 +20,6 @@ from routebench import discovery
 from routebench.board.build import score
 from routebench.jobs import Job, Setup, run_here
 from routebench.longform import from_long
-from routebench.pricing import price
 from routebench.splits import make_split
 
 ROUTERS = ("knn", "linear", "prompt-length", "task-prior")
@@ -58,11 +57,10 @@ def rows(table: pa.Table, seed: int, resamples: int) -> dict[str, object]:
     data = from_long(
         table, name="world", source="simulated", place="world", visible=frozenset({"task"})
     )
-    data, prices = price(data, None)
     setup = Setup(data, make_split(data, "hash", seed=seed), "tfidf-svd", {})
     jobs = [Job(n, discovery.find("router", n), {}, seed, 0, "") for n in ROUTERS]
     results = {job: run_here(job, setup, lambda done, note: None) for job in jobs}
-    return dict(score(setup, prices, [], results, resamples).evaluation.routers)
+    return dict(score(setup, [], results, resamples).evaluation.routers)
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
                 message=result.message,
             )
         watch.stage("scoring")
-        scored = build.score(setup, prices, entrants, results)
+        scored = build.score(setup, entrants, results)
         board = build.board(config, setup, prices, prints, entrants, results, scored)
         watch.stage("writing the board")
         board = files.write(folder, config, setup, prices, board, results, started)

@@ -326,6 +326,20 @@ def test_observers_are_told(
     ]
 
 
+def test_what_a_router_spends_itself_is_counted(board: Board, write: Put) -> None:
+    n = 200
+    table = planted(n)
+    table = table.append_column("cost_usd", pa.array([0.004] * table.num_rows))
+    words = ("--suite", f"table:{write(table)}", "--router", f"{TROUBLE}:Pays", "--folds", 3)
+    row = rows(board(*words))["Pays"]
+    value = {name: estimate["value"] for name, estimate in row["metrics"].items()}
+    assert value["cost_per_1k"] == pytest.approx(4)
+    assert value["router_cost_per_1k"] == pytest.approx(1)
+    assert value["total_cost_per_1k"] == pytest.approx(5)
+    assert value["savings_vs_best_single"] == pytest.approx(-0.25)
+    assert row["against"]["best-single"]["total_cost_per_1k"]["value"] == pytest.approx(1)
+
+
 def test_a_second_run_on_the_same_folder_is_refused(
     cli: Command, write: Put, tmp_path: Path
 ) -> None:

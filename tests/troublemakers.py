@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench import checkpoint, hookimpl
-from routebench.records import Context, Decisions, Queries, Table
+from routebench.records import Context, Decisions, Queries, Table, Usage
 
 
 class Constant:
@@ -97,3 +97,13 @@ class Warns(Constant):
     def fit(self, train: Table) -> None:
         warnings.warn("labels have one class only", UserWarning, stacklevel=1)
         print("chatter on stdout")
+
+
+class Pays(Constant):
+    """Asks a model of its own which model to ask: a tenth of a cent a query."""
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        n = len(queries)
+        usage = Usage(np.full(n, 50.0), np.full(n, 2.0), np.full(n, 0.001))
+        return Decisions(np.full(n, self.options.choice), usage=usage)

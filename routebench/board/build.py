@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from routebench.metrics.evaluate import Evaluation, evaluate
 from routebench.metrics.setting import Routed, Setting
 from routebench.plan import Entrant
 from routebench.pricing import PriceInfo
-from routebench.records import Floats, Grade, Ints, Outcomes, State
+from routebench.records import Decisions, Floats, Grade, Ints, Outcomes, State
 from routebench.selection import best
 from routebench.splits import TEST, TRAIN, VALIDATION
 
@@ -38,7 +38,6 @@ class Scored:
 
 def score(
     setup: Setup,
-    prices: PriceInfo,
     entrants: list[Entrant],
     results: Mapping[Job, Result],
     resamples: int = RESAMPLES,
@@ -98,22 +97,18 @@ def board(
 
 
 def _routed(label: str, own: list[tuple[Job, Result]]) -> Routed:
-    seeds = sorted({job.seed for job, _ in own})
-    folds = sorted({job.fold for job, _ in own})
-    by_place = {(job.seed, job.fold): result.decisions for job, result in own}
+    found = {(j.seed, j.fold): r.decisions for j, r in own if r.decisions is not None}
+    seeds = sorted({seed for seed, _ in found})
+    folds = sorted({fold for _, fold in found})
 
-    def table(field: str) -> Any:
-        return np.stack(
-            [np.concatenate([getattr(by_place[s, f], field) for f in folds]) for s in seeds]
-        )
+    def table(value: Callable[[Decisions], Any]) -> Any:
+        return np.stack([np.concatenate([value(found[s, f]) for f in folds]) for s in seeds])
 
-    called = any(decisions and decisions.usage for decisions in by_place.values())
-    cost = None
-    if called:
-        cost = np.stack(
-            [np.concatenate([by_place[s, f].usage.cost for f in folds]) for s in seeds]  # type: ignore[union-attr]
-        )
-    return Routed(label, table("choice"), cost)
+    choice = table(lambda decisions: decisions.choice)
+    if not any(decisions.usage for decisions in found.values()):
+        return Routed(label, choice)
+    free = np.zeros_like
+    return Routed(label, choice, table(lambda d: d.usage.cost if d.usage else free(d.choice)))
 
 
 def _setting(setup: Setup, rows: Ints) -> Setting:
@@ -169,25 +164,11 @@ def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], sco
     base["fingerprint"] = entrant.fingerprint or None
     if entrant.label in scored.failures:
         return Row(state="failed", message=scored.failures[entrant.label], **base)
-    scores = scored.evaluation.routers[entrant.label]
+    scores = scored.evaluation.routers[entrant.label].as_row()
     own = [result for job, result in results.items() if job.label == entrant.label]
-    noted = dict.fromkeys(text for result in own for text in sorted(result.warnings))
-    return Row(
-        state="ok",
-        rank=scores.rank,
-        seeds=list(range(config.seeds)),
-        interval_scope=scores.interval_scope,
-        metrics=scores.metrics,
-        seed_spread=scores.seed_spread,
-        against=scores.against,
-        usage=scores.usage,
-        usage_interval=scores.usage_interval,
-        by_task=scores.by_task,
-        by_topic=scores.by_topic,
-        by_user=scores.by_user,
-        warnings=[*scores.warnings, *sorted(noted)],
-        **base,
-    )
+    noted = sorted({text for result in own for text in result.warnings})
+    scores["warnings"] = [*scores["warnings"], *noted]
+    return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
 
 
 def _order(row: Row) -> tuple[Any, ...]:

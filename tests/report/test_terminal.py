@@ -137,7 +137,7 @@ def test_markup_in_names_is_shown_as_it_is() -> None:
         environment={"data": ["/x/[dim]file[b].csv"]},
     )
     text = shown(made)
-    assert f" {label} " in line_of(text, "±5.0  ")
+    assert f" {label} " in line_of(text, "64.1 ±5.0")
     assert "100% [red]model[b]" in text
     for literal in (
         f"[b]odd[/b] warning: {label}",
@@ -159,8 +159,8 @@ def test_what_has_no_number_says_why() -> None:
     assert " ".join(line_of(text, "–  cheapest").split()) == "– cheapest skipped"
     assert "broken failed: fit: ValueError: boom" in text
     assert "cheapest skipped: needs prices" in text
-    assert "fewer than 3 seeds" in text
-    assert "fewer than 3 seeds" not in shown(board(row("mf")))
+    assert "fewer than 3 seeds" in " ".join(text.split())
+    assert "fewer than 3 seeds" not in " ".join(shown(board(row("mf"))).split())
 
 
 def test_unpriced_is_not_free() -> None:
@@ -213,9 +213,9 @@ def test_wide_shows_timings() -> None:
 @pytest.mark.parametrize(
     "label",
     [
-        "router@with-a-label",
+        "personalized@without-users",
         pytest.param(
-            "a-router-of-a-long-name@with-a-label",
+            "a-router-of-a-very-long-name@with-a-label",
             marks=pytest.mark.xfail(reason="ranks and numbers are cut, not the name", strict=True),
         ),
     ],
@@ -228,4 +228,4 @@ def test_long_names_leave_the_numbers_whole(label: str, wide: bool) -> None:
     assert " +12.3 [+7.3, +17.3]* " in line
     assert " 0.01234 " in line
     assert " 50% " in line
-    assert "-A ·" in line
+    assert "-A" in line, "the end of a model's name tells as much as its beginning"
