@@ -73,6 +73,8 @@ def make(values: dict[str, Any]) -> RunConfig:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
         raise OptionError(options.explain(error, "--")) from error
+    if config.data and ":" in config.suite:
+        raise OptionError(f"--data {config.data}: the suite names a file too", "give one of them")
     for column in config.show:
         if column not in HIDEABLE:
             raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))

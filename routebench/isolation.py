@@ -24,7 +24,7 @@ _KEPT_VARIABLES = (
 )  # fmt: skip
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 # Programs that libraries run to learn about the machine; they reveal nothing of the run.
-_HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl", "gcc", "cc"}
+_HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl"}
 
 
 def environment(work: Path) -> dict[str, str]:
@@ -98,7 +98,7 @@ class _Watch:
                 "subprocess.Popen": self.started,
                 "os.posix_spawn": self.started,
                 "os.exec": self.started,
-                "os.system": self.started,
+                "os.system": self.shell,
                 "os.fork": self.started,
                 "os.forkpty": self.started,
             }
@@ -144,6 +144,9 @@ class _Watch:
         name = Path(os.fsdecode(program)).name if program else "a fork"
         if name not in _HARMLESS_PROGRAMS:
             self.refuse(f"started a process: {name} (declare starts_processes = True if it must)")
+
+    def shell(self, command: Any, *_: Any) -> None:
+        self.refuse(f"started a shell: {os.fsdecode(command)[:80]}")
 
     def inside(self, real: str) -> bool:
         return real == self.folder or real.startswith(self.folder + os.sep)
@@ -196,14 +199,19 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("access", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+def landlock_abi() -> int:
+    """The version of Landlock this kernel has; 0 for none."""
+    if sys.platform != "linux":
+        return 0
+    return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, 1)))
+
+
 def _landlock(folder: Path, protected: list[Path]) -> bool:
     """Restrict this process and its children; False where the kernel cannot."""
-    if sys.platform != "linux":
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    abi = libc.syscall(_CREATE_RULESET, None, 0, 1)
+    abi = landlock_abi()
     if abi < 1:
         return False
+    libc = ctypes.CDLL(None, use_errno=True)
     handled = (1 << 13) - 1
     handled |= _REFER if abi >= 2 else 0
     handled |= _TRUNCATE if abi >= 3 else 0

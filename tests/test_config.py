@@ -56,9 +56,11 @@ def test_every_option_survives_the_run_file(
 
 def test_the_file_of_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    both = config.make({"suite": "table:a:b.csv", "data": "c.csv"})
-    assert (both.suite_name, both.suite_data) == ("table", "a:b.csv")
-    assert tomllib.loads(config.dump(both))["suite"] == f"table:{tmp_path}/a:b.csv"
+    colon = config.make({"suite": "table:a:b.csv"})
+    assert (colon.suite_name, colon.suite_data) == ("table", "a:b.csv")
+    assert tomllib.loads(config.dump(colon))["suite"] == f"table:{tmp_path}/a:b.csv"
+    with pytest.raises(OptionError, match=r"--data c\.csv: the suite names a file too"):
+        config.make({"suite": "table:a.csv", "data": "c.csv"})
     plain = config.make({"suite": "table", "data": "c.csv"})
     assert (plain.suite_name, plain.suite_data) == ("table", "c.csv")
     assert config.make({"suite": "simpleqa"}).suite_data is None

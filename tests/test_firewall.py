@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,9 @@ import pyarrow as pa
 import pytest
 from conftest import noise, rows
 
+from routebench.isolation import landlock_abi
+
 CHEATERS = Path(__file__).with_name("cheaters.py")
-
-
-def _has_landlock() -> bool:
-    import ctypes
-
-    if sys.platform != "linux":
-        return False
-    return bool(ctypes.CDLL(None).syscall(444, None, 0, 1) >= 1)
 
 
 @pytest.fixture
@@ -71,7 +64,7 @@ def test_the_row_fails_and_says_why_though_the_error_is_swallowed(
     assert reason in row["message"]
 
 
-@pytest.mark.skipif(not _has_landlock(), reason="this kernel has no Landlock")
+@pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock")
 @pytest.mark.parametrize("name", ["ReadsParentQuietly", "KnowsPath"])
 def test_the_kernel_refuses_what_no_audit_hook_sees(
     cheat: Callable[..., dict[str, Any]], name: str

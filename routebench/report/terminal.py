@@ -27,6 +27,7 @@ _REFERENCES = {
 
 
 WIDTH, WIDE = 100, 140
+LABEL = 26  # columns for a router's name
 
 
 def console(error: bool = False, wide: bool = False) -> RichConsole:
@@ -96,13 +97,14 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
 
 
 def _cells(row: Row) -> list[str]:
+    label = escape(_short(row.router, LABEL))
     if row.state != "ok":
         colour = "red" if row.state == "failed" else "dim"
-        return ["–", escape(row.router), f"[{colour}]{row.state}[/{colour}]", "", "", ""]
+        return ["–", label, f"[{colour}]{row.state}[/{colour}]", "", "", ""]
     metrics = row.metrics
     return [
         str(row.rank),
-        escape(row.router),
+        label,
         _percent(metrics["accuracy"]),
         _difference(row.against["best-single"]["accuracy"]),
         _dollars(metrics["total_cost_per_1k"]),
@@ -144,12 +146,13 @@ def _models(usage: dict[str, float], room: int) -> str:
     top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
     shown = [(name, share) for name, share in top if share >= 0.005]
     each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
-    return " · ".join(f"{share:.0%} {escape(_short(name, each))}" for name, share in shown)
+    return " · ".join(
+        f"{share:.0%} {escape(_short(name.rsplit('/', 1)[-1], each))}" for name, share in shown
+    )
 
 
-def _short(model: str, room: int) -> str:
-    """The name without its vendor, cut in the middle: both ends of a model's name tell."""
-    name = model.rsplit("/", 1)[-1]
+def _short(name: str, room: int) -> str:
+    """Cut in the middle: both ends of a name tell."""
     if len(name) <= room:
         return name
     tail = (room - 1) // 2

@@ -214,10 +214,7 @@ def test_wide_shows_timings() -> None:
     "label",
     [
         "personalized@without-users",
-        pytest.param(
-            "a-router-of-a-very-long-name@with-a-label",
-            marks=pytest.mark.xfail(reason="ranks and numbers are cut, not the name", strict=True),
-        ),
+        "a-router-of-a-very-long-name@with-a-label",
     ],
 )
 def test_long_names_leave_the_numbers_whole(label: str, wide: bool) -> None:
