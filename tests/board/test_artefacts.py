@@ -88,7 +88,7 @@ def made() -> Made:
             usage = Usage(np.full(n, 7.0), np.full(n, 1.0), np.full(n, 0.001))
             decisions = replace(result.decisions, usage=usage, confidence=np.full(n, 0.25))
             results[job] = replace(result, decisions=decisions)
-    scored = build.score(setup, prices, entrants, results, resamples=50)
+    scored = build.score(setup, entrants, results, resamples=50)
     prints = Fingerprints(suite="", split="", outcomes="", judge="", pool="", prices=None)
     run = config.make({"suite": "table", "seeds": SEEDS})
     board = build.board(run, setup, prices, prints, entrants, results, scored)
