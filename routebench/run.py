@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import pluggy
-
-from routebench import discovery, hookspecs, options, plan
+from routebench import discovery, options, plan
 from routebench.board import build, files
 from routebench.board.schema import Fingerprints, Leaderboard
 from routebench.config import RunConfig
@@ -19,6 +17,7 @@ from routebench.errors import OptionError
 from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.jobs import Finished, Job, Result, Setup
 from routebench.judging import judge_answers
+from routebench.observers import Observers
 from routebench.pricing import PriceInfo, load_prices, price
 from routebench.processes import Processes, default_workers
 from routebench.records import Objective, SuiteData
@@ -29,6 +28,7 @@ class Watch(Protocol):
     """Who is told how the run goes; the terminal, or nobody."""
 
     def stage(self, text: str) -> None: ...
+    def note(self, text: str) -> None: ...
     def jobs(self, total: int, done: int, folder: Path) -> None: ...
     def progress(self, job: Job, done: float, note: str) -> None: ...
     def ended(self, job: Job, result: Result) -> None: ...
@@ -54,14 +54,9 @@ def run(config: RunConfig, watch: Watch) -> Run:
     split = make_split(data, config.split, config.folds, config.split_seed)
     prints = fingerprints(config, recorded, split, prices)
     encoder = plugin_options("encoder", config.encoder, config)
-    shared = {
-        "fingerprints": prints.model_dump(),
-        "shown": sorted(data.visible),
-        "encoder": [config.encoder, encoder],
-        "objective": config.objective,
-        "device": config.device,
-    }
-    entrants = plan.entrants(config, data, shared)
+    shared = dependencies(config, data, prints, encoder)
+    code = discovery.code_hash(discovery.find("encoder", config.encoder))
+    entrants = plan.entrants(config, data, shared | {"encoder code": code})
     jobs = plan.jobs([e for e in entrants if e.state == "ready"], config.seeds, len(split.codes))
 
     with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
@@ -75,24 +70,19 @@ def run(config: RunConfig, watch: Watch) -> Run:
             config.job_timeout,
             protected=(*data.files, *files.protected(config, folder)),
         )
-        observers = extensions()
-        observers.hook.run_started(config=config.model_dump(mode="json"), data=data)
+        observers = Observers(watch.note)
+        observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
         results = {}
         for job, result in execute(jobs, setup, folder, config, watch):
             results[job] = result
-            observers.hook.job_finished(
-                router=job.label,
-                seed=job.seed,
-                fold=job.fold,
-                state=result.state,
-                message=result.message,
-            )
+            about = {"router": job.label, "seed": job.seed, "fold": job.fold}
+            observers.tell("job_finished", **about, state=result.state, message=result.message)
         watch.stage("scoring")
         scored = build.score(setup, entrants, results)
         board = build.board(config, setup, prices, prints, entrants, results, scored)
         watch.stage("writing the board")
         board = files.write(folder, config, setup, prices, board, results, started)
-        observers.hook.run_finished(board=board.model_dump(mode="json"), folder=folder)
+        observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
 
 
@@ -128,6 +118,19 @@ def fingerprints(
     )
 
 
+def dependencies(
+    config: RunConfig, data: SuiteData, prints: Fingerprints, encoder: dict[str, Any]
+) -> dict[str, Any]:
+    """What the decisions of every router depend on, besides its own options and code."""
+    return {
+        "fingerprints": prints.model_dump(),
+        "shown": sorted(data.visible),
+        "encoder": [config.encoder, encoder],
+        "objective": config.objective,
+        "device": config.device,
+    }
+
+
 def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entrant]) -> str:
     """12 hex digits of all that decides the numbers: content, not paths, and no code versions."""
     routers = [[e.label, e.options] for e in entrants]
@@ -149,17 +152,6 @@ def execute(
         for job, result in running:
             watch.ended(job, result)
             yield job, result
-
-
-def extensions() -> pluggy.PluginManager:
-    """The installed observers, on the hooks of the parent process."""
-    manager = pluggy.PluginManager("routebench")
-    manager.add_hookspecs(hookspecs)
-    for info in discovery.installed("extension"):
-        plugin = discovery.load(info)
-        manager.register(plugin(options.validate(plugin, info.name, {})), info.name)
-    manager.check_pending()
-    return manager
 
 
 def plugin_options(kind: str, name: str, config: RunConfig) -> dict[str, Any]:

@@ -280,8 +280,8 @@ def test_a_judge_grades_answers_without_scores(
     assert counted == pytest.approx(sum(right[0::4]) / len(right[0::4]))
 
 
-def test_observers_are_told(
-    board: Board, write: Put, distribution: Distribution, tmp_path: Path
+def test_observers_are_told_and_a_broken_one_breaks_nothing(
+    cli: Command, write: Put, distribution: Distribution, tmp_path: Path
 ) -> None:
     diary = tmp_path / "diary.txt"
     distribution(
@@ -315,9 +315,29 @@ def test_observers_are_told(
                 note(f"finished with {{len(board['rows'])}} rows in {{folder.name}}")
         """),
     )
+    broken = """
+        from pydantic import BaseModel
+        from routebench import hookimpl
+
+        class Plugin:
+            class Options(BaseModel):
+                pass
+
+            def __init__(self, options):
+                self.options = options
+
+            @hookimpl
+            def run_finished(self, board):
+                raise RuntimeError("tracker is down")
+        """
+    entry = "[routebench.extensions]\nbroken = broken:Plugin\nabsent = nowhere:Plugin\n"
+    distribution("broken", entry, textwrap.dedent(broken))
     routers = f"best-single,{TROUBLE}:Raises"
     words = ("--suite", f"table:{write(planted(200))}", "--router", routers, "--jobs", 1)
-    board(*words, rc=1)
+    done = cli("run", *words, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "extension broken failed in run_finished: RuntimeError: tracker is down" in done.stderr
+    assert "extension absent is left out" in done.stderr
     assert diary.read_text().splitlines() == [
         "started with 200 queries of table:",
         "Raises 0 0 failed fit: ValueError: no id",
