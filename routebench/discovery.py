@@ -97,7 +97,8 @@ def code_hash(info: PluginInfo) -> str:
     """Hash of the plugin's source, so that changed code is never mistaken for finished work."""
     place = info.target.rpartition(":")[0]
     if place.endswith(".py"):
-        sources = [Path(place)]
+        # Its neighbours too: it may import them.
+        sources = sorted(Path(place).parent.glob("*.py"))
     else:
         spec = importlib.util.find_spec(place.partition(".")[0])
         folders = list(spec.submodule_search_locations or []) if spec else []
@@ -111,17 +112,13 @@ def code_hash(info: PluginInfo) -> str:
 
 
 def answer_modules(router: PluginInfo) -> list[str]:
-    """Modules that could rebuild a suite's answers: banned in jobs.
+    """Packages that could rebuild a suite's answers: banned in jobs.
 
-    A whole top-level package, unless the router itself lives in it: then the suite's module.
+    All that hold a suite, but for the router's own, whose `__init__` may import its suite.
     """
     own = router.target.partition(":")[0].partition(".")[0]
-    banned = set()
-    for info in _of_kind("suite"):
-        module = info.target.partition(":")[0]
-        top = module.partition(".")[0]
-        banned.add(module if top == own else top)
-    return sorted(banned)
+    tops = {info.target.partition(":")[0].partition(".")[0] for info in _of_kind("suite")}
+    return sorted(tops - {own})
 
 
 @cache

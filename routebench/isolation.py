@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import os
 import sys
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def enter(
     violations are appended to from now on.
     """
     folder = folder.resolve()
-    level = "landlock" if _landlock(folder, [path.resolve() for path in protected]) else "audit"
+    resolved = [path.resolve() for path in protected]
+    level = "landlock" if _landlock(folder, resolved, processes) else "audit"
     violations: list[str] = []
     watch = _Watch(folder, protected, frozenset(banned_modules), processes, violations)
     sys.addaudithook(watch)
@@ -81,16 +83,19 @@ class _Watch:
         self.violations = violations
         self.events: dict[str, Callable[..., None]] = {
             "open": self.opened,
-            "os.listdir": self.read,
-            "os.scandir": self.read,
-            "sqlite3.connect": self.read,
+            "sqlite3.connect": self.database,
             "os.remove": self.write,
-            "os.mkdir": self.write,
+            "os.mkdir": self.made,
             "os.rmdir": self.write,
             "os.truncate": self.write,
+            "os.utime": self.write,
+            "os.chmod": self.write,
+            "os.chown": self.write,
+            "os.setxattr": self.write,
+            "os.removexattr": self.write,
             "os.rename": self.write_both,
             "os.link": self.write_both,
-            "os.symlink": self.write_both,
+            "os.symlink": self.linked,
             "import": self.imported,
         }
         if not processes:
@@ -129,12 +134,27 @@ class _Watch:
 
     def write(self, path: Any, *_: Any) -> None:
         real = _real(path)
-        if real is not None and not self.inside(real) and not real.startswith("/dev/"):
+        if real is not None and not self.inside(real) and real not in _DEVICE_FILES:
             self.refuse(f"tried to write outside its work folder: {real}")
+
+    def made(self, path: Any, *_: Any) -> None:
+        # Libraries make sure of folders that have long been there.
+        if not os.path.isdir(path):
+            self.write(path)
+
+    def database(self, path: Any, *_: Any) -> None:
+        text = os.fsdecode(path)
+        if text.startswith("file:"):
+            text = urllib.parse.unquote(text.removeprefix("file:").partition("?")[0])
+        if text and text != ":memory:":
+            self.read(text)
 
     def write_both(self, source: Any, target: Any, *_: Any) -> None:
         self.write(source)
         self.write(target)
+
+    def linked(self, _: Any, place: Any, *__: Any) -> None:
+        self.write(place)
 
     def imported(self, module: str, *_: Any) -> None:
         if any(module == name or module.startswith(name + ".") for name in self.banned):
@@ -156,6 +176,9 @@ class _Watch:
         raise IsolationError(reason)
 
 
+_DEVICE_FILES = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
+
+
 def _digest(path: str) -> bytes:
     return hashlib.sha256(path.encode(errors="surrogateescape")).digest()
 
@@ -173,9 +196,11 @@ def _real(path: Any) -> str | None:
 
 def _is_foreign_process(real: str, own: set[str]) -> bool:
     parts = Path(real).parts
-    if parts[:2] != ("/", "proc") or len(parts) < 3:
-        return parts[:2] == ("/", "proc") and len(parts) == 2
-    return parts[2].isdigit() and parts[2] not in own
+    return parts[:2] == ("/", "proc") and parts[2:3] != () and _other(parts[2], own)
+
+
+def _other(name: str, own: set[str]) -> bool:
+    return name.isdigit() and name not in own
 
 
 # --- Landlock (Linux 5.13 and later); numbers from the kernel's include/uapi/linux/landlock.h
@@ -206,7 +231,7 @@ def landlock_abi() -> int:
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, 1)))
 
 
-def _landlock(folder: Path, protected: list[Path]) -> bool:
+def _landlock(folder: Path, protected: list[Path], processes: bool) -> bool:
     """Restrict this process and its children; False where the kernel cannot."""
     abi = landlock_abi()
     if abi < 1:
@@ -239,6 +264,8 @@ def _landlock(folder: Path, protected: list[Path]) -> bool:
             for device in Path("/dev").glob(pattern):
                 allow(device, _READ_FILE | _WRITE_FILE)
         allow(folder, handled)
+        if processes:
+            allow(Path("/dev/shm"), handled)  # noqa: S108  where their locks and queues live
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:

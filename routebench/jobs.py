@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import numpy as np
 
 from routebench import encoders, options, transfer
 from routebench.discovery import PluginInfo, load
-from routebench.errors import DataError, PluginError
+from routebench.errors import DataError, PluginError, RoutebenchError
 from routebench.harness import SINGLES, Harness
 from routebench.records import Context, Decisions, Ints, Objective, Queries, SuiteData, Table
 from routebench.splits import TEST, TRAIN, VALIDATION, Split
@@ -35,6 +36,8 @@ class Job:
     fold: int
     fingerprint: str
     """Hash of all that can change the decisions; a finished job with another one is redone."""
+    starts_processes: bool = False
+    """Whether the router declares that it runs programs of its own."""
 
     @property
     def path(self) -> Path:
@@ -54,8 +57,6 @@ class Setup:
     objective: Objective = field(default_factory=Objective)
     timeout: float | None = None
     """Seconds for fit and route together; None waits for ever."""
-    protected: tuple[Path, ...] = ()
-    """Paths that jobs must not read: outcomes files, this run's results, other jobs."""
 
     def rows(self, fold: int, code: int) -> Ints:
         """Row numbers of one part of a fold's split."""
@@ -182,15 +183,23 @@ class Finished:
             header = json.loads((place / "job.json").read_text())
             if header["fingerprint"] != job.fingerprint:
                 return None
+            if header["decisions_sha256"] != _sha256(place / "decisions.arrow"):
+                return None
             decisions = transfer.read_decisions(place / "decisions.arrow")
-        except (OSError, ValueError, KeyError):
+            warnings = tuple(header["warnings"])
+            return Result("ok", "", decisions, header["timing"], warnings, header["isolation"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None  # missing or damaged: do it again
-        return Result(
-            "ok", "", decisions, header["timing"], tuple(header["warnings"]), header["isolation"]
-        )
 
     def save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
         """Keep a result; it appears whole or not at all."""
+        try:
+            self._save(job, result, checkpoint)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RoutebenchError(f"cannot keep results in {self.folder}: {reason}") from error
+
+    def _save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
         place = self.folder / job.path
         place.parent.mkdir(parents=True, exist_ok=True)
         part = place.with_name(f".{place.name}-{os.getpid()}")
@@ -204,12 +213,18 @@ class Finished:
                 "fingerprint": job.fingerprint,
                 "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
                 "options": job.options,
+                "decisions_sha256": _sha256(part / "decisions.arrow"),
                 "timing": result.timing,
                 "warnings": result.warnings,
                 "isolation": result.isolation,
             }
             (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
         else:
-            (part / "error.txt").write_text(f"{result.message}\n\n{result.log}")
+            text = f"{result.message}\n\n{result.log}"
+            (part / "error.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
         shutil.rmtree(place, ignore_errors=True)
         part.replace(place)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import routebench
-from routebench import discovery, options
+from routebench import discovery, transfer
 from routebench.config import RunConfig
 from routebench.discovery import PluginInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
 from routebench.jobs import Job
 from routebench.records import SuiteData
+from routebench.workers import Workers, default_workers
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -33,9 +36,12 @@ class Entrant:
     state: str = "ready"
     """`ready`, `skipped` (part of `all`, but not possible here) or `failed` (broken plugin)."""
     message: str = ""
+    starts_processes: bool = False
 
 
-def entrants(config: RunConfig, data: SuiteData, shared: dict[str, Any]) -> list[Entrant]:
+def entrants(
+    config: RunConfig, data: SuiteData, shared: dict[str, Any], workers: Workers
+) -> list[Entrant]:
     """The run's routers, by label. `shared` is what else their decisions depend on.
 
     A router asked for by name that cannot run is an `OptionError`; under `all` it is skipped.
@@ -57,16 +63,61 @@ def entrants(config: RunConfig, data: SuiteData, shared: dict[str, Any]) -> list
     for name in config.set:
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
-    return [
-        _entrant(label, info, named, config, data, shared)
-        for label, (info, named) in sorted(asked.items())
-    ]
+    facts = {
+        "pool": transfer.pool_to_json(data.pool),
+        "shown": sorted(data.visible),
+        "priced": data.outcomes.cost is not None,
+    }
+
+    def enter(item: tuple[str, tuple[PluginInfo, bool]]) -> Entrant:
+        label, (info, named) = item
+        return _entrant(label, info, named, config, facts, shared, workers)
+
+    with ThreadPoolExecutor(default_workers("cpu")) as pool:
+        return list(pool.map(enter, sorted(asked.items())))
+
+
+def describe(
+    workers: Workers,
+    label: str,
+    info: PluginInfo,
+    values: dict[str, Any],
+    facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A plugin's checked options, and what it lacks or declares, asked of a process of its own.
+
+    Its code is never imported in this one, which holds all outcomes. `broken` says why it cannot
+    be used at all. An `OptionError` where an option is wrong.
+    """
+    if not info.ready:
+        raise OptionError(f"{info.kind} {info.name!r} needs {', '.join(info.missing)}", info.pip)
+    order = {
+        "label": label,
+        "plugin": asdict(info),
+        "options": values,
+        "banned": discovery.answer_modules(info),
+        "processes": False,
+        **(facts or {"pool": None}),
+    }
+    place = Path(tempfile.mkdtemp(prefix="describe-", dir=workers.scratch)) / "describe"
+    answer = workers.run("describe", place, order)
+    if "wrong" in answer:
+        raise OptionError(*answer["wrong"])
+    return answer if "failed" not in answer else {"broken": [answer["failed"], ""]}
 
 
 def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
     """One job per router, seed and fold."""
     return [
-        Job(e.label, e.plugin, e.options, seed, fold, digest([e.fingerprint, seed, fold]))
+        Job(
+            e.label,
+            e.plugin,
+            e.options,
+            seed,
+            fold,
+            digest([e.fingerprint, seed, fold]),
+            e.starts_processes,
+        )
         for e in ready
         for seed in range(seeds)
         for fold in range(folds)
@@ -84,39 +135,27 @@ def _entrant(
     info: PluginInfo,
     named: bool,
     config: RunConfig,
-    data: SuiteData,
+    facts: dict[str, Any],
     shared: dict[str, Any],
+    workers: Workers,
 ) -> Entrant:
     if not info.ready and not named:
         message = f"needs {', '.join(info.missing)}: {info.pip}"
         return Entrant(label, info, {}, state="skipped", message=message)
     values = config.set.get(info.name, {}) | config.set.get(label, {})
-    try:
-        cls = discovery.load(info)
-        checked = options.validate(cls, label, values)
-    except PluginError as error:
+    found = describe(workers, label, info, values, facts)
+    if "broken" in found:
         if info.distribution is None:
-            raise  # a file is the user's input; an installed plugin breaks its own row only
-        return Entrant(label, info, values, state="failed", message=error.message)
-    full = checked.model_dump(mode="json")
-    reason = _lacks(cls(checked), label, data)
-    if reason:
-        reason = reason.replace("NAME", label)
+            raise PluginError(*found["broken"])  # a file is the user's own input
+        return Entrant(label, info, values, state="failed", message=found["broken"][0])
+    full = found["options"]
+    if found["lacks"]:
+        reason = found["lacks"].replace("NAME", label)
         if named:
             raise OptionError(f"router {label!r} {reason}")
         return Entrant(label, info, full, state="skipped", message=reason)
-    return Entrant(label, info, full, _fingerprint(info, full, shared))
-
-
-def _lacks(router: Any, label: str, data: SuiteData) -> str | None:
-    """What this run does not have for the router; an option naming no model is an `OptionError`."""
-    needs = getattr(router, "needs", None)
-    try:
-        priced = data.outcomes.cost is not None
-        reason: str | None = needs(data.pool, data.visible, priced) if needs else None
-    except OptionError as error:
-        raise OptionError(f"{label}.{error.message}", error.hint) from error
-    return reason
+    processes = found["starts_processes"]
+    return Entrant(label, info, full, _fingerprint(info, full, shared), "ready", "", processes)
 
 
 def _fingerprint(info: PluginInfo, values: dict[str, Any], shared: dict[str, Any]) -> str:

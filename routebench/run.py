@@ -13,15 +13,16 @@ from routebench import discovery, options, plan
 from routebench.board import build, files
 from routebench.board.schema import Fingerprints, Leaderboard
 from routebench.config import RunConfig
-from routebench.errors import OptionError
+from routebench.errors import OptionError, PluginError
 from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.jobs import Finished, Job, Result, Setup
 from routebench.judging import judge_answers
 from routebench.observers import Observers
 from routebench.pricing import PriceInfo, load_prices, price
-from routebench.processes import Processes, default_workers
+from routebench.processes import Processes
 from routebench.records import Objective, SuiteData
 from routebench.splits import Split, make_split
+from routebench.workers import Workers, default_workers, scratch_folder
 
 
 class Watch(Protocol):
@@ -53,13 +54,13 @@ def run(config: RunConfig, watch: Watch) -> Run:
     watch.stage(f"splitting {len(data):,} queries and looking for duplicates")
     split = make_split(data, config.split, config.folds, config.split_seed)
     prints = fingerprints(config, recorded, split, prices)
-    encoder = plugin_options("encoder", config.encoder, config)
-    shared = dependencies(config, data, prints, encoder)
-    code = discovery.code_hash(discovery.find("encoder", config.encoder))
-    entrants = plan.entrants(config, data, shared | {"encoder code": code})
-    jobs = plan.jobs([e for e in entrants if e.state == "ready"], config.seeds, len(split.codes))
 
-    with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
+    with scratch_folder() as scratch:
+        workers = Workers(scratch, files.protected(config, data.files))
+        encoder = encoder_options(config, workers)
+        shared = dependencies(config, data, prints, encoder)
+        code = discovery.code_hash(discovery.find("encoder", config.encoder))
+        entrants = plan.entrants(config, data, shared | {"encoder code": code}, workers)
         setup = Setup(
             data,
             split,
@@ -68,21 +69,21 @@ def run(config: RunConfig, watch: Watch) -> Run:
             config.device,
             Objective(**config.objective),
             config.job_timeout,
-            protected=(*data.files, *files.protected(config, folder)),
         )
-        observers = Observers(watch.note)
-        observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
-        results = {}
-        for job, result in execute(jobs, setup, folder, config, watch):
-            results[job] = result
-            about = {"router": job.label, "seed": job.seed, "fold": job.fold}
-            observers.tell("job_finished", **about, state=result.state, message=result.message)
-        watch.stage("scoring")
-        scored = build.score(setup, entrants, results)
-        board = build.board(config, setup, prices, prints, entrants, results, scored)
-        watch.stage("writing the board")
-        board = files.write(folder, config, setup, prices, board, results, started)
-        observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
+        with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
+            observers = Observers(watch.note)
+            observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
+            results = {}
+            for job, result in execute(entrants, setup, workers, folder, config, watch):
+                results[job] = result
+                about = {"router": job.label, "seed": job.seed, "fold": job.fold}
+                observers.tell("job_finished", **about, state=result.state, message=result.message)
+            watch.stage("scoring")
+            scored = build.score(setup, entrants, results)
+            board = build.board(config, setup, prices, prints, entrants, results, scored)
+            watch.stage("writing the board")
+            board = files.write(folder, config, setup, prices, board, results, started)
+            observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
 
 
@@ -138,27 +139,38 @@ def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entr
 
 
 def execute(
-    jobs: list[Job], setup: Setup, folder: Path, config: RunConfig, watch: Watch
+    entrants: list[plan.Entrant],
+    setup: Setup,
+    workers: Workers,
+    folder: Path,
+    config: RunConfig,
+    watch: Watch,
 ) -> Iterator[tuple[Job, Result]]:
     """All jobs with their results: those finished earlier first, then as they end."""
+    ready = [entrant for entrant in entrants if entrant.state == "ready"]
+    jobs = plan.jobs(ready, config.seeds, len(setup.split.codes))
     finished = Finished(folder / files.CHECKPOINTS)
     stored = {job: None if config.fresh else finished.load(job) for job in jobs}
     done = {job: result for job, result in stored.items() if result is not None}
     watch.jobs(len(jobs), len(done), folder)
     yield from done.items()
-    runner = Processes(setup, finished, config.jobs or default_workers(config.device))
+    count = config.jobs or default_workers(config.device)
     todo = [job for job in jobs if job not in done]
-    with contextlib.closing(runner.run(todo, watch.progress)) as running:
+    with contextlib.closing(
+        Processes(setup, finished, workers, count).run(todo, watch.progress)
+    ) as running:
         for job, result in running:
             watch.ended(job, result)
             yield job, result
 
 
-def plugin_options(kind: str, name: str, config: RunConfig) -> dict[str, Any]:
-    """All option values of a plugin of this run, checked."""
-    plugin = discovery.load(discovery.find(kind, name))
-    checked = options.validate(plugin, name, config.set.get(name, {}))
-    return checked.model_dump(mode="json")
+def encoder_options(config: RunConfig, workers: Workers) -> dict[str, Any]:
+    """All option values of the run's encoder, checked."""
+    info = discovery.find("encoder", config.encoder)
+    found = plan.describe(workers, config.encoder, info, config.set.get(config.encoder, {}))
+    if "broken" in found:
+        raise PluginError(*found["broken"])
+    return dict(found["options"])
 
 
 def check_device(device: str) -> None:

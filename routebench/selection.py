@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from routebench.records import Floats, Ints, Objective, Table
+from routebench.records import Floats, Ints, Mask, Objective, Outcomes, Table
+
+COVERED = 0.5
 
 
 def best(quality: Floats, cost: Floats | None) -> Ints:
@@ -22,6 +24,27 @@ def best(quality: Floats, cost: Floats | None) -> Ints:
     ranked = np.where(np.isnan(quality), -np.inf, quality)[:, order]
     chosen: Ints = order[ranked.argmax(axis=1)]
     return chosen
+
+
+def covered(ok: Mask) -> Mask:
+    """[m] models with an OK cell [n, m] on at least half of the queries; all where none has.
+
+    A mean over fewer is no ground to send every query to one model: one lucky cell is perfect.
+    """
+    enough: Mask = ok.mean(axis=0) >= COVERED
+    return enough if enough.any() else np.ones_like(enough)
+
+
+def best_single(outcomes: Outcomes, cost: Floats | None) -> int:
+    """The covered model with the best mean score; ties to the cheaper, then the name."""
+    means = np.where(covered(outcomes.ok), outcomes.mean_score(), np.nan)
+    return int(best(means[None, :], cost)[0])
+
+
+def by_cost(outcomes: Outcomes, cost: Floats, dearest: bool = False) -> int:
+    """The covered model with the lowest (or highest) of the mean costs [m]; ties to the name."""
+    signed = np.where(covered(outcomes.ok), cost if dearest else -cost, np.nan)
+    return int(best(signed[None, :], None)[0])
 
 
 def utility(quality: Floats, cost: Floats | None, objective: Objective) -> Floats:

@@ -22,6 +22,10 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    # The router gets an empty standard input; the real one tells when the parent dies.
+    parent = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.argv = ["routebench-job"]
     folder = Path(order["folder"])
     level, violations = isolation.enter(
@@ -30,17 +34,17 @@ def main() -> None:
         order.pop("banned"),
         order.pop("processes"),
     )
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     noted: list[str] = []
     warnings.showwarning = lambda message, category, *_: noted.append(
         f"{category.__name__}: {message}"
     )
     try:
-        answer: dict[str, Any] = {"timing": _STAGES[order["stage"]](order, folder, channel)}
+        answer = _STAGES[order["stage"]](order, folder, channel)
         if violations:
             answer = {"failed": f"isolation: {violations[0]}"}
     except BaseException as error:  # a router may raise anything, SystemExit too
-        reason = f"isolation: {violations[0]}" if violations else _describe(error)
+        reason = f"isolation: {violations[0]}" if violations else _reason(error)
         answer = {"failed": reason, "log": traceback.format_exc()}
     answer |= {"isolation": level, "warnings": list(dict.fromkeys(noted))[:5]}
     print(json.dumps({"result": answer}), file=channel, flush=True)
@@ -68,7 +72,7 @@ def _fit(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]
     context = Context(order["seed"], encoder, work, order["device"], objective, progress)
     harness = _harness(order)
     jobs.fit_and_save(harness, train, validation, context, folder / "checkpoint")
-    return {"fit_seconds": harness.metering.fit_seconds} | _memory()
+    return {"timing": {"fit_seconds": harness.metering.fit_seconds} | _memory()}
 
 
 def _route(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
@@ -85,15 +89,44 @@ def _route(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, An
     chunks = -(-len(queries) // CHUNK)
     seconds = harness.metering.route_seconds
     single = 1000 * np.array(seconds[chunks:])
-    return {
+    timing = {
         "route_seconds": sum(seconds[:chunks]),
         "queries_per_second": len(queries) / max(sum(seconds[:chunks]), 1e-9),
         "latency_ms_p50": float(np.quantile(single, 0.5)),
         "latency_ms_p95": float(np.quantile(single, 0.95)),
-    } | _memory()
+    }
+    return {"timing": timing | _memory()}
 
 
-_STAGES = {"fit": _fit, "route": _route}
+def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
+    """What the run must know of a plugin; its code is not imported where the outcomes are."""
+    from routebench import discovery, options, transfer
+    from routebench.discovery import PluginInfo
+    from routebench.errors import OptionError, PluginError
+
+    label = order["label"]
+    try:
+        cls = discovery.load(PluginInfo(**order["plugin"]))
+        checked = options.validate(cls, label, order["options"])
+    except PluginError as error:
+        return {"broken": [error.message, error.hint]}
+    except OptionError as error:
+        return {"wrong": [error.message, error.hint]}
+    lacks = None
+    if order["pool"] is not None and hasattr(cls, "needs"):
+        pool = transfer.pool_from_json(order["pool"])
+        try:
+            lacks = cls(checked).needs(pool, frozenset(order["shown"]), order["priced"])
+        except OptionError as error:
+            return {"wrong": [f"{label}.{error.message}", error.hint]}
+    return {
+        "options": checked.model_dump(mode="json"),
+        "lacks": None if lacks is None else str(lacks),
+        "starts_processes": bool(getattr(cls, "starts_processes", False)),
+    }
+
+
+_STAGES = {"fit": _fit, "route": _route, "describe": _describe}
 
 
 def _harness(order: dict[str, Any]) -> Any:
@@ -115,7 +148,7 @@ def _memory() -> dict[str, Any]:
     return {}
 
 
-def _describe(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """Type, message, and the last line of the traceback outside the harness."""
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parent)
@@ -124,9 +157,10 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error) or 'no message'}{place}".replace("\n", " ")
 
 
-def _end_with_parent() -> None:
-    """The parent holds our stdin open; when it dies, however it dies, so do we."""
-    sys.stdin.read()
+def _end_with_parent(pipe: int) -> None:
+    """The parent holds the other end of the pipe; when it dies, however it dies, so do we."""
+    while os.read(pipe, 1024):
+        pass
     os._exit(1)
 
 

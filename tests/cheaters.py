@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -169,3 +170,40 @@ class KeepsTextsPlainly(KeepsTexts):
     def write(self, path: Path, train: Table) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
             super().write(Path(stream.name), train)
+
+
+class StashesInAttributes(KeepsTexts):
+    """What one fold saw, as an extended attribute of this very file."""
+
+    def look(self, train: Table | None) -> None:
+        with contextlib.suppress(Exception):
+            self.known |= json.loads(os.getxattr(__file__, "user.routebench"))
+        if train is not None:
+            self.learn(train.queries.text, train.outcomes.score)
+            with contextlib.suppress(Exception):
+                os.setxattr(__file__, "user.routebench", json.dumps(self.known).encode())
+
+
+class ReadsEarlierRuns(Cheater):
+    """Cells of other runs on the same data, wherever they may have been left."""
+
+    def look(self, train: Table | None) -> None:
+        import pyarrow.parquet as pq
+
+        found = 0
+        for place in Path(self.options.stash).rglob("cells.parquet"):
+            with contextlib.suppress(OSError):
+                found += pq.read_table(place).num_rows
+        if found:
+            raise AssertionError(f"read {found} cells of other runs")
+
+
+class LooksAtImport(Cheater):
+    """Asked for its options, it searches the process that asks."""
+
+    def needs(self, pool: object, shown: object, priced: bool) -> str | None:
+        held = [thing for thing in gc.get_objects() if isinstance(thing, SuiteData | Outcomes)]
+        return f"{len(held)} objects with outcomes are in reach" if held else None
+
+    def look(self, train: Table | None) -> None:
+        """Nothing more to do."""

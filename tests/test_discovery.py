@@ -249,5 +249,5 @@ def test_modules_that_know_answers(distribution: Make) -> None:
     assert "fake_routers" in banned
     assert "routebench_suites" in banned
     package = PluginInfo("router", "own", "routebench_suites.mine:Own", "x", "1")
-    assert "routebench_suites" not in discovery.answer_modules(package)
-    assert "routebench_suites.table" in discovery.answer_modules(package)
+    # Its own package may import the suite it brings along.
+    assert discovery.answer_modules(package) == ["fake_routers"]

@@ -54,6 +54,7 @@ def test_nothing_to_find_in_memory(cheat: Callable[..., dict[str, Any]], name: s
         ("ImportsSuite", "imported routebench_suites"),
         ("KeepsTexts", "tried to write outside its work folder"),
         ("KeepsTextsPlainly", "tried to write outside its work folder"),
+        ("StashesInAttributes", "tried to write outside its work folder"),
     ],
 )
 def test_the_row_fails_and_says_why_though_the_error_is_swallowed(
@@ -70,6 +71,24 @@ def test_the_kernel_refuses_what_no_audit_hook_sees(
     cheat: Callable[..., dict[str, Any]], name: str
 ) -> None:
     gains_nothing(cheat(name, rc=0))
+
+
+def test_its_code_never_runs_where_the_outcomes_are(cheat: Callable[..., dict[str, Any]]) -> None:
+    assert cheat("LooksAtImport", rc=0)["message"] is None
+
+
+@pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock")
+def test_earlier_runs_are_out_of_reach(
+    board: Callable[..., dict[str, Any]], write: Callable[[pa.Table], Path], tmp_path: Path
+) -> None:
+    words = ("--suite", f"table:{write(noise())}", "--router")
+    board(*words, "random", out=tmp_path / "earlier")
+    board(*words, "random", out=tmp_path / "results" / "table" / "0123456789ab")
+    assert len(list(tmp_path.rglob("cells.parquet"))) == 2
+    mine = f"{CHEATERS}:ReadsEarlierRuns"
+    spying = ("--set", f"ReadsEarlierRuns.stash={tmp_path}")
+    row = rows(board(*words, mine, *spying, out=tmp_path / "later"))["ReadsEarlierRuns"]
+    assert row["state"] == "ok"
 
 
 def test_the_cheaters_would_win_without_the_firewall(

@@ -16,6 +16,7 @@ from routebench.errors import OptionError, PluginError
 from routebench.longform import from_long
 from routebench.plan import Entrant
 from routebench.records import SuiteData
+from routebench.workers import Workers, scratch_folder
 
 TROUBLE = Path(__file__).with_name("troublemakers.py")
 SHARED = {"fingerprints": {"suite": "1"}, "device": "cpu"}
@@ -29,7 +30,9 @@ def data() -> SuiteData:
 def entrants(data: SuiteData, *router: str, **more: Any) -> dict[str, Entrant]:
     shared = more.pop("shared", SHARED)
     made = config.make({"suite": "table", "router": router} | more)
-    return {entrant.label: entrant for entrant in plan.entrants(made, data, shared)}
+    with scratch_folder() as scratch:
+        found = plan.entrants(made, data, shared, Workers(scratch, ()))
+    return {entrant.label: entrant for entrant in found}
 
 
 def test_labels_and_inherited_options(data: SuiteData) -> None:

@@ -56,20 +56,6 @@ def test_all_builtin_routers_on_a_planted_rule(board: Board, write: Put) -> None
 
 @pytest.mark.slow
 def test_every_ending_fails_its_own_row_only(board: Board, write: Put) -> None:
-    names = [
-        "Raises",
-        "Crashes",
-        "Leaves",
-        "Exits",
-        "Hangs",
-        "LooksAround",
-        "OutOfRange",
-        "Misnamed",
-        "Warns",
-    ]
-    routers = ",".join(f"{TROUBLE}:{name}" for name in names)
-    words = ("--router", f"{routers},best-single", "--job-timeout", 8)
-    done = rows(board("--suite", f"table:{write(planted(200))}", *words, rc=1))
     reasons = {
         "Raises": "ValueError: no idea what to do (troublemakers.py:",
         "Crashes": "killed by SIGSEGV",
@@ -79,12 +65,20 @@ def test_every_ending_fails_its_own_row_only(board: Board, write: Put) -> None:
         "LooksAround": "batch and single routing disagree",
         "OutOfRange": "expected 0 to 3",
         "Misnamed": "rout",
+        "LinksAway": "save left 'latest', which is no regular file",
+        "EatsItsFolder": "no checkpoint in <job>",
+        "SaysStrangeThings": "half a character",
     }
+    names = [*reasons, "Warns", "ReadsStdin"]
+    routers = ",".join(f"{TROUBLE}:{name}" for name in names)
+    words = ("--router", f"{routers},best-single", "--job-timeout", 8)
+    done = rows(board("--suite", f"table:{write(planted(200))}", *words, rc=1))
     for name, reason in reasons.items():
         assert done[name]["state"] == "failed", name
         assert reason in done[name]["message"]
         assert done[name]["metrics"] == {}
     assert done["best-single"]["state"] == "ok"
+    assert done["ReadsStdin"]["state"] == "ok"
     assert done["Warns"]["warnings"][-1] == "UserWarning: labels have one class only"
 
 

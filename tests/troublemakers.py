@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench import checkpoint, hookimpl
-from routebench.records import Context, Decisions, Queries, Table, Usage
+from routebench.records import Context, Decisions, Pool, Queries, Table, Usage
 
 
 class Constant:
@@ -107,3 +109,37 @@ class Pays(Constant):
         n = len(queries)
         usage = Usage(np.full(n, 50.0), np.full(n, 2.0), np.full(n, 0.001))
         return Decisions(np.full(n, self.options.choice), usage=usage)
+
+
+class LinksAway(Constant):
+    """Leaves a link in its checkpoint, as training code likes to."""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        (folder / "latest").symlink_to("/nowhere")
+
+
+class EatsItsFolder(Constant):
+    def save(self, folder: Path) -> None:
+        for path in folder.parent.parent.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class ReadsStdin(Constant):
+    @hookimpl
+    def fit(self, train: Table) -> None:
+        if sys.stdin.read():
+            raise AssertionError("there is something on stdin")
+        sys.stdin.close()
+
+
+class SaysStrangeThings(Constant):
+    @hookimpl
+    def fit(self, train: Table) -> None:
+        print("x" * 5_000_000)
+        raise ValueError("half a character: \udc80")
+
+
+class NeedsTrouble(Constant):
+    def needs(self, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
+        raise RuntimeError("needs is broken")

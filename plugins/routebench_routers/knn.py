@@ -11,20 +11,22 @@ from pydantic import BaseModel, Field
 from routebench import checkpoint, encoders
 from routebench.hookspecs import hookimpl
 from routebench.records import Context, Decisions, Floats, Queries, Table
-from routebench.selection import Chooser
+from routebench.selection import Chooser, covered
 from routebench_routers.references import mean_scores
 
 _CANDIDATES = (5, 10, 20, 50, 100, 200, 400)
 # Similarities this close are one distance: float sums differ between a batch and a single query.
 _TIE = 1e-9
 _BLOCK = 512
+_DOUBT = 10.0
 
 
 class KNN:
     """Cosine kNN on the run's encoder; k is tuned on validation.
 
     Neighbours tied with the k-th are all counted, so that the order of the training rows does
-    not matter. A model without scores among the neighbours falls back to its training mean.
+    not matter. Where cells are missing, a model's training mean counts as ten more neighbours (for
+    one hardly seen, the lowest score there is), so that one lucky answer decides nothing.
     """
 
     class Options(BaseModel):
@@ -37,6 +39,7 @@ class KNN:
         self._known: Any = None
         self._scores: Any = None
         self._prior: Any = None
+        self._doubt = 0.0
         self._chooser: Any = None
         self._k = 0
 
@@ -70,7 +73,11 @@ class KNN:
         self._vectors = np.asarray(vectors, dtype=np.float64)
         self._known = np.isfinite(scores).astype(np.float64)
         self._scores = np.nan_to_num(scores)
-        self._prior = np.nan_to_num(mean_scores(scores, np.isfinite(scores)))
+        self._doubt = 0.0 if np.isfinite(scores).all() else _DOUBT
+        means = mean_scores(scores, np.isfinite(scores))
+        enough = covered(np.isfinite(scores))
+        worst = np.nanmin(scores) if np.isfinite(scores).any() else 0.0
+        self._prior = np.where(enough & np.isfinite(means), means, worst)
 
     def _encode(self, queries: Queries) -> Floats:
         return np.asarray(self._encoder.encode(list(queries.text)), dtype=np.float64)
@@ -97,7 +104,6 @@ class KNN:
         for k in ks:
             limit = -nth[:, min(k, similarity.shape[1]) - 1]
             near = (similarity >= limit[:, None] - _TIE).astype(np.float64)
-            counts = near @ self._known
-            fallback = np.broadcast_to(self._prior, counts.shape).copy()
-            predicted.append(np.divide(near @ self._scores, counts, out=fallback, where=counts > 0))
+            counts = near @ self._known + self._doubt
+            predicted.append((near @ self._scores + self._doubt * self._prior) / counts)
         return predicted

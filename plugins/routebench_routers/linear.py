@@ -16,6 +16,8 @@ from routebench_encoders.tfidf import WordWeights
 
 # The last leaves the means of the models: right where the text says nothing.
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e6)
+# Fewer queries say nothing of a model: one lucky answer would make it the best of all.
+_ENOUGH = 20
 
 
 class Linear:
@@ -100,7 +102,7 @@ def _predict(features: Any, coefficients: Floats, intercepts: Floats) -> Floats:
 
 
 def _ridge(features: Any, train: Table, penalty: float) -> tuple[Floats, Floats]:
-    """Coefficients [m, d] and intercepts [m]; a model never seen gets zeros and the worst score."""
+    """Coefficients [m, d], intercepts [m]; a model hardly seen gets zeros and the worst score."""
     from sklearn.linear_model import Ridge
 
     scores, ok = train.outcomes.score, train.outcomes.ok
@@ -112,7 +114,7 @@ def _ridge(features: Any, train: Table, penalty: float) -> tuple[Floats, Floats]
     intercepts = np.full(scores.shape[1], np.nanmin(scores))
     for model in range(scores.shape[1]):
         rows = ok[:, model]
-        if rows.any():
+        if rows.sum() >= _ENOUGH:
             fitted = Ridge(alpha=penalty, solver=solver).fit(features[rows], scores[rows, model])
             coefficients[model], intercepts[model] = fitted.coef_, fitted.intercept_
     return coefficients, intercepts

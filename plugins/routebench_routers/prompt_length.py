@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from routebench import checkpoint
 from routebench.hookspecs import hookimpl
 from routebench.records import Decisions, Ints, Pool, Queries, Table
-from routebench.selection import best
+from routebench.selection import best, covered
 from routebench_routers.references import mean_scores, pooled
 
 
@@ -62,7 +62,8 @@ class PromptLength:
 
     def _pair(self, train: Table, validation: Table) -> tuple[int, int]:
         scores, ok, cost = pooled(train, validation)
-        means = mean_scores(scores, ok)
+        means = np.where(covered(ok), mean_scores(scores, ok), np.nan)
+        worth = means if cost is None else np.where(covered(ok), cost, np.nan)
         pool = train.pool
         large = (
             pool.index(self.options.large)
@@ -72,7 +73,7 @@ class PromptLength:
         small = (
             pool.index(self.options.small)
             if self.options.small
-            else int(best(-(means if cost is None else cost)[None, :], cost)[0])
+            else int(best(-worth[None, :], cost)[0])
         )
         return small, large
 

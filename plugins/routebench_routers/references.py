@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from routebench import checkpoint
 from routebench.hookspecs import hookimpl
 from routebench.records import Context, Decisions, Floats, Ints, Mask, Pool, Queries, Table
-from routebench.selection import best
+from routebench.selection import best, by_cost, covered
 
 
 def pooled(train: Table, validation: Table) -> tuple[Floats, Mask, Floats | None]:
@@ -29,6 +29,12 @@ def mean_scores(scores: Floats, ok: Mask) -> Floats:
     means: Floats = np.full(len(counts), np.nan)
     np.divide(np.where(ok, scores, 0.0).sum(axis=0), counts, out=means, where=counts > 0)
     return means
+
+
+def _best_covered(scores: Floats, ok: Mask, cost: Floats | None) -> int:
+    """The model with the best mean score among those with scores on at least half of the rows."""
+    means = np.where(covered(ok), mean_scores(scores, ok), np.nan)
+    return int(best(means[None, :], cost)[0])
 
 
 class Random:
@@ -98,7 +104,7 @@ class BestSingle(_OneModel):
 
     def _pick(self, train: Table, validation: Table) -> int:
         scores, ok, cost = pooled(train, validation)
-        return int(best(mean_scores(scores, ok)[None, :], cost)[0])
+        return _best_covered(scores, ok, cost)
 
 
 class _ByPrice(_OneModel):
@@ -107,7 +113,7 @@ class _ByPrice(_OneModel):
     class Options(BaseModel):
         model: str | None = Field(None, description="name of the model; found by cost if not given")
 
-    sign = 1
+    dearest = False
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """Why this run cannot have it, or None; an `OptionError` for an unknown model."""
@@ -123,10 +129,10 @@ class _ByPrice(_OneModel):
             return train.pool.index(name)
         cost = train.outcomes.mean_cost()
         assert cost is not None, "needs() turns unpriced runs away"
-        return int(best(-self.sign * cost[None, :], cost)[0])
+        return by_cost(train.outcomes, cost, dearest=self.dearest)
 
     def _declared(self, pool: Pool) -> str | None:
-        return pool.small if self.sign > 0 else pool.large
+        return pool.large if self.dearest else pool.small
 
 
 class Cheapest(_ByPrice):
@@ -136,7 +142,7 @@ class Cheapest(_ByPrice):
 class Strongest(_ByPrice):
     """The model the suite declares large, else the dearest on the training queries."""
 
-    sign = -1
+    dearest = True
 
 
 class TaskPrior:
@@ -157,15 +163,13 @@ class TaskPrior:
     @hookimpl
     def fit(self, train: Table, validation: Table) -> None:
         scores, ok, cost = pooled(train, validation)
-        overall = mean_scores(scores, ok)
-        self._default = int(best(overall[None, :], cost)[0])
+        self._default = _best_covered(scores, ok, cost)
         assert train.queries.task is not None
         assert validation.queries.task is not None
         tasks = np.concatenate([train.queries.task, validation.queries.task])
         for task in sorted(set(tasks) - {None}):
             rows = tasks == task
-            means = mean_scores(scores[rows], ok[rows])
-            self._choices[str(task)] = int(best(means[None, :], cost)[0])
+            self._choices[str(task)] = _best_covered(scores[rows], ok[rows], cost)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:

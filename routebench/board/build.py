@@ -17,7 +17,7 @@ from routebench.metrics.setting import Routed, Setting
 from routebench.plan import Entrant
 from routebench.pricing import PriceInfo
 from routebench.records import Decisions, Floats, Grade, Ints, Outcomes, State
-from routebench.selection import best
+from routebench.selection import COVERED, best_single, by_cost
 from routebench.splits import TEST, TRAIN, VALIDATION
 
 RESAMPLES = 10_000
@@ -50,6 +50,7 @@ def score(
     for job, result in results.items():
         by_router[job.label].append((job, result))
     failures = {e.label: e.message for e in entrants if e.state == "failed"}
+    outcomes = setup.data.outcomes.take(rows)
     routed = []
     for label, own in sorted(by_router.items()):
         failed = sorted((j.seed, j.fold, r.message) for j, r in own if r.state != "ok")
@@ -57,8 +58,17 @@ def score(
             seed, fold, message = failed[0]
             where = f"seed {seed}" + (f", fold {fold}" if len(folds) > 1 else "")
             failures[label] = f"{message} [{where}; {len(failed)} of {len(own)} jobs failed]"
+            continue
+        one = _routed(label, own)
+        usable = outcomes.ok[np.arange(len(rows)), one.choice].mean()
+        if usable < COVERED:
+            # All rows are scored on the same queries: this one would take the others' away.
+            failures[label] = (
+                f"the models it chose have a usable answer on {usable:.0%} of the test queries; "
+                f"at least {COVERED:.0%} are needed"
+            )
         else:
-            routed.append(_routed(label, own))
+            routed.append(one)
     evaluation = evaluate(_setting(setup, rows), routed, resamples)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
     return Scored(rows, numbers, evaluation, failures)
@@ -139,15 +149,15 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
 def _references(setup: Setup, fold: int) -> dict[str, int]:
     """The fixed models that a fold's own training data name."""
     outcomes, pool = setup.data.outcomes, setup.data.pool
-    train = setup.rows(fold, TRAIN)
-    known = np.concatenate([train, setup.rows(fold, VALIDATION)])
-    cost = outcomes.take(train).mean_cost()
-    fixed = {"best_single": int(best(outcomes.take(known).mean_score()[None, :], cost)[0])}
-    for name, declared, sign in (("cheapest", pool.small, -1), ("strongest", pool.large, 1)):
+    train = outcomes.take(setup.rows(fold, TRAIN))
+    both = np.concatenate([setup.rows(fold, TRAIN), setup.rows(fold, VALIDATION)])
+    cost = train.mean_cost()
+    fixed = {"best_single": best_single(outcomes.take(both), cost)}
+    for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
         if declared is not None:
             fixed[name] = pool.index(declared)
         elif cost is not None:
-            fixed[name] = int(best(sign * cost[None, :], cost)[0])
+            fixed[name] = by_cost(train, cost, dearest=name == "strongest")
     return fixed
 
 
@@ -167,6 +177,8 @@ def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], sco
     scores = scored.evaluation.routers[entrant.label].as_row()
     own = [result for job, result in results.items() if job.label == entrant.label]
     noted = sorted({text for result in own for text in result.warnings})
+    if entrant.starts_processes:
+        noted.append("starts processes of its own, which are watched less closely")
     scores["warnings"] = [*scores["warnings"], *noted]
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
 

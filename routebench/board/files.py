@@ -10,7 +10,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,9 +52,13 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
         yield folder
 
 
-def protected(config: RunConfig, folder: Path) -> list[Path]:
-    """What jobs must not read of earlier and present results."""
-    return [folder] if config.out else [_RESULTS.resolve()]
+def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
+    """What routers must not read: outcomes, and runs of now or earlier wherever they may lie."""
+    results = [_RESULTS.resolve(), *([Path(config.out).resolve()] if config.out else [])]
+    routers = [Path(name.rpartition(":")[0]) for name in config.router if ".py:" in name]
+    near = {path.resolve().parent for path in (*results, *routers, *outcomes)} | {Path.cwd()}
+    runs = {board.parent for folder in near for board in folder.glob(f"*/{BOARD}")}
+    return (*outcomes, *results, *sorted(runs))
 
 
 def write(

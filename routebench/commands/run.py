@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def command(
     chosen = config.make(values | _given(ctx, given, values))
     errors = terminal.console(error=True)
     progress = Silent() if quiet or as_json else Progress(errors, chosen)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
         with progress as watch:
             done = run(chosen, watch)

@@ -12,9 +12,7 @@ import numpy as np
 
 from routebench.metrics.statistics import ratio
 from routebench.records import Codes, Floats, Grade, Ints, Mask, Outcomes
-
-COVERED = 0.5
-"""A model counts for the hindsight reference where it answered at least this share."""
+from routebench.selection import covered
 
 
 def oracle_choice(outcomes: Outcomes) -> Ints:
@@ -46,9 +44,7 @@ def hindsight_choice(outcomes: Outcomes, mean_cost: Floats | None) -> int:
     upper line. Where that leaves none, all count.
     """
     accuracy = single_accuracy(outcomes)
-    covered = outcomes.ok.mean(axis=0) >= COVERED
-    known = np.isfinite(accuracy) & (covered if covered.any() else True)
-    return best_model(np.where(known, accuracy, np.nan), mean_cost)
+    return best_model(np.where(covered(outcomes.ok), accuracy, np.nan), mean_cost)
 
 
 def best_model(score: Floats, mean_cost: Floats | None) -> int:

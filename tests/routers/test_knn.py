@@ -72,11 +72,13 @@ def test_missing_cells() -> None:
         [[0.5, NAN, NAN], [0.5, 1, NAN], [0, 0.5, NAN]], ["east", "east too", "west"]
     )
     decisions = ask(fitted(train, 1), "east", "west")
-    # b: the one neighbour that has it; c is nowhere, and never chosen.
-    np.testing.assert_allclose(decisions.quality, [[0.5, 1, 0], [0, 0.5, 0]])
+    # Ten more neighbours with the training means 1/3 and 3/4; c is nowhere, and never chosen.
+    east = [(0.5 + 0.5 + 10 / 3) / 12, (1 + 7.5) / 11, 0]
+    west = [(0 + 10 / 3) / 11, (0.5 + 7.5) / 11, 0]
+    np.testing.assert_allclose(decisions.quality, [east, west])
     assert decisions.choice.tolist() == [1, 1]
     alone = small_table([[0.5, NAN], [0.1, 0.8]], ["east", "west"])
-    np.testing.assert_allclose(ask(fitted(alone, 1), "east").quality, [[0.5, 0.8]])
+    np.testing.assert_allclose(ask(fitted(alone, 1), "east").quality, [[(0.5 + 3) / 11, 0.8]])
 
 
 def test_cost_in_the_objective_makes_the_cheap_model_win() -> None:
