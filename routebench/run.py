@@ -70,6 +70,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
             Objective(**config.objective),
             config.job_timeout,
         )
+        watch.stage(build.outlook(setup))
         with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
             observers = Observers(watch.note)
             observers.tell("run_started", config=config.model_dump(mode="json"), data=data)

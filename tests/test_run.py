@@ -332,6 +332,8 @@ def test_observers_are_told_and_a_broken_one_breaks_nothing(
     assert done.returncode == 1
     assert "extension broken failed in run_finished: RuntimeError: tracker is down" in done.stderr
     assert "extension absent is left out" in done.stderr
+    # What there is to gain is said before any router runs.
+    assert 0 < done.stderr.index("headroom") < done.stderr.index("2 jobs")
     assert diary.read_text().splitlines() == [
         "started with 200 queries of table:",
         "Raises 0 0 failed fit: ValueError: no id",

@@ -12,6 +12,7 @@ import numpy as np
 from routebench.board.schema import Diagnostics, Fingerprints, Leaderboard, Row, SuiteInfo
 from routebench.config import RunConfig
 from routebench.jobs import Job, Result, Setup
+from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate
 from routebench.metrics.setting import Routed, Setting
 from routebench.plan import Entrant
@@ -72,6 +73,25 @@ def score(
     evaluation = evaluate(_setting(setup, rows), routed, resamples)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
     return Scored(rows, numbers, evaluation, failures)
+
+
+def outlook(setup: Setup) -> str:
+    """What there is to gain by routing on the test queries, said before any router runs."""
+    rows = np.concatenate([setup.rows(f, TEST) for f in range(len(setup.split.codes))])
+    setting = _setting(setup, rows)
+    best = setting.outcomes.ok[np.arange(len(rows)), setting.best_single]
+    if not best.any():
+        return "headroom unknown: the best single model has no usable answer on the test queries"
+    usable = setting.take(best)
+    reached = usable.outcomes.score[np.arange(best.sum()), usable.best_single].mean()
+    top = np.where(usable.outcomes.ok, usable.outcomes.score, -np.inf).max(axis=1).mean()
+    differ = headroom.disagreement(usable.outcomes)
+    better = headroom.routable(usable.outcomes, usable.best_single)
+    return (
+        f"headroom {100 * (top - reached):.1f} pp: oracle {100 * top:.1f}, best single "
+        f"{100 * reached:.1f}; models disagree on {differ:.0%} of queries, "
+        f"{better:.0%} can be routed better"
+    )
 
 
 def board(

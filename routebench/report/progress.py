@@ -75,7 +75,7 @@ class Progress(Silent):
     def jobs(self, total: int, done: int, folder: Path) -> None:
         self._total, self._done, self._folder = total, done, folder
         kept = f", {done} of them finished earlier" if done else ""
-        self.stage(f"{total} jobs{kept}")
+        self.stage(f"{total} job{'s' if total != 1 else ''}{kept}")
         self._task = self._bars.add_task("fit and route", total=total, completed=done, note="")
         if self.console.is_terminal:
             self._bars.start()

@@ -18,6 +18,7 @@ _SOURCES = {
     "simulated": "simulated pool",
     "live": "live answers",
 }
+_TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
 _REFERENCES = {
     "oracle": "oracle",
     "best_single_hindsight": "hindsight best",
@@ -26,7 +27,7 @@ _REFERENCES = {
 }
 
 
-WIDTH, WIDE = 100, 140
+WIDTH, WIDE = 100, 150
 LABEL = 26  # columns for a router's name
 
 
@@ -76,7 +77,8 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
     columns = ["#", "router", "accuracy", "Δ best single, pp", "$ / 1k", "saves"]
     rows = [_cells(row) for row in board.rows]
     lines = _references(board)
-    timings = ["  fit s", " queries/s", " p50 ms", " MiB"] if wide else []
+    graded = wide and any("f_score" in row.metrics for row in board.rows)
+    more = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
     for name in columns:
         table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
     # The names of models are long and alike; they get what the numbers leave.
@@ -84,12 +86,13 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
         2 + max(cell_len(name), *(Text.from_markup(r[at]).cell_len for r in [*rows, *lines]))
         for at, name in enumerate(columns)
     )
-    room = max(16, width - used - sum(len(name) + 2 for name in timings))
+    room = max(16, width - used - sum(len(name) + 2 for name in more))
     table.add_column("models used", no_wrap=True)
-    for name in timings:
+    for name in more:
         table.add_column(name, justify="right", no_wrap=True)
     for row, cells in zip(board.rows, rows, strict=True):
-        table.add_row(*cells, _models(row.usage, room), *(_timing(board, row) if wide else []))
+        extra = [*(_grades(row) if graded else []), *(_timing(board, row) if wide else [])]
+        table.add_row(*cells, _models(row.usage, room), *extra)
     table.add_section()
     for cells in lines:
         table.add_row(*cells, style="dim")
@@ -159,17 +162,24 @@ def _short(name: str, room: int) -> str:
     return f"{name[: room - 1 - tail]}…{name[len(name) - tail :]}"
 
 
+def _grades(row: Row) -> list[str]:
+    names = ("attempted", "f_score")
+    return [_percent(row.metrics[name]) if name in row.metrics else "–" for name in names]
+
+
 def _timing(board: Leaderboard, row: Row) -> list[str]:
     facts = board.timing.get("routers", {}).get(row.router, {})
-    formats = (
-        ("fit_seconds", "{:.2f}", 1),
-        ("queries_per_second", "{:,.0f}", 1),
-        ("latency_ms_p50", "{:.2f}", 1),
-        ("peak_rss_bytes", "{:,.0f}", 2**20),
-    )
-    return [
-        shape.format(facts[name] / unit) if name in facts else "–" for name, shape, unit in formats
-    ]
+    shown = {
+        "fit_seconds": f"{facts.get('fit_seconds', 0):.2f}",
+        "queries_per_second": _large(facts.get("queries_per_second", 0)),
+        "latency_ms_p50": f"{facts.get('latency_ms_p50', 0):.2f}",
+        "peak_rss_bytes": f"{facts.get('peak_rss_bytes', 0) / 2**20:,.0f}",
+    }
+    return [text if name in facts else "–" for name, text in shown.items()]
+
+
+def _large(number: float) -> str:
+    return f"{number:,.0f}" if number < 1e6 else f"{number / 1e6:,.0f} M"
 
 
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
