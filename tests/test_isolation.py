@@ -118,7 +118,7 @@ class TestWatch:
     @pytest.mark.parametrize(
         ("path", "refused"),
         [
-            ("job/work/new", False),
+            ("job/deep/new", False),
             ("job", False),
             ("job2/new", True),
             ("data/open.csv", True),
