@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from conftest import long_table, planted, rows
 
 from routebench.selection import best_single, by_cost, covered
@@ -24,6 +25,7 @@ def sparse() -> pa.Table:
     return pa.concat_tables([table, lucky.take(few)])
 
 
+@pytest.mark.slow
 def test_one_lucky_model_takes_nobody_down(
     board: Callable[..., dict[str, Any]], write: Callable[[pa.Table], Path]
 ) -> None:

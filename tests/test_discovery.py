@@ -117,6 +117,7 @@ def test_a_missing_extra_is_listed_and_refused_by_name(
     ]
 
 
+@pytest.mark.slow
 def test_a_broken_plugin_breaks_its_own_row_and_a_missing_extra_is_skipped(
     distribution: Make, board: Callable[..., dict[str, Any]], write: Callable[[pa.Table], Path]
 ) -> None:

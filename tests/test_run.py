@@ -163,6 +163,7 @@ def _no_workers_left(out: Path) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_changed_router_is_run_again_and_fresh_starts_over(
     board: Board, write: Put, tmp_path: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_changed_router_is_run_again_and_fresh_starts_over(
     assert job.stat().st_mtime_ns > second
 
 
+@pytest.mark.slow
 def test_the_run_file_repeats_the_run(cli: Command, write: Put, tmp_path: Path) -> None:
     path = write(planted(200))
     words = ["--suite", f"table:{path}", "--router", "knn@five,knn", "--set", "knn@five.k=5"]
@@ -217,6 +219,7 @@ def test_too_many_missing_cells_make_the_run_invalid(board: Board, write: Put) -
     assert done["diagnostics"]["missing"] == pytest.approx(1 / 37, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_task_that_is_not_shown_stays_hidden(board: Board, write: Put, cli: Command) -> None:
     path = write(planted(200))
     done = board("--suite", f"table:{path}")

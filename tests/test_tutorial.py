@@ -10,6 +10,8 @@ import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).parents[1] / "docs" / "write-a-router.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\S+\.(?:py|toml))\n")
@@ -25,6 +27,7 @@ def test_every_block_is_a_file_or_commands() -> None:
     assert {language for language, _ in blocks()} == {"python", "sh", "toml"}
 
 
+@pytest.mark.slow
 def test_page_from_top_to_bottom(tmp_path: Path) -> None:
     for language, text in blocks():
         name = FILE.match(text)
