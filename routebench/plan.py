@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import tempfile
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -74,7 +75,11 @@ def entrants(
         return _entrant(label, info, named, config, facts, shared, workers)
 
     with ThreadPoolExecutor(default_workers("cpu")) as pool:
-        return list(pool.map(enter, sorted(asked.items())))
+        try:
+            return list(pool.map(enter, sorted(asked.items())))
+        except BaseException:
+            workers.stop()  # the pool waits for its threads, and they for their processes
+            raise
 
 
 def describe(
@@ -83,6 +88,7 @@ def describe(
     info: PluginInfo,
     values: dict[str, Any],
     facts: dict[str, Any] | None = None,
+    timeout: float | None = None,
 ) -> dict[str, Any]:
     """A plugin's checked options, and what it lacks or declares, asked of a process of its own.
 
@@ -100,7 +106,8 @@ def describe(
         **(facts or {"pool": None}),
     }
     place = Path(tempfile.mkdtemp(prefix="describe-", dir=workers.scratch)) / "describe"
-    answer = workers.run("describe", place, order)
+    deadline = time.monotonic() + timeout if timeout else None
+    answer = workers.run("describe", place, order, deadline)
     if "wrong" in answer:
         raise OptionError(*answer["wrong"])
     return answer if "failed" not in answer else {"broken": [answer["failed"], ""]}
@@ -143,7 +150,7 @@ def _entrant(
         message = f"needs {', '.join(info.missing)}: {info.pip}"
         return Entrant(label, info, {}, state="skipped", message=message)
     values = config.set.get(info.name, {}) | config.set.get(label, {})
-    found = describe(workers, label, info, values, facts)
+    found = describe(workers, label, info, values, facts, config.job_timeout)
     if "broken" in found:
         if info.distribution is None:
             raise PluginError(*found["broken"])  # a file is the user's own input

@@ -168,7 +168,8 @@ def execute(
 def encoder_options(config: RunConfig, workers: Workers) -> dict[str, Any]:
     """All option values of the run's encoder, checked."""
     info = discovery.find("encoder", config.encoder)
-    found = plan.describe(workers, config.encoder, info, config.set.get(config.encoder, {}))
+    values = config.set.get(config.encoder, {})
+    found = plan.describe(workers, config.encoder, info, values, timeout=config.job_timeout)
     if "broken" in found:
         raise PluginError(*found["broken"])
     return dict(found["options"])

@@ -345,6 +345,31 @@ def test_observers_are_told_and_a_broken_one_breaks_nothing(
     ]
 
 
+def test_a_plugin_that_hangs_at_import_costs_its_own_row(
+    board: Board, write: Put, distribution: Distribution
+) -> None:
+    entry = "[routebench.routers]\nsleeper = sleeper:Router\n"
+    distribution("sleeper", entry, "import time\ntime.sleep(1000)\n")
+    words = ("--suite", f"table:{write(planted(200))}", "--job-timeout", 6)
+    done = rows(board(*words, "--router", "sleeper,best-single", rc=1))
+    assert done["sleeper"]["state"] == "failed"
+    assert "no end within the time limit" in done["sleeper"]["message"]
+    assert done["best-single"]["state"] == "ok"
+
+
+def test_ctrl_c_ends_a_router_that_hangs_at_import(write: Put, tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(1000)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "routebench", "run", "--suite", f"table:{write(planted(200))}",
+         "--router", "sleeper.py:Router", "--out", "never"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert not (tmp_path / "never").exists()
+
+
 def test_what_a_router_spends_itself_is_counted(board: Board, write: Put) -> None:
     n = 200
     table = planted(n)
