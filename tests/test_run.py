@@ -132,6 +132,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hears_ctrl_c,
     )
     finished = out / "routers"
     deadline = time.monotonic() + 60
@@ -150,6 +151,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     board(*words, out=out)
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     assert bytes_without_clock(out) == bytes_without_clock(whole)
+
+
+def _hears_ctrl_c() -> None:
+    """Tests that are started in the background of a shell inherit a deaf ear."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _no_workers_left(out: Path) -> bool:
@@ -363,6 +369,7 @@ def test_ctrl_c_ends_a_router_that_hangs_at_import(write: Put, tmp_path: Path) -
         [sys.executable, "-m", "routebench", "run", "--suite", f"table:{write(planted(200))}",
          "--router", "sleeper.py:Router", "--out", "never"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=_hears_ctrl_c,
     )  # fmt: skip
     time.sleep(4)
     process.send_signal(signal.SIGINT)
