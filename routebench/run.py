@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,7 @@ class Watch(Protocol):
     def jobs(self, total: int, done: int, folder: Path) -> None: ...
     def progress(self, job: Job, done: float, note: str) -> None: ...
     def ended(self, job: Job, result: Result) -> None: ...
+    def interrupted(self, done: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ def run(config: RunConfig, watch: Watch) -> Run:
             observers = Observers(watch.note)
             observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
             results = {}
-            for job, result in execute(entrants, setup, workers, folder, config, watch):
-                results[job] = result
-                about = {"router": job.label, "seed": job.seed, "fold": job.fold}
-                observers.tell("job_finished", **about, state=result.state, message=result.message)
+            with closing(execute(entrants, setup, workers, folder, config, watch)) as running:
+                for job, result in running:
+                    results[job] = result
+                    observers.tell("job_finished", **about(job, result))
             watch.stage("scoring")
             scored = build.score(setup, entrants, results)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
@@ -146,7 +147,7 @@ def execute(
     folder: Path,
     config: RunConfig,
     watch: Watch,
-) -> Iterator[tuple[Job, Result]]:
+) -> Generator[tuple[Job, Result], None, None]:
     """All jobs with their results: those finished earlier first, then as they end."""
     ready = [entrant for entrant in entrants if entrant.state == "ready"]
     jobs = plan.jobs(ready, config.seeds, len(setup.split.codes))
@@ -157,12 +158,28 @@ def execute(
     yield from done.items()
     count = config.jobs or default_workers(config.device)
     todo = [job for job in jobs if job not in done]
-    with contextlib.closing(
-        Processes(setup, finished, workers, count).run(todo, watch.progress)
-    ) as running:
-        for job, result in running:
-            watch.ended(job, result)
-            yield job, result
+    try:
+        with closing(
+            Processes(setup, finished, workers, count).run(todo, watch.progress)
+        ) as running:
+            for job, result in running:
+                watch.ended(job, result)
+                yield job, result
+    except (KeyboardInterrupt, GeneratorExit):
+        # Jobs may have ended since the last one was reported: what is kept is what counts.
+        watch.interrupted(sum(finished.load(job) is not None for job in jobs))
+        raise
+
+
+def about(job: Job, result: Result) -> dict[str, Any]:
+    """What observers are told of a job that ended."""
+    return {
+        "router": job.label,
+        "seed": job.seed,
+        "fold": job.fold,
+        "state": result.state,
+        "message": result.message,
+    }
 
 
 def encoder_options(config: RunConfig, workers: Workers) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Silent:
     def jobs(self, total: int, done: int, folder: Path) -> None: ...
     def progress(self, job: Job, done: float, note: str) -> None: ...
     def ended(self, job: Job, result: Result) -> None: ...
+    def interrupted(self, done: int) -> None: ...
 
 
 class Progress(Silent):
@@ -94,6 +95,9 @@ class Progress(Silent):
             )
         elif not self.console.is_terminal:
             self.console.print(f"  {self._done}/{self._total} {escape(self._name(job))}")
+
+    def interrupted(self, done: int) -> None:
+        self._done = done
 
     def _stop(self) -> None:
         if self._bars.live.is_started:
