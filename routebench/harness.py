@@ -111,7 +111,7 @@ def check(decisions: Any, n: int, m: int) -> Decisions:
     return replace(
         decisions,
         choice=choice.astype(np.int64),
-        quality=_numbers("quality", decisions.quality, (n, m)),
+        quality=_quality(decisions.quality, choice, (n, m)),
         confidence=_numbers("confidence", decisions.confidence, (n,), bounds=(0.0, 1.0)),
         policy=_strings("policy", decisions.policy, n),
         reason=_strings("reason", decisions.reason, n),
@@ -128,6 +128,10 @@ def concatenate(parts: list[Decisions]) -> Decisions:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in present[0] - {"usage"}
     }
+    if "quality" in joined:
+        known = np.isfinite(joined["quality"])
+        if (known.any(axis=0) != known.all(axis=0)).any():
+            raise PluginError("route considered different models for different queries")
     usages = [part.usage for part in parts if part.usage is not None]
     if usages:
         joined["usage"] = Usage(
@@ -155,6 +159,20 @@ def _numbers(
         raise PluginError(f"{name} has NaN or infinite values")
     if bounds and array.size and not (bounds[0] <= array.min() and array.max() <= bounds[1]):
         raise PluginError(f"{name} has {array.min():g} to {array.max():g}, expected {bounds}")
+    return array
+
+
+def _quality(value: Any, choice: Any, shape: tuple[int, int]) -> Any:
+    """Checked like other numbers, but whole columns may be NaN: models not considered."""
+    if value is None:
+        return None
+    array = np.array(value, dtype=np.float64)
+    if array.shape != shape:
+        raise PluginError(f"quality has shape {array.shape}, expected {shape}")
+    left_out = np.isnan(array).all(axis=0)
+    _numbers("quality", np.where(left_out, 0.0, array), shape)
+    if left_out[choice].any():
+        raise PluginError("quality is NaN for a model that was chosen")
     return array
 
 

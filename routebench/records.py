@@ -101,6 +101,9 @@ class Outcomes:
     """Answer tokens; NaN where not recorded."""
     latency: Floats | None = None
     """Seconds per call; NaN where not recorded."""
+    samples: Floats | None = None
+    """[n, m, k] scores of repeated answers, NaN where there are fewer than k; `score` is their
+    mean. None where every cell has one answer."""
 
     @property
     def ok(self) -> Mask:
@@ -180,7 +183,9 @@ class Decisions:
     choice: Ints
     """[n] index into the pool."""
     quality: Floats | None = None
-    """[n, m] predicted score of every model."""
+    """[n, m] what is expected of every model: the harness sweeps its trade-off with cost. A
+    predicted score at best; for a router of two models the probability that each is the one to
+    ask. A column of NaN is a model that the router does not consider."""
     confidence: Floats | None = None
     """[n] probability that the chosen model is right, in [0, 1]."""
     policy: Strings | None = None
