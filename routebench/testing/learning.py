@@ -128,9 +128,9 @@ def _expect_identical(one: Decisions, other: Decisions, expected: str, hint: str
     differing = int((one.choice != other.choice).sum())
     expect(not differing, expected, f"{differing} of {len(one.choice)} choices differ", hint)
     if one.quality is not None and other.quality is not None:
-        distance = float(np.abs(one.quality - other.quality).max())
+        distance = float(np.nanmax(np.abs(one.quality - other.quality), initial=0.0))
         expect(
-            np.allclose(one.quality, other.quality, rtol=1e-6, atol=1e-9),
+            np.allclose(one.quality, other.quality, rtol=1e-6, atol=1e-9, equal_nan=True),
             expected,
             f"the choices agree, but predicted quality differs by up to {distance:.2g}",
             hint,
