@@ -72,6 +72,13 @@ class Rows:
             self.fail(blank[coded.codes], column, "is empty")
         return coded
 
+    def places(self, column: str) -> Ints:
+        """[rows] the place of each row's text among the distinct ones, sorted; null is empty."""
+        array = pc.fill_null(self.text(column), "").dictionary_encode()
+        places = pc.rank(array.dictionary, sort_keys="ascending").to_numpy().astype(np.int64)
+        own: Ints = places[array.indices.to_numpy()] - 1
+        return own
+
     def number(self, column: str) -> tuple[Floats, Mask]:
         """The column as float64, NaN and infinity refused, and where it is null."""
         array = self._floats(column)

@@ -15,6 +15,10 @@ from routebench.records import HIDEABLE
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+ENCODERS = {"embedded": "tfidf-svd", "paper": "hf:allenai/longformer-base-4096"}
+"""The encoder of each profile: no download by default, the sources' where it is asked for."""
+
+
 class RunConfig(BaseModel):
     """Everything that `routebench run` takes; `run.toml` in a run folder holds the same fields."""
 
@@ -31,7 +35,9 @@ class RunConfig(BaseModel):
     split: Literal["auto", "given", "hash"] = "auto"
     split_seed: int = 0
     folds: int | None = Field(None, ge=3, le=100)
-    encoder: str = "tfidf-svd"
+    encoder: str | None = Field(None, description="encoder, or encoder:ARGUMENT")
+    profile: Literal["embedded", "paper"] = "embedded"
+    perturb: int = Field(100, ge=0, description="test queries that are also asked perturbed")
     objective: dict[Literal["performance", "cost"], Weight] = {"performance": 1.0, "cost": 0.0}
     max_missing: float = Field(0.01, ge=0, le=1)
     assume_output_tokens: int = Field(256, ge=0)
@@ -45,6 +51,26 @@ class RunConfig(BaseModel):
     @classmethod
     def _whole(cls, value: dict[str, float]) -> dict[str, float]:
         return {"performance": 1.0, "cost": 0.0} | value
+
+    @property
+    def encoder_name(self) -> str:
+        return self._encoder.partition(":")[0]
+
+    @property
+    def encoder_argument(self) -> str:
+        """What stands behind the encoder's colon; the value of its first option."""
+        return self._encoder.partition(":")[2]
+
+    @property
+    def encoder_label(self) -> str:
+        """The encoder as the board names it: a model of a hub in full, a file by its name."""
+        argument = self.encoder_argument
+        shown = Path(argument).name if Path(argument).exists() else argument
+        return f"{self.encoder_name}:{shown}" if argument else self.encoder_name
+
+    @property
+    def _encoder(self) -> str:
+        return self.encoder or ENCODERS[self.profile]
 
     @property
     def suite_name(self) -> str:
@@ -103,6 +129,8 @@ def dump(config: RunConfig) -> str:
     name, _, path = config.suite.partition(":")
     if path:
         values["suite"] = f"{name}:{Path(path).resolve()}"
+    if (argument := config.encoder_argument) and Path(argument).exists():
+        values["encoder"] = f"{config.encoder_name}:{Path(argument).resolve()}"
     for field in ("data", "prices"):
         if field in values:
             values[field] = str(Path(values[field]).resolve())

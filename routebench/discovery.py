@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from routebench.errors import OptionError, PluginError, did_you_mean
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 KINDS = ("router", "suite", "judge", "encoder", "extension")
 
@@ -138,11 +141,25 @@ def _describe(kind: str, entry: metadata.EntryPoint) -> PluginInfo:
 
 def _missing(owner: metadata.Distribution, plugin: str) -> tuple[str, ...]:
     """Unmet requirements of the extra named like the plugin, if its distribution has one."""
+    needed = _requirements(owner, plugin)
+    return tuple(f"{r.name}{r.specifier}" for r in needed if not _satisfied(r.name, r.specifier))
+
+
+def required(plugin: PluginInfo) -> list[str]:
+    """Names of the distributions that the plugin's own extra asks for."""
+    if plugin.distribution is None:
+        return []
+    owner = metadata.distribution(plugin.distribution)
+    return sorted({r.name for r in _requirements(owner, plugin.name)})
+
+
+def _requirements(owner: metadata.Distribution, plugin: str) -> list[Requirement]:
+    """What the extra named like the plugin asks for, through other extras of the same owner."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    def unmet(extra: str, seen: frozenset[str]) -> list[str]:
-        missing: list[str] = []
+    def of(extra: str, seen: frozenset[str]) -> list[Requirement]:
+        found: list[Requirement] = []
         for requirement in map(Requirement, owner.requires or []):
             marker = requirement.marker
             if not marker or marker.evaluate({"extra": ""}):
@@ -151,12 +168,12 @@ def _missing(owner: metadata.Distribution, plugin: str) -> tuple[str, ...]:
                 continue
             if canonicalize_name(requirement.name) == canonicalize_name(owner.name):
                 for inner in sorted(requirement.extras - seen):
-                    missing += unmet(inner, seen | requirement.extras)
-            elif not _satisfied(requirement.name, requirement.specifier):
-                missing.append(f"{requirement.name}{requirement.specifier}")
-        return missing
+                    found += of(inner, seen | requirement.extras)
+            else:
+                found.append(requirement)
+        return found
 
-    return tuple(unmet(canonicalize_name(plugin), frozenset({plugin})))
+    return of(canonicalize_name(plugin), frozenset({plugin}))
 
 
 def _satisfied(name: str, specifier: Any) -> bool:

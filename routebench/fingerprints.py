@@ -28,7 +28,8 @@ def pool_fingerprint(data: SuiteData) -> str:
 
 
 def outcomes_fingerprint(data: SuiteData) -> str:
-    """16 hex digits over scores, states, grades, recorded tokens and costs, and answers."""
+    """16 hex digits over scores, states, grades, recorded tokens and costs, answers, and the
+    scores of repeated ones."""
     o = data.outcomes
     matrices = (o.score, o.state, o.grade, o.input_tokens, o.output_tokens, o.cost)
     return _digest(
@@ -36,6 +37,7 @@ def outcomes_fingerprint(data: SuiteData) -> str:
         _texts(data.pool.models),
         *(_matrix(values) for values in matrices),
         *_arrow_texts(data.answers),
+        *(() if o.samples is None else (_matrix(o.samples),)),
     )
 
 

@@ -13,7 +13,7 @@ import pluggy
 
 from routebench import hookspecs
 from routebench.errors import PluginError
-from routebench.records import Context, Decisions, Mask, Queries, Table, Usage
+from routebench.records import Context, Decisions, Queries, Table, Usage
 
 CHUNK = 1024
 SINGLES = 64
@@ -169,7 +169,7 @@ def _quality(value: Any, choice: Any, shape: tuple[int, int]) -> Any:
     array = np.array(value, dtype=np.float64)
     if array.shape != shape:
         raise PluginError(f"quality has shape {array.shape}, expected {shape}")
-    left_out: Mask = np.isnan(array).all(axis=0)
+    left_out = np.logical_and.reduce(np.isnan(array), axis=0)
     _numbers("quality", np.where(left_out, 0.0, array), shape)
     if left_out[choice].any():
         raise PluginError("quality is NaN for a model that was chosen")

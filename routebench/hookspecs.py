@@ -77,5 +77,8 @@ class FittedEncoder(Protocol):
 
 
 class Encoder(FittedEncoder, Protocol):
+    """With `stateless = True` a text has one vector everywhere: all are encoded once, cached under
+    `fingerprint`, and neither fit nor save is called; a settable `device` says where."""
+
     def fit(self, texts: Sequence[str]) -> None: ...  # the training texts, and no others
     def load(self, folder: Path) -> None: ...

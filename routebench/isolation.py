@@ -21,24 +21,34 @@ from routebench.errors import IsolationError
 
 _KEPT_VARIABLES = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
-    "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HF_HUB_OFFLINE", "SSL_CERT_FILE",
+    "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HF_HUB_OFFLINE", "HF_HUB_CACHE",
+    "SSL_CERT_FILE",
+)  # fmt: skip
+_FOR_DOWNLOADS = (
+    "HF_TOKEN", "HF_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
+    "https_proxy", "no_proxy", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 # Programs that libraries run to learn about the machine; they reveal nothing of the run.
 _HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl"}
 
 
-def environment(work: Path) -> dict[str, str]:
-    """The variables a job gets: what the interpreter and CUDA need, one thread, own folders."""
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    cache = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
+def environment(work: Path, downloads: bool = False) -> dict[str, str]:
+    """The variables a job gets: what the interpreter and CUDA need, one thread, own folders.
+
+    A process that may fetch models gets the token and the proxies for it; no other sees a key.
+    """
+    names = _KEPT_VARIABLES + (_FOR_DOWNLOADS if downloads else ())
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    if not downloads:
+        kept["HF_HUB_OFFLINE"] = "1"
     return kept | {
         **dict.fromkeys(_THREADS, "1"),
         "HOME": str(work),
         "TMPDIR": str(work),
         "MPLCONFIGDIR": str(work),
         "NUMBA_CACHE_DIR": str(work),
-        "HF_HOME": cache,
+        "HF_HOME": str(model_cache()),
         "JOBLIB_MULTIPROCESSING": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
@@ -46,20 +56,33 @@ def environment(work: Path) -> dict[str, str]:
     }
 
 
+def model_cache() -> Path:
+    """Where Hugging Face's libraries keep what they downloaded."""
+    return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").absolute()
+
+
 def enter(
-    folder: Path, protected: Sequence[Path], banned_modules: Iterable[str], processes: bool
+    folder: Path,
+    protected: Sequence[Path],
+    banned_modules: Iterable[str],
+    processes: bool,
+    downloads: bool = False,
 ) -> tuple[str, list[str]]:
     """Shut this process in; call once, before any plugin code is imported.
 
     `folder` is all the job may write to, `protected` what it must not read, `processes` whether
-    it may start programs. Returns the level reached (`landlock` or `audit`) and the list that
-    violations are appended to from now on.
+    it may start programs, `downloads` whether it may write to the `model_cache`. Returns the
+    level reached (`landlock` or `audit`) and the list that violations are appended to from now on.
     """
-    folder = folder.resolve()
+    folders = [folder.resolve()]
+    if downloads:
+        for place in {model_cache(), Path(os.environ.get("HF_HUB_CACHE") or model_cache())}:
+            place.mkdir(parents=True, exist_ok=True)
+            folders.append(place.resolve())
     resolved = [path.resolve() for path in protected]
-    level = "landlock" if _landlock(folder, resolved, processes) else "audit"
+    level = "landlock" if _landlock(folders, resolved, processes) else "audit"
     violations: list[str] = []
-    watch = _Watch(folder, protected, frozenset(banned_modules), processes, violations)
+    watch = _Watch(folders, protected, frozenset(banned_modules), processes, violations)
     sys.addaudithook(watch)
     return level, violations
 
@@ -69,13 +92,13 @@ class _Watch:
 
     def __init__(
         self,
-        folder: Path,
+        folders: Sequence[Path],
         protected: Sequence[Path],
         banned: frozenset[str],
         processes: bool,
         violations: list[str],
     ) -> None:
-        self.folder = str(folder)
+        self.folders = [str(folder) for folder in folders]
         self.hashes = {_digest(str(path.resolve())) for path in protected}
         self.banned = banned
         self.own = {"self", "thread-self", str(os.getpid())}
@@ -169,7 +192,7 @@ class _Watch:
         self.refuse(f"started a shell: {os.fsdecode(command)[:80]}")
 
     def inside(self, real: str) -> bool:
-        return real == self.folder or real.startswith(self.folder + os.sep)
+        return any(real == own or real.startswith(own + os.sep) for own in self.folders)
 
     def refuse(self, reason: str) -> None:
         self.violations.append(reason)
@@ -231,7 +254,7 @@ def landlock_abi() -> int:
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, 1)))
 
 
-def _landlock(folder: Path, protected: list[Path], processes: bool) -> bool:
+def _landlock(folders: list[Path], protected: list[Path], processes: bool) -> bool:
     """Restrict this process and its children; False where the kernel cannot."""
     abi = landlock_abi()
     if abi < 1:
@@ -263,7 +286,8 @@ def _landlock(folder: Path, protected: list[Path], processes: bool) -> bool:
         for pattern in _DEVICES:
             for device in Path("/dev").glob(pattern):
                 allow(device, _READ_FILE | _WRITE_FILE)
-        allow(folder, handled)
+        for folder in folders:
+            allow(folder, handled)
         if processes:
             allow(Path("/dev/shm"), handled)  # noqa: S108  where their locks and queues live
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)

@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 
 from routebench import encoders, options, transfer
+from routebench.asked import Asked
 from routebench.discovery import PluginInfo, load
+from routebench.encoding import Encoded
 from routebench.errors import DataError, PluginError, RoutebenchError
 from routebench.harness import SINGLES, Harness
+from routebench.perturb import KINDS, perturb
 from routebench.records import Context, Decisions, Ints, Objective, Queries, SuiteData, Table
 from routebench.splits import TEST, TRAIN, VALIDATION, Split
 
 Progress = Callable[[float, str], None]
+_PARTS = ("decisions.arrow", "validation.arrow", "perturbed.arrow")
 
 
 @dataclass(frozen=True, eq=False)  # a job is itself: usable as a key, never compared
@@ -57,6 +61,10 @@ class Setup:
     objective: Objective = field(default_factory=Objective)
     timeout: float | None = None
     """Seconds for fit and route together; None waits for ever."""
+    encoded: Encoded | None = None
+    """Vectors of all texts, where the encoder is stateless."""
+    perturb: int = 0
+    """Test queries, over all folds, that are also asked in perturbed form."""
 
     def rows(self, fold: int, code: int) -> Ints:
         """Row numbers of one part of a fold's split."""
@@ -69,11 +77,25 @@ class Setup:
             self.data.table(self.rows(fold, VALIDATION)),
         )
 
-    def test_queries(self, job: Job) -> tuple[Queries, Ints]:
-        """Bare test queries in an order shuffled by the seed, and their positions in the fold."""
-        rows = self.rows(job.fold, TEST)
-        order = np.random.default_rng([job.seed, job.fold]).permutation(len(rows))
-        return self.data.queries.take(rows[order]).show(self.data.visible), order
+    def perturbed(self, fold: int) -> Ints:
+        """Test rows of a fold that are also asked in perturbed form."""
+        # Rows are sorted by the hash of their text, so the first ones are a random sample.
+        return self.rows(fold, TEST)[: -(-self.perturb // len(self.split.codes))]
+
+    def perturbed_texts(self) -> list[str]:
+        """All perturbed forms that are asked in any fold."""
+        rows = np.concatenate([self.perturbed(f) for f in range(len(self.split.codes))])
+        return [perturb(self.data.queries.text[row], kind) for row in rows for kind in KINDS]
+
+    def asked(self, job: Job) -> Asked:
+        """Bare queries in an order shuffled by the seed."""
+        return Asked.of(
+            self.data.queries.show(self.data.visible),
+            self.rows(job.fold, VALIDATION),
+            self.rows(job.fold, TEST),
+            self.perturbed(job.fold),
+            [job.seed, job.fold],
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +107,10 @@ class Result:
     message: str = ""
     decisions: Decisions | None = None
     """In the canonical order of the fold's test queries."""
+    validation: Decisions | None = None
+    """In the canonical order of the fold's validation queries."""
+    perturbed: Decisions | None = None
+    """On the test queries that were perturbed: by kind, then in canonical order."""
     timing: dict[str, Any] = field(default_factory=dict)
     """Seconds, latencies and memory: never part of what must be reproducible."""
     warnings: tuple[str, ...] = ()
@@ -146,28 +172,13 @@ def run_here(job: Job, setup: Setup, progress: Progress, keep: Path | None = Non
         context = Context(job.seed, encoder, work, setup.device, setup.objective, progress)
         harness = Harness(create(job.plugin, job.options, job.label))
         fit_and_save(harness, train, validation, context, checkpoint)
-        queries, order = setup.test_queries(job)
+        asked = setup.asked(job)
         harness = Harness(create(job.plugin, job.options, job.label))
-        decisions = load_and_route(harness, checkpoint, queries, train.pool.models)
+        decisions = load_and_route(harness, checkpoint, asked.queries, train.pool.models)
         if keep:
             shutil.copytree(checkpoint, keep)
-    return Result("ok", decisions=in_order(decisions, order))
-
-
-def in_order(decisions: Decisions, order: Ints) -> Decisions:
-    """Undo the shuffle: row order[i] of the result is row i of what was routed."""
-    from dataclasses import fields, replace
-
-    back = np.argsort(order)
-    usage = decisions.usage
-    changes: dict[str, Any] = {
-        f.name: value[back]
-        for f in fields(decisions)
-        if isinstance(value := getattr(decisions, f.name), np.ndarray)
-    }
-    if usage is not None:
-        changes["usage"] = type(usage)(*(getattr(usage, f.name)[back] for f in fields(usage)))
-    return replace(decisions, **changes)
+    parts = asked.parts(decisions)
+    return Result("ok", "", parts.test, parts.validation, parts.perturbed)
 
 
 class Finished:
@@ -183,11 +194,15 @@ class Finished:
             header = json.loads((place / "job.json").read_text())
             if header["fingerprint"] != job.fingerprint:
                 return None
-            if header["decisions_sha256"] != _sha256(place / "decisions.arrow"):
-                return None
-            decisions = transfer.read_decisions(place / "decisions.arrow")
+            parts = []
+            for name, sha256 in zip(_PARTS, header["sha256"], strict=True):
+                if sha256 != _sha256(place / name):
+                    return None
+                parts.append(transfer.read_decisions(place / name))
             warnings = tuple(header["warnings"])
-            return Result("ok", "", decisions, header["timing"], warnings, header["isolation"])
+            one, two, three = parts
+            timing = header["timing"]
+            return Result("ok", "", one, two, three, timing, warnings, header["isolation"])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # missing or damaged: do it again
 
@@ -207,13 +222,16 @@ class Finished:
         part.mkdir()
         if checkpoint is not None:
             shutil.copytree(checkpoint, part / "checkpoint")
-        if result.decisions is not None:
-            transfer.write_decisions(part / "decisions.arrow", result.decisions)
+        if result.state == "ok":
+            decided = (result.decisions, result.validation, result.perturbed)
+            for name, decisions in zip(_PARTS, decided, strict=True):
+                assert decisions is not None, "a job that ended well has decided everything"
+                transfer.write_decisions(part / name, decisions)
             header = {
                 "fingerprint": job.fingerprint,
                 "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
                 "options": job.options,
-                "decisions_sha256": _sha256(part / "decisions.arrow"),
+                "sha256": [_sha256(part / name) for name in _PARTS],
                 "timing": result.timing,
                 "warnings": result.warnings,
                 "isolation": result.isolation,

@@ -22,6 +22,12 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
     hook = _hook(name, values)  # first: a wrong name is an error whatever there is to grade
     if data.answers is None:
         raise DataError(f"--judge {name}: this suite has no answers to grade")
+    if data.ungraded_repeats:
+        raise DataError(
+            f"--judge {name}: {data.ungraded_repeats} repeated answers have no score, and a judge"
+            " grades only one answer per query and model",
+            "score every repeated answer, or leave out the ones without a score",
+        )
     rows, models = np.nonzero(data.outcomes.state == State.UNGRADED)
     if not len(rows):
         return data
@@ -68,9 +74,14 @@ def _filled(data: SuiteData, rows: Any, models: Any, grades: Grades) -> SuiteDat
     outcomes = data.outcomes
     score, state = outcomes.score.copy(), outcomes.state.copy()
     score[rows, models], state[rows, models] = grades.score, grades.state
-    grade = outcomes.grade
-    if grades.grade is not None:
+    grade, samples = outcomes.grade, outcomes.samples
+    if samples is not None:
+        samples = samples.copy()
+        samples[rows, models, 0] = grades.score
+    # Where repeated answers have no common grade there are none at all: see `longform`.
+    if grades.grade is not None and (grade is not None or samples is None):
         empty = np.full(score.shape, Grade.NONE, dtype=np.int8)
         grade = empty if grade is None else grade.copy()
         grade[rows, models] = grades.grade
-    return replace(data, outcomes=replace(outcomes, score=score, state=state, grade=grade))
+    judged = replace(outcomes, score=score, state=state, grade=grade, samples=samples)
+    return replace(data, outcomes=judged)

@@ -1,4 +1,4 @@
-"""From a long-form table, one row per (query, model), to a suite's aligned matrices.
+"""From a long-form table, one row per answer, to a suite's aligned matrices.
 
 Everything per cell is done by Arrow and NumPy; Python loops over distinct queries only. The
 result is canonical: the order of a file's rows or models changes nothing.
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from routebench.cells import Cells, first_rows
 from routebench.columns import Coded, Rows, objects
 from routebench.errors import DataError, did_you_mean
 from routebench.records import (
@@ -33,7 +34,7 @@ from routebench.texts import encode, hash_normalised, normalise
 
 REQUIRED = ("query_id", "query", "model", "score")
 PER_QUERY = ("query", "task", "topic", "user", "split", "reference")
-TEXTS = ("query_id", "model", *PER_QUERY, "response", "grade", "state")
+TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "grade", "state")
 NUMBERS = ("score", "input_tokens", "output_tokens", "cost_usd", "latency", "preference")
 COLUMNS = (*TEXTS, *NUMBERS)
 """Every column that is understood; others are noted and left out."""
@@ -60,6 +61,12 @@ def from_long(
     `ABSENT`; a `state` column overrides both. A missing score follows from the grade, if any.
     `cost` is what `cost_usd` recorded; `routebench.pricing.price` completes it.
 
+    Rows of one (query, model) with different `sample` labels are repeated answers. The scored
+    ones make up the cell: its score, tokens and latency are means of what they record, its cost
+    the mean if all of them record one (those that do not may be dearer). Without a scored one
+    the cell is `UNGRADED` if any answer is, else `FAILED`. Grades are kept where no two answers
+    of a cell differ in theirs, and the answer is the first by label.
+
     Raises:
         DataError: naming `place`, the rows (from 1, a header not counted) and the column.
     """
@@ -81,7 +88,10 @@ def from_long(
             for i, text in zip(query.values, normal, strict=True)
         ]
     )
-    cells = _Cells.of(rows, query, model, order, models)
+    cells = Cells.of(rows, query, model, order, models)
+    said = _Answers.of(rows, score_range)
+    cells, beside = cells.settled(said.state), cells.beside(said.state)
+    outcomes = _outcomes(rows, cells, said)
     column = {c: values[order] for c, values in attributes.items()}
     return SuiteData(
         name=name,
@@ -96,14 +106,17 @@ def from_long(
         ids=query.values[order],
         keys=keys[order],
         text_hash=hashes[order],
-        outcomes=_outcomes(rows, cells, score_range),
+        outcomes=outcomes,
         pool=_pool(pool, models),
         visible=visible,
         split=column.get("split"),
         references=column.get("reference"),
         answers=_answers(rows, cells),
         files=files,
-        notes=notes + unused_note(table.column_names),
+        notes=notes + unused_note(table.column_names) + _repeat_notes(said, outcomes, beside),
+        ungraded_repeats=int(
+            (said.state == State.UNGRADED).sum() - (outcomes.state == State.UNGRADED).sum()
+        ),
     )
 
 
@@ -165,7 +178,7 @@ def _per_query(rows: Rows, query: Coded, column: str) -> Strings:
     """[n] the value that all rows of a query share; None where no row has one."""
     coded = rows.coded(column)
     said = np.flatnonzero(coded.codes >= 0)
-    at = _first(query.codes, said, len(query.values))
+    at = first_rows(query.codes, said, len(query.values))
     differs = said[coded.codes[said] != coded.codes[at[query.codes[said]]]]
     if len(differs):
         one, other = int(at[query.codes[differs[0]]]), int(differs[0])
@@ -189,7 +202,7 @@ def _preference(rows: Rows, query: Coded) -> Floats | None:
     if outside.any():
         rows.fail(outside, "preference", "is not in [0, 1]")
     said = np.flatnonzero(~null)
-    at = _first(query.codes, said, len(query.values))
+    at = first_rows(query.codes, said, len(query.values))
     differs = said[values[said] != values[at[query.codes[said]]]]
     if len(differs):
         one = int(at[query.codes[differs[0]]])
@@ -198,64 +211,46 @@ def _preference(rows: Rows, query: Coded) -> Floats | None:
     return shared
 
 
-def _first(codes: Ints, rows: Ints, n: int) -> Ints:
-    """[n] the first of the rows with each code; -1 where there is none."""
-    at = np.full(n, -1, dtype=np.int64)
-    at[codes[rows[::-1]]] = rows[::-1]
-    return at
-
-
 @dataclass(frozen=True, slots=True)
-class _Cells:
-    """Which row of the table each cell [query, model] comes from."""
+class _Answers:
+    """What every row of the table says of one answer."""
 
-    shape: tuple[int, int]
-    row: Ints  # [n * m] row of the table; -1 for an absent cell
+    score: Floats  # NaN wherever the state is not OK
+    state: Codes
+    grade: Codes | None
 
     @classmethod
-    def of(
-        cls, rows: Rows, query: Coded, model: Coded, order: Ints, models: tuple[str, ...]
-    ) -> _Cells:
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        position = np.array([models.index(value) for value in model.values])
-        flat = rank[query.codes] * len(models) + position[model.codes]
-        shape = (len(order), len(models))
-        row = _first(flat, np.arange(len(flat)), shape[0] * shape[1])
-        again = row[flat] != np.arange(len(flat))
-        if again.any():
-            second = int(np.flatnonzero(again)[0])
-            pair = f"({query.values[query.codes[second]]}, {model.values[model.codes[second]]})"
-            more = f" ({int(again.sum())} such rows in all)" if again.sum() > 1 else ""
-            rows.fail(
-                np.array([row[flat[second]], second]),
-                "query_id, model",
-                f"{pair} is there twice{more}",
-            )
-        return cls(shape, row)
-
-    def spread(self, values: Any, empty: float) -> Any:
-        """Row values as a matrix; `empty` in absent cells."""
-        filled = np.where(self.row >= 0, values[self.row], np.asarray(empty, values.dtype))
-        return filled.reshape(self.shape)
+    def of(cls, rows: Rows, score_range: tuple[float, float]) -> _Answers:
+        grade = rows.choice("grade", _GRADES) if "grade" in rows else None
+        score = _scores(rows, grade, score_range)
+        state = _states(rows, score)
+        ok = state == State.OK
+        grades = None if grade is None else np.where(ok, grade, Grade.NONE).astype(np.int8)
+        return cls(np.where(ok, score, np.nan), state, grades)
 
 
-def _outcomes(rows: Rows, cells: _Cells, score_range: tuple[float, float]) -> Outcomes:
-    grade = rows.choice("grade", _GRADES) if "grade" in rows else None
-    score = _scores(rows, grade, score_range)
-    state = _states(rows, score)
-    ok = state == State.OK
-    grades = None if grade is None else np.where(ok, grade, Grade.NONE).astype(np.int8)
-    states: Codes = cells.spread(state, State.ABSENT)
+def _outcomes(rows: Rows, cells: Cells, said: _Answers) -> Outcomes:
+    state: Codes = cells.spread(said.state, State.ABSENT)
     return Outcomes(
-        score=cells.spread(np.where(ok, score, np.nan), np.nan),
-        state=states,
-        cost=_amount(rows, cells, "cost_usd"),
-        grade=None if grades is None else cells.spread(grades, Grade.NONE),
+        score=cells.mean(said.score),
+        state=state,
+        cost=_amount(rows, cells, "cost_usd", whole=True),
+        grade=None if said.grade is None else cells.shared(said.grade, Grade.NONE),
         input_tokens=_amount(rows, cells, "input_tokens"),
         output_tokens=_amount(rows, cells, "output_tokens"),
         latency=_amount(rows, cells, "latency"),
+        samples=cells.samples(said.score),
     )
+
+
+def _repeat_notes(said: _Answers, outcomes: Outcomes, beside: int) -> tuple[str, ...]:
+    """What repeated answers left out."""
+    notes = []
+    if said.grade is not None and outcomes.grade is None:
+        notes.append("repeated answers with different grades: three-state metrics are left out")
+    if beside:
+        notes.append(f"repeated answers without a score, left out beside scored ones: {beside}")
+    return tuple(notes)
 
 
 def _scores(rows: Rows, grade: Ints | None, allowed: tuple[float, float]) -> Floats:
@@ -287,18 +282,17 @@ def _states(rows: Rows, score: Floats) -> Codes:
     return state.astype(np.int8)
 
 
-def _amount(rows: Rows, cells: _Cells, column: str) -> Floats | None:
-    """[n, m] a column of amounts that cannot be negative; NaN where not recorded."""
+def _amount(rows: Rows, cells: Cells, column: str, *, whole: bool = False) -> Floats | None:
+    """[n, m] mean of a column of amounts that cannot be negative; NaN where not recorded."""
     if column not in rows:
         return None
     values, null = rows.number(column)
     if (bad := ~null & (values < 0)).any():
         rows.fail(bad, column, f"{values[np.flatnonzero(bad)[0]]:g} is negative")
-    spread: Floats = cells.spread(values, np.nan)
-    return spread
+    return cells.mean(values, whole=whole)
 
 
-def _answers(rows: Rows, cells: _Cells) -> Any:
+def _answers(rows: Rows, cells: Cells) -> Any:
     if "response" not in rows:
         return None
     return rows.text("response").take(pa.array(cells.row, mask=cells.row < 0))

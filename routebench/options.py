@@ -36,6 +36,19 @@ def validate(plugin: Any, name: str, values: dict[str, Any]) -> BaseModel:
         raise OptionError(explain(error, f"{name}."), f"routebench plugins {name}") from error
 
 
+def preset(plugin: Any, profile: str) -> dict[str, Any]:
+    """The option values a plugin has for a profile; none for the default one."""
+    return dict(getattr(plugin, "presets", {}).get(profile, {}))
+
+
+def first(plugin: Any, name: str) -> str:
+    """The plugin's first option: what `NAME:ARGUMENT` fills."""
+    fields = list(_model(plugin, name).model_fields)
+    if not fields:
+        raise OptionError(f"{name} takes no argument after the colon")
+    return fields[0]
+
+
 def explain(error: ValidationError, prefix: str = "") -> str:
     """One line for a pydantic error: which option, what is wrong, what was given."""
     parts = []

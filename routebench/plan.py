@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import routebench
 from routebench import discovery, transfer
 from routebench.config import RunConfig
 from routebench.discovery import PluginInfo
+from routebench.encoding import EncoderInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
 from routebench.jobs import Job
 from routebench.records import SuiteData
@@ -60,7 +61,7 @@ def entrants(
             raise OptionError(f"--router {text}: a label is letters, digits, dots and dashes")
         asked[full] = (info, True)
     known = [*asked, *(label.partition("@")[0] for label in asked)]
-    known += [config.suite_name, config.encoder, *filter(None, [config.judge])]
+    known += [config.suite_name, config.encoder_name, *filter(None, [config.judge])]
     for name in config.set:
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
@@ -87,13 +88,14 @@ def describe(
     label: str,
     info: PluginInfo,
     values: dict[str, Any],
-    facts: dict[str, Any] | None = None,
-    timeout: float | None = None,
+    config: RunConfig,
+    **facts: Any,
 ) -> dict[str, Any]:
     """A plugin's checked options, and what it lacks or declares, asked of a process of its own.
 
     Its code is never imported in this one, which holds all outcomes. `broken` says why it cannot
-    be used at all. An `OptionError` where an option is wrong.
+    be used at all. `facts` are the `pool`, `shown` and `priced` that a router may need, or the
+    `argument` of an encoder. An `OptionError` where an option is wrong.
     """
     if not info.ready:
         raise OptionError(f"{info.kind} {info.name!r} needs {', '.join(info.missing)}", info.pip)
@@ -103,14 +105,38 @@ def describe(
         "options": values,
         "banned": discovery.answer_modules(info),
         "processes": False,
-        **(facts or {"pool": None}),
+        "downloads": info.kind == "encoder",
+        "profile": config.profile,
+        "pool": None,
+        "argument": "",
+        **facts,
     }
+    timeout = config.job_timeout
     place = Path(tempfile.mkdtemp(prefix="describe-", dir=workers.scratch)) / "describe"
     deadline = time.monotonic() + timeout if timeout else None
     answer = workers.run("describe", place, order, deadline)
     if "wrong" in answer:
         raise OptionError(*answer["wrong"])
     return answer if "failed" not in answer else {"broken": [answer["failed"], ""]}
+
+
+def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
+    """The run's encoder with all its option values, checked."""
+    info = discovery.find("encoder", config.encoder_name)
+    # Processes work in folders of their own: what is a path here must be one there.
+    values = {name: _absolute(value) for name, value in config.set.get(info.name, {}).items()}
+    argument = _absolute(config.encoder_argument)
+    found = describe(workers, info.name, info, values, config, argument=argument)
+    if "broken" in found:
+        raise PluginError(*found["broken"])
+    known = {f.name for f in fields(EncoderInfo)} & set(found)
+    return EncoderInfo(info, **{name: found[name] for name in known})
+
+
+def _absolute(value: Any) -> Any:
+    """The path of an existing file or folder in full; anything else as it is."""
+    known = isinstance(value, str) and value and Path(value).exists()
+    return str(Path(value).resolve()) if known else value
 
 
 def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
@@ -150,7 +176,7 @@ def _entrant(
         message = f"needs {', '.join(info.missing)}: {info.pip}"
         return Entrant(label, info, {}, state="skipped", message=message)
     values = config.set.get(info.name, {}) | config.set.get(label, {})
-    found = describe(workers, label, info, values, facts, config.job_timeout)
+    found = describe(workers, label, info, values, config, **facts)
     if "broken" in found:
         if info.distribution is None:
             raise PluginError(*found["broken"])  # a file is the user's own input

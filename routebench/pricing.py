@@ -188,15 +188,18 @@ def _recorded(data: SuiteData, recorded: Floats) -> tuple[SuiteData, PriceInfo]:
     unpriced = outcomes.ok & np.isnan(cost)
     state = np.where(unpriced, State.UNPRICED, outcomes.state).astype(np.int8)
     # Only OK cells carry a score or a grade.
-    grade = outcomes.grade
+    grade, samples = outcomes.grade, outcomes.samples
     if grade is not None:
         grade = np.where(unpriced, -1, grade).astype(np.int8)
+    if samples is not None:
+        samples = np.where(unpriced[..., None], np.nan, samples)
     priced = replace(
         outcomes,
         score=np.where(unpriced, np.nan, outcomes.score),
         state=state,
         cost=cost,
         grade=grade,
+        samples=samples,
     )
     basis = dict.fromkeys(BASES, 0) | {"recorded": int((~np.isnan(cost)).sum())}
     return replace(data, outcomes=priced), PriceInfo("recorded", basis, None, {})

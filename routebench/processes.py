@@ -14,7 +14,7 @@ from typing import Any
 
 from routebench import discovery, transfer
 from routebench.errors import RoutebenchError
-from routebench.jobs import Finished, Job, Progress, Result, Setup, in_order
+from routebench.jobs import Finished, Job, Progress, Result, Setup
 from routebench.workers import Workers
 
 
@@ -67,10 +67,15 @@ class Processes:
         fit.mkdir()
         transfer.write_table(fit / "train.arrow", train)
         transfer.write_table(fit / "validation.arrow", validation)
+        encoded = self.setup.encoded
+        if encoded is not None:
+            known = [*train.queries.text, *validation.queries.text]
+            encoded.write(fit / "vectors", known)
         order = self._order(job) | {
             "seed": job.seed,
             "encoder": self.setup.encoder,
             "encoder_options": self.setup.encoder_options,
+            "encoded": None if encoded is None else encoded.facts,
             "device": self.setup.device,
             "objective": asdict(self.setup.objective),
         }
@@ -82,19 +87,23 @@ class Processes:
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
         shutil.rmtree(fit)
-        queries, shuffled = self.setup.test_queries(job)
-        transfer.write_queries(route / "queries.arrow", queries)
+        asked = self.setup.asked(job)
+        transfer.write_queries(route / "queries.arrow", asked.queries)
+        if encoded is not None:
+            encoded.write(route / "vectors", list(asked.queries.text))
         order = self._order(job) | {"models": train.pool.models}
         routed = self.workers.run("route", route, order, deadline)
         if "failed" in routed:
             return self._failure(routed)
         only_files(route / "checkpoint")
-        decisions = transfer.read_decisions(route / "decisions.arrow")
-        peak = max(answer["timing"].get("peak_rss_bytes", 0) for answer in (fitted, routed))
+        parts = asked.parts(transfer.read_decisions(route / "decisions.arrow"))
         return Result(
             "ok",
-            decisions=in_order(decisions, shuffled),
-            timing=fitted["timing"] | routed["timing"] | {"peak_rss_bytes": peak},
+            decisions=parts.test,
+            validation=parts.validation,
+            perturbed=parts.perturbed,
+            timing=_timing(fitted["timing"], routed["timing"])
+            | {"encodes": encoded is not None and routed["encoded"]},
             warnings=tuple(dict.fromkeys(fitted["warnings"] + routed["warnings"])),
             isolation=routed["isolation"],
         )
@@ -114,6 +123,13 @@ class Processes:
             limit = f"no end after {self.setup.timeout:g} s (--job-timeout)"
             text = text.replace("no end within the time limit", limit)
         return Result("failed", text, log=answer["log"])
+
+
+def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
+    """The figures of both stages; of memory the higher peak."""
+    both = fitted | routed
+    peaks = {name for name in both if name.startswith("peak")}
+    return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}
 
 
 def only_files(checkpoint: Path) -> None:

@@ -262,7 +262,10 @@ class SuiteData:
     references: Strings | None = None
     """[n] the right answers."""
     answers: Any = None
-    """Arrow string array [n · m] of the answers, row by row; null where there is none."""
+    """Arrow string array [n · m] of the answers, row by row; null where there is none. The
+    first of repeated ones."""
+    ungraded_repeats: int = 0
+    """Ungraded answers that are not in `answers`, because another one of their cell is."""
     files: tuple[Path, ...] = ()
     """Files that hold outcomes: jobs are kept away from them."""
     notes: tuple[str, ...] = ()

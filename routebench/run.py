@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from routebench import discovery, options, plan
+from routebench import discovery, encoding, options, plan
 from routebench.board import build, files
 from routebench.board.schema import Fingerprints, Leaderboard
 from routebench.config import RunConfig
-from routebench.errors import OptionError, PluginError
+from routebench.encoding import Encoded, EncoderInfo
+from routebench.errors import OptionError
 from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.jobs import Finished, Job, Result, Setup
 from routebench.judging import judge_answers
@@ -58,20 +59,22 @@ def run(config: RunConfig, watch: Watch) -> Run:
 
     with scratch_folder() as scratch:
         workers = Workers(scratch, files.protected(config, data.files))
-        encoder = encoder_options(config, workers)
+        encoder = plan.encoder(config, workers)
         shared = dependencies(config, data, prints, encoder)
-        code = discovery.code_hash(discovery.find("encoder", config.encoder))
+        code = discovery.code_hash(encoder.plugin)
         entrants = plan.entrants(config, data, shared | {"encoder code": code}, workers)
         setup = Setup(
             data,
             split,
-            config.encoder,
-            encoder,
+            encoder.plugin.name,
+            encoder.options,
             config.device,
             Objective(**config.objective),
             config.job_timeout,
+            perturb=0 if encoder.by_id else config.perturb,
         )
         watch.stage(build.outlook(setup))
+        setup = replace(setup, encoded=encode(setup, encoder, config, workers, watch))
         with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
             observers = Observers(watch.note)
             observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
@@ -122,13 +125,14 @@ def fingerprints(
 
 
 def dependencies(
-    config: RunConfig, data: SuiteData, prints: Fingerprints, encoder: dict[str, Any]
+    config: RunConfig, data: SuiteData, prints: Fingerprints, encoder: EncoderInfo
 ) -> dict[str, Any]:
     """What the decisions of every router depend on, besides its own options and code."""
     return {
         "fingerprints": prints.model_dump(),
         "shown": sorted(data.visible),
-        "encoder": [config.encoder, encoder],
+        "encoder": encoder.identity,
+        "perturbed": config.perturb,
         "objective": config.objective,
         "device": config.device,
     }
@@ -182,14 +186,16 @@ def about(job: Job, result: Result) -> dict[str, Any]:
     }
 
 
-def encoder_options(config: RunConfig, workers: Workers) -> dict[str, Any]:
-    """All option values of the run's encoder, checked."""
-    info = discovery.find("encoder", config.encoder)
-    values = config.set.get(config.encoder, {})
-    found = plan.describe(workers, config.encoder, info, values, timeout=config.job_timeout)
-    if "broken" in found:
-        raise PluginError(*found["broken"])
-    return dict(found["options"])
+def encode(
+    setup: Setup, info: EncoderInfo, config: RunConfig, workers: Workers, watch: Watch
+) -> Encoded | None:
+    """The vectors of all texts that jobs will ask for; None where jobs fit their own encoder."""
+    if not info.stateless:
+        return None
+    texts = [*setup.data.queries.text, *setup.perturbed_texts()]
+    count = config.jobs or default_workers(config.device)
+    ids = list(setup.data.ids)
+    return encoding.encode(info, texts, ids, workers, count, config.device, watch.stage)
 
 
 def check_device(device: str) -> None:

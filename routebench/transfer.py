@@ -90,20 +90,21 @@ def _columns(record: Any) -> dict[str, pa.Array]:
 def _to_arrow(value: np.ndarray[Any, Any]) -> pa.Array:
     if value.dtype == object:
         return pa.array(value, type=pa.large_string())
-    if value.ndim == 2:
-        flat = pa.array(np.ascontiguousarray(value).reshape(-1))
-        return pa.FixedSizeListArray.from_arrays(flat, value.shape[1])
-    return pa.array(np.ascontiguousarray(value))
+    array = pa.array(np.ascontiguousarray(value).reshape(-1))
+    for size in reversed(value.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, size)
+    return array
 
 
 def _to_numpy(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     array = column.combine_chunks()
     if pa.types.is_large_string(array.type):
         return np.array(array.to_pylist(), dtype=object)
-    if pa.types.is_fixed_size_list(array.type):
-        flat = array.flatten().to_numpy(zero_copy_only=False)
-        return np.array(flat.reshape(len(array), array.type.list_size))
-    return np.array(array.to_numpy(zero_copy_only=False))
+    shape = [len(array)]
+    while pa.types.is_fixed_size_list(array.type):
+        shape.append(array.type.list_size)
+        array = array.flatten()
+    return np.array(array.to_numpy(zero_copy_only=False).reshape(shape))
 
 
 def _write(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str]) -> None:

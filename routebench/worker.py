@@ -7,9 +7,11 @@ stdout: progress, then one result. Whatever the router prints goes to the log in
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import threading
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -33,6 +35,7 @@ def main() -> None:
         [Path(path) for path in order.pop("protected")],
         order.pop("banned"),
         order.pop("processes"),
+        order.pop("downloads", False),
     )
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     noted: list[str] = []
@@ -53,7 +56,7 @@ def main() -> None:
 
 
 def _fit(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
-    from routebench import encoders, jobs, transfer
+    from routebench import jobs, transfer
     from routebench.records import Context, Objective
 
     train = transfer.read_table(folder / "train.arrow")
@@ -62,9 +65,7 @@ def _fit(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]
     def progress(done: float, note: str = "") -> None:
         print(json.dumps({"progress": [float(done), str(note)]}), file=channel)
 
-    encoder = encoders.FittedOnUse(
-        order["encoder"], order["encoder_options"], list(train.queries.text)
-    )
+    encoder = _encoder(order, folder, list(train.queries.text))
     work = folder / "work"
     for name in ("train.arrow", "validation.arrow"):
         (folder / name).unlink()
@@ -72,15 +73,29 @@ def _fit(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]
     context = Context(order["seed"], encoder, work, order["device"], objective, progress)
     harness = _harness(order)
     jobs.fit_and_save(harness, train, validation, context, folder / "checkpoint")
-    return {"timing": {"fit_seconds": harness.metering.fit_seconds} | _memory()}
+    timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
+    return {"timing": timing | _size(folder / "checkpoint") | _memory()}
+
+
+def _encoder(order: dict[str, Any], folder: Path, texts: list[str]) -> Any:
+    from routebench.encoders import FittedOnUse, Served
+
+    name, values, encoded = order["encoder"], order["encoder_options"], order["encoded"]
+    if encoded is None:
+        return FittedOnUse(name, values, texts)
+    Served.store = folder / "vectors"
+    return Served(name, values, device=order["device"], **encoded)
 
 
 def _route(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
     import numpy as np
 
     from routebench import jobs, transfer
+    from routebench.encoders import Served
     from routebench.harness import CHUNK
 
+    if (folder / "vectors").exists():
+        Served.store = folder / "vectors"
     queries = transfer.read_queries(folder / "queries.arrow")
     harness = _harness(order)
     models = tuple(order["models"])
@@ -92,26 +107,35 @@ def _route(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, An
     timing = {
         "route_seconds": sum(seconds[:chunks]),
         "queries_per_second": len(queries) / max(sum(seconds[:chunks]), 1e-9),
-        "latency_ms_p50": float(np.quantile(single, 0.5)),
-        "latency_ms_p95": float(np.quantile(single, 0.95)),
-    }
-    return {"timing": timing | _memory()}
+    } | {f"latency_ms_p{q}": float(np.quantile(single, q / 100)) for q in (50, 95, 99)}
+    return {"timing": timing | _memory(), "encoded": Served.used}
 
 
 def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
     """What the run must know of a plugin; its code is not imported where the outcomes are."""
     from routebench import discovery, options, transfer
     from routebench.discovery import PluginInfo
-    from routebench.errors import OptionError, PluginError
+    from routebench.errors import OptionError, PluginError, RoutebenchError
 
     label = order["label"]
     try:
         cls = discovery.load(PluginInfo(**order["plugin"]))
-        checked = options.validate(cls, label, order["options"])
+        values = options.preset(cls, order["profile"]) | order["options"]
+        if order["argument"]:
+            values = {options.first(cls, label): order["argument"]} | values
+        checked = options.validate(cls, label, values)
     except PluginError as error:
         return {"broken": [error.message, error.hint]}
     except OptionError as error:
         return {"wrong": [error.message, error.hint]}
+    facts: dict[str, Any] = {}
+    if getattr(cls, "stateless", False):
+        try:
+            encoder = cls(checked)
+            facts = {"fingerprint": encoder.fingerprint, "dimension": int(encoder.dimension)}
+        except RoutebenchError as error:
+            return {"wrong": [error.message, error.hint]}
+        facts |= {"stateless": True, "by_id": bool(getattr(cls, "by_id", False))}
     lacks = None
     if order["pool"] is not None and hasattr(cls, "needs"):
         pool = transfer.pool_from_json(order["pool"])
@@ -123,10 +147,37 @@ def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str,
         "options": checked.model_dump(mode="json"),
         "lacks": None if lacks is None else str(lacks),
         "starts_processes": bool(getattr(cls, "starts_processes", False)),
-    }
+    } | facts
 
 
-_STAGES = {"fit": _fit, "route": _route, "describe": _describe}
+def _encode(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
+    """Vectors of texts, chunk by chunk, or of query ids; only in this stage are models fetched."""
+    import numpy as np
+
+    from routebench import encoders
+    from routebench.errors import RoutebenchError
+
+    content = json.loads((folder / "texts.json").read_text())
+    encoder = encoders.create(order["encoder"], order["encoder_options"])
+    encoder.device = order["device"]
+    seconds, parts = [], []
+    try:
+        if "ids" in content:
+            parts.append(encoder.lookup(content["ids"]))
+        elif content["chunks"]:
+            encoder.encode(content["chunks"][0][:1])  # loading the model is no part of the time
+        for chunk in content.get("chunks", []):
+            start = time.perf_counter()
+            parts.append(encoder.encode(chunk))
+            seconds.append(time.perf_counter() - start)
+    except RoutebenchError as error:
+        return {"wrong": [error.message, error.hint]}
+    np.save(folder / "vectors.npy", np.concatenate(parts), allow_pickle=False)
+    (folder / "seconds.json").write_text(json.dumps(seconds))
+    return {"timing": {"seconds": sum(seconds)}}
+
+
+_STAGES = {"fit": _fit, "route": _route, "describe": _describe, "encode": _encode}
 
 
 def _harness(order: dict[str, Any]) -> Any:
@@ -138,14 +189,31 @@ def _harness(order: dict[str, Any]) -> Any:
     return Harness(jobs.create(plugin, order["options"], order["label"]))
 
 
+def _size(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint weighs: bytes, and the numbers in its arrays."""
+    from safetensors import safe_open
+
+    files = [path for path in checkpoint.rglob("*") if path.is_file()]
+    numbers = 0
+    for path in files:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np") as arrays:
+                numbers += sum(math.prod(arrays.get_slice(k).get_shape()) for k in arrays.keys())  # noqa: SIM118
+    return {"parameters": numbers, "checkpoint_bytes": sum(path.stat().st_size for path in files)}
+
+
 def _memory() -> dict[str, Any]:
+    peaks = {}
     status = Path("/proc/self/status")
     if status.exists():
         # Not getrusage: on Linux its peak is inherited from the process that started this one.
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
-                return {"peak_rss_bytes": int(line.split()[1]) * 1024}
-    return {}
+                peaks["peak_rss_bytes"] = int(line.split()[1]) * 1024
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        peaks["peak_device_bytes"] = torch.cuda.max_memory_allocated()
+    return peaks
 
 
 def _reason(error: BaseException) -> str:

@@ -49,7 +49,10 @@ class Workers:
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
         said: dict[str, Any] = {}
-        with log.open("w") as stream, self._started(folder, stream) as process:
+        with (
+            log.open("w") as stream,
+            self._started(folder, stream, order.get("downloads", False)) as process,
+        ):
             reader = threading.Thread(target=_listen, args=(process, said, progress), daemon=True)
             reader.start()
             timed_out = False
@@ -85,7 +88,7 @@ class Workers:
             process.stdin.flush()
 
     @contextlib.contextmanager
-    def _started(self, folder: Path, log: Any) -> Iterator[subprocess.Popen[str]]:
+    def _started(self, folder: Path, log: Any, downloads: bool) -> Iterator[subprocess.Popen[str]]:
         with self._lock:
             if self.stopped:
                 raise KeyboardInterrupt
@@ -98,7 +101,7 @@ class Workers:
                 stderr=log,
                 text=True,
                 cwd=folder / "work",
-                env=isolation.environment(folder / "work"),
+                env=isolation.environment(folder / "work", downloads),
                 start_new_session=True,
             )
             self._running.add(process)

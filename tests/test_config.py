@@ -22,6 +22,8 @@ FULL: dict[str, Any] = {
     "split_seed": 7,
     "folds": 5,
     "encoder": "tfidf-svd",
+    "profile": "paper",
+    "perturb": 20,
     "objective": {"performance": 0.5, "cost": 0.25},
     "max_missing": 0.05,
     "assume_output_tokens": 99,

@@ -68,7 +68,7 @@ class TestWatch:
         monkeypatch.chdir(folder / "job")
         protected = [folder / "data" / "secret.csv", folder / "data" / "all"]
         banned = frozenset({"some_suites", "other.table"})
-        return isolation._Watch(folder / "job", protected, banned, False, [])
+        return isolation._Watch([folder / "job"], protected, banned, False, [])
 
     def ask(self, watch: isolation._Watch, event: str, *words: object) -> str:
         """Nothing, or the reason of the refusal, which is also on record."""
@@ -111,7 +111,7 @@ class TestWatch:
         assert bool(self.ask(watch, "open", place, None, os.O_RDONLY | os.O_CLOEXEC)) == refused
 
     def test_a_job_inside_a_protected_folder_reads_its_own(self, folder: Path) -> None:
-        watch = isolation._Watch(folder / "job", [folder], frozenset(), False, [])
+        watch = isolation._Watch([folder / "job"], [folder], frozenset(), False, [])
         assert self.ask(watch, "open", str(folder / "job" / "queries"), "r", 0) == ""
         assert "run's own data" in self.ask(watch, "open", str(folder / "job2"), "r", 0)
 
@@ -180,7 +180,7 @@ class TestWatch:
         assert "started a shell" in self.ask(watch, "os.system", "lscpu; cat data")
         for program in ("lscpu", "/usr/bin/lscpu", b"uname"):
             assert self.ask(watch, "subprocess.Popen", program, []) == ""
-        declared = isolation._Watch(folder / "job", [], frozenset(), True, [])
+        declared = isolation._Watch([folder / "job"], [], frozenset(), True, [])
         assert self.ask(declared, "subprocess.Popen", "/usr/bin/curl", []) == ""
         assert self.ask(declared, "os.fork") == ""
 
@@ -203,7 +203,7 @@ from routebench import isolation
 
 folder, secret, sibling, outside, parent = sys.argv[1:]
 import pyarrow.parquet as pq
-assert isolation._landlock(Path(folder), [Path(secret)], False)
+assert isolation._landlock([Path(folder)], [Path(secret)], False)
 
 def refused(action):
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def outcomes() -> Outcomes:
         input_tokens=base + 3,
         output_tokens=base.T.copy().T,  # in Fortran order
         latency=base * 2,
+        samples=np.stack([base, base / 3, base - np.nan, base + 1], axis=-1),
     )
 
 
@@ -87,6 +88,27 @@ def test_bare_tables(tmp_path: Path) -> None:
     same(table, transfer.read_table(tmp_path / "t.arrow"))
 
 
+@pytest.mark.parametrize("rows", [[2], [0, 2], []])
+def test_repeated_answers_of_some_rows(tmp_path: Path, rows: list[int]) -> None:
+    table = Table(queries(), outcomes(), pool())
+    at = np.array(rows, dtype=np.int64)
+    part = Table(table.queries.take(at), table.outcomes.take(at), table.pool)
+    assert part.outcomes.samples is not None
+    assert part.outcomes.samples.shape == (len(rows), 2, 4)
+    transfer.write_table(tmp_path / "t.arrow", part)
+    same(part, transfer.read_table(tmp_path / "t.arrow"))
+
+
+def test_repeated_answers_in_any_memory_order(tmp_path: Path) -> None:
+    samples = np.arange(24.0).reshape(3, 2, 4)
+    moved = np.ascontiguousarray(samples.transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert not moved.flags.c_contiguous
+    table = Table(queries(), replace(outcomes(), samples=moved), pool())
+    transfer.write_table(tmp_path / "t.arrow", table)
+    read = transfer.read_table(tmp_path / "t.arrow").outcomes.samples
+    np.testing.assert_array_equal(read, samples)
+
+
 def test_queries_and_decisions(tmp_path: Path) -> None:
     transfer.write_queries(tmp_path / "q.arrow", queries())
     same(queries(), transfer.read_queries(tmp_path / "q.arrow"))
@@ -120,7 +142,9 @@ def test_a_part_carries_nothing_of_the_rest(tmp_path: Path) -> None:
     score = np.full((100, 2), 0.5)
     score[50:] = number
     every = Queries(all_texts, user=all_texts, preference=score[:, 0].copy())
-    table = Table(every, Outcomes(score, np.zeros((100, 2), np.int8)), Pool(("a", "b")))
+    samples = np.repeat(score[..., None], 3, axis=-1)
+    state = np.zeros((100, 2), np.int8)
+    table = Table(every, Outcomes(score, state, samples=samples), Pool(("a", "b")))
     path = tmp_path / "t.arrow"
 
     def leaks() -> tuple[bool, bool]:
@@ -136,7 +160,7 @@ def test_a_part_carries_nothing_of_the_rest(tmp_path: Path) -> None:
     # Even where the arrays handed over are views of longer ones.
     view = Table(
         Queries(all_texts[:50], user=all_texts[:50], preference=score[:50, 0]),
-        Outcomes(score[:50], np.zeros((50, 2), np.int8)),
+        Outcomes(score[:50], state[:50], samples=samples[:50]),
         table.pool,
     )
     transfer.write_table(path, view)

@@ -53,7 +53,9 @@ class KNN:
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         (quality,) = self._predict(self._encode(queries), [self._k])
-        return Decisions(self._chooser.choose(quality), quality=quality)
+        chosen = self._chooser.choose(quality)
+        expected = quality[np.arange(len(chosen)), chosen]
+        return Decisions(chosen, quality=quality, confidence=np.clip(expected, 0.0, 1.0))
 
     def save(self, folder: Path) -> None:
         self._encoder.save(folder / "encoder")

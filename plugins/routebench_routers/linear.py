@@ -68,7 +68,9 @@ class Linear:
     def route(self, queries: Queries) -> Decisions:
         features = self._features(list(queries.text))
         quality = _predict(features, self._coefficients, self._intercepts)
-        return Decisions(self._chooser.choose(quality), quality=quality)
+        chosen = self._chooser.choose(quality)
+        expected = quality[np.arange(len(chosen)), chosen]
+        return Decisions(chosen, quality=quality, confidence=np.clip(expected, 0.0, 1.0))
 
     def save(self, folder: Path) -> None:
         arrays = {"coefficients": self._coefficients, "intercepts": self._intercepts}

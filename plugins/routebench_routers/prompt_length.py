@@ -47,12 +47,19 @@ class PromptLength:
         threshold = self.options.threshold
         if threshold is None:
             threshold = _threshold(train, validation, small, large)
-        self._state = {"small": small, "large": large, "threshold": threshold}
+        models = len(train.pool)
+        self._state = {"small": small, "large": large, "threshold": threshold, "models": models}
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
-        long = _lengths(queries) >= self._state["threshold"]
-        return Decisions(np.where(long, self._state["large"], self._state["small"]))
+        small, large, threshold = (self._state[key] for key in ("small", "large", "threshold"))
+        lengths = _lengths(queries)
+        # Half a character less, so that at the threshold itself the large model is ahead.
+        cut = threshold - 0.5
+        share = lengths / (lengths + cut) if threshold else np.ones(len(lengths))
+        quality = np.full((len(lengths), self._state["models"]), np.nan)
+        quality[:, small], quality[:, large] = 1.0 - share, share
+        return Decisions(np.where(lengths >= threshold, large, small), quality=quality)
 
     def save(self, folder: Path) -> None:
         checkpoint.save(folder, self._state)

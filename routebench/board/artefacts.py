@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,34 +12,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from routebench.jobs import Job, Result, Setup
+from routebench.perturb import KINDS
 from routebench.pricing import PriceInfo
-from routebench.records import Decisions, Floats, Grade, Ints, Mask, State
+from routebench.records import Floats, Grade, Ints, Mask, State
 from routebench.splits import TEST, VALIDATION
 
-NAMES = ("cells.parquet", "decisions.parquet", "scores.parquet", "prices.toml")
+NAMES = (
+    "cells.parquet",
+    "decisions.parquet",
+    "perturbed.parquet",
+    "scores.parquet",
+    "prices.toml",
+)
 
 
 def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> dict[str, bytes]:
     """File name to content. The same run always gives the same bytes."""
     failed = {job.label for job, result in results.items() if result.decisions is None}
     decided = sorted(
-        (
-            (job, r.decisions)
-            for job, r in results.items()
-            if r.decisions is not None and job.label not in failed
-        ),
+        ((job, result) for job, result in results.items() if job.label not in failed),
         key=lambda item: (item[0].label, item[0].seed, item[0].fold),
     )
+    parts: dict[str, list[pa.Table]] = {
+        "decisions.parquet": [_decisions(setup, job, own) for job, own in decided],
+        "perturbed.parquet": [_perturbed(setup, job, own) for job, own in decided],
+        "scores.parquet": [
+            table for job, own in decided for table in _scores(setup, job, own) if table is not None
+        ],
+    }
     made = {"cells.parquet": _parquet(_cells(setup))}
-    if decided:
-        made["decisions.parquet"] = _parquet(
-            pa.concat_tables([_decisions(setup, job, own) for job, own in decided])
-        )
-    scored = [(job, own) for job, own in decided if own.quality is not None]
-    if scored:
-        made["scores.parquet"] = _parquet(
-            pa.concat_tables([_scores(setup, job, own) for job, own in scored])
-        )
+    for name, each in parts.items():
+        if sum(len(table) for table in each):
+            made[name] = _parquet(pa.concat_tables(each))
     if prices.snapshot:
         import tomli_w
 
@@ -65,6 +69,8 @@ def _cells(setup: Setup) -> pa.Table:
         "score": _floats(data.outcomes.score[rows, models]),
         "state": _names([s.name.lower() for s in State], data.outcomes.state[rows, models]),
     }
+    if data.outcomes.samples is not None:
+        columns["samples"] = _lists(data.outcomes.samples[rows, models])
     if data.outcomes.grade is not None:
         grades = data.outcomes.grade[rows, models]
         names = [g.name for g in Grade if g != Grade.NONE]
@@ -86,7 +92,9 @@ def _cells(setup: Setup) -> pa.Table:
     return pa.table(columns)
 
 
-def _decisions(setup: Setup, job: Job, decisions: Decisions) -> pa.Table:
+def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
+    assert result.decisions is not None
+    decisions = result.decisions
     data, rows = setup.data, setup.rows(job.fold, TEST)
     n = len(rows)
     users = data.queries.user
@@ -109,17 +117,43 @@ def _decisions(setup: Setup, job: Job, decisions: Decisions) -> pa.Table:
     return pa.table(columns)
 
 
-def _scores(setup: Setup, job: Job, decisions: Decisions) -> pa.Table:
-    assert decisions.quality is not None
-    rows = setup.rows(job.fold, TEST)
-    n, m = decisions.quality.shape
+def _perturbed(setup: Setup, job: Job, result: Result) -> pa.Table:
+    """What was chosen for every perturbed form of a test query."""
+    rows, decisions = setup.perturbed(job.fold), result.perturbed
+    n = 0 if decisions is None else len(decisions.choice)
+    choice = np.zeros(0, dtype=np.int64) if decisions is None else decisions.choice
     return pa.table(
         {
-            "router": _constant(job.label, n * m),
-            "seed": pa.array(np.full(n * m, job.seed, dtype=np.int32)),
-            "query": _strings(np.repeat(setup.data.keys[rows], m)),
-            "model": _names(setup.data.pool.models, np.tile(np.arange(m), n)),
-            "quality": pa.array(decisions.quality.reshape(-1)),
+            "router": _constant(job.label, n),
+            "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
+            "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+            "query": _strings(np.tile(setup.data.keys[rows], n // max(len(rows), 1))),
+            "kind": _strings(np.repeat(np.array(KINDS, dtype=object), len(rows))[:n]),
+            "choice": _names(setup.data.pool.models, choice),
+        }
+    )
+
+
+def _scores(setup: Setup, job: Job, result: Result) -> Iterator[pa.Table | None]:
+    """Expected quality of the models considered, on validation and on test queries."""
+    parts = (("validation", VALIDATION, result.validation), ("test", TEST, result.decisions))
+    for part, code, decisions in parts:
+        quality = None if decisions is None else decisions.quality
+        yield None if quality is None else _quality(setup, job, part, code, quality)
+
+
+def _quality(setup: Setup, job: Job, part: str, code: int, quality: Floats) -> pa.Table:
+    queries, models = np.nonzero(~np.isnan(quality))
+    n = len(queries)
+    return pa.table(
+        {
+            "router": _constant(job.label, n),
+            "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
+            "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+            "part": _constant(part, n),
+            "query": _strings(setup.data.keys[setup.rows(job.fold, code)][queries]),
+            "model": _names(setup.data.pool.models, models),
+            "quality": pa.array(quality[queries, models]),
         }
     )
 
@@ -142,6 +176,13 @@ def _strings(values: Any) -> pa.Array:
 def _floats(values: Floats) -> pa.Array:
     """NaN becomes null: in a file, unknown is not a number."""
     return pa.array(values, pa.float64(), from_pandas=True)
+
+
+def _lists(values: Floats) -> pa.Array:
+    """[n, k] as lists, without the NaN that pads them."""
+    known = ~np.isnan(values)
+    ends = np.concatenate([[0], known.sum(axis=1).cumsum()])
+    return pa.LargeListArray.from_arrays(ends, values[known])
 
 
 def _optional(values: Floats | None, n: int) -> pa.Array:

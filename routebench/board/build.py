@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from routebench.board.schema import Diagnostics, Fingerprints, Leaderboard, Row, SuiteInfo
+from routebench.board.schema import (
+    Diagnostics,
+    Fingerprints,
+    FoldFacts,
+    Leaderboard,
+    Row,
+    SuiteInfo,
+)
+from routebench.board.together import put_together, references
 from routebench.config import RunConfig
 from routebench.jobs import Job, Result, Setup
 from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate
-from routebench.metrics.setting import Routed, Setting
+from routebench.metrics.setting import Setting
 from routebench.plan import Entrant
 from routebench.pricing import PriceInfo
-from routebench.records import Decisions, Floats, Grade, Ints, Outcomes, State
-from routebench.selection import COVERED, best_single, by_cost
+from routebench.records import Floats, Grade, Ints, Outcomes, State
+from routebench.selection import COVERED
 from routebench.splits import TEST, TRAIN, VALIDATION
 
 RESAMPLES = 10_000
@@ -60,7 +68,7 @@ def score(
             where = f"seed {seed}" + (f", fold {fold}" if len(folds) > 1 else "")
             failures[label] = f"{message} [{where}; {len(failed)} of {len(own)} jobs failed]"
             continue
-        one = _routed(label, own)
+        one = put_together(setup, label, own)
         usable = outcomes.ok[np.arange(len(rows)), one.choice].mean()
         if usable < COVERED:
             # All rows are scored on the same queries: this one would take the others' away.
@@ -118,27 +126,12 @@ def board(
         valid=not excess,
         invalid_reason=reason if excess else None,
         objective={str(name): value for name, value in config.objective.items()},
-        encoder=config.encoder,
+        encoder=config.encoder_label,
         resamples=RESAMPLES,
         diagnostics=_diagnostics(setup, prices, scored),
         references=found.references,
         rows=sorted(rows, key=_order),
     )
-
-
-def _routed(label: str, own: list[tuple[Job, Result]]) -> Routed:
-    found = {(j.seed, j.fold): r.decisions for j, r in own if r.decisions is not None}
-    seeds = sorted({seed for seed, _ in found})
-    folds = sorted({fold for _, fold in found})
-
-    def table(value: Callable[[Decisions], Any]) -> Any:
-        return np.stack([np.concatenate([value(found[s, f]) for f in folds]) for s in seeds])
-
-    choice = table(lambda decisions: decisions.choice)
-    if not any(decisions.usage for decisions in found.values()):
-        return Routed(label, choice)
-    free = np.zeros_like
-    return Routed(label, choice, table(lambda d: d.usage.cost if d.usage else free(d.choice)))
 
 
 def _setting(setup: Setup, rows: Ints) -> Setting:
@@ -149,7 +142,7 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
     costs = []
     for fold in range(len(setup.split.codes)):
         size = len(setup.rows(fold, TEST))
-        for name, model in _references(setup, fold).items():
+        for name, model in references(setup, fold).items():
             fixed[name].append(np.full(size, model))
         cost = data.outcomes.take(setup.rows(fold, TRAIN)).mean_cost()
         if cost is not None:
@@ -164,21 +157,6 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
         facets={kind: values for kind, values in facets.items() if values is not None},
         **choices,
     )
-
-
-def _references(setup: Setup, fold: int) -> dict[str, int]:
-    """The fixed models that a fold's own training data name."""
-    outcomes, pool = setup.data.outcomes, setup.data.pool
-    train = outcomes.take(setup.rows(fold, TRAIN))
-    both = np.concatenate([setup.rows(fold, TRAIN), setup.rows(fold, VALIDATION)])
-    cost = train.mean_cost()
-    fixed = {"best_single": best_single(outcomes.take(both), cost)}
-    for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
-        if declared is not None:
-            fixed[name] = pool.index(declared)
-        elif cost is not None:
-            fixed[name] = by_cost(train, cost, dearest=name == "strongest")
-    return fixed
 
 
 def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], scored: Scored) -> Row:
@@ -252,7 +230,16 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
             for index, model in enumerate(setup.data.pool.models)
         },
         oracle_all=_oracle(outcomes),
+        folds=[_fold(setup, fold) for fold in range(len(setup.split.codes))],
     )
+
+
+def _fold(setup: Setup, fold: int) -> FoldFacts:
+    models = setup.data.pool.models
+    cost = setup.data.outcomes.take(setup.rows(fold, TRAIN)).mean_cost()
+    named = {name: models[model] for name, model in references(setup, fold).items()}
+    known = cost is not None and dict(zip(models, map(_plain, cost), strict=True))
+    return FoldFacts.model_validate(named | {"mean_cost": known or None})
 
 
 def _single(outcomes: Outcomes, model: int) -> dict[str, float | None]:

@@ -84,7 +84,7 @@ def write(
         update={
             "files": {name: _sha256(content) for name, content in sorted(made.items())},
             "environment": environment(setup, results) | {"run_toml": _sha256(run_file)},
-            "timing": timing(results) | {"seconds": round(time.time() - started, 3)},
+            "timing": timing(setup, results) | {"seconds": round(time.time() - started, 3)},
         }
     )
     replace_file(folder / BOARD, to_json(board).encode())
@@ -134,19 +134,27 @@ def environment(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
     }
 
 
-def timing(results: Mapping[Job, Result]) -> dict[str, Any]:
-    """Seconds, latencies and memory per router: means over its jobs, the peak for memory."""
+def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
+    """Seconds, latencies and memory per router: means over its jobs, the peak for memory.
+
+    Where texts were encoded beforehand, the latency of a router that used their vectors has that
+    of encoding one text added, quantile by quantile, which is rather too much than too little.
+    """
+    encoder = setup.encoded.timing if setup.encoded else {}
     routers: dict[str, list[dict[str, Any]]] = {}
     for job, result in results.items():
         if result.state == "ok":
             routers.setdefault(job.label, []).append(result.timing)
     summary = {}
     for label, parts in routers.items():
-        summary[label] = {
+        own = {
             name: (max if name.startswith("peak") else _mean)([part[name] for part in parts])
             for name in sorted(set.intersection(*map(set, parts)))
         }
-    return {"routers": summary}
+        if own.pop("encodes", 0):
+            own |= {name: own[name] + encoder[name] for name in encoder if name in own}
+        summary[label] = own
+    return {"routers": summary} | ({"encoder": encoder} if encoder else {})
 
 
 def _mean(values: list[float]) -> float:

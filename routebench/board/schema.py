@@ -42,6 +42,26 @@ class Facet(_Model):
     n: int
     accuracy: Estimate
     cost_per_1k: Estimate
+    pair: dict[str, Estimate] = Field({}, description="APGR and CPT on these queries, by task")
+
+
+class CurvePoint(_Model):
+    """One trade-off of quality and cost, on the test queries."""
+
+    accuracy: float
+    total_cost_per_1k: float
+
+
+class OperatingPoint(_Model):
+    """A trade-off chosen on validation, frozen, and what it comes to on the test queries."""
+
+    lambdas: list[float | None] = Field(
+        description="λ in score per USD by seed, then fold; null: one fixed model stands in"
+    )
+    accuracy: Estimate
+    against_best_single: Estimate = Field(description="paired difference in accuracy")
+    total_cost_per_1k: Estimate
+    savings_vs_best_single: Estimate
 
 
 class Row(_Model):
@@ -59,6 +79,8 @@ class Row(_Model):
     seeds: list[int] = []
     interval_scope: Literal["queries and seeds", "this checkpoint only"] | None = None
     metrics: dict[str, Estimate] = {}
+    operating_points: dict[str, OperatingPoint] = {}
+    curve: list[CurvePoint] = Field([], description="from quality alone to the least cost")
     seed_spread: dict[str, float] = Field({}, description="standard deviation over seeds")
     against: dict[str, dict[str, Difference]] = {}
     usage: dict[str, float] = {}
@@ -91,6 +113,15 @@ class Fingerprints(_Model):
     prices: str | None
 
 
+class FoldFacts(_Model):
+    """What the training part of a fold names, and the costs that trade-offs are made with."""
+
+    best_single: str
+    cheapest: str | None = None
+    strongest: str | None = None
+    mean_cost: dict[str, float | None] | None = Field(None, description="USD per training query")
+
+
 class Diagnostics(_Model):
     headroom: float | None = Field(description="oracle minus best single, on the scored queries")
     disagreement: float = Field(description="share of queries on which scores differ by model")
@@ -109,6 +140,7 @@ class Diagnostics(_Model):
     cost_basis: dict[str, int] = Field(description="asked cells by where their cost comes from")
     pool: dict[str, dict[str, dict[str, float | None]]]
     oracle_all: float | None = Field(description="oracle over all rows of the suite")
+    folds: list[FoldFacts] = []
 
 
 class Leaderboard(_Model):

@@ -63,7 +63,11 @@ def _describe(name: str, as_json: bool) -> None:
     for info in found:
         plugin = discovery.load(info)
         about = " ".join((plugin.__doc__ or "").split())
-        described.append(_facts(info) | {"about": about, "options": options.describe(plugin)})
+        described.append(
+            _facts(info)
+            | {"about": about, "options": options.describe(plugin)}
+            | {"presets": getattr(plugin, "presets", {})}
+        )
     if as_json:
         click.echo(json.dumps(described, indent=2))
         return
@@ -76,6 +80,9 @@ def _describe(name: str, as_json: bool) -> None:
         columns = ["option", "type", "default", "bounds", "help"]
         rows = [[_shown(option[column]) for column in columns] for option in facts["options"]]
         _table(columns, rows)
+        for profile, values in facts["presets"].items():
+            words = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+            click.echo(f"--profile {profile}: {words}")
 
 
 def _shown(value: Any) -> str:

@@ -36,7 +36,19 @@ _LISTS = {"router", "show"}
 @click.option("--split-seed", type=int, help="Another seed gives another hash split.")
 @click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once.")
 @click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1).")
-@click.option("--encoder", metavar="NAME", help="Text encoder for the routers that use one.")
+@click.option(
+    "--encoder",
+    metavar="NAME[:MODEL]",
+    help="Text encoder for the routers that use one, such as hf:allenai/longformer-base-4096.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["embedded", "paper"]),
+    help="Defaults that need no download, or those of the sources.",
+)
+@click.option(
+    "--perturb", type=int, metavar="N", help="Test queries also asked perturbed (default 100)."
+)
 @click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
 @click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
 @click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained.")
@@ -72,10 +84,18 @@ _LISTS = {"router", "show"}
 @click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--wide", is_flag=True, help="Show timings too.")
+@click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, quiet: bool, wide: bool, as_json: bool, file: Path | None, **given: Any
+    ctx: click.Context,
+    /,
+    quiet: bool,
+    wide: bool,
+    curves: bool,
+    as_json: bool,
+    file: Path | None,
+    **given: Any,
 ) -> None:
     """Train routers on a suite, route its test queries, write a leaderboard.
 
@@ -104,7 +124,8 @@ def command(
     if as_json:
         click.echo(to_json(done.board), nl=False)
     else:
-        terminal.show(done.board, terminal.console(wide=wide), wide=wide, folder=done.folder)
+        out = terminal.console(wide=wide)
+        terminal.show(done.board, out, wide=wide, curves=curves, folder=done.folder)
     ctx.exit(_exit_code(done.board))
 
 

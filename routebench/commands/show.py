@@ -10,8 +10,9 @@ import click
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--wide", is_flag=True, help="Show timings too.")
+@click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
-def command(run: Path, wide: bool, as_json: bool) -> None:
+def command(run: Path, wide: bool, curves: bool, as_json: bool) -> None:
     """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
     from routebench.board import files
     from routebench.report import terminal
@@ -20,4 +21,4 @@ def command(run: Path, wide: bool, as_json: bool) -> None:
     if as_json:
         click.echo(files.to_json(board), nl=False)
     else:
-        terminal.show(board, terminal.console(wide=wide), wide=wide)
+        terminal.show(board, terminal.console(wide=wide), wide=wide, curves=curves)

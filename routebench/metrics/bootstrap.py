@@ -54,11 +54,18 @@ def bootstrap_means(
     with threadpool_limits(1):  # the order of additions must not depend on the machine's cores
         sums = _resampled_sums(matrix, groups.count, resamples, _rng(seed, 0, stream))
     size = sums[:, -1] if groups.size is not None else np.float64(groups.count)
-    weights = {s: _seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
+    weights = {s: seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
     means = np.empty((resamples, len(columns)))
     for k, place in enumerate(places):
         means[:, k] = (sums[:, place] * weights[len(place)]).sum(axis=1) / size
     return means
+
+
+def resampled_counts(clusters: Ints, resamples: int, seed: int, stream: int = 0) -> Bytes:
+    """[B, n] how often each row is drawn, for what is no mean; rows of a cluster alike."""
+    groups = Groups.of(clusters, len(clusters))
+    counts = Draw(groups.count).counts(resamples, _rng(seed, 2, stream))
+    return counts if groups.label is None else counts[:, groups.label]
 
 
 @dataclass(frozen=True)
@@ -182,7 +189,7 @@ def _rng(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
+def seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
     """[B, S] share of each seed in a resample."""
     if seeds == 1:
         return np.ones((1, 1))

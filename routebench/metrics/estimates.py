@@ -9,6 +9,7 @@ import numpy as np
 
 from routebench.board.schema import Estimate
 from routebench.metrics import cost, quality, usage
+from routebench.metrics.curves import arena_score
 from routebench.metrics.parties import Means, Party, Values
 from routebench.metrics.statistics import interval, proportion_interval
 from routebench.records import Floats
@@ -23,10 +24,21 @@ UNDEFINED = {
     "accuracy_given_attempted": "nothing was attempted",
     "router_cost_per_1k": "the router's own cost is not known",
     "total_cost_per_1k": "the router's own cost is not known",
+    "arena_score": "neither accurate nor cheap",
 }
 """Why a metric may be null although its inputs are there."""
 RATIOS = frozenset(UNDEFINED) - {"router_cost_per_1k", "total_cost_per_1k"}
 """Metrics that can be undefined in a resample; for them that share is reported."""
+
+
+COSTS = (
+    "cost_per_1k",
+    "router_cost_per_1k",
+    "total_cost_per_1k",
+    "savings_vs_best_single",
+    "arena_score",
+)
+"""Metrics that need prices."""
 
 
 def estimate(
@@ -77,6 +89,7 @@ def router_metrics(own: Values, references: Mapping[str, Values]) -> dict[str, F
         total = cost.total_cost(own["cost"], own["router_cost"])
         found["total_cost_per_1k"] = cost.cost_per_1k(total)
         found["savings_vs_best_single"] = cost.savings(total, best["cost"])
+        found["arena_score"] = arena_score(own["score"], found["total_cost_per_1k"])
         if "strongest" in references:
             strongest = references["strongest"]["cost"]
             found["savings_vs_strongest"] = cost.savings(total, strongest)
@@ -121,8 +134,7 @@ def _estimates(
 
 
 def _nulls(known: Mapping[str, Floats], strongest: bool) -> dict[str, Estimate]:
-    costs = ("cost_per_1k", "router_cost_per_1k", "total_cost_per_1k", "savings_vs_best_single")
-    nulls = {name: null(UNPRICED) for name in costs if name not in known}
+    nulls = {name: null(UNPRICED) for name in COSTS if name not in known}
     if "savings_vs_strongest" not in known:
         priced = "cost_per_1k" in known
         reason = "no strongest model is known" if priced and not strongest else UNPRICED

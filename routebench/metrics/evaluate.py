@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from routebench.board.schema import Difference, Estimate, Facet
+from routebench.board.schema import CurvePoint, Difference, Estimate, Facet, OperatingPoint
 from routebench.errors import DataError
 from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
@@ -21,6 +21,8 @@ from routebench.metrics.estimates import (
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
 from routebench.metrics.facets import Sections, facet, gains, sections
 from routebench.metrics.parties import Means, Party, reference_parties, resample, router_party
+from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
+from routebench.metrics.predictions import Predictions, predictions, reference_curves
 from routebench.metrics.setting import Routed, Setting, missing_share, scorable, state_counts
 from routebench.metrics.statistics import ALPHA
 from routebench.metrics.usage import COLLAPSE
@@ -46,6 +48,8 @@ class Scores:
     by_task: dict[str, Facet]
     by_topic: dict[str, Facet]
     by_user: dict[str, Facet]
+    operating_points: dict[str, OperatingPoint]
+    curve: list[CurvePoint]
     warnings: list[str]
 
     def as_row(self) -> dict[str, Any]:
@@ -83,6 +87,7 @@ class _Field:
     routers: dict[str, tuple[Party, Means]]
     references: dict[str, tuple[Party, Means]]
     sections: Sections
+    predictions: dict[str, Predictions]
 
 
 def evaluate(
@@ -104,11 +109,12 @@ def evaluate(
     _check_complete(setting, kept)
     everyone = _measure(setting.take(kept), routed, kept, resamples, seed)
     against = _against(everyone)
+    curves = reference_curves(everyone.setting, min(resamples, CURVE_RESAMPLES), seed)
     smallest = _median_mde(against)
     return Evaluation(
         routers=_scores(everyone, against),
         references={
-            name: reference_estimates(party, means, everyone.groups.count)
+            name: reference_estimates(party, means, everyone.groups.count) | curves.get(name, {})
             for name, (party, means) in everyone.references.items()
         },
         **_headroom(everyone),
@@ -148,6 +154,12 @@ def _measure(
         {name: (party, next(means)) for name, party in routers.items()},
         {name: (party, next(means)) for name, party in references.items()},
         sections(setting, within, min(resamples, FACET_RESAMPLES), seed),
+        predictions(
+            setting,
+            [one.take(kept).once() for one in routed],
+            min(resamples, CURVE_RESAMPLES),
+            seed,
+        ),
     )
 
 
@@ -179,6 +191,10 @@ def _router(
     models = everyone.setting.pool.models
     usage = dict(zip(models, means.usage.tolist(), strict=True))
     by = {kind: _facets(everyone.sections, kind, name) for kind in ("task", "topic", "user")}
+    predicted = everyone.predictions[name]
+    for task, pair in predicted.by_task.items():
+        if task in by["task"]:
+            by["task"][task] = by["task"][task].model_copy(update={"pair": pair})
     return Scores(
         rank=rank,
         interval_scope=(
@@ -194,6 +210,8 @@ def _router(
         by_task=by["task"],
         by_topic=by["topic"],
         by_user=by["user"],
+        operating_points=predicted.points,
+        curve=predicted.curve,
         warnings=_warnings(usage, against),
     )
 
@@ -202,6 +220,7 @@ def _metrics(everyone: _Field, name: str) -> dict[str, Estimate]:
     party, means = everyone.routers[name]
     references = {key: found for key, (_, found) in everyone.references.items()}
     metrics = router_estimates(party, means, references, everyone.groups.count)
+    metrics |= everyone.predictions[name].metrics
     if "task" in everyone.setting.facets:
         metrics |= gains(everyone.sections.get("task"), ("router", name))
     return metrics

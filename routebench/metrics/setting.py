@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,69 @@ class Routed:
     """[S, n] index into the pool."""
     router_cost: Floats | None = None
     """[S, n] USD the routing itself cost, NaN where unknown; None for one that calls nothing."""
+    quality: Floats | None = None
+    """[S, n, m] what it expects of every model; columns of NaN: not considered."""
+    confidence: Floats | None = None
+    """[S, n] probability that the chosen model is right."""
+    stable: Floats | None = None
+    """[S, n] share of a query's perturbed forms decided like itself; NaN if none were asked."""
+    pair: tuple[Ints, Ints] | None = None
+    """[n] each: the weak and the strong model, for a router that considers two models only."""
+    swept: Ints | None = None
+    """[S, L, n] choices from the best expected quality to the least cost."""
+    points: dict[str, tuple[Ints, Mask]] = field(default_factory=dict)
+    """By operating point [S, n]: choices, and where they are a fixed model's, unrouted."""
+    lambdas: dict[str, list[float | None]] = field(default_factory=dict)
+    """By operating point: its λ by seed, then fold; None where one fixed model stands in."""
+
+    @property
+    def considered(self) -> Mask:
+        """[m] models it expects anything of."""
+        if self.quality is None:
+            raise ValueError(f"{self.name} has no expected quality")
+        known: Mask = ~np.logical_and.reduce(np.isnan(self.quality), axis=(0, 1))
+        return known
+
+    def once(self) -> Routed:
+        """One seed, where all agree in everything: what chance cannot change is known once."""
+        arrays = [*self._by_seed.values(), *(a for both in self.points.values() for a in both)]
+        if self.swept is not None:
+            arrays.append(self.swept)
+        if not all(_agree(array) for array in arrays):
+            return self
+        return replace(
+            self,
+            **{name: value[:1] for name, value in self._by_seed.items()},
+            swept=None if self.swept is None else self.swept[:1],
+            points={k: (at[:1], fixed[:1]) for k, (at, fixed) in self.points.items()},
+        )
+
+    @property
+    def _by_seed(self) -> dict[str, Any]:
+        columns = ("choice", "router_cost", "quality", "confidence", "stable")
+        return {name: value for name in columns if (value := getattr(self, name)) is not None}
+
+    def take(self, rows: Mask) -> Routed:
+        """The given queries."""
+        return replace(
+            self,
+            **{name: value[:, rows] for name, value in self._by_seed.items()},
+            pair=self.pair and (self.pair[0][rows], self.pair[1][rows]),
+            swept=None if self.swept is None else self.swept[:, :, rows],
+            points={k: (at[:, rows], fixed[:, rows]) for k, (at, fixed) in self.points.items()},
+        )
 
     def __post_init__(self) -> None:
         if self.choice.ndim != 2 or not len(self.choice):
             raise ValueError(f"{self.name}: choice must be [seeds, queries]")
         if self.router_cost is not None and self.router_cost.shape != self.choice.shape:
             raise ValueError(f"{self.name}: router_cost must have the shape of choice")
+
+
+def _agree(by_seed: Any) -> bool:
+    """Whether all seeds have the same; NaN is like NaN."""
+    first = np.broadcast_to(by_seed[:1], by_seed.shape)
+    return np.array_equal(by_seed, first, equal_nan=by_seed.dtype.kind == "f")
 
 
 @dataclass(frozen=True)

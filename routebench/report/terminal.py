@@ -40,7 +40,11 @@ def console(error: bool = False, wide: bool = False) -> RichConsole:
 
 
 def show(
-    board: Leaderboard, out: RichConsole, wide: bool = False, folder: Path | None = None
+    board: Leaderboard,
+    out: RichConsole,
+    wide: bool = False,
+    curves: bool = False,
+    folder: Path | None = None,
 ) -> None:
     """Print headline, table, references and warnings."""
     _headline(board, out)
@@ -48,6 +52,11 @@ def show(
     out.print(_table(board, wide, out.width))
     out.print()
     _footnotes(board, out)
+    if curves:
+        from routebench.report import tradeoffs
+
+        out.print()
+        tradeoffs.show(board, out)
     _diagnostics(board, out)
     _warnings(board, out)
     if folder is not None:
@@ -100,7 +109,7 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
 
 
 def _cells(row: Row) -> list[str]:
-    label = escape(_short(row.router, LABEL))
+    label = escape(short(row.router, LABEL))
     if row.state != "ok":
         colour = "red" if row.state == "failed" else "dim"
         return ["–", label, f"[{colour}]{row.state}[/{colour}]", "", "", ""]
@@ -108,14 +117,14 @@ def _cells(row: Row) -> list[str]:
     return [
         str(row.rank),
         label,
-        _percent(metrics["accuracy"]),
-        _difference(row.against["best-single"]["accuracy"]),
+        percent(metrics["accuracy"]),
+        difference(row.against["best-single"]["accuracy"]),
         _dollars(metrics["total_cost_per_1k"]),
         _savings(metrics["savings_vs_best_single"]),
     ]
 
 
-def _percent(estimate: Estimate) -> str:
+def percent(estimate: Estimate) -> str:
     """`64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
@@ -123,14 +132,16 @@ def _percent(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} ±{100 * half:.1f}"
 
 
-def _difference(difference: Difference) -> str:
-    if difference.value is None or difference.low is None or difference.high is None:
+def difference(found: Estimate) -> str:
+    """`+2.4 [+1.6, +3.2]*` in percentage points; the star where it was tested and holds."""
+    if found.value is None or found.low is None or found.high is None:
         return "–"
-    value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
+    value, low, high = (100 * x for x in (found.value, found.low, found.high))
     if value == low == high == 0:
         return "="
     text = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
-    if difference.p is None or difference.p >= 0.05:
+    p = found.p if isinstance(found, Difference) else None
+    if p is None or p >= 0.05:
         return escape(text) + " "
     colour = "green" if value > 0 else "red"
     return f"[{colour}]{escape(text)}*[/{colour}]"
@@ -150,11 +161,11 @@ def _models(usage: dict[str, float], room: int) -> str:
     shown = [(name, share) for name, share in top if share >= 0.005]
     each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
     return " · ".join(
-        f"{share:.0%} {escape(_short(name.rsplit('/', 1)[-1], each))}" for name, share in shown
+        f"{share:.0%} {escape(short(name.rsplit('/', 1)[-1], each))}" for name, share in shown
     )
 
 
-def _short(name: str, room: int) -> str:
+def short(name: str, room: int) -> str:
     """Cut in the middle: both ends of a name tell."""
     if len(name) <= room:
         return name
@@ -164,7 +175,7 @@ def _short(name: str, room: int) -> str:
 
 def _grades(row: Row) -> list[str]:
     names = ("attempted", "f_score")
-    return [_percent(row.metrics[name]) if name in row.metrics else "–" for name in names]
+    return [percent(row.metrics[name]) if name in row.metrics else "–" for name in names]
 
 
 def _timing(board: Leaderboard, row: Row) -> list[str]:
@@ -202,7 +213,7 @@ def _footnotes(board: Leaderboard, out: RichConsole) -> None:
 def _references(board: Leaderboard) -> list[list[str]]:
     """Lines to read the routers against; none of them is one."""
     return [
-        ["", text, _percent(metrics["accuracy"]), "", _dollars(metrics["cost_per_1k"]), ""]
+        ["", text, percent(metrics["accuracy"]), "", _dollars(metrics["cost_per_1k"]), ""]
         for name, text in _REFERENCES.items()
         if (metrics := board.references.get(name))
     ]

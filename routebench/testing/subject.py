@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from routebench import encoders
-from routebench.config import RunConfig
+from routebench.config import ENCODERS
 from routebench.harness import Harness
 from routebench.options import validate
 from routebench.records import HIDEABLE, Context, Decisions, Objective, Queries, Table
@@ -58,7 +58,7 @@ class Subject:
 
     def _context(self, train: Table, objective: Objective | None, work: Path | None) -> Context:
         """What a run hands to `fit`, with its default encoder fitted on these texts."""
-        name = RunConfig.model_fields["encoder"].default
+        name = ENCODERS["embedded"]
         encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
         return Context(_SEED, encoder, work or self.folder(), objective=objective or Objective())
 

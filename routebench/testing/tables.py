@@ -6,7 +6,7 @@ fair at everything. A router that reads the text can beat the best single model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -71,7 +71,7 @@ def take(table: Table, rows: Rows) -> Table:
 
 def with_scores(table: Table, score: Floats) -> Table:
     """The same queries with other scores [n, m]."""
-    return replace(table, outcomes=replace(table.outcomes, score=score, grade=None))
+    return replace(table, outcomes=replace(table.outcomes, score=score, grade=None, samples=None))
 
 
 def unpriced(table: Table) -> Table:
@@ -83,11 +83,10 @@ def unpriced(table: Table) -> Table:
 def with_models(table: Table, order: Ints) -> Table:
     """The same models in another order of columns."""
     outcomes, pool = table.outcomes, table.pool
-    columns = ("score", "state", "cost", "grade", "input_tokens", "output_tokens", "latency")
     moved = {
-        name: value[:, order].copy()
-        for name in columns
-        if (value := getattr(outcomes, name)) is not None
+        f.name: value[:, order].copy()
+        for f in fields(outcomes)
+        if (value := getattr(outcomes, f.name)) is not None
     }
     facts = {
         name: value[order].copy()
@@ -124,6 +123,8 @@ def with_holes(table: Table, share: float = 0.3, seed: int = 0) -> Table:
     grade = outcomes.grade
     if grade is not None:
         grade = np.where(missing, Grade.NONE, grade).astype(np.int8)
+    if outcomes.samples is not None:
+        blank["samples"] = np.where(missing[..., None], np.nan, outcomes.samples)
     return replace(table, outcomes=replace(outcomes, state=state, grade=grade, **blank))
 
 

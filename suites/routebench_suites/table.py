@@ -1,4 +1,4 @@
-"""Any outcomes file as a suite: Parquet, JSON lines or CSV, one row per (query, model)."""
+"""Any outcomes file as a suite: Parquet, JSON lines or CSV, one row per answer."""
 
 from __future__ import annotations
 

@@ -20,12 +20,13 @@ from routebench.board import artefacts, build, files
 from routebench.board.schema import Fingerprints, Leaderboard
 from routebench.jobs import Job, Result, Setup
 from routebench.longform import from_long
+from routebench.perturb import KINDS
 from routebench.plan import Entrant
 from routebench.pricing import ModelPrice, PriceInfo, PriceList, price
 from routebench.records import Usage
 from routebench.splits import TEST, VALIDATION, make_split
 
-SEEDS, FOLDS = 2, 3
+SEEDS, FOLDS, PERTURBED = 2, 3, 6
 
 
 @dataclass
@@ -69,7 +70,9 @@ def made() -> Made:
     )  # fmt: skip
     recorded = from_long(outcomes(), name="table", source="recorded", place="t")
     data, prices = price(recorded, listed)
-    setup = Setup(data, make_split(data, folds=FOLDS), "tfidf-svd", {"dimension": 16})
+    setup = Setup(
+        data, make_split(data, folds=FOLDS), "tfidf-svd", {"dimension": 16}, perturb=PERTURBED
+    )
     infos = {name: discovery.find("router", name) for name in ("knn", "random")}
     entrants = [Entrant(name, info, {}, "f") for name, info in infos.items()]
     results = {
@@ -107,7 +110,7 @@ def test_the_promised_files_and_columns(made: Made) -> None:
         "router_input_tokens", "router_output_tokens", "router_cost_usd",
     ]  # fmt: skip
     assert made.table("scores.parquet").column_names == [
-        "router", "seed", "query", "model", "quality",
+        "router", "seed", "fold", "part", "query", "model", "quality",
     ]  # fmt: skip
 
 
@@ -182,13 +185,36 @@ def test_decisions_in_detail(made: Made) -> None:
 def test_predicted_quality(made: Made) -> None:
     found = made.table("scores.parquet").to_pylist()
     assert {row["router"] for row in found} == {"knn"}
-    assert len(found) == SEEDS * len(made.setup.data) * 4
+    # Every query is in one fold's test part, and in another's validation part.
+    for part in ("validation", "test"):
+        here = sum(row["part"] == part for row in found)
+        assert here == SEEDS * sum(
+            len(made.setup.rows(fold, VALIDATION if part == "validation" else TEST))
+            for fold in range(FOLDS)
+        ) * 4  # fmt: skip
     quality: dict[Any, dict[str, float]] = {}
-    for row in found:
+    for row in (row for row in found if row["part"] == "test"):
         quality.setdefault((row["seed"], row["query"]), {})[row["model"]] = row["quality"]
     for row in decisions(made, "knn"):
         predicted = quality[row["seed"], row["query"]]
         assert predicted[row["choice"]] == max(predicted.values())
+
+
+def test_perturbed_queries(made: Made) -> None:
+    found = made.table("perturbed.parquet").to_pylist()
+    assert len(found) == 2 * SEEDS * PERTURBED * len(KINDS)
+    own = {
+        (row["router"], row["seed"], row["query"]): row["choice"]
+        for router in ("knn", "random")
+        for row in decisions(made, router)
+    }
+    for row in made.board.rows:
+        same = [
+            own[form["router"], form["seed"], form["query"]] == form["choice"]
+            for form in found
+            if form["router"] == row.router
+        ]
+        assert row.metrics["stability"].value == pytest.approx(np.mean(same))
 
 
 def test_prices(made: Made, tmp_path: Path) -> None:
@@ -243,5 +269,6 @@ def test_the_folder_holds_what_the_board_says(made: Made, tmp_path: Path) -> Non
     assert "scores.parquet" not in written(random_only).files
     assert not (tmp_path / "scores.parquet").exists(), "a file of an earlier run is stale"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "cells.parquet", "decisions.parquet", "leaderboard.json", "prices.toml", "run.toml",
+        "cells.parquet", "decisions.parquet", "leaderboard.json", "perturbed.parquet",
+        "prices.toml", "run.toml",
     ]  # fmt: skip

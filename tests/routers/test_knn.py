@@ -48,6 +48,8 @@ def test_by_hand() -> None:
     decisions = ask(fitted(train, 1), "east", "west")
     assert decisions.choice.tolist() == [0, 1]
     np.testing.assert_allclose(decisions.quality, [[1, 0], [0, 1]])
+    np.testing.assert_allclose(decisions.confidence, [1, 1])
+    np.testing.assert_allclose(ask(fitted(train, 3), "west").confidence, [2 / 3])
     np.testing.assert_allclose(ask(fitted(train, 3), "west").quality, [[2 / 3, 1 / 3]])
     np.testing.assert_allclose(ask(fitted(train, 99), "west").quality, [[2 / 3, 1 / 3]])
 

@@ -41,6 +41,13 @@ def test_ridge_by_hand() -> None:
     np.testing.assert_allclose(decisions.quality[2].sum(), 1, atol=1e-4)
 
 
+def test_confidence_is_the_chosen_quality_within_bounds() -> None:
+    scores = np.where(SCORES > 0, 2.0, -1.0)
+    decisions = ask(fitted(small_table(scores, TEXTS), penalty=1e-3), "red", "green")
+    assert decisions.quality[0].max() > 1.5
+    np.testing.assert_array_equal(decisions.confidence, [1, decisions.quality[1].max()])
+
+
 def test_a_weak_penalty_reaches_the_data_and_a_strong_one_the_mean() -> None:
     near = ask(fitted(small_table(SCORES, TEXTS), penalty=1e-6), "red").quality
     far = ask(fitted(small_table(SCORES, TEXTS), penalty=1e9), "red").quality

@@ -69,6 +69,24 @@ def test_the_pair() -> None:
             router.fit(priced, priced)
 
 
+def test_quality_follows_the_length() -> None:
+    scores = [[0.2, 0.5, 0.9], [0.2, 0.5, 0.9]]
+    router = fitted(small_table(scores, cost=[2, 1, 3]), threshold=4)
+    decisions = router.route(Queries(np.array(["", "xx", "xxx", "xxxx", "x" * 40], dtype=object)))
+    quality = decisions.quality
+    assert quality is not None
+    assert np.isnan(quality[:, 0]).all(), "a is not of the pair"
+    # Length 2 against a cut of 3.5: at 4 characters the large model is just ahead.
+    np.testing.assert_allclose(quality[1, 1:], [3.5 / 5.5, 2 / 5.5])
+    np.testing.assert_array_equal(np.nanargmax(quality, axis=1), decisions.choice)
+    assert decisions.choice.tolist() == [1, 1, 1, 2, 2]
+    assert (np.diff(quality[:, 2]) > 0).all()
+    always = fitted(small_table(scores, cost=[2, 1, 3]), threshold=0)
+    flat = always.route(Queries(np.array(["", "xx"], dtype=object)))
+    np.testing.assert_array_equal(flat.quality, [[NAN, 0, 1], [NAN, 0, 1]])
+    assert flat.choice.tolist() == [2, 2]
+
+
 def test_missing_cells_count_for_neither() -> None:
     scores = [[1, 0], [NAN, 1], [0, NAN], [0, 1], [0, 1]]
     train = small_table(scores, lengths(4, 1, 2, 6, 7))

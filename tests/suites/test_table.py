@@ -69,6 +69,34 @@ def test_formats_agree(tmp_path: Path) -> None:
     assert len({suite_fingerprint(data) for data in loaded}) == 1
 
 
+def test_formats_agree_on_repeated_answers(tmp_path: Path) -> None:
+    """Whether labels are texts or numbers, and whatever the order of the rows."""
+    rows = [
+        row | {"score": score, "response": f"a{sample}", "sample": sample}
+        for row in ROWS
+        for sample, score in ((1, 1.0), (2, 0.0), (10, 0.5))
+    ]
+    texts = [row | {"sample": str(row["sample"])} for row in rows]
+    files = [
+        written(tmp_path, "t.csv", as_csv(rows)),
+        written(tmp_path, "back.csv", as_csv(rows[::-1])),
+        written(tmp_path, "t.jsonl", as_json(rows)),
+        written(tmp_path, "texts.jsonl", as_json(texts[::-1])),
+        tmp_path / "t.parquet",
+        tmp_path / "floats.parquet",
+    ]
+    pq.write_table(pa.Table.from_pylist(texts), files[-2])
+    floats = [row | {"sample": float(row["sample"])} for row in rows]
+    pq.write_table(pa.Table.from_pylist(floats), files[-1])
+    loaded = [load(path) for path in files]
+    assert len({outcomes_fingerprint(data) for data in loaded}) == 1
+    for data in loaded:
+        assert data.notes == ()
+        assert data.answers.to_pylist() == ["a1"] * 4
+        assert data.outcomes.samples is not None
+        assert data.outcomes.samples.reshape(4, 3).tolist() == [[1.0, 0.5, 0.0]] * 4
+
+
 def test_texts_stay_texts(tmp_path: Path) -> None:
     for name, content in (("t.csv", as_csv(ROWS)), ("t.jsonl", as_json(ROWS))):
         data = load(written(tmp_path, name, content))

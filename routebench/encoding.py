@@ -1,0 +1,199 @@
+"""Stateless encoders: every text of a run is encoded once, beforehand, and cached on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench import discovery, vectors
+from routebench.board.files import replace_file
+from routebench.discovery import PluginInfo
+from routebench.encoders import Vectors
+from routebench.errors import DataError, PluginError
+from routebench.workers import Workers
+
+CHUNK = 256
+"""Texts a worker is given at a time: of similar length, and always the same ones, so that the
+number of workers changes no vector."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """The run's encoder, as a process of its own described it."""
+
+    plugin: PluginInfo
+    options: dict[str, Any]
+    stateless: bool = False
+    by_id: bool = False
+    """Whether it knows vectors by query id only, and can encode no other text."""
+    dimension: int = 0
+    fingerprint: str = ""
+
+    @property
+    def identity(self) -> list[Any]:
+        """What decides its vectors: content where that is known, not the place it lies at."""
+        if self.stateless:
+            return [self.plugin.name, self.fingerprint]
+        return [self.plugin.name, self.options]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The vectors of all texts of a run."""
+
+    info: EncoderInfo
+    store: Path
+    timing: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path, texts: Sequence[str]) -> None:
+        """The vectors of the given texts alone, for a job."""
+        found, _ = vectors.Store.open(self.store).find(texts)
+        vectors.write(folder, texts, found)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a job's encoder must know of it."""
+        return {"dimension": self.info.dimension, "fingerprint": self.info.fingerprint}
+
+
+def encode(
+    info: EncoderInfo,
+    texts: Sequence[str],
+    ids: Sequence[str],
+    workers: Workers,
+    count: int,
+    device: str,
+    watch: Callable[[str], None],
+) -> Encoded:
+    """Encode the texts in at most `count` processes; those in the cache are not done again.
+
+    `ids` are the query ids of the first texts; there are no others where the encoder is `by_id`.
+    """
+    place = Path(tempfile.mkdtemp(prefix="encode-", dir=workers.scratch))
+    order = {"encoder": info.plugin.name, "encoder_options": info.options, "device": device}
+    if info.by_id:
+        watch(f"reading the embeddings of {len(ids):,} queries")
+        matrix = _run(workers, place / "0", order, {"ids": list(ids)}, info, len(ids))[0]
+        vectors.write(place / "store", texts, matrix)
+        return Encoded(info, place / "store")
+    distinct = list(dict.fromkeys(texts))
+    cache = vectors.Cache(vectors.cache_root(), _cache_key(info, device))
+    matrix, known = cache.find(distinct, info.dimension)
+    missing = [text for text, there in zip(distinct, known, strict=True) if not there]
+    watch(f"encoding {len(distinct):,} texts, {len(distinct) - len(missing):,} from the cache")
+    timing: dict[str, Any] = {"texts": len(distinct), "cached": len(distinct) - len(missing)}
+    if missing:
+        made, seconds = _in_chunks(info, missing, workers, count, order, place, cache)
+        matrix[~known] = made
+        timing["seconds"] = seconds
+    timing |= _latency(cache.folder / "latency.json", info, distinct, workers, order, place)
+    vectors.write(place / "store", distinct, matrix)
+    return Encoded(info, place / "store", timing)
+
+
+def _cache_key(info: EncoderInfo, device: str) -> str:
+    """The encoder, and all else that the last bits of its vectors depend on."""
+    kind = device.partition(":")[0]
+    versions = [f"{name} {version}" for name, version in _versions(info.plugin)]
+    text = "\n".join([info.fingerprint, kind, platform.machine(), *versions])
+    return f"{info.fingerprint}-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _versions(plugin: PluginInfo) -> Iterator[tuple[str, str]]:
+    """The distributions the plugin's extra asks for, as they are installed."""
+    for name in discovery.required(plugin):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
+
+
+def _in_chunks(
+    info: EncoderInfo,
+    texts: list[str],
+    workers: Workers,
+    count: int,
+    order: dict[str, Any],
+    place: Path,
+    cache: vectors.Cache,
+) -> tuple[Vectors, float]:
+    """[n, d] and the seconds it took; each worker's share is cached as soon as it is there."""
+    by_length = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
+    chunks = [by_length[s : s + CHUNK] for s in range(0, len(texts), CHUNK)]
+    matrix = np.empty((len(texts), info.dimension), dtype=np.float32)
+
+    def share(number: int) -> float:
+        own = chunks[number::count]
+        content = {"chunks": [[texts[i] for i in chunk] for chunk in own]}
+        rows = [i for chunk in own for i in chunk]
+        folder = place / f"share-{number}"
+        matrix[rows], seconds = _run(workers, folder, order, content, info, len(rows))
+        cache.add([texts[i] for i in rows], matrix[rows])
+        return seconds
+
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            return matrix, max(pool.map(share, range(min(count, len(chunks)))))
+        except BaseException:
+            workers.stop()  # the pool waits for its threads, and they for their processes
+            raise
+
+
+def _latency(
+    path: Path,
+    info: EncoderInfo,
+    texts: list[str],
+    workers: Workers,
+    order: dict[str, Any],
+    place: Path,
+) -> dict[str, Any]:
+    """Milliseconds for one text at a time, measured once and kept beside the cache."""
+    key = str(order["device"])
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if key not in known:
+        content = {"chunks": [[text] for text in texts[:: max(1, len(texts) // 16)][:16]]}
+        folder = place / "latency"
+        _run(workers, folder, order, content, info, len(content["chunks"]))
+        seconds = json.loads((folder / "seconds.json").read_text())
+        known[key] = {
+            f"latency_ms_p{q}": 1000 * float(np.quantile(seconds, q / 100)) for q in (50, 95, 99)
+        }
+        replace_file(path, json.dumps(known).encode())
+    measured: dict[str, Any] = known[key]
+    return measured
+
+
+def _run(
+    workers: Workers,
+    folder: Path,
+    order: dict[str, Any],
+    content: dict[str, Any],
+    info: EncoderInfo,
+    n: int,
+) -> tuple[Vectors, float]:
+    """One process: [n, d] vectors, checked, and its seconds."""
+    folder.mkdir(parents=True)
+    (folder / "texts.json").write_text(json.dumps(content))
+    allowed = {"banned": [], "processes": False, "downloads": True}
+    answer = workers.run("encode", folder, order | allowed)
+    if "wrong" in answer:
+        raise DataError(*answer["wrong"])
+    if "failed" in answer:
+        raise PluginError(f"encoder {info.plugin.name}: {answer['failed']}")
+    matrix: Vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+    expected = (n, info.dimension)
+    if matrix.shape != expected or matrix.dtype != np.float32 or not np.isfinite(matrix).all():
+        raise PluginError(
+            f"encoder {info.plugin.name} gave {matrix.dtype} {matrix.shape}, or values that are "
+            f"not finite; expected float32 {expected}"
+        )
+    return matrix, float(answer["timing"]["seconds"])

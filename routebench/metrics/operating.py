@@ -1,0 +1,107 @@
+"""Operating points: trade-offs of quality and cost chosen on validation, frozen, used on test.
+
+A router that says what it expects of every model can be run at any trade-off λ, in score per
+USD: argmax over models of expected quality − λ · mean train cost. Test outcomes choose nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from routebench.metrics import curves
+from routebench.records import Floats, Ints, Mask, Outcomes
+
+GRID = 33
+"""Values of λ on the way from quality alone to the cheapest model."""
+
+POINTS = {
+    "iso_accuracy": "as accurate as the best single model on validation, as cheap as can be",
+    "iso_accuracy_1pp": "at most 1 pp less accurate than the best single model on validation",
+    "drop_1pct": "at most 1% less accurate than the strongest model on validation",
+    "calls_50": "at most half of validation sent to the strongest model, as accurate as can be",
+}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the operating points of one fold are chosen with."""
+
+    validation: Outcomes
+    cost: Floats
+    """[m] mean cost of the models on the training queries."""
+    best_single: int
+    strongest: int
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One job's trade-offs."""
+
+    lambdas: Floats
+    """[L] in score per USD."""
+    choice: Ints
+    """[L, n] on its test queries."""
+    points: dict[str, tuple[Ints, float | None]]
+    """By name: choices [n] on its test queries, and the λ; None where one fixed model it is."""
+
+
+def sweep(ground: Ground, validation: Floats, test: Floats) -> Swept:
+    """Choose on the expected quality of the validation queries, apply to that of the test's.
+
+    Both are [queries, models], with NaN columns for models that are not considered.
+    """
+    lambdas = curves.lambda_grid(validation, ground.cost, GRID)
+    choice = curves.sweep(test, ground.cost, lambdas)
+    found: dict[str, tuple[Ints, float | None]] = {}
+    for name, (index, model) in _chosen(ground, validation, lambdas).items():
+        if index is None:
+            found[name] = np.full(choice.shape[1], model), None
+        else:
+            found[name] = choice[index], float(lambdas[index])
+    return Swept(lambdas, choice, found)
+
+
+def _chosen(ground: Ground, quality: Floats, lambdas: Floats) -> dict[str, tuple[int | None, int]]:
+    """Position on the grid of each point, and the model that stands in where there is none."""
+    single, strongest = ground.best_single, ground.strongest
+    usable = _usable(ground, quality)
+    if not usable.any():
+        return {name: (None, strongest if name == "drop_1pct" else single) for name in POINTS}
+    outcomes = ground.validation.take(usable)
+    choice = curves.sweep(quality[usable], ground.cost, lambdas)
+    assert outcomes.cost is not None
+    rows = np.arange(choice.shape[1])
+    accuracy = outcomes.score[rows, choice].mean(axis=1)
+    cost = outcomes.cost[rows, choice].mean(axis=1)
+    singles = outcomes.cost.mean(axis=0)
+    share = (choice == strongest).mean(axis=1)
+
+    def cheapest(model: int, keep: float, less: float) -> tuple[int | None, int]:
+        floor = keep * outcomes.score[:, model].mean() - less
+        index = curves.iso_point(accuracy, cost, floor)
+        # The model itself qualifies too, and may be the cheaper.
+        if index is not None and cost[index] > singles[model]:
+            index = None
+        return index, model
+
+    within = np.where(share <= 0.5, accuracy, -np.inf)
+    return {
+        "iso_accuracy": cheapest(single, 1.0, 0.0),
+        "iso_accuracy_1pp": cheapest(single, 1.0, 0.01),
+        "drop_1pct": cheapest(strongest, 0.99, 0.0),
+        "calls_50": (
+            # Of equals the last, which costs least.
+            int(np.flatnonzero(within == within.max())[-1]) if (share <= 0.5).any() else None,
+            single,
+        ),
+    }
+
+
+def _usable(ground: Ground, quality: Floats) -> Mask:
+    """[n] validation queries on which every model that may be chosen has an answer."""
+    considered = ~np.isnan(quality).all(axis=0) & np.isfinite(ground.cost)
+    considered[[ground.best_single, ground.strongest]] = True
+    usable: Mask = np.logical_and.reduce(ground.validation.ok[:, considered], axis=1)
+    return usable

@@ -1,0 +1,361 @@
+"""What a router's expectations are worth: curves, operating points, calibration, stability.
+
+All values are means over seeds; all intervals come from the same resamples of the queries, with
+seeds drawn as well from three on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from routebench.board.schema import CurvePoint, Estimate, OperatingPoint
+from routebench.metrics import calibration, curves
+from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts, seed_weights
+from routebench.metrics.cost import savings
+from routebench.metrics.curves import PairCurve
+from routebench.metrics.estimates import UNPRICED, estimate, null
+from routebench.metrics.headroom import Cells
+from routebench.metrics.setting import Routed, Setting
+from routebench.records import Floats, Ints, Mask
+from routebench.selection import COVERED
+
+RESAMPLES = 1000
+LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}
+PAIR = ("apgr", *LEVELS)
+SWEPT = ("aiq", "qnc")
+SAVINGS = {
+    "savings_at_iso_accuracy": "iso_accuracy",
+    "savings_at_iso_accuracy_1pp": "iso_accuracy_1pp",
+}
+CALIBRATION = ("brier", "ece", "aurc")
+
+NO_QUALITY = "the router expects nothing of the models"
+NO_PAIR = "no weak and strong model are known"
+NOT_CONSIDERED = "the router does not consider the weak or the strong model"
+NO_CONFIDENCE = "the router returns no confidence"
+NOT_PERTURBED = "no perturbed queries were asked"
+HOLES = "models it considers have no answer on most test queries"
+UNREACHED = "the level is never reached, or strong is no better than weak"
+NO_SPREAD = "all models cost the same"
+NO_MIX = "the router's cost is not between those of the weak and the strong model"
+NEVER_AS_GOOD = "no operating point is as accurate as the best single model"
+
+Sample = Callable[[int, Bytes], Floats]
+"""A statistic of one seed on counts [B, n]: [B]."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One router's part of the board."""
+
+    metrics: dict[str, Estimate]
+    curve: list[CurvePoint] = field(default_factory=list)
+    points: dict[str, OperatingPoint] = field(default_factory=dict)
+    by_task: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+
+
+def predictions(
+    setting: Setting, routed: Iterable[Routed], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Predictions]:
+    """By router; `setting` and `routed` hold the scored queries only."""
+    counts = resampled_counts(setting.clusters, resamples, seed)
+    tasks = _tasks(setting, resamples, seed)
+    return {one.name: _Field(setting, counts, seed, tasks).of(one) for one in routed}
+
+
+def reference_curves(
+    setting: Setting, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, dict[str, Estimate]]:
+    """APGR and CPT of a coin toss (exactly .5) and of the perfect router of the pair."""
+    if setting.cheapest is None or setting.strongest is None:
+        return {}
+    outcomes, rows = setting.outcomes, np.arange(len(setting.best_single))
+    weak, strong = (outcomes.score[rows, at] for at in (setting.cheapest, setting.strongest))
+    counts = resampled_counts(setting.clusters, resamples, seed)
+    field_ = _Field(setting, counts, seed, {})
+    needs = {"random": np.zeros(len(rows)), "oracle": strong - weak}
+    perfect = {name: PairCurve.of(need, weak, strong) for name, need in needs.items()}
+    return {name: field_.pair_metrics([curve], counts) for name, curve in perfect.items()}
+
+
+def _tasks(setting: Setting, resamples: int, seed: int) -> dict[str, tuple[Ints, Bytes]]:
+    """Rows of each task, and resamples drawn within it."""
+    labels = setting.facets.get("task")
+    if labels is None:
+        return {}
+    names = sorted({str(label) for label in labels if label is not None})
+    found = {}
+    for stream, name in enumerate(names, 1):
+        rows = np.flatnonzero([label is not None and str(label) == name for label in labels])
+        found[name] = rows, resampled_counts(setting.clusters[rows], resamples, seed, stream)
+    return found
+
+
+@dataclass(frozen=True)
+class _Field:
+    """The queries and their resamples, shared by all routers."""
+
+    setting: Setting
+    counts: Bytes
+    """[B, n]."""
+    seed: int
+    tasks: dict[str, tuple[Ints, Bytes]]
+
+    def of(self, one: Routed) -> Predictions:
+        metrics = self.stability(one) | self.calibrated(one) | {"mix_lift": self.mix_lift(one)}
+        by_task = {}
+        pair, reason = self.pair(one)
+        if pair is None:
+            metrics |= {name: null(reason) for name in PAIR}
+        else:
+            rows = self.usable(one, pair)
+            metrics |= self.pair_on(one, pair, rows, self.counts[:, rows])
+            by_task = {
+                task: self.pair_on(one, pair, own[rows[own]], drawn[:, rows[own]])
+                for task, (own, drawn) in self.tasks.items()
+            }
+        if one.swept is None:
+            reason = NO_QUALITY if one.quality is None else UNPRICED
+            metrics |= {name: null(reason) for name in (*SWEPT, *SAVINGS)}
+            return Predictions(metrics, by_task=by_task)
+        rows = self.usable(one, None)
+        if rows.mean() < COVERED:
+            metrics |= {name: null(HOLES) for name in (*SWEPT, *SAVINGS)}
+            return Predictions(metrics, by_task=by_task)
+        swept, curve = self.swept(one, rows)
+        points = {name: self.point(one, name, rows) for name in one.points}
+        metrics |= swept | {m: points[p].savings_vs_best_single for m, p in SAVINGS.items()}
+        return Predictions(metrics, curve, points, by_task)
+
+    def estimate(
+        self, sample: Sample, seeds: int, n: int, counts: Bytes, reason: str = ""
+    ) -> Estimate:
+        """A statistic's mean over seeds, on all queries and on every resample."""
+        ones = np.ones((1, n), dtype=np.uint8)
+        value = np.mean([sample(s, ones)[0] for s in range(seeds)])
+        drawn = np.stack([sample(s, counts) for s in range(seeds)], axis=1)
+        if seeds >= CROSSED_SEEDS:
+            samples = (drawn * seed_weights(seeds, len(counts), self.seed)).sum(axis=1)
+        else:
+            samples = drawn.mean(axis=1)
+        return estimate(float(value), samples, reason, ratio=bool(reason))
+
+    def pair(self, one: Routed) -> tuple[tuple[Ints, Ints] | None, str]:
+        """Weak and strong model [n] each, or why there are none."""
+        if one.quality is None:
+            return None, NO_QUALITY
+        weak, strong = self.ends(one)
+        if weak is None or strong is None:
+            return None, NO_PAIR
+        if not one.considered[np.unique([weak, strong])].all():
+            return None, NOT_CONSIDERED
+        if self.usable(one, (weak, strong)).mean() < COVERED:
+            return None, HOLES
+        return (weak, strong), ""
+
+    def ends(self, one: Routed) -> tuple[Ints, Ints] | tuple[None, None]:
+        """The router's own two models [n] each, else the cheapest and the strongest."""
+        weak, strong = one.pair or (self.setting.cheapest, self.setting.strongest)
+        if weak is None or strong is None or (weak == strong).any():
+            return None, None
+        return weak, strong
+
+    def usable(self, one: Routed, pair: tuple[Ints, Ints] | None) -> Mask:
+        """[n] queries answered by the pair, or by all models considered and the references."""
+        ok, rows = self.setting.outcomes.ok, np.arange(len(self.setting.best_single))
+        if pair is not None:
+            both: Mask = ok[rows, pair[0]] & ok[rows, pair[1]]
+            return both
+        needed = one.considered
+        needed[list(self.cost_bounds())] = True
+        for fixed in self.setting.fixed.values():
+            needed[fixed] = True
+        usable: Mask = np.logical_and.reduce(ok[:, needed], axis=1)
+        return usable
+
+    def cost_bounds(self) -> tuple[int, int]:
+        """The pool's cheapest and dearest model by mean training cost."""
+        assert self.setting.mean_cost is not None
+        return int(np.nanargmin(self.setting.mean_cost)), int(np.nanargmax(self.setting.mean_cost))
+
+    def pair_on(
+        self, one: Routed, pair: tuple[Ints, Ints], rows: Mask | Ints, counts: Bytes
+    ) -> dict[str, Estimate]:
+        """APGR and CPT on some of the queries."""
+        assert one.quality is not None
+        at = np.arange(len(self.setting.best_single))[rows]
+        weak, strong = pair[0][rows], pair[1][rows]
+        score, expected = self.setting.outcomes.score, one.quality
+        made = [
+            PairCurve.of(
+                expected[s, at, strong] - expected[s, at, weak],
+                score[at, weak],
+                score[at, strong],
+            )
+            for s in range(len(expected))
+        ]
+        return self.pair_metrics(made, counts)
+
+    def pair_metrics(self, by_seed: list[PairCurve], counts: Bytes) -> dict[str, Estimate]:
+        seeds, n = len(by_seed), counts.shape[1]
+        found = {
+            "apgr": self.estimate(lambda s, c: by_seed[s].apgr(c), seeds, n, counts, UNREACHED)
+        }
+        for name, level in LEVELS.items():
+
+            def sample(seed: int, drawn: Bytes, level: float = level) -> Floats:
+                return by_seed[seed].cpt(level, drawn)
+
+            found[name] = self.estimate(sample, seeds, n, counts, UNREACHED)
+        return found
+
+    def mix_lift(self, one: Routed) -> Estimate:
+        """Accuracy above that of mixing weak and strong at random for the same money."""
+        outcomes, (weak, strong) = self.setting.outcomes, self.ends(one)
+        if outcomes.cost is None:
+            return null(UNPRICED)
+        if weak is None or strong is None:
+            return null(NO_PAIR)
+        rows = self.usable(one, (weak, strong))
+        if rows.mean() < COVERED:
+            return null(HOLES)
+        counts, at = self.counts[:, rows], np.arange(len(rows))
+        ends = [m[at, end] for end in (weak, strong) for m in (outcomes.score, outcomes.cost)]
+
+        def sample(seed: int, drawn: Bytes) -> Floats:
+            score, cost = self.paid(one, one.choice[seed], seed)
+            columns = np.stack([score, cost, *ends])[:, rows]
+            return curves.mix_lift(*_means(columns, drawn).T)
+
+        return self.estimate(sample, len(one.choice), int(rows.sum()), counts, NO_MIX)
+
+    def paid(self, one: Routed, choice: Ints, seed: int) -> tuple[Floats, Floats]:
+        """Score and all-in cost of choices [..., n]."""
+        cells = Cells.chosen(self.setting.outcomes, choice)
+        assert cells.cost is not None
+        own = one.router_cost
+        return cells.score, cells.cost if own is None else cells.cost + own[seed]
+
+    def paid_fixed(self, model: Ints | int) -> tuple[Floats, Floats]:
+        """Score and cost [n] of fixed models, which nobody has to be paid to choose."""
+        at, outcomes = np.arange(len(self.setting.best_single)), self.setting.outcomes
+        assert outcomes.cost is not None
+        return outcomes.score[at, model], outcomes.cost[at, model]
+
+    def swept(self, one: Routed, rows: Mask) -> tuple[dict[str, Estimate], list[CurvePoint]]:
+        """AIQ and QNC, and the points they are made of."""
+        assert one.swept is not None
+        n, steps = int(rows.sum()), one.swept.shape[1]
+        cheap, dear = (self.paid_fixed(model) for model in self.cost_bounds())
+        single = self.paid_fixed(self.setting.best_single)
+        ends = np.stack([*cheap, dear[1], *single])
+        columns = [
+            np.concatenate([*self.paid(one, choices, s), ends])[:, rows]
+            for s, choices in enumerate(one.swept)
+        ]
+        known: dict[tuple[int, int], Floats] = {}
+
+        def means(seed: int, drawn: Bytes) -> Floats:
+            key = seed, len(drawn)
+            if key not in known:
+                known[key] = _means(columns[seed], drawn)
+            return known[key]
+
+        def aiq(seed: int, drawn: Bytes) -> Floats:
+            m = means(seed, drawn)
+            low, c_min, c_max = m[:, 2 * steps], m[:, 2 * steps + 1], m[:, 2 * steps + 2]
+            cost = np.column_stack([m[:, steps : 2 * steps], c_min])
+            return curves.aiq(cost, np.column_stack([m[:, :steps], low]), c_min, c_max)
+
+        def qnc(seed: int, drawn: Bytes) -> Floats:
+            m = means(seed, drawn)
+            return curves.qnc(m[:, steps : 2 * steps], m[:, :steps], m[:, -2], m[:, -1])
+
+        counts = self.counts[:, rows]
+        found = {
+            "aiq": self.estimate(aiq, len(columns), n, counts, NO_SPREAD),
+            "qnc": self.estimate(qnc, len(columns), n, counts, NEVER_AS_GOOD),
+        }
+        ones = np.ones((1, n), dtype=np.uint8)
+        point = np.mean([means(s, ones)[0] for s in range(len(columns))], axis=0)
+        curve = [
+            CurvePoint(accuracy=float(point[i]), total_cost_per_1k=1000 * float(point[steps + i]))
+            for i in range(steps)
+        ]
+        return found, curve
+
+    def point(self, one: Routed, name: str, rows: Mask) -> OperatingPoint:
+        """What a trade-off frozen on validation comes to on the test queries."""
+        choices, fixed = one.points[name]
+        single, n = self.paid_fixed(self.setting.best_single), int(rows.sum())
+        columns = []
+        for s, choice in enumerate(choices):
+            score, cost = self.paid(one, choice, s)
+            # Where one fixed model stands in, nothing is routed.
+            cost = np.where(fixed[s], self.paid_fixed(choice)[1], cost)
+            columns.append(np.stack([score, cost, *single])[:, rows])
+        counts = self.counts[:, rows]
+
+        def measured(value: Callable[[Floats], Floats], reason: str = "") -> Estimate:
+            def sample(seed: int, drawn: Bytes) -> Floats:
+                return value(_means(columns[seed], drawn))
+
+            return self.estimate(sample, len(columns), n, counts, reason)
+
+        return OperatingPoint(
+            lambdas=one.lambdas[name],
+            accuracy=measured(lambda m: m[:, 0]),
+            against_best_single=measured(lambda m: m[:, 0] - m[:, 2]),
+            total_cost_per_1k=measured(lambda m: 1000 * m[:, 1]),
+            savings_vs_best_single=measured(
+                lambda m: savings(m[:, 1], m[:, 3]), "the best single model costs nothing"
+            ),
+        )
+
+    def calibrated(self, one: Routed) -> dict[str, Estimate]:
+        """Brier score, calibration error, area under the risk–coverage curve."""
+        if one.confidence is None:
+            return {name: null(NO_CONFIDENCE) for name in CALIBRATION}
+        scores = [Cells.chosen(self.setting.outcomes, choice).score for choice in one.choice]
+        stated = one.confidence
+        ranked = [calibration.RiskCoverage.of(*each) for each in zip(stated, scores, strict=True)]
+        samples: dict[str, Sample] = {
+            "brier": lambda s, c: calibration.brier(stated[s], scores[s], c),
+            "ece": lambda s, c: calibration.ece(stated[s], scores[s], c),
+            "aurc": lambda s, c: ranked[s].area(c),
+        }
+        n = len(scores[0])
+        return {
+            name: self.estimate(sample, len(scores), n, self.counts)
+            for name, sample in samples.items()
+        }
+
+    def stability(self, one: Routed) -> dict[str, Estimate]:
+        """Share of decisions that perturbing the query does not change."""
+        if one.stable is None or np.isnan(one.stable).all():
+            return {"stability": null(NOT_PERTURBED)}
+        asked = ~np.isnan(one.stable).all(axis=0)
+        stable, counts = one.stable[:, asked], self.counts[:, asked]
+
+        def sample(seed: int, drawn: Bytes) -> Floats:
+            return _means(stable[seed][None, :], drawn)[:, 0]
+
+        found = self.estimate(sample, len(stable), int(asked.sum()), counts)
+        return {"stability": found}
+
+
+def _means(columns: Floats, counts: Bytes) -> Floats:
+    """[B, k] means of columns [k, n] over resamples [B, n]; NaN for one that drew nothing."""
+    from threadpoolctl import threadpool_limits
+
+    parts = []
+    with threadpool_limits(1):  # the order of additions must not depend on the machine's cores
+        for start in range(0, len(counts), 128):
+            block = counts[start : start + 128].astype(np.float64)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                parts.append(block @ columns.T / block.sum(axis=1, keepdims=True))
+    means: Floats = np.concatenate(parts)
+    return means

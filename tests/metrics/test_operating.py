@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from routebench.metrics.operating import POINTS, Ground, sweep
+from routebench.records import Outcomes, State
+
+COST = np.array([1.0, 3.0, 10.0])
+
+
+def ground(score: Any, best_single: int = 2, strongest: int = 2) -> Ground:
+    """Three models at 1, 3 and 10 USD on every query."""
+    values = np.array(score, dtype=np.float64)
+    state = np.where(np.isnan(values), State.FAILED, State.OK).astype(np.int8)
+    costs = np.broadcast_to(COST, values.shape).copy()
+    return Ground(Outcomes(values, state, costs), COST, best_single, strongest)
+
+
+def test_the_cheapest_point_that_is_as_accurate_as_the_best_single_model() -> None:
+    # The cheap one is as good on half of the queries, and the router knows which.
+    truth = np.array([[1, 0, 1], [0, 0, 1]] * 10)
+    found = sweep(ground(truth), truth.astype(float), truth.astype(float))
+    choice, slope = found.points["iso_accuracy"]
+    assert choice.tolist() == [0, 2] * 10
+    assert slope is not None
+    assert 0 <= slope < 1 / 9, "from 1/9 on, ten dollars are worth more than an answer"
+
+
+def test_test_scores_choose_nothing() -> None:
+    truth = np.array([[1, 0, 1], [0, 0, 1]] * 10)
+    one = sweep(ground(truth), truth.astype(float), truth.astype(float))
+    # Other expectations on test: the same λ, whatever they lead to.
+    other = sweep(ground(truth), truth.astype(float), np.flip(truth, axis=1).astype(float))
+    assert np.array_equal(one.lambdas, other.lambdas)
+    for name in POINTS:
+        assert one.points[name][1] == other.points[name][1]
+
+
+def test_where_no_point_is_good_enough_the_best_single_model_stands_in() -> None:
+    truth = np.array([[0, 0, 1]] * 10)
+    wrong = np.array([[0.9, 0.5, 0.1]] * 10)
+    found = sweep(ground(truth), wrong, wrong)
+    for name in ("iso_accuracy", "iso_accuracy_1pp", "drop_1pct"):
+        choice, slope = found.points[name]
+        assert slope is None, name
+        assert set(choice) == {2}
+
+
+def test_a_point_dearer_than_the_best_single_model_itself_saves_nothing() -> None:
+    # The router likes the dear model, which is no better than the cheap best single one.
+    truth = np.ones((10, 3))
+    likes = np.array([[0.1, 0.2, 0.9]] * 10)
+    dear_only = np.where(np.arange(3) == 2, likes, np.nan)
+    choice, slope = sweep(ground(truth, best_single=0), dear_only, dear_only).points["iso_accuracy"]
+    assert slope is None
+    assert set(choice) == {0}
+
+
+def test_one_percent_less_than_the_strongest() -> None:
+    # 100 queries; the cheap model is wrong on two of them. Which two, the router half knows.
+    truth = np.ones((100, 3))
+    truth[:2, 0] = 0
+    expected = np.ones((100, 3))
+    expected[0, 0] = 0
+    expected[:, 1] = 0
+    choice, slope = sweep(ground(truth), expected, expected).points["drop_1pct"]
+    assert slope is not None
+    assert choice.tolist() == [2] + [0] * 99, ".99 is at most 1% below 1"
+
+
+def test_at_most_half_of_the_calls_to_the_strongest() -> None:
+    rng = np.random.default_rng(0)
+    need = rng.random(200)
+    truth = np.column_stack([rng.random(200) > need, np.zeros(200), np.ones(200)]).astype(float)
+    expected = np.column_stack([1 - need, np.zeros(200), np.ones(200)])
+    choice, _ = sweep(ground(truth), expected, expected).points["calls_50"]
+    share = (choice == 2).mean()
+    assert 0.4 < share <= 0.5
+    assert need[choice == 2].min() > need[choice == 0].max(), "the most needed ones"
+
+
+def test_validation_queries_without_an_answer_are_passed_over() -> None:
+    truth = np.array([[1, 0, 1], [0, 0, 1]] * 10, dtype=np.float64)
+    holes = truth.copy()
+    holes[0, 0] = np.nan
+    whole = sweep(ground(truth[2:]), truth[2:], truth)
+    passed = sweep(ground(holes), truth, truth)
+    assert passed.points["iso_accuracy"][0].tolist() == whole.points["iso_accuracy"][0].tolist()
+    none = sweep(ground(np.full((5, 3), np.nan)), truth[:5], truth)
+    assert none.points["iso_accuracy"][1] is None
+    assert set(none.points["drop_1pct"][0]) == {2}
+
+
+@pytest.mark.parametrize("considered", [(0, 2), (0, 1, 2)])
+def test_the_grid_runs_from_quality_alone_to_the_cheapest(considered: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(1)
+    quality = np.full((50, 3), np.nan)
+    quality[:, considered] = rng.random((50, len(considered)))
+    found = sweep(ground(rng.integers(0, 2, (50, 3))), quality, quality)
+    assert found.choice.shape == (len(found.lambdas), 50)
+    assert np.array_equal(found.choice[0], np.nanargmax(quality, axis=1))
+    assert set(found.choice[-1]) == {0}
+    spent = COST[found.choice].mean(axis=1)
+    assert (np.diff(spent) <= 1e-12).all(), "a higher λ never spends more"
