@@ -1,0 +1,122 @@
+"""When a small model is good enough: the three kinds of label of Hybrid LLM (arXiv 2404.14618)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from routebench.records import Floats, Ints, Strings, Table
+
+Mode = Literal["deterministic", "probabilistic", "transformed"]
+
+# Scores this close are equal: means of samples are sums of floats.
+_EQUAL = 1e-9
+_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Scores of two models on the queries where both are known."""
+
+    rows: Ints
+    """[n] row numbers in the table."""
+    small: Floats
+    """[n, k] scores of the small model's answers; NaN where there are fewer than k."""
+    large: Floats
+    """[n, k]"""
+
+    @property
+    def gap(self) -> Floats:
+        """[n] mean score of the small model less that of the large one."""
+        difference: Floats = np.nanmean(self.small, axis=1) - np.nanmean(self.large, axis=1)
+        return difference
+
+    def take(self, order: Ints) -> Samples:
+        return Samples(self.rows[order], self.small[order], self.large[order])
+
+    def ordered(self, text: Strings) -> Samples:
+        """Sorted by the queries' text [n of the table]."""
+        texts = text[self.rows]
+        return self.take(np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64))
+
+
+def samples_of(table: Table, small: int, large: int) -> Samples:
+    """All samples of two models; a cell without samples of its own has one, its score."""
+    outcomes = table.outcomes
+    rows = np.flatnonzero(outcomes.ok[:, small] & outcomes.ok[:, large])
+    both = []
+    for model in (small, large):
+        score = outcomes.score[rows, model][:, None]
+        if outcomes.samples is None:
+            both.append(score)
+            continue
+        samples = outcomes.samples[rows, model].copy()
+        none = np.isnan(samples).all(axis=1)
+        samples[none, 0] = score[none, 0]
+        both.append(samples)
+    return Samples(rows, both[0], both[1])
+
+
+def labels(mode: Mode, samples: Samples, tau: float, margin: float) -> Floats:
+    """[n] how surely the small model is good enough, in [0, 1]."""
+    if mode == "deterministic":
+        return (samples.gap >= -_EQUAL).astype(np.float64)
+    shares = share_good_enough(samples, margin)
+    if mode == "transformed":
+        return shares
+    counts = [np.isfinite(scores).sum(axis=1) for scores in (samples.small, samples.large)]
+    single = (counts[0] == 1) & (counts[1] == 1)
+    soft = 1.0 / (1.0 + np.exp(-np.clip(samples.gap / tau, -500.0, 500.0)))
+    return np.where(single, soft, shares)
+
+
+def share_good_enough(samples: Samples, margin: float) -> Floats:
+    """[n] Pr[q_S ≥ q_L − margin] over all pairs of a small and a large sample."""
+    small, large = samples.small[:, :, None], samples.large[:, None, :]
+    known = np.isfinite(small) & np.isfinite(large)
+    good = known & (np.nan_to_num(small) >= np.nan_to_num(large) - margin - _EQUAL)
+    share: Floats = good.sum(axis=(1, 2)) / known.sum(axis=(1, 2))
+    return share
+
+
+def margin(samples: Samples) -> float:
+    """The margin t* on a grid at which the labels differ most from each other; of equals the least.
+
+    The grid has 101 steps from 0 to the largest lead of the large model.
+    """
+    lead = float(np.nanmax(np.nanmax(samples.large, axis=1) - np.nanmin(samples.small, axis=1)))
+    grid = np.linspace(0.0, max(0.0, lead), _STEPS + 1)
+    spreads = np.array([spread(share_good_enough(samples, t)) for t in grid])
+    return float(grid[np.flatnonzero(spreads >= spreads.max() - 1e-12)[0]])
+
+
+def spread(values: Floats) -> float:
+    """Mean |y_i − y_j| over all i and j; for labels 0 and 1 this is 2p(1 − p)."""
+    n = len(values)
+    rank = 2 * np.arange(n) - n + 1
+    return float(2 * (rank * np.sort(values)).sum() / n**2)
+
+
+def threshold_for(options: Any, predicted: Floats, samples: Samples) -> float:
+    """The threshold: as given, or found on validation by `max_drop` or `call_share`.
+
+    Of the thresholds that keep the drop, the one with the most calls to the small model; of
+    those equally near to the share of calls, the one with fewer calls to the large model.
+    """
+    if (options.max_drop is None and options.call_share is None) or not len(predicted):
+        return float(options.threshold)
+    values = np.unique(predicted)
+    # Between two predictions, so that rounding cannot carry a query across.
+    cuts = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [values[-1] + 1e-3]])
+    to_large = np.searchsorted(np.sort(predicted), cuts)  # predictions below each cut
+    if options.call_share is not None:
+        return float(cuts[np.abs(to_large / len(predicted) - options.call_share).argmin()])
+    order = np.argsort(predicted, kind="stable")
+    lost = np.append(0.0, samples.gap[order].cumsum())[to_large]
+    # Sent to the large model: those below the cut. The others gain their gap, or lose it.
+    gain = samples.gap.sum() - lost
+    large = np.nanmean(samples.large, axis=1).sum()
+    kept = gain >= -options.max_drop / 100 * large - _EQUAL
+    return float(cuts[np.flatnonzero(kept)[0]])

@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import long_table, noise, recovered, small_table
+
+from routebench.encoders import FittedOnUse
+from routebench.errors import DataError, OptionError
+from routebench.longform import from_long
+from routebench.options import validate
+from routebench.records import Context, Decisions, Pool, Queries, Table
+from routebench.testing import MODELS, RouterCheck, parametrize_with_checks
+from routebench_routers import hybrid
+from routebench_routers.hybrid import (
+    Hybrid,
+    HybridDeterministic,
+    HybridProbabilistic,
+    HybridTransformed,
+)
+from routebench_routers.labels import (
+    Samples,
+    labels,
+    margin,
+    samples_of,
+    share_good_enough,
+    spread,
+    threshold_for,
+)
+
+NAN = np.nan
+CLASSES = [HybridDeterministic, HybridProbabilistic, HybridTransformed]
+SMALL_LARGE = {"small": MODELS[0], "large": MODELS[3]}
+
+
+def fitted(
+    cls: type[Hybrid],
+    train: Table,
+    validation: Table | None = None,
+    seed: int = 0,
+    notes: list[str] | None = None,
+    encoder: FittedOnUse | None = None,
+    **options: Any,
+) -> Hybrid:
+    router = cls(cls.Options(**options))
+    encoder = encoder or FittedOnUse("tfidf-svd", {"dimension": 16}, list(train.queries.text))
+    context = Context(
+        seed,
+        encoder,
+        Path(),
+        progress=lambda done, note="": None if notes is None else notes.append(note),
+    )
+    assert router.needs(train.pool, (), train.outcomes.cost is not None) is None
+    router.fit(train, train if validation is None else validation, context)
+    return router
+
+
+def ask(router: Hybrid, *texts: str) -> Decisions:
+    return router.route(Queries(np.array(texts, dtype=object)))
+
+
+def one_sample(small: Any, large: Any) -> Samples:
+    values = [np.array(scores, dtype=float)[:, None] for scores in (small, large)]
+    return Samples(np.arange(len(values[0])), *values)
+
+
+def easy_and_hard(n: int = 120, cost: Any = (1, 2)) -> Table:
+    """a, the small one, fails on what is hard; b is always right."""
+    texts = [f"{word} {i}" for i in range(n // 2) for word in ("easy sum", "hard proof")]
+    return small_table([[1, 1], [0, 1]] * (n // 2), texts, cost)
+
+
+@parametrize_with_checks(
+    [
+        *CLASSES,
+        (HybridProbabilistic, {"loss": "squared", "max_drop": 5, **SMALL_LARGE}),
+        (HybridDeterministic, {"pair": "size", "solver": "lbfgs", "max_iter": 20}),
+    ]
+)
+def test_conformance(check: RouterCheck) -> None:
+    check()
+
+
+def test_labels_of_single_samples_by_hand() -> None:
+    samples = one_sample([1, 0, 1, 0.4], [1, 1, 0, 0.5])
+    assert labels("deterministic", samples, 0.1, 0).tolist() == [1, 0, 1, 0]
+    expected = [0.5, 1 / (1 + np.exp(10)), 1 / (1 + np.exp(-10)), 1 / (1 + np.exp(1))]
+    np.testing.assert_allclose(labels("probabilistic", samples, 0.1, 0), expected)
+    np.testing.assert_allclose(labels("probabilistic", samples, 0.2, 0)[3], 1 / (1 + np.exp(0.5)))
+    assert labels("transformed", samples, 0.1, 0.1).tolist() == [1, 0, 1, 1]
+
+
+def test_labels_of_several_samples_by_hand() -> None:
+    small = np.array([[0.2, 0.6], [0.5, NAN], [0.3, NAN]])
+    large = np.array([[0.4, 0.6], [0.1, 0.9], [0.4, NAN]])
+    samples = Samples(np.arange(3), small, large)
+    # .2 beats none, .6 both; .5 beats .1 only; one sample each: the gap is -.1.
+    np.testing.assert_allclose(labels("probabilistic", samples, 0.1, 0), [0.5, 0.5, 1 / (1 + np.e)])
+    assert labels("deterministic", samples, 0.1, 0).tolist() == [0, 1, 0]
+    np.testing.assert_allclose(share_good_enough(samples, 0.2), [0.75, 0.5, 1])
+    np.testing.assert_allclose(share_good_enough(samples, 0.4), [1, 1, 1])
+
+
+def test_samples_of_a_table() -> None:
+    table = small_table([[0.5, 1, 0], [1, NAN, 0], [0, 1, 1]])
+    values = np.full((3, 3, 2), NAN)
+    values[0] = [[0, 1], [1, 1], [0, 0]]
+    values[2, 0, 0], values[2, 2] = 0, [1, 1]
+    samples = samples_of(replace(table, outcomes=replace(table.outcomes, samples=values)), 0, 1)
+    assert samples.rows.tolist() == [0, 2], "a missing cell leaves a query out"
+    np.testing.assert_array_equal(samples.small, [[0, 1], [0, NAN]])
+    np.testing.assert_array_equal(samples.large, [[1, 1], [1, NAN]], "a bare score is one sample")
+    np.testing.assert_array_equal(samples.gap, [-0.5, -1])
+    assert samples_of(table, 0, 2).small.tolist() == [[0.5], [1], [0]]
+
+
+def test_spread_by_hand() -> None:
+    values = np.random.default_rng(0).random(30)
+    assert spread(values) == pytest.approx(np.abs(values[:, None] - values).mean())
+    for share in (0.0, 0.3, 1.0):
+        hard = (np.arange(10) < 10 * share).astype(float)
+        assert spread(hard) == pytest.approx(2 * share * (1 - share))
+
+
+def test_margin_by_hand() -> None:
+    # The large one leads by 0, .1, .2, …, .9: half of the labels are 1 from .4 on.
+    assert margin(one_sample([0.0] * 10, np.arange(10) / 10)) == pytest.approx(0.405, abs=0.006)
+    # Hard scores: any margin below 1 is the same, and 0 is the least of equals.
+    assert margin(one_sample([1, 0, 0], [1, 1, 1])) == 0
+    assert margin(one_sample([1, 1], [0, 1])) == 0
+    # Pr[q_S ≥ q_L − t] at t = 0 is 0 and 1/2; from .2 on 1/2 and 1; from .5 on 1 and 1.
+    both = Samples(
+        np.arange(2), np.array([[0.3, 0.0], [0.5, 0.5]]), np.array([[0.5, 0.5], [0.5, 0.6]])
+    )
+    np.testing.assert_allclose(share_good_enough(both, 0.0), [0, 0.5])
+    assert margin(both) == pytest.approx(0.1)
+
+
+def test_threshold_by_hand() -> None:
+    samples = one_sample([0, 1, 0, 1, 1], [1, 1, 1, 1, 0])
+    predicted = np.array([0.1, 0.3, 0.4, 0.8, 0.9])
+
+    def found(**values: Any) -> float:
+        return threshold_for(Hybrid.Options(**values), predicted, samples)
+
+    assert found() == 0.5
+    assert found(threshold=0.25) == 0.25
+    # Always the large: 4 right. From .35 on small: −1 +1; from .2: the same; from 0: −2 +1.
+    assert found(max_drop=0) == pytest.approx(0.2)
+    assert found(max_drop=25) == 0.0
+    assert found(call_share=0.4) == pytest.approx(0.35)
+    assert found(call_share=0.5) == pytest.approx(0.35), "of equally near ones the fewer calls"
+    assert found(call_share=0) == 0.0
+    assert found(call_share=1) > 0.9
+    assert (
+        threshold_for(Hybrid.Options(max_drop=1), predicted[:0], samples.take(np.arange(0))) == 0.5
+    )
+    never = one_sample([0] * 5, [1] * 5)
+    assert threshold_for(Hybrid.Options(max_drop=0), predicted, never) > 0.9
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_small_for_easy_large_for_hard(cls: type[Hybrid]) -> None:
+    decisions = ask(fitted(cls, easy_and_hard()), "easy sum 1001", "hard proof 1002")
+    if cls is not HybridProbabilistic:
+        assert decisions.choice.tolist() == [0, 1]
+    quality = decisions.quality
+    assert quality is not None
+    np.testing.assert_allclose(quality.sum(axis=1), 1)
+    assert quality[0, 0] > quality[1, 0]
+    assert quality[1, 0] < 0.5
+    assert decisions.confidence is None
+
+
+@pytest.mark.parametrize("loss", ["log", "squared"])
+def test_soft_labels_are_reached(loss: str) -> None:
+    """Ties are 1/2 under probabilistic labels: the network must learn 1/2, not 0 or 1."""
+    router = fitted(HybridProbabilistic, easy_and_hard(400), loss=loss, patience=30)
+    quality = ask(router, "easy sum 1001", "hard proof 1002").quality
+    assert quality is not None
+    np.testing.assert_allclose(quality[:, 0], [0.5, 0.0], atol=0.1)
+
+
+def test_other_models_have_no_quality() -> None:
+    scores = np.hstack([easy_and_hard().outcomes.score, np.ones((120, 1))])
+    table = small_table(scores, list(easy_and_hard().queries.text), cost=[1, 3, 2])
+    quality = ask(fitted(HybridDeterministic, table), "easy sum 7").quality
+    assert np.isnan(quality).tolist() == [[False, False, True]]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize(("small", "constant"), [(1.0, 1.0), (0.0, 0.0)])
+def test_one_class_is_a_constant_router_that_says_so(
+    cls: type[Hybrid], small: float, constant: float, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    table = small_table(np.tile([small, 0.5], (30, 1)), cost=[1, 2])
+    router = fitted(cls, table, notes=notes)
+    assert "a constant router" in notes[-1]
+    decisions = ask(router, "query 3", "anything")
+    if cls is HybridTransformed and not constant:
+        # With the margin of 1/2 all labels would be 1: of equals the least margin.
+        assert "margin 0" in notes[-1]
+    assert decisions.choice.tolist() == [1 - round(constant)] * 2
+    router.save(tmp_path)
+    assert not (tmp_path / "encoder").exists()
+    again = cls(cls.Options())
+    again.load(tmp_path)
+    np.testing.assert_array_equal(ask(again, "x").quality, ask(router, "x").quality)
+
+
+def test_it_says_when_transformed_labels_are_the_deterministic_ones() -> None:
+    notes: list[str] = []
+    table = easy_and_hard()
+    one = fitted(HybridTransformed, table, notes=notes)
+    assert "50% of the labels of 120 queries are for the small one" in notes[-1]
+    assert "the labels are those of hybrid-deterministic" in notes[-1]
+    other = fitted(HybridDeterministic, table, notes=notes)
+    assert "those of hybrid-deterministic" not in notes[-1]
+    np.testing.assert_array_equal(
+        one.route(table.queries).quality, other.route(table.queries).quality
+    )
+
+
+def test_queries_without_both_scores_teach_nothing() -> None:
+    table = easy_and_hard()
+    scores = np.vstack([table.outcomes.score, [[NAN, 1], [0, NAN]] * 5])
+    texts = [*table.queries.text, *(f"easy sum {i}" for i in range(1000, 1010))]
+    notes: list[str] = []
+    fitted(HybridDeterministic, small_table(scores, texts, cost=[1, 2]), notes=notes)
+    assert "50% of the labels of 120 queries" in notes[-1]
+    with pytest.raises(DataError, match="no training query has a score of both a and b"):
+        fitted(HybridDeterministic, small_table([[1, NAN], [NAN, 1]], cost=[1, 2]))
+
+
+def pair(table: Table, **options: Any) -> list[str]:
+    router = fitted(HybridDeterministic, table, **options)
+    state = router._state
+    return [table.pool.models[state[name]] for name in ("small", "large")]
+
+
+def test_the_pair() -> None:
+    scores = [[0, 1, 1], [1, 1, 1]]
+    priced = small_table(scores, cost=[2, 1, 3])
+    assert pair(priced) == ["b", "c"]
+    assert pair(priced, large="a") == ["b", "a"]
+    declared = replace(priced, pool=replace(priced.pool, small="a", large="b"))
+    assert pair(declared) == ["a", "b"]
+    assert pair(declared, small="c") == ["c", "b"]
+    sized = replace(declared, pool=replace(declared.pool, size=np.array([NAN, 70.0, 8.0])))
+    assert pair(sized, pair="size") == ["c", "b"]
+    assert pair(small_table(scores), small="c", large="a") == ["c", "a"]
+
+
+def test_what_it_needs() -> None:
+    pool = Pool(("a", "b"))
+    router = HybridDeterministic(Hybrid.Options())
+    names = "both models by name: --set NAME.small=MODEL --set NAME.large=MODEL"
+    assert router.needs(pool, (), False) == f"needs prices, or {names}"
+    assert router.needs(pool, (), True) is None
+    assert router.needs(replace(pool, small="b", large="a"), (), False) is None
+    by_size = HybridDeterministic(Hybrid.Options(pair="size"))
+    assert by_size.needs(pool, (), True) == f"needs the sizes of two models, or {names}"
+    assert by_size.needs(replace(pool, size=np.array([1.0, 2.0])), (), False) is None
+    for option in ("small", "large"):
+        unknown = HybridDeterministic(Hybrid.Options(**{option: "d"}))
+        with pytest.raises(OptionError, match=f"{option}: no model 'd' in this pool"):
+            unknown.needs(pool, (), True)
+    same = HybridDeterministic(Hybrid.Options(small="a", large="a"))
+    with pytest.raises(OptionError, match="small and large are the same model, a"):
+        same.needs(pool, (), True)
+    with pytest.raises(OptionError, match="small and large are the same model, a") as caught:
+        fitted(HybridDeterministic, small_table([[1, 0]], cost=[1, 2]), large="a")
+    assert "NAME.small=MODEL" in caught.value.hint
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_presets_are_valid_options(cls: type[Hybrid]) -> None:
+    for values in cls.presets.values():
+        validate(cls, "hybrid", values)
+    paper: Any = validate(cls, "hybrid", cls.presets["paper"] | {"max_drop": 1.0})
+    assert paper.hidden_layer_sizes == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"tau": 0}, "hybrid.tau: input should be greater than 0 (got 0)"),
+        ({"threshold": 1.5}, "hybrid.threshold: input should be less than or equal to 1 (got 1.5)"),
+        ({"max_drop": 1, "call_share": 0.5}, "max_drop and call_share each set the threshold"),
+        ({"threshold": 0.4, "max_drop": 1}, "threshold and max_drop each set the threshold"),
+        ({"hidden_layer_sizes": [8, 0]}, "hidden_layer_sizes must be at least 1 each"),
+        ({"mode": "transformed"}, "hybrid has no option 'mode'"),
+    ],
+)
+def test_bad_options(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        validate(Hybrid, "hybrid", values)
+    assert message in str(caught.value)
+
+
+def test_order_of_rows_changes_nothing() -> None:
+    table = easy_and_hard()
+    rows = np.random.default_rng(0).permutation(len(table))
+    moved = Table(table.queries.take(rows), table.outcomes.take(rows), table.pool)
+    encoder = FittedOnUse("tfidf-svd", {"dimension": 16}, list(table.queries.text))
+    one, other = (
+        fitted(HybridProbabilistic, each, encoder=encoder).route(table.queries).quality
+        for each in (table, moved)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_same_seed_same_router_other_seed_another() -> None:
+    table = easy_and_hard()
+    one, two, three = (
+        fitted(HybridProbabilistic, table, seed=seed).route(table.queries).quality
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, three)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("loss", ["log", "squared"])
+def test_no_warning_leaks(solver: str, loss: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(HybridProbabilistic, easy_and_hard(40), solver=solver, loss=loss, max_iter=2)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+@pytest.mark.parametrize("loss", ["log", "squared"])
+def test_prediction_is_that_of_the_library(activation: str, loss: str) -> None:
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    from routebench_routers.network import _arrays
+
+    rng = np.random.default_rng(0)
+    vectors, target = rng.normal(size=(80, 5)), rng.integers(0, 2, 80)
+    kind = MLPClassifier if loss == "log" else MLPRegressor
+    model = kind(hidden_layer_sizes=(7, 4), activation=activation, random_state=0).partial_fit(
+        vectors, target, **({"classes": [0, 1]} if loss == "log" else {})
+    )
+    expected = model.predict_proba(vectors)[:, 1] if loss == "log" else model.predict(vectors)
+    np.testing.assert_allclose(_arrays(model)(vectors), np.clip(expected, 0, 1), atol=1e-12)
+
+
+def test_checkpoint(tmp_path: Path) -> None:
+    router = fitted(HybridDeterministic, easy_and_hard(), threshold=0.6)
+    router.save(tmp_path)
+    again = HybridDeterministic(Hybrid.Options())
+    again.load(tmp_path)
+    texts = ("easy sum 5", "hard proof 6", "neither", "")
+    np.testing.assert_array_equal(ask(again, *texts).choice, ask(router, *texts).choice)
+    whole = ask(again, *texts).quality
+    np.testing.assert_array_equal(whole, ask(router, *texts).quality)
+    assert whole is not None
+    singles = [ask(again, text).quality for text in texts]
+    np.testing.assert_allclose(np.concatenate([s for s in singles if s is not None]), whole)
+    encoder = FittedOnUse("tfidf-svd", {"dimension": 8}, ["easy sum", "hard proof", "other"])
+    encoder.save(tmp_path / "encoder")
+    message = "the network reads vectors of 16 numbers, but the encoder makes 8"
+    with pytest.raises(DataError, match=message):
+        HybridDeterministic(Hybrid.Options()).load(tmp_path)
+
+
+def two_kinds(n: int = 600) -> pa.Table:
+    """a is right on poems, b on proofs; each seldom on the other kind."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(2, size=n)
+    texts = [f"{('poem verse', 'proof lemma')[k]} number {rng.integers(10**9)}" for k in kind]
+    right = np.where(kind[:, None] == np.arange(2), 0.95, 0.2)
+    return long_table(rng.random((n, 2)) < right, texts)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_the_planted_rule_is_found(cls: type[Hybrid]) -> None:
+    data = from_long(two_kinds(), name="t", source="recorded", place="t")
+    name = f"{hybrid.__file__}:{cls.__name__}"
+    assert recovered(name, data, small="a", large="b") > 0.8
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_noise_is_not_beaten(cls: type[Hybrid]) -> None:
+    shares = []
+    for seed in range(3):
+        data = from_long(noise(400, 2, seed), name="t", source="recorded", place="t")
+        name = f"{hybrid.__file__}:{cls.__name__}"
+        shares.append(recovered(name, data, small="a", large="b"))
+    assert float(np.mean(shares)) < 0.2
