@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from routebench import discovery, options, vectors
 from routebench.errors import DataError
-
-Vectors = npt.NDArray[np.float32]
+from routebench.records import Vectors
 
 
 class FittedOnUse:

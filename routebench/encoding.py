@@ -19,8 +19,8 @@ import numpy as np
 from routebench import discovery, vectors
 from routebench.board.files import replace_file
 from routebench.discovery import PluginInfo
-from routebench.encoders import Vectors
 from routebench.errors import DataError, PluginError
+from routebench.records import Vectors
 from routebench.workers import Workers
 
 CHUNK = 256

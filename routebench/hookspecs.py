@@ -1,8 +1,8 @@
 """Every hook and contract on one page: what a plugin may implement.
 
-A plugin is a class with `Options` (a pydantic model) and an `__init__(options)` that only stores.
-A router adds the hooks `fit` and `route`, and `save` and `load`: fit and route run in two
-processes, and what `route` needs must go through a checkpoint.
+A plugin is a class with `Options` (a pydantic model; `presets` by profile, if it has any) and an
+`__init__(options)` that only stores. A router adds the hooks `fit` and `route`, and `save` and
+`load`: the two run in different processes, and what `route` needs goes through a checkpoint.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pluggy
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from routebench.records import Context, Decisions, Grades, Queries, SuiteData, Table
+    from routebench.records import Context, Decisions, Grades, Queries, SuiteData, Table, Vectors
 
 hookspec = pluggy.HookspecMarker("routebench")
 hookimpl = pluggy.HookimplMarker("routebench")
@@ -72,13 +69,13 @@ class FittedEncoder(Protocol):
     def dimension(self) -> int: ...
     @property
     def fingerprint(self) -> str: ...
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
+    def encode(self, texts: Sequence[str]) -> Vectors: ...
     def save(self, folder: Path) -> None: ...
 
 
 class Encoder(FittedEncoder, Protocol):
-    """With `stateless = True` a text has one vector everywhere: all are encoded once, cached under
-    `fingerprint`, and neither fit nor save is called; a settable `device` says where."""
+    """`stateless = True`: a text has one vector everywhere, encoded once and cached by fingerprint;
+    neither fit nor save is called, and `device` is set."""
 
     def fit(self, texts: Sequence[str]) -> None: ...  # the training texts, and no others
     def load(self, folder: Path) -> None: ...

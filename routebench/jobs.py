@@ -117,6 +117,8 @@ class Result:
     isolation: str = "none"
     """`landlock`, `audit`, or `none` for a job run in this process."""
     log: str = ""
+    note: str = ""
+    """The last thing the router said of its training."""
 
 
 def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
@@ -201,8 +203,8 @@ class Finished:
                 parts.append(transfer.read_decisions(place / name))
             warnings = tuple(header["warnings"])
             one, two, three = parts
-            timing = header["timing"]
-            return Result("ok", "", one, two, three, timing, warnings, header["isolation"])
+            known = {name: header[name] for name in ("timing", "isolation", "note")}
+            return Result("ok", "", one, two, three, warnings=warnings, **known)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # missing or damaged: do it again
 
@@ -235,6 +237,7 @@ class Finished:
                 "timing": result.timing,
                 "warnings": result.warnings,
                 "isolation": result.isolation,
+                "note": result.note,
             }
             (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
         else:

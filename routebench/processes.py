@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,14 @@ class Processes:
         with tempfile.TemporaryDirectory(
             prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
         ) as folder:
-            place = Path(folder)
+            place, said = Path(folder), [""]
+
+            def told(done: float, note: str) -> None:
+                said.append(note or said[-1])
+                progress(job, done, note)
+
             try:
-                result = self._stages(job, place, lambda done, note: progress(job, done, note))
+                result = replace(self._stages(job, place, told), note=said[-1])
             except Exception as error:
                 # What a job leaves behind is the router's doing: it may cost its own row only.
                 result = Result("failed", f"{type(error).__name__}: {error}")

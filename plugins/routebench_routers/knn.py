@@ -49,6 +49,7 @@ class KNN:
         self._chooser = Chooser.learn(train, context.objective)
         self._remember(self._encoder.encode(list(train.queries.text)), train.outcomes.score)
         self._k = self.options.k or self._tuned(validation)
+        context.progress(1.0, f"{self._k} neighbours")
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:

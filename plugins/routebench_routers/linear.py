@@ -55,14 +55,15 @@ class Linear:
             features = self._words.fit_transform(texts)
         checked = self._features(list(validation.queries.text))
         penalties = (self.options.penalty,) if self.options.penalty else _PENALTIES
-        reached = -np.inf
+        reached, kept = -np.inf, ""
         for step, penalty in enumerate(penalties):
             weights = _ridge(features, train, penalty)
             value = self._chooser.value(_predict(checked, *weights), validation)
             # Of equals the stronger penalty, which is tried later.
             if value >= reached:
                 reached, (self._coefficients, self._intercepts) = value, weights
-            context.progress((step + 1) / len(penalties), f"penalty {penalty:g}")
+                kept = f"penalty {penalty:g} is kept"
+            context.progress((step + 1) / len(penalties), kept)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:

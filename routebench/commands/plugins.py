@@ -62,7 +62,10 @@ def _describe(name: str, as_json: bool) -> None:
     described = []
     for info in found:
         plugin = discovery.load(info)
-        about = " ".join((plugin.__doc__ or "").split())
+        # What several plugins share stands in a public base class of theirs.
+        classes = [c for c in plugin.__mro__ if c is plugin or hasattr(c, "Options")]
+        docs = [c.__doc__ or "" for c in classes if c is plugin or not c.__name__.startswith("_")]
+        about = " ".join(" ".join(docs).split())
         described.append(
             _facts(info)
             | {"about": about, "options": options.describe(plugin)}

@@ -167,6 +167,29 @@ def lambda_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
     return np.append(0.0, grid)
 
 
+def threshold_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
+    """As `lambda_grid`, for two considered models: from all to the dearer to all to the cheaper.
+
+    What a router of two models expects is a matter of thresholds, not of score: λ below 0 asks
+    for more of the dearer model than it would choose by itself.
+    """
+    one, other = np.flatnonzero(~np.isnan(quality).all(axis=0) & ~np.isnan(cost))
+    spread = cost[one] - cost[other]
+    if not spread or not len(quality):
+        return np.zeros(1)
+    switches, repeats = np.unique(
+        (quality[:, one] - quality[:, other]) / spread, return_counts=True
+    )
+    beyond = max(float(np.ptp(switches)), 1 / abs(spread))
+    between = np.concatenate(
+        [[switches[0] - beyond], (switches[1:] + switches[:-1]) / 2, [switches[-1] + beyond]]
+    )
+    if len(between) > points:
+        ranks = np.linspace(0, 1, points) * repeats.sum()
+        between = between[np.unique(np.searchsorted(np.append(0, np.cumsum(repeats)), ranks))]
+    return between
+
+
 def sweep(quality: Floats, cost: Floats, lambdas: Floats) -> Ints:
     """[L, n] choices argmax_m quality − λ·cost, with the ties of `selection.best`.
 

@@ -1,7 +1,8 @@
 """Operating points: trade-offs of quality and cost chosen on validation, frozen, used on test.
 
 A router that says what it expects of every model can be run at any trade-off λ, in score per
-USD: argmax over models of expected quality − λ · mean train cost. Test outcomes choose nothing.
+USD: argmax over models of expected quality − λ · mean train cost. A router of two models is run
+at every threshold between them. Test outcomes choose nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def sweep(ground: Ground, validation: Floats, test: Floats) -> Swept:
 
     Both are [queries, models], with NaN columns for models that are not considered.
     """
-    lambdas = curves.lambda_grid(validation, ground.cost, GRID)
+    considered = ~np.isnan(validation).all(axis=0) & np.isfinite(ground.cost)
+    pair = considered.sum() == 2
+    grid = curves.threshold_grid if pair else curves.lambda_grid
+    lambdas = grid(validation, ground.cost, GRID)
     choice = curves.sweep(test, ground.cost, lambdas)
     found: dict[str, tuple[Ints, float | None]] = {}
     for name, (index, model) in _chosen(ground, validation, lambdas).items():

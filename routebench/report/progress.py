@@ -94,7 +94,9 @@ class Progress(Silent):
                 soft_wrap=True,
             )
         elif not self.console.is_terminal:
-            self.console.print(f"  {self._done}/{self._total} {escape(self._name(job))}")
+            note = f": {result.note}" if result.note else ""
+            line = f"  {self._done}/{self._total} {self._name(job)}{note}"
+            self.console.print(escape(line), soft_wrap=True)
 
     def interrupted(self, done: int) -> None:
         self._done = done

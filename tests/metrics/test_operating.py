@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,35 @@ def test_validation_queries_without_an_answer_are_passed_over() -> None:
     assert set(none.points["drop_1pct"][0]) == {2}
 
 
-@pytest.mark.parametrize("considered", [(0, 2), (0, 1, 2)])
+def test_a_router_of_two_models_can_be_run_at_any_threshold() -> None:
+    # It would send nothing to the dear model by itself, but knows the order of need.
+    rng = np.random.default_rng(2)
+    need = rng.random(60)
+    truth = np.column_stack([rng.random(60) > need, np.zeros(60), np.ones(60)]).astype(float)
+    p = 0.5 + (1 - need) / 2
+    quality = np.column_stack([p, np.full(60, np.nan), 1 - p])
+    found = sweep(ground(truth), quality, quality)
+    assert set(found.choice[0]) == {2}
+    assert set(found.choice[-1]) == {0}
+    assert (np.diff(COST[found.choice].mean(axis=1)) < 0).all()
+    choice, slope = found.points["drop_1pct"]
+    assert slope is not None
+    assert slope < 0
+    reached = truth[np.arange(60), choice].mean()
+    assert reached >= 0.99
+    assert 0 < (choice == 0).sum() < 60
+
+
+def test_equal_expectations_or_costs_leave_nothing_to_sweep() -> None:
+    flat = np.column_stack([np.full(8, 0.5), np.full(8, np.nan), np.full(8, 0.5)])
+    truth = np.ones((8, 3))
+    found = sweep(ground(truth), flat, flat)
+    assert [set(row) for row in found.choice] == [{2}, {0}]
+    same = replace(ground(truth), cost=np.ones(3))
+    assert len(sweep(same, flat, flat).lambdas) == 1
+
+
+@pytest.mark.parametrize("considered", [(0, 1, 2)])
 def test_the_grid_runs_from_quality_alone_to_the_cheapest(considered: tuple[int, ...]) -> None:
     rng = np.random.default_rng(1)
     quality = np.full((50, 3), np.nan)
