@@ -12,6 +12,7 @@ from routebench import checkpoint, encoders
 from routebench.hookspecs import hookimpl
 from routebench.records import Context, Decisions, Floats, Queries, Table
 from routebench.selection import Chooser, covered
+from routebench_routers.confidence import Confidence
 from routebench_routers.references import mean_scores
 
 _CANDIDATES = (5, 10, 20, 50, 100, 200, 400)
@@ -41,6 +42,7 @@ class KNN:
         self._prior: Any = None
         self._doubt = 0.0
         self._chooser: Any = None
+        self._confidence = Confidence()
         self._k = 0
 
     @hookimpl
@@ -48,19 +50,23 @@ class KNN:
         self._encoder = context.encoder
         self._chooser = Chooser.learn(train, context.objective)
         self._remember(self._encoder.encode(list(train.queries.text)), train.outcomes.score)
-        self._k = self.options.k or self._tuned(validation)
+        vectors = self._encode(validation.queries)
+        self._k = self.options.k or self._tuned(vectors, validation)
+        (expected,) = self._predict(vectors, [self._k])
+        choice = self._chooser.choose(expected)
+        self._confidence = Confidence.learn(expected, choice, validation)
         context.progress(1.0, f"{self._k} neighbours")
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         (quality,) = self._predict(self._encode(queries), [self._k])
         chosen = self._chooser.choose(quality)
-        expected = quality[np.arange(len(chosen)), chosen]
-        return Decisions(chosen, quality=quality, confidence=np.clip(expected, 0.0, 1.0))
+        return Decisions(chosen, quality=quality, confidence=self._confidence(quality, chosen))
 
     def save(self, folder: Path) -> None:
         self._encoder.save(folder / "encoder")
         meta = {"k": self._k, "chooser": self._chooser.to_json()}
+        meta["confidence"] = self._confidence.to_json()
         scores = np.where(self._known, self._scores, np.nan)
         arrays = {"vectors": self._vectors.astype(np.float32), "scores": scores}
         checkpoint.save(folder, meta, arrays)
@@ -70,6 +76,7 @@ class KNN:
         self._encoder = encoders.load(folder / "encoder")
         self._remember(arrays["vectors"], arrays["scores"])
         self._chooser = Chooser.from_json(meta["chooser"])
+        self._confidence = Confidence(**meta["confidence"])
         self._k = meta["k"]
 
     def _remember(self, vectors: Any, scores: Floats) -> None:
@@ -85,12 +92,12 @@ class KNN:
     def _encode(self, queries: Queries) -> Floats:
         return np.asarray(self._encoder.encode(list(queries.text)), dtype=np.float64)
 
-    def _tuned(self, validation: Table) -> int:
+    def _tuned(self, vectors: Floats, validation: Table) -> int:
         """The k whose choices score best on validation; of equals the largest, the smoothest."""
         # All of them is the mean of each model: what is left where the text says nothing.
         everyone = len(self._vectors)
         candidates = sorted({min(k, everyone) for k in (*_CANDIDATES, everyone)})
-        predicted = self._predict(self._encode(validation.queries), candidates)
+        predicted = self._predict(vectors, candidates)
         reached = [self._chooser.value(quality, validation) for quality in predicted]
         return candidates[max(range(len(candidates)), key=lambda i: (reached[i], i))]
 

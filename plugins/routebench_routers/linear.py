@@ -13,6 +13,7 @@ from routebench.hookspecs import hookimpl
 from routebench.records import Context, Decisions, Floats, Queries, Table
 from routebench.selection import Chooser
 from routebench_encoders.tfidf import WordWeights
+from routebench_routers.confidence import Confidence
 
 # The last leaves the means of the models: right where the text says nothing.
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e6)
@@ -42,6 +43,7 @@ class Linear:
         self._coefficients: Any = None
         self._intercepts: Any = None
         self._chooser: Any = None
+        self._confidence = Confidence()
 
     @hookimpl
     def fit(self, train: Table, validation: Table, context: Context) -> None:
@@ -64,18 +66,21 @@ class Linear:
                 reached, (self._coefficients, self._intercepts) = value, weights
                 kept = f"penalty {penalty:g} is kept"
             context.progress((step + 1) / len(penalties), kept)
+        expected = _predict(checked, self._coefficients, self._intercepts)
+        choice = self._chooser.choose(expected)
+        self._confidence = Confidence.learn(expected, choice, validation)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         features = self._features(list(queries.text))
         quality = _predict(features, self._coefficients, self._intercepts)
         chosen = self._chooser.choose(quality)
-        expected = quality[np.arange(len(chosen)), chosen]
-        return Decisions(chosen, quality=quality, confidence=np.clip(expected, 0.0, 1.0))
+        return Decisions(chosen, quality=quality, confidence=self._confidence(quality, chosen))
 
     def save(self, folder: Path) -> None:
         arrays = {"coefficients": self._coefficients, "intercepts": self._intercepts}
         meta: dict[str, Any] = {"chooser": self._chooser.to_json()}
+        meta["confidence"] = self._confidence.to_json()
         if self._words is None:
             self._encoder.save(folder / "encoder")
         else:
@@ -87,6 +92,7 @@ class Linear:
         meta, arrays = checkpoint.load(folder)
         self._coefficients, self._intercepts = arrays["coefficients"], arrays["intercepts"]
         self._chooser = Chooser.from_json(meta["chooser"])
+        self._confidence = Confidence(**meta["confidence"])
         if "words" in meta:
             self._words = WordWeights(self.options.max_features)
             self._words.restore(meta["words"], arrays["idf"])

@@ -15,6 +15,7 @@ from routebench.errors import DataError, OptionError
 from routebench.hookspecs import hookimpl
 from routebench.records import Context, Decisions, Floats, Ints, Mask, Objective, Queries, Table
 from routebench.selection import Chooser, best, utility
+from routebench_routers.confidence import Confidence
 from routebench_routers.pairing import (
     Calibration,
     Pairs,
@@ -94,6 +95,7 @@ class MF:
         self._factors: Factors = {}
         self._calibration: Any = None
         self._chooser: Any = None
+        self._confidence = Confidence()
         # [d, m'] and [m']: the factors multiplied out, over the m' models considered.
         self._weights: Any = None
         self._bias: Any = None
@@ -145,6 +147,9 @@ class MF:
         self._factors = fitted | {name: fitted[name][back] for name in ("models", "bias")}
         self._multiply_out()
         self._calibrate(held_out, train, validation)
+        delta = self._delta(held_out)
+        expected, choice = self._spread(self._calibration(delta)), self._best(delta)
+        self._confidence = Confidence.learn(expected, choice, validation)
         context.progress(1.0, self._summary())
 
     @hookimpl
@@ -152,8 +157,7 @@ class MF:
         delta = self._delta(self._encode(queries))
         chosen = self._best(delta)
         quality = self._spread(self._calibration(delta))
-        own = quality[np.arange(len(chosen)), chosen]
-        return Decisions(chosen, quality=quality, confidence=np.clip(own, 0.0, 1.0))
+        return Decisions(chosen, quality=quality, confidence=self._confidence(quality, chosen))
 
     def preference(self, queries: Queries, one: int, other: int) -> Floats:
         """[n] probability σ(δ_one − δ_other) that one model answers better than another."""
@@ -167,6 +171,7 @@ class MF:
         arrays = {**self._factors, "considered": self._considered}
         arrays |= {name: calibration.pop(name) for name in ("shift", "ease")}
         meta = {"chooser": self._chooser.to_json(), "calibration": calibration, **self._state}
+        meta["confidence"] = self._confidence.to_json()
         checkpoint.save(folder, meta, arrays)
 
     def load(self, folder: Path) -> None:
@@ -182,6 +187,7 @@ class MF:
         fitted |= {name: arrays.pop(name) for name in ("shift", "ease")}
         self._calibration = Calibration(**fitted)
         self._chooser = Chooser.from_json(self._state.pop("chooser"))
+        self._confidence = Confidence(**self._state.pop("confidence"))
         self._considered = arrays.pop("considered")
         self._factors = arrays
         self._multiply_out()
