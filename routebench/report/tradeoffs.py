@@ -23,8 +23,8 @@ def show(board: Leaderboard, out: Console) -> None:
     if swept:
         _points(swept, out)
     else:
-        reasons = {row.metrics["aiq"].reason for row in rows} - {None}
-        out.print(f"no trade-offs of quality and cost: {'; '.join(sorted(map(str, reasons)))}")
+        reasons = sorted({str(_get(row.metrics, "aiq").reason) for row in rows})
+        out.print(escape(f"no trade-offs of quality and cost: {'; '.join(reasons)}"))
     _pair(board, rows, out)
     _tasks(rows, out)
 
@@ -42,8 +42,8 @@ def _points(rows: list[Row], out: Console) -> None:
             percent(at.accuracy),
             difference(at.against_best_single),
             _interval(less.savings_vs_best_single, 100, "{:.0f}"),
-            _number(row.metrics["aiq"], "{:.3f}"),
-            _number(row.metrics["qnc"], "{:.2f}"),
+            _number(_get(row.metrics, "aiq"), "{:.3f}"),
+            _number(_get(row.metrics, "qnc"), "{:.2f}"),
         )
     out.print(table)
     out.print(
@@ -62,9 +62,9 @@ def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
         table.add_row(
             _label(row),
             *_pair_cells(row.metrics),
-            _interval(row.metrics["mix_lift"], 100, "{:+.1f}"),
-            *(_number(row.metrics[name], "{:.3f}") for name in ("ece", "brier")),
-            _number(row.metrics["stability"], "{:.0%}"),
+            _interval(_get(row.metrics, "mix_lift"), 100, "{:+.1f}"),
+            *(_number(_get(row.metrics, name), "{:.3f}") for name in ("ece", "brier")),
+            _number(_get(row.metrics, "stability"), "{:.0%}"),
         )
     table.add_section()
     for name, text in (("oracle", "perfect router"), ("random", "coin")):
@@ -99,9 +99,15 @@ _PAIR = {"apgr": "APGR", "cpt_50": "CPT50", "cpt_80": "CPT80"}
 
 def _pair_cells(metrics: Mapping[str, Estimate]) -> list[str]:
     return [
-        _interval(metrics["apgr"], 1, "{:.3f}"),
-        *(_number(metrics[name], "{:.1%}") for name in ("cpt_50", "cpt_80")),
+        _interval(_get(metrics, "apgr"), 1, "{:.3f}"),
+        *(_number(_get(metrics, name), "{:.1%}") for name in ("cpt_50", "cpt_80")),
     ]
+
+
+def _get(metrics: Mapping[str, Estimate], name: str) -> Estimate:
+    """A metric, or the reason why a board made by an older version has none."""
+    missing = Estimate(value=None, reason="not in this board", undefined=None)
+    return metrics.get(name, missing)
 
 
 def _table(*names: str) -> Table:
@@ -109,6 +115,11 @@ def _table(*names: str) -> Table:
     for name in names:
         table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
     return table
+
+
+def _metric(metrics: Mapping[str, Estimate], name: str) -> Estimate:
+    """Null where the board was written before there was such a metric."""
+    return metrics.get(name, Estimate(value=None, reason="not part of this board"))
 
 
 def _label(row: Row) -> str:
