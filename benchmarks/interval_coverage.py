@@ -11,13 +11,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import cache
 
 import numpy as np
 
+from routebench.board.schema import Estimate
 from routebench.metrics.bootstrap import bootstrap_means
+from routebench.metrics.operating import POINTS
+from routebench.metrics.predictions import predictions
+from routebench.metrics.setting import Routed, Setting
 from routebench.metrics.statistics import Interval, interval, proportion_interval
+from routebench.records import Outcomes, Pool
 
-REQUIRED = ("accuracy", "cost", "difference")
+MEASURED = ("apgr", "cpt_50", "mix_lift", "brier", "ece", "savings_at_iso_accuracy", "aiq")
+REQUIRED = ("accuracy", "cost", "difference", "apgr", "mix_lift", "savings_at_iso_accuracy")
 
 
 def independent(rng: np.random.Generator, n: int, resamples: int, seed: int) -> dict[str, bool]:
@@ -34,7 +41,9 @@ def independent(rng: np.random.Generator, n: int, resamples: int, seed: int) -> 
         interval(means[:, 1]),
         interval(means[:, 0] - means[:, 2]),
     )
-    return {name: holds(one, true) for name, one, true in zip(REQUIRED, found, truth, strict=True)}
+    return {
+        name: holds(one, true) for name, one, true in zip(REQUIRED[:3], found, truth, strict=True)
+    }
 
 
 def crossed(rng: np.random.Generator, n: int, resamples: int, seed: int) -> dict[str, bool]:
@@ -53,6 +62,54 @@ def clustered(rng: np.random.Generator, n: int, resamples: int, seed: int) -> di
     return {"accuracy, clustered": holds(interval(means[:, 0]), 0.6)}
 
 
+def curves(rng: np.random.Generator, n: int, resamples: int, seed: int) -> dict[str, bool]:
+    """A pair of models, a router that half knows which one is needed, its frozen threshold.
+
+    Weak is right on .3 + .5z of the queries of ease z, strong on .7 + .2z; the router sees z with
+    noise, expects as much, and never says that it is more than .7 sure.
+    """
+    truth, world = _truths(), _pair(rng, n)
+    found = predictions(*world, resamples=min(resamples, 1000), seed=seed)["mine"].metrics
+    return {name: _within(found[name], true) for name, true in truth.items()}
+
+
+@cache
+def _truths() -> dict[str, float]:
+    """What the metrics come to on two million queries."""
+    found = predictions(*_pair(np.random.default_rng(1), 2_000_000), resamples=1)["mine"].metrics
+    return {name: float(found[name].value or 0.0) for name in MEASURED}
+
+
+def _pair(rng: np.random.Generator, n: int) -> tuple[Setting, list[Routed]]:
+    ease = rng.random(n)
+    right = rng.random((n, 2)) < np.column_stack([0.3 + 0.5 * ease, 0.7 + 0.2 * ease])
+    cost = np.array([1e-3, 4e-3]) * rng.lognormal(sigma=0.5, size=(n, 2))
+    weak, strong = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
+    seen = np.clip(ease + rng.normal(0, 0.3, n), -0.4, 1.4)
+    quality = np.column_stack([0.3 + 0.5 * seen, 0.7 + 0.2 * seen])[None]
+    choice = (seen < 0.5).astype(np.int64)[None]
+    frozen = (seen < 0.8).astype(np.int64)[None], np.zeros((1, n), dtype=np.bool_)
+    outcomes = Outcomes(right.astype(np.float64), np.zeros((n, 2), dtype=np.int8), cost)
+    setting = Setting(
+        outcomes, Pool(("weak", "strong")), strong, np.arange(n), strong, weak, cost.mean(axis=0)
+    )
+    swept = np.stack([np.ones((1, n), dtype=np.int64), choice, 0 * choice], axis=1)
+    routed = Routed(
+        "mine",
+        choice,
+        quality=quality,
+        confidence=np.clip(quality.max(axis=2), 0, 0.7),
+        swept=swept,
+        points=dict.fromkeys(POINTS, frozen),
+        lambdas={name: [1.0] for name in POINTS},
+    )
+    return setting, [routed]
+
+
+def _within(found: Estimate, truth: float) -> bool:
+    return found.low is not None and found.high is not None and found.low <= truth <= found.high
+
+
 def holds(found: Interval, truth: float) -> bool:
     return found.low <= truth <= found.high
 
@@ -62,7 +119,7 @@ def coverage(worlds: int, n: int, resamples: int) -> dict[str, float]:
     rng = np.random.default_rng(20240101)
     held: dict[str, int] = {}
     for world in range(worlds):
-        for case in (independent, crossed, clustered):
+        for case in (independent, crossed, clustered, curves):
             for name, inside in case(rng, n, resamples, world).items():
                 held[name] = held.get(name, 0) + inside
     return {name: count / worlds for name, count in held.items()}

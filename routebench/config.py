@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,7 +66,7 @@ class RunConfig(BaseModel):
     def encoder_label(self) -> str:
         """The encoder as the board names it: a model of a hub in full, a file by its name."""
         argument = self.encoder_argument
-        shown = Path(argument).name if Path(argument).exists() else argument
+        shown = Path(argument).name if os.path.exists(argument) else argument
         return f"{self.encoder_name}:{shown}" if argument else self.encoder_name
 
     @property
@@ -129,13 +130,22 @@ def dump(config: RunConfig) -> str:
     name, _, path = config.suite.partition(":")
     if path:
         values["suite"] = f"{name}:{Path(path).resolve()}"
-    if (argument := config.encoder_argument) and Path(argument).exists():
-        values["encoder"] = f"{config.encoder_name}:{Path(argument).resolve()}"
+    if config.encoder_argument:
+        values["encoder"] = f"{config.encoder_name}:{absolute(config.encoder_argument)}"
+    if own := config.set.get(config.encoder_name):
+        values["set"][config.encoder_name] = {name: absolute(value) for name, value in own.items()}
     for field in ("data", "prices"):
         if field in values:
             values[field] = str(Path(values[field]).resolve())
     values["router"] = [_absolute(router) for router in config.router]
     return tomli_w.dumps(values)
+
+
+def absolute(value: Any) -> Any:
+    """The path of an existing file or folder in full; anything else as it is."""
+    # Not Path.exists, which raises for what is too long to be a path.
+    known = isinstance(value, str) and value and os.path.exists(value)
+    return str(Path(value).resolve()) if known else value
 
 
 def _absolute(router: str) -> str:

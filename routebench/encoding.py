@@ -106,7 +106,8 @@ def _cache_key(info: EncoderInfo, device: str) -> str:
     """The encoder, and all else that the last bits of its vectors depend on."""
     kind = device.partition(":")[0]
     versions = [f"{name} {version}" for name, version in _versions(info.plugin)]
-    text = "\n".join([info.fingerprint, kind, platform.machine(), *versions])
+    code = discovery.code_hash(info.plugin)
+    text = "\n".join([info.fingerprint, code, kind, platform.machine(), *versions])
     return f"{info.fingerprint}-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -158,7 +159,9 @@ def _latency(
 ) -> dict[str, Any]:
     """Milliseconds for one text at a time, measured once and kept beside the cache."""
     key = str(order["device"])
-    known = json.loads(path.read_text()) if path.exists() else {}
+    known: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):  # not there yet, or damaged
+        known = dict(json.loads(path.read_text()))
     if key not in known:
         content = {"chunks": [[text] for text in texts[:: max(1, len(texts) // 16)][:16]]}
         folder = place / "latency"
@@ -167,7 +170,8 @@ def _latency(
         known[key] = {
             f"latency_ms_p{q}": 1000 * float(np.quantile(seconds, q / 100)) for q in (50, 95, 99)
         }
-        replace_file(path, json.dumps(known).encode())
+        with contextlib.suppress(OSError):  # a cache that is full or read-only: measured again
+            replace_file(path, json.dumps(known).encode())
     measured: dict[str, Any] = known[key]
     return measured
 

@@ -8,6 +8,7 @@ even if the router swallows the error. This stops mistakes and casual cheating, 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -77,8 +78,10 @@ def enter(
     folders = [folder.resolve()]
     if downloads:
         for place in {model_cache(), Path(os.environ.get("HF_HUB_CACHE") or model_cache())}:
-            place.mkdir(parents=True, exist_ok=True)
-            folders.append(place.resolve())
+            # Where there can be none, nothing is fetched; most encoders fetch nothing anyway.
+            with contextlib.suppress(OSError):
+                place.mkdir(parents=True, exist_ok=True)
+                folders.append(place.resolve())
     resolved = [path.resolve() for path in protected]
     level = "landlock" if _landlock(folders, resolved, processes) else "audit"
     violations: list[str] = []

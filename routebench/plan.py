@@ -15,7 +15,7 @@ from typing import Any
 
 import routebench
 from routebench import discovery, transfer
-from routebench.config import RunConfig
+from routebench.config import RunConfig, absolute
 from routebench.discovery import PluginInfo
 from routebench.encoding import EncoderInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
@@ -124,19 +124,13 @@ def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
     """The run's encoder with all its option values, checked."""
     info = discovery.find("encoder", config.encoder_name)
     # Processes work in folders of their own: what is a path here must be one there.
-    values = {name: _absolute(value) for name, value in config.set.get(info.name, {}).items()}
-    argument = _absolute(config.encoder_argument)
+    values = {name: absolute(value) for name, value in config.set.get(info.name, {}).items()}
+    argument = absolute(config.encoder_argument)
     found = describe(workers, info.name, info, values, config, argument=argument)
     if "broken" in found:
         raise PluginError(*found["broken"])
     known = {f.name for f in fields(EncoderInfo)} & set(found)
     return EncoderInfo(info, **{name: found[name] for name in known})
-
-
-def _absolute(value: Any) -> Any:
-    """The path of an existing file or folder in full; anything else as it is."""
-    known = isinstance(value, str) and value and Path(value).exists()
-    return str(Path(value).resolve()) if known else value
 
 
 def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:

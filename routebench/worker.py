@@ -120,10 +120,16 @@ def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str,
     label = order["label"]
     try:
         cls = discovery.load(PluginInfo(**order["plugin"]))
-        values = options.preset(cls, order["profile"]) | order["options"]
+        given = order["options"]
         if order["argument"]:
-            values = {options.first(cls, label): order["argument"]} | values
-        checked = options.validate(cls, label, values)
+            first = options.first(cls, label)
+            if first in given:
+                raise OptionError(
+                    f"{label}.{first} is given twice: {order['argument']} and {given[first]}",
+                    f"leave out --set {label}.{first}, or what follows the colon",
+                )
+            given = given | {first: order["argument"]}
+        checked = options.validate(cls, label, options.preset(cls, order["profile"]) | given)
     except PluginError as error:
         return {"broken": [error.message, error.hint]}
     except OptionError as error:

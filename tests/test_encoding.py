@@ -219,3 +219,49 @@ def test_other_texts_are_encoded_on_the_spot(tmp_path: Path, model: Path) -> Non
         Served.store, Served.used = None, False
     assert found[1].tolist() == known[0].tolist()
     assert np.allclose(found[0], live.encode(["poem"])[0])
+
+
+@pytest.mark.parametrize("option", ["data", "dimension"])
+def test_a_run_file_finds_the_vectors_from_anywhere(
+    main: Command, write: Put, tmp_path: Path, option: str
+) -> None:
+    table = planted(60)
+    here = tmp_path / "here"
+    here.mkdir()
+    embeddings(here / "vectors.parquet", *separated(table))
+    words = ["--suite", f"table:{write(table)}", "--router", "best-single", "--out", tmp_path / "o"]
+    given = {
+        "data": ["precomputed", "--set", "precomputed.data=vectors.parquet"],
+        "dimension": ["precomputed:vectors.parquet", "--set", "precomputed.dimension=2"],
+    }
+    assert main("run", *words, "--encoder", *given[option], cwd=here)[0] == 0
+    again = ("run", "--file", tmp_path / "o" / "run.toml", "--out", tmp_path / "again")
+    code, _, error = main(*again, cwd=tmp_path / "data")
+    assert code == 0, error
+
+
+def test_an_encoder_has_one_model(main: Command, write: Put) -> None:
+    words = ("--suite", f"table:{write(planted(60))}", "--router", "best-single")
+    twice = ("--encoder", "tfidf-svd:16", "--set", "tfidf-svd.dimension=32")
+    code, _, error = main("run", *words, *twice)
+    assert code == 2
+    assert "tfidf-svd.dimension is given twice: 16 and 32" in error
+
+
+def test_what_is_too_long_for_a_path_is_one_line(main: Command, write: Put) -> None:
+    words = ("--suite", f"table:{write(planted(60))}", "--router", "best-single")
+    code, _, error = main("run", *words, "--encoder", "tfidf-svd:" + "9" * 300)
+    assert code == 2
+    assert "Traceback" not in error
+
+
+def test_changed_code_of_an_encoder_is_not_served_old_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from routebench import discovery, encoding
+
+    info = encoding.EncoderInfo(discovery.find("encoder", "hf"), {}, True, False, 2, "f" * 16)
+    before = encoding._cache_key(info, "cpu")
+    assert encoding._cache_key(info, "cpu") == before
+    monkeypatch.setattr(discovery, "code_hash", lambda info: "other")
+    assert encoding._cache_key(info, "cpu") != before

@@ -257,3 +257,14 @@ def test_what_the_kernel_refuses(tmp_path: Path) -> None:
     }, done.stderr
     assert not (tmp_path / "outside").exists()
     assert pq.read_table(sibling).num_rows == 1
+
+
+def test_no_place_for_downloads_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "file" / "below"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setattr(isolation, "_landlock", lambda *_: False)
+    monkeypatch.setattr(sys, "addaudithook", lambda _: None)
+    assert isolation.enter(tmp_path, [], [], processes=False, downloads=True)[0] == "audit"

@@ -65,6 +65,12 @@ def _cells(setup: Setup) -> pa.Table:
     columns: dict[str, Any] = {
         "query": _strings(data.keys[rows]),
         "query_id": _strings(data.ids[rows]),
+        "text_sha256": _strings(data.text_hash[rows]),
+        **{
+            name: _strings(values[rows])
+            for name in ("task", "topic")
+            if (values := getattr(data.queries, name)) is not None
+        },
         "model": _names(data.pool.models, models),
         "score": _floats(data.outcomes.score[rows, models]),
         "state": _names([s.name.lower() for s in State], data.outcomes.state[rows, models]),

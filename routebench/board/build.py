@@ -236,10 +236,16 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
 
 def _fold(setup: Setup, fold: int) -> FoldFacts:
     models = setup.data.pool.models
-    cost = setup.data.outcomes.take(setup.rows(fold, TRAIN)).mean_cost()
-    named = {name: models[model] for name, model in references(setup, fold).items()}
-    known = cost is not None and dict(zip(models, map(_plain, cost), strict=True))
-    return FoldFacts.model_validate(named | {"mean_cost": known or None})
+    train = setup.data.outcomes.take(setup.rows(fold, TRAIN))
+    means = {"mean_cost": train.mean_cost(), "mean_score": train.mean_score()}
+    return FoldFacts.model_validate(
+        {name: models[model] for name, model in references(setup, fold).items()}
+        | {
+            name: dict(zip(models, map(_plain, values), strict=True))
+            for name, values in means.items()
+            if values is not None
+        }
+    )
 
 
 def _single(outcomes: Outcomes, model: int) -> dict[str, float | None]:

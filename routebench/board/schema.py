@@ -120,6 +120,9 @@ class FoldFacts(_Model):
     cheapest: str | None = None
     strongest: str | None = None
     mean_cost: dict[str, float | None] | None = Field(None, description="USD per training query")
+    mean_score: dict[str, float | None] | None = Field(
+        None, description="on training queries: tells weak from strong in an unpriced run"
+    )
 
 
 class Diagnostics(_Model):

@@ -46,6 +46,17 @@ def ece(confidence: Floats, score: Floats, counts: Column, bins: int = BINS) -> 
     return found
 
 
+def reflected(value: float, samples: Floats) -> Floats:
+    """[B] resampled ECEs, so that their percentiles are an interval for the true one.
+
+    Chance adds the square of a bin's noise to its squared error, once in the data and once more
+    in a resample. So the interval is the basic bootstrap's on the scale of squares: percentiles
+    of the resamples themselves lie above the truth, and often above the value.
+    """
+    squares: Floats = np.maximum(0, 2 * value**2 - samples**2)
+    return np.sqrt(squares)
+
+
 @dataclass(frozen=True)
 class RiskCoverage:
     """Risk of the answers over the share of queries answered, the most confident ones first."""

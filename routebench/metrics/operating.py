@@ -85,8 +85,8 @@ def _chosen(ground: Ground, quality: Floats, lambdas: Floats) -> dict[str, tuple
     def cheapest(model: int, keep: float, less: float) -> tuple[int | None, int]:
         floor = keep * outcomes.score[:, model].mean() - less
         index = curves.iso_point(accuracy, cost, floor)
-        # The model itself qualifies too, and may be the cheaper.
-        if index is not None and cost[index] > singles[model]:
+        # The model itself qualifies too, and may be the cheaper; by more than rounding.
+        if index is not None and cost[index] > singles[model] * (1 + curves.NEAR):
             index = None
         return index, model
 

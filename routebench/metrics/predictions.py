@@ -16,11 +16,11 @@ from routebench.metrics import calibration, curves
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts, seed_weights
 from routebench.metrics.cost import savings
 from routebench.metrics.curves import PairCurve
-from routebench.metrics.estimates import UNPRICED, estimate, null
+from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
 from routebench.metrics.headroom import Cells
 from routebench.metrics.setting import Routed, Setting
 from routebench.records import Floats, Ints, Mask
-from routebench.selection import COVERED
+from routebench.selection import COVERED, covered
 
 RESAMPLES = 1000
 LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}
@@ -131,9 +131,14 @@ class _Field:
         return Predictions(metrics, curve, points, by_task)
 
     def estimate(
-        self, sample: Sample, seeds: int, n: int, counts: Bytes, reason: str = ""
+        self, sample: Sample, seeds: int, n: int, counts: Bytes, reason: str = "", exact: int = 0
     ) -> Estimate:
         """A statistic's mean over seeds, on all queries and on every resample."""
+        value, samples = self.sampled(sample, seeds, n, counts)
+        return estimate(value, samples, reason, ratio=bool(reason), exact=exact)
+
+    def sampled(self, sample: Sample, seeds: int, n: int, counts: Bytes) -> tuple[float, Floats]:
+        """The point value, and the [B] resampled ones."""
         ones = np.ones((1, n), dtype=np.uint8)
         value = np.mean([sample(s, ones)[0] for s in range(seeds)])
         drawn = np.stack([sample(s, counts) for s in range(seeds)], axis=1)
@@ -141,7 +146,11 @@ class _Field:
             samples = (drawn * seed_weights(seeds, len(counts), self.seed)).sum(axis=1)
         else:
             samples = drawn.mean(axis=1)
-        return estimate(float(value), samples, reason, ratio=bool(reason))
+        return float(value), samples
+
+    def independent(self, rows: Mask) -> int:
+        """How many of the queries were drawn independently of each other."""
+        return len(np.unique(self.setting.clusters[rows]))
 
     def pair(self, one: Routed) -> tuple[tuple[Ints, Ints] | None, str]:
         """Weak and strong model [n] each, or why there are none."""
@@ -150,7 +159,9 @@ class _Field:
         weak, strong = self.ends(one)
         if weak is None or strong is None:
             return None, NO_PAIR
-        if not one.considered[np.unique([weak, strong])].all():
+        rows = np.arange(len(weak))
+        # In every seed and fold: jobs may consider different models.
+        if np.isnan(one.quality[:, rows, weak] + one.quality[:, rows, strong]).any():
             return None, NOT_CONSIDERED
         if self.usable(one, (weak, strong)).mean() < COVERED:
             return None, HOLES
@@ -177,9 +188,12 @@ class _Field:
         return usable
 
     def cost_bounds(self) -> tuple[int, int]:
-        """The pool's cheapest and dearest model by mean training cost."""
-        assert self.setting.mean_cost is not None
-        return int(np.nanargmin(self.setting.mean_cost)), int(np.nanargmax(self.setting.mean_cost))
+        """The pool's cheapest and dearest covered model by mean training cost."""
+        cost = self.setting.mean_cost
+        assert cost is not None
+        known = np.where(covered(self.setting.outcomes.ok), cost, np.nan)
+        known = known if np.isfinite(known).any() else np.nan_to_num(cost, nan=np.inf)
+        return int(np.nanargmin(known)), int(np.nanargmax(known))
 
     def pair_on(
         self, one: Routed, pair: tuple[Ints, Ints], rows: Mask | Ints, counts: Bytes
@@ -256,13 +270,7 @@ class _Field:
             np.concatenate([*self.paid(one, choices, s), ends])[:, rows]
             for s, choices in enumerate(one.swept)
         ]
-        known: dict[tuple[int, int], Floats] = {}
-
-        def means(seed: int, drawn: Bytes) -> Floats:
-            key = seed, len(drawn)
-            if key not in known:
-                known[key] = _means(columns[seed], drawn)
-            return known[key]
+        means = _remembered(columns)
 
         def aiq(seed: int, drawn: Bytes) -> Floats:
             m = means(seed, drawn)
@@ -299,15 +307,21 @@ class _Field:
             columns.append(np.stack([score, cost, *single])[:, rows])
         counts = self.counts[:, rows]
 
-        def measured(value: Callable[[Floats], Floats], reason: str = "") -> Estimate:
-            def sample(seed: int, drawn: Bytes) -> Floats:
-                return value(_means(columns[seed], drawn))
+        means = _remembered(columns)
 
-            return self.estimate(sample, len(columns), n, counts, reason)
+        def measured(
+            value: Callable[[Floats], Floats], reason: str = "", exact: int = 0
+        ) -> Estimate:
+            def sample(seed: int, drawn: Bytes) -> Floats:
+                return value(means(seed, drawn))
+
+            return self.estimate(sample, len(columns), n, counts, reason, exact)
+
+        binary = all(is_binary(column[0]) for column in columns)
 
         return OperatingPoint(
             lambdas=one.lambdas[name],
-            accuracy=measured(lambda m: m[:, 0]),
+            accuracy=measured(lambda m: m[:, 0], exact=self.independent(rows) if binary else 0),
             against_best_single=measured(lambda m: m[:, 0] - m[:, 2]),
             total_cost_per_1k=measured(lambda m: 1000 * m[:, 1]),
             savings_vs_best_single=measured(
@@ -324,27 +338,48 @@ class _Field:
         ranked = [calibration.RiskCoverage.of(*each) for each in zip(stated, scores, strict=True)]
         samples: dict[str, Sample] = {
             "brier": lambda s, c: calibration.brier(stated[s], scores[s], c),
-            "ece": lambda s, c: calibration.ece(stated[s], scores[s], c),
             "aurc": lambda s, c: ranked[s].area(c),
         }
         n = len(scores[0])
-        return {
+        found = {
             name: self.estimate(sample, len(scores), n, self.counts)
             for name, sample in samples.items()
         }
+        value, drawn = self.sampled(
+            lambda s, c: calibration.ece(stated[s], scores[s], c), len(scores), n, self.counts
+        )
+        error = estimate(value, calibration.reflected(value, drawn))
+        # The value itself may be too high to be believed, but it is what was seen.
+        found["ece"] = error.model_copy(update={"high": max(error.high or 0.0, value)})
+        return found
 
     def stability(self, one: Routed) -> dict[str, Estimate]:
         """Share of decisions that perturbing the query does not change."""
         if one.stable is None or np.isnan(one.stable).all():
             return {"stability": null(NOT_PERTURBED)}
-        asked = ~np.isnan(one.stable).all(axis=0)
+        asked: Mask = ~np.logical_and.reduce(np.isnan(one.stable), axis=0)
         stable, counts = one.stable[:, asked], self.counts[:, asked]
 
         def sample(seed: int, drawn: Bytes) -> Floats:
             return _means(stable[seed][None, :], drawn)[:, 0]
 
-        found = self.estimate(sample, len(stable), int(asked.sum()), counts)
-        return {"stability": found}
+        exact = self.independent(asked)
+        return {
+            "stability": self.estimate(sample, len(stable), int(asked.sum()), counts, "", exact)
+        }
+
+
+def _remembered(columns: list[Floats]) -> Sample:
+    """`_means` of the columns of one seed, made once for several statistics."""
+    known: dict[tuple[int, int], tuple[Bytes, Floats]] = {}
+
+    def means(seed: int, counts: Bytes) -> Floats:
+        key = seed, id(counts)
+        if key not in known:
+            known[key] = counts, _means(columns[seed], counts)  # kept, so that the id stays theirs
+        return known[key][1]
+
+    return means
 
 
 def _means(columns: Floats, counts: Bytes) -> Floats:

@@ -117,11 +117,6 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _metric(metrics: Mapping[str, Estimate], name: str) -> Estimate:
-    """Null where the board was written before there was such a metric."""
-    return metrics.get(name, Estimate(value=None, reason="not part of this board"))
-
-
 def _label(row: Row) -> str:
     return escape(short(row.router, LABEL))
 

@@ -102,7 +102,7 @@ def made() -> Made:
 def test_the_promised_files_and_columns(made: Made) -> None:
     assert set(made.content) == set(artefacts.NAMES)
     assert made.table("cells.parquet").column_names == [
-        "query", "query_id", "model", "score", "state", "grade",
+        "query", "query_id", "text_sha256", "task", "model", "score", "state", "grade",
         "output_tokens", "cost_usd", "answer_sha256",
     ]  # fmt: skip
     assert made.table("decisions.parquet").column_names == [
@@ -176,7 +176,7 @@ def test_decisions_in_detail(made: Made) -> None:
         assert row["user"] == users[row["query"]]
         assert row["policy"] is None
         billed = row["router"] == "random"
-        assert row["confidence"] == (0.25 if billed else None)
+        assert row["confidence"] == 0.25 if billed else 0 <= row["confidence"] <= 1
         assert row["router_input_tokens"] == (7.0 if billed else None)
     folds = {(row["query"], row["fold"]) for row in decisions(made, "knn")}
     assert len(folds) == len(data), "every query is tested in one fold"

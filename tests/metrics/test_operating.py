@@ -134,3 +134,15 @@ def test_the_grid_runs_from_quality_alone_to_the_cheapest(considered: tuple[int,
     assert set(found.choice[-1]) == {0}
     spent = COST[found.choice].mean(axis=1)
     assert (np.diff(spent) <= 1e-12).all(), "a higher λ never spends more"
+
+
+def test_rounding_does_not_choose_between_a_trade_off_and_the_model_it_comes_to() -> None:
+    # All go to the best single model at λ = 0: the same cost, summed in another order.
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        score = np.column_stack([np.zeros(57), rng.random(57) < 0.7]).astype(float)
+        cost = rng.lognormal(size=(57, 2)) * 1e-3 + [0, 0.01]
+        outcomes = Outcomes(score, np.zeros((57, 2), dtype=np.int8), cost)
+        likes = np.tile([0.1, 0.9], (57, 1))
+        known = Ground(outcomes, cost.mean(axis=0), 1, 1)
+        assert sweep(known, likes, likes).points["iso_accuracy"][1] is not None

@@ -178,3 +178,61 @@ def test_by_task() -> None:
     found = scores(run(world, expecting(quality)))
     assert found.by_task["easy"].pair["apgr"].value == pytest.approx(0.5)
     assert found.by_task["hard"].pair["apgr"].value > 1  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("model", [0, 2])
+def test_jobs_that_consider_different_models_have_no_common_pair(model: int) -> None:
+    # As if the first of two folds had nothing to learn of one end of the pair.
+    quality = np.random.default_rng(0).random((400, 3))
+    quality[:200, model] = np.nan
+    assert scores(run(big(), expecting(quality))).metrics["apgr"].reason == NOT_CONSIDERED
+    seeds = np.random.default_rng(0).random((2, 400, 3))
+    seeds[0, :, model] = np.nan
+    assert scores(run(big(), expecting(seeds))).metrics["apgr"].reason == NOT_CONSIDERED
+
+
+def test_a_model_that_was_seldom_asked_is_no_end_of_the_range_of_costs() -> None:
+    world = big()
+    state = world.outcomes.state.copy()
+    state[:300, 1] = 4
+    score = np.where(state == 0, world.outcomes.score, np.nan)
+    rare = replace(
+        world,
+        outcomes=replace(world.outcomes, score=score, state=state),
+        mean_cost=np.array([1.0, 9.0, 3.0]) * 1e-3,
+    )
+    quality = np.random.default_rng(0).random((400, 3))
+    quality[:, 1] = np.nan
+    found = scores(run(rare, frozen(rare, quality)))
+    assert found.metrics["aiq"].value is not None
+    assert found.metrics["savings_at_iso_accuracy"].value is not None
+
+
+def test_what_never_failed_may_still_fail() -> None:
+    n = 400
+    world = big(n)
+    stable = np.full((1, n), np.nan)
+    stable[0, :50] = 1.0
+    always = replace(router(np.zeros(n, dtype=np.int64)), stable=stable)
+    found = scores(run(world, always)).metrics["stability"]
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / 50)), "50 in a row show no more"
+    right = np.tile([0.0, 0.0, 1.0], (n, 1))
+    sure = replace(world, outcomes=replace(world.outcomes, score=np.ones((n, 3))))
+    point = scores(run(sure, frozen(sure, right))).operating_points["iso_accuracy"]
+    assert point.accuracy.value == 1.0
+    assert point.accuracy.low == pytest.approx(0.025 ** (1 / n))
+
+
+def test_the_interval_of_the_calibration_error_holds_the_true_one() -> None:
+    # Perfectly calibrated: whatever is found is chance, and the interval must reach 0.
+    n, held = 400, 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        stated = rng.beta(3, 1.5, n)
+        world = setting(np.tile((rng.random(n) < stated)[:, None] * 1.0, (1, 2)), [[1, 2]] * n)
+        sure = replace(router(np.zeros(n, dtype=np.int64)), confidence=stated[None])
+        found = scores(run(world, sure, resamples=200)).metrics["ece"]
+        assert found.low <= found.value <= found.high  # type: ignore[operator]
+        held += found.low == 0
+    assert held >= 18
