@@ -55,6 +55,7 @@ class CurvePoint(_Model):
 class OperatingPoint(_Model):
     """A trade-off chosen on validation, frozen, and what it comes to on the test queries."""
 
+    n: int = Field(description="test queries on which all models that could be chosen answered")
     lambdas: list[float | None] = Field(
         description="λ in score per USD by seed, then fold; null: one fixed model stands in"
     )

@@ -7,7 +7,7 @@ point value. A level that is never reached and a ratio over nothing are NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,26 +106,28 @@ class PairCurve:
 
         Exactly .5 for a constant need: its curve is one straight line.
         """
-        found = np.empty(len(counts))
-        for rows, calls, gained in self._curves(counts):
-            area = np.einsum("bk,bk->b", gained[:, 1:] + gained[:, :-1], np.diff(calls)) / 2
-            n, total = calls[:, -1], gained[:, -1]
-            found[rows] = ratio(area, np.where(total > ROUNDING * n, n * total, 0))
-        return found
+        return self.measures((), counts)[:, 0]
 
     def cpt(self, p: float, counts: Column) -> Floats:
         """[B] smallest share of strong calls with quality q_W + p(q_S − q_W).
 
         The first crossing, linear between points. NaN where q_S ≤ q_W or never reached.
         """
-        found = np.empty(len(counts))
+        return self.measures((p,), counts)[:, 1]
+
+    def measures(self, levels: Sequence[float], counts: Column) -> Floats:
+        """[B, 1 + levels] APGR, and CPT of every level, from the same running sums."""
+        found = np.empty((len(counts), 1 + len(levels)))
         for rows, calls, gained in self._curves(counts):
             n, total = calls[:, -1], gained[:, -1]
-            reached = gained >= (p * total - ROUNDING * n)[:, None]
-            at = reached.argmax(axis=1)
-            crossing = _crossing(calls, gained, p * total, at)
-            defined = reached.any(axis=1) & (total > ROUNDING * n)
-            found[rows] = ratio(crossing, np.where(defined, n, 0))
+            better = total > ROUNDING * n
+            area = np.einsum("bk,bk->b", gained[:, 1:] + gained[:, :-1], np.diff(calls)) / 2
+            found[rows, 0] = ratio(area, np.where(better, n * total, 0))
+            for column, p in enumerate(levels, 1):
+                reached = gained >= (p * total - ROUNDING * n)[:, None]
+                crossing = _crossing(calls, gained, p * total, reached.argmax(axis=1))
+                defined = better & reached.any(axis=1)
+                found[rows, column] = ratio(crossing, np.where(defined, n, 0))
         return found
 
     def _curves(self, counts: Column) -> Iterator[tuple[slice, Floats, Floats]]:
@@ -156,15 +158,23 @@ def lambda_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
     switches = np.concatenate([np.empty(0), *(step.slope for step in steps)])
     if not len(switches):
         return np.zeros(1)
-    switches.sort()
-    apart = np.diff(switches) > NEAR * switches[1:]
-    upto = np.append(1 + np.flatnonzero(apart), len(switches))
-    between = (switches[upto[:-1] - 1] + switches[upto[:-1]]) / 2
-    grid = np.append(between, 2 * switches[-1])
+    between, upto = _between(switches)
+    grid = np.append(between, 2 * switches.max())
     if len(grid) >= points:
         ranks = np.linspace(0, 1, points)[1:] * len(switches)
         grid = grid[np.unique(np.searchsorted(upto, ranks))]
     return np.append(0.0, grid)
+
+
+def _between(switches: Floats) -> tuple[Floats, Ints]:
+    """[k − 1] places between the k distinct switches, and [k] how many lie up to each.
+
+    Switches that differ by rounding are one.
+    """
+    ranked = np.sort(switches)
+    apart = np.diff(ranked) > NEAR * np.maximum(np.abs(ranked[1:]), np.abs(ranked[:-1]))
+    upto = np.append(1 + np.flatnonzero(apart), len(ranked))
+    return (ranked[upto[:-1] - 1] + ranked[upto[:-1]]) / 2, upto
 
 
 def threshold_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
@@ -177,17 +187,14 @@ def threshold_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
     spread = cost[one] - cost[other]
     if not spread or not len(quality):
         return np.zeros(1)
-    switches, repeats = np.unique(
-        (quality[:, one] - quality[:, other]) / spread, return_counts=True
-    )
+    switches = (quality[:, one] - quality[:, other]) / spread
+    between, upto = _between(switches)
     beyond = max(float(np.ptp(switches)), 1 / abs(spread))
-    between = np.concatenate(
-        [[switches[0] - beyond], (switches[1:] + switches[:-1]) / 2, [switches[-1] + beyond]]
-    )
-    if len(between) > points:
-        ranks = np.linspace(0, 1, points) * repeats.sum()
-        between = between[np.unique(np.searchsorted(np.append(0, np.cumsum(repeats)), ranks))]
-    return between
+    grid = np.concatenate([[switches.min() - beyond], between, [switches.max() + beyond]])
+    if len(grid) > points:
+        ranks = np.linspace(0, 1, points) * len(switches)
+        grid = grid[np.unique(np.searchsorted(np.append(0, upto), ranks))]
+    return grid
 
 
 def sweep(quality: Floats, cost: Floats, lambdas: Floats) -> Ints:

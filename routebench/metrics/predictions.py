@@ -214,14 +214,13 @@ class _Field:
         return self.pair_metrics(made, counts)
 
     def pair_metrics(self, by_seed: list[PairCurve], counts: Bytes) -> dict[str, Estimate]:
+        measures = _remembered(lambda s, c: by_seed[s].measures(tuple(LEVELS.values()), c))
         seeds, n = len(by_seed), counts.shape[1]
-        found = {
-            "apgr": self.estimate(lambda s, c: by_seed[s].apgr(c), seeds, n, counts, UNREACHED)
-        }
-        for name, level in LEVELS.items():
+        found = {}
+        for column, name in enumerate(PAIR):
 
-            def sample(seed: int, drawn: Bytes, level: float = level) -> Floats:
-                return by_seed[seed].cpt(level, drawn)
+            def sample(seed: int, drawn: Bytes, column: int = column) -> Floats:
+                return measures(seed, drawn)[:, column]
 
             found[name] = self.estimate(sample, seeds, n, counts, UNREACHED)
         return found
@@ -270,7 +269,7 @@ class _Field:
             np.concatenate([*self.paid(one, choices, s), ends])[:, rows]
             for s, choices in enumerate(one.swept)
         ]
-        means = _remembered(columns)
+        means = _remembered(lambda s, c: _means(columns[s], c))
 
         def aiq(seed: int, drawn: Bytes) -> Floats:
             m = means(seed, drawn)
@@ -307,7 +306,7 @@ class _Field:
             columns.append(np.stack([score, cost, *single])[:, rows])
         counts = self.counts[:, rows]
 
-        means = _remembered(columns)
+        means = _remembered(lambda s, c: _means(columns[s], c))
 
         def measured(
             value: Callable[[Floats], Floats], reason: str = "", exact: int = 0
@@ -320,6 +319,7 @@ class _Field:
         binary = all(is_binary(column[0]) for column in columns)
 
         return OperatingPoint(
+            n=n,
             lambdas=one.lambdas[name],
             accuracy=measured(lambda m: m[:, 0], exact=self.independent(rows) if binary else 0),
             against_best_single=measured(lambda m: m[:, 0] - m[:, 2]),
@@ -369,17 +369,17 @@ class _Field:
         }
 
 
-def _remembered(columns: list[Floats]) -> Sample:
-    """`_means` of the columns of one seed, made once for several statistics."""
+def _remembered(statistics: Sample) -> Sample:
+    """The same, made once for all that is read off it."""
     known: dict[tuple[int, int], tuple[Bytes, Floats]] = {}
 
-    def means(seed: int, counts: Bytes) -> Floats:
+    def once(seed: int, counts: Bytes) -> Floats:
         key = seed, id(counts)
         if key not in known:
-            known[key] = counts, _means(columns[seed], counts)  # kept, so that the id stays theirs
+            known[key] = counts, statistics(seed, counts)  # kept, so that the id stays theirs
         return known[key][1]
 
-    return means
+    return once
 
 
 def _means(columns: Floats, counts: Bytes) -> Floats:
