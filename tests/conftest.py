@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -192,3 +193,8 @@ def recovered(name: str, data: SuiteData, seed: int = 0, **options: Any) -> floa
     single = test[:, data.outcomes.take(known).mean_score().argmax()].mean()
     reached = test[np.arange(len(test)), result.decisions.choice].mean()
     return float((reached - single) / (test.max(axis=1).mean() - single))
+
+
+def hears_ctrl_c() -> None:
+    """Tests that are started in the background of a shell inherit a deaf ear."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

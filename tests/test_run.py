@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import planted, rows
+from conftest import hears_ctrl_c, planted, rows
 
 TROUBLE = Path(__file__).with_name("troublemakers.py")
 
@@ -132,7 +131,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_hears_ctrl_c,
+        preexec_fn=hears_ctrl_c,
     )
     finished = out / "routers"
     deadline = time.monotonic() + 60
@@ -151,11 +150,6 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     board(*words, out=out)
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     assert bytes_without_clock(out) == bytes_without_clock(whole)
-
-
-def _hears_ctrl_c() -> None:
-    """Tests that are started in the background of a shell inherit a deaf ear."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _no_workers_left(out: Path) -> bool:
@@ -247,134 +241,6 @@ def test_json_and_show_print_what_is_in_the_file(cli: Command, write: Put, tmp_p
     assert "knn" in table
     assert "recorded answers" in table
     assert max(map(len, table.splitlines())) <= 100
-
-
-def test_a_judge_grades_answers_without_scores(
-    board: Board, write: Put, distribution: Distribution
-) -> None:
-    distribution(
-        "echo-judge",
-        "[routebench.judges]\necho = echo_judge:Plugin\n",
-        textwrap.dedent("""
-        import numpy as np
-        from pydantic import BaseModel
-        from routebench import Grades, State, hookimpl
-
-        class Plugin:
-            class Options(BaseModel):
-                pass
-
-            def __init__(self, options):
-                self.options = options
-
-            @hookimpl
-            def judge(self, references, answers):
-                score = np.array([float(a == r) for a, r in zip(answers, references)])
-                return Grades(score, np.full(len(score), State.OK))
-        """),
-    )
-    table = planted(200)
-    right = table["score"].to_pylist()
-    answers = ["yes" if score else "no" for score in right]
-    table = table.drop_columns("score").append_column("response", pa.array(answers))
-    table = table.append_column("reference", pa.array(["yes"] * len(answers)))
-    done = board("--suite", f"table:{write(table)}", "--router", "best-single", "--judge", "echo")
-    counted = done["diagnostics"]["pool"]["a"]["all"]["accuracy"]
-    assert counted == pytest.approx(sum(right[0::4]) / len(right[0::4]))
-
-
-def test_observers_are_told_and_a_broken_one_breaks_nothing(
-    cli: Command, write: Put, distribution: Distribution, tmp_path: Path
-) -> None:
-    diary = tmp_path / "diary.txt"
-    distribution(
-        "diary",
-        "[routebench.extensions]\ndiary = diary:Plugin\n",
-        textwrap.dedent(f"""
-        from pydantic import BaseModel
-        from routebench import hookimpl
-
-        def note(text):
-            with open({str(diary)!r}, "a") as stream:
-                print(text, file=stream)
-
-        class Plugin:
-            class Options(BaseModel):
-                pass
-
-            def __init__(self, options):
-                self.options = options
-
-            @hookimpl
-            def run_started(self, config, data):
-                note(f"started with {{len(data)}} queries of {{config['suite'][:6]}}")
-
-            @hookimpl
-            def job_finished(self, router, seed, fold, state, message):
-                note(f"{{router}} {{seed}} {{fold}} {{state}} {{message[:22]}}")
-
-            @hookimpl
-            def run_finished(self, board, folder):
-                note(f"finished with {{len(board['rows'])}} rows in {{folder.name}}")
-        """),
-    )
-    broken = """
-        from pydantic import BaseModel
-        from routebench import hookimpl
-
-        class Plugin:
-            class Options(BaseModel):
-                pass
-
-            def __init__(self, options):
-                self.options = options
-
-            @hookimpl
-            def run_finished(self, board):
-                raise RuntimeError("tracker is down")
-        """
-    entry = "[routebench.extensions]\nbroken = broken:Plugin\nabsent = nowhere:Plugin\n"
-    distribution("broken", entry, textwrap.dedent(broken))
-    routers = f"best-single,{TROUBLE}:Raises"
-    words = ("--suite", f"table:{write(planted(200))}", "--router", routers, "--jobs", 1)
-    done = cli("run", *words, "--out", tmp_path / "out")
-    assert done.returncode == 1
-    assert "extension broken failed in run_finished: RuntimeError: tracker is down" in done.stderr
-    assert "extension absent is left out" in done.stderr
-    # What there is to gain is said before any router runs.
-    assert 0 < done.stderr.index("headroom") < done.stderr.index("2 jobs")
-    assert diary.read_text().splitlines() == [
-        "started with 200 queries of table:",
-        "Raises 0 0 failed fit: ValueError: no id",
-        "best-single 0 0 ok ",
-        "finished with 2 rows in out",
-    ]
-
-
-def test_a_plugin_that_hangs_at_import_costs_its_own_row(
-    board: Board, write: Put, distribution: Distribution
-) -> None:
-    entry = "[routebench.routers]\nsleeper = sleeper:Router\n"
-    distribution("sleeper", entry, "import time\ntime.sleep(1000)\n")
-    words = ("--suite", f"table:{write(planted(200))}", "--job-timeout", 6)
-    done = rows(board(*words, "--router", "sleeper,best-single", rc=1))
-    assert done["sleeper"]["state"] == "failed"
-    assert "no end within the time limit" in done["sleeper"]["message"]
-    assert done["best-single"]["state"] == "ok"
-
-
-def test_ctrl_c_ends_a_router_that_hangs_at_import(write: Put, tmp_path: Path) -> None:
-    (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(1000)\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "routebench", "run", "--suite", f"table:{write(planted(200))}",
-         "--router", "sleeper.py:Router", "--out", "never"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=_hears_ctrl_c,
-    )  # fmt: skip
-    time.sleep(4)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
-    assert not (tmp_path / "never").exists()
 
 
 def test_what_a_router_spends_itself_is_counted(board: Board, write: Put) -> None:
