@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,13 +20,15 @@ import numpy as np
 from routebench import discovery, vectors
 from routebench.board.files import replace_file
 from routebench.discovery import PluginInfo
-from routebench.errors import DataError, PluginError
+from routebench.errors import DataError, PluginError, RoutebenchError
 from routebench.records import Vectors
 from routebench.workers import Workers
 
 CHUNK = 256
 """Texts a worker is given at a time: of similar length, and always the same ones, so that the
 number of workers changes no vector."""
+KEEP_SECONDS = 30
+"""What is encoded is cached that often, so that an interruption loses little."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def encode(
     order = {"encoder": info.plugin.name, "encoder_options": info.options, "device": device}
     if info.by_id:
         watch(f"reading the embeddings of {len(ids):,} queries")
-        matrix = _run(workers, place / "0", order, {"ids": list(ids)}, info, len(ids))[0]
+        _run(workers, place / "ids", order, {"ids": list(ids)}, info)
+        matrix = _read(place / "ids" / "0.npy", info, len(ids))
         vectors.write(place / "store", texts, matrix)
         return Encoded(info, place / "store")
     distinct = list(dict.fromkeys(texts))
@@ -94,7 +98,7 @@ def encode(
     watch(f"encoding {len(distinct):,} texts, {len(distinct) - len(missing):,} from the cache")
     timing: dict[str, Any] = {"texts": len(distinct), "cached": len(distinct) - len(missing)}
     if missing:
-        made, seconds = _in_chunks(info, missing, workers, count, order, place, cache)
+        made, seconds = _in_chunks(info, missing, workers, count, order, place, cache, watch)
         matrix[~known] = made
         timing["seconds"] = seconds
     timing |= _latency(cache.folder / "latency.json", info, distinct, workers, order, place)
@@ -126,20 +130,43 @@ def _in_chunks(
     order: dict[str, Any],
     place: Path,
     cache: vectors.Cache,
+    watch: Callable[[str], None],
 ) -> tuple[Vectors, float]:
-    """[n, d] and the seconds it took; each worker's share is cached as soon as it is there."""
+    """[n, d] and the seconds it took; what is done is cached as it goes."""
     by_length = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
     chunks = [by_length[s : s + CHUNK] for s in range(0, len(texts), CHUNK)]
     matrix = np.empty((len(texts), info.dimension), dtype=np.float32)
+    done: set[int] = set()
 
     def share(number: int) -> float:
-        own = chunks[number::count]
-        content = {"chunks": [[texts[i] for i in chunk] for chunk in own]}
-        rows = [i for chunk in own for i in chunk]
+        own = range(number, len(chunks), count)
         folder = place / f"share-{number}"
-        matrix[rows], seconds = _run(workers, folder, order, content, info, len(rows))
-        cache.add([texts[i] for i in rows], matrix[rows])
-        return seconds
+
+        def keep(part: int) -> None:
+            """Everything up to this part of the share, read, checked and cached."""
+            new = [chunk for chunk in own[: part + 1] if chunk not in done]
+            for chunk in new:
+                path = folder / f"{own.index(chunk)}.npy"
+                matrix[chunks[chunk]] = _read(path, info, len(chunks[chunk]))
+            if rows := [row for chunk in new for row in chunks[chunk]]:
+                cache.add([texts[row] for row in rows], matrix[rows])
+            done.update(new)
+
+        since = time.monotonic()
+
+        def told(_: float, part: str) -> None:
+            nonlocal since
+            if time.monotonic() - since >= KEEP_SECONDS:
+                since = time.monotonic()
+                with contextlib.suppress(RoutebenchError):  # said when the share is whole
+                    keep(int(part))
+                ready = sum(len(chunks[chunk]) for chunk in done)
+                watch(f"encoded {ready:,} of {len(texts):,} texts")
+
+        content = {"chunks": [[texts[i] for i in chunks[chunk]] for chunk in own]}
+        seconds = _run(workers, folder, order, content, info, told)
+        keep(len(own) - 1)
+        return sum(seconds)
 
     with ThreadPoolExecutor(count) as pool:
         try:
@@ -165,8 +192,7 @@ def _latency(
     if key not in known:
         content = {"chunks": [[text] for text in texts[:: max(1, len(texts) // 16)][:16]]}
         folder = place / "latency"
-        _run(workers, folder, order, content, info, len(content["chunks"]))
-        seconds = json.loads((folder / "seconds.json").read_text())
+        seconds = _run(workers, folder, order, content, info)
         known[key] = {
             f"latency_ms_p{q}": 1000 * float(np.quantile(seconds, q / 100)) for q in (50, 95, 99)
         }
@@ -182,22 +208,27 @@ def _run(
     order: dict[str, Any],
     content: dict[str, Any],
     info: EncoderInfo,
-    n: int,
-) -> tuple[Vectors, float]:
-    """One process: [n, d] vectors, checked, and its seconds."""
+    told: Callable[[float, str], None] = lambda done, part: None,
+) -> list[float]:
+    """One process, which leaves a file per part of the content; the seconds each took."""
     folder.mkdir(parents=True)
     (folder / "texts.json").write_text(json.dumps(content))
     allowed = {"banned": [], "processes": False, "downloads": True}
-    answer = workers.run("encode", folder, order | allowed)
+    answer = workers.run("encode", folder, order | allowed, progress=told)
     if "wrong" in answer:
         raise DataError(*answer["wrong"])
     if "failed" in answer:
         raise PluginError(f"encoder {info.plugin.name}: {answer['failed']}")
-    matrix: Vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+    return list(answer["seconds"])
+
+
+def _read(path: Path, info: EncoderInfo, n: int) -> Vectors:
+    """[n, d] vectors that a process left, checked."""
+    matrix: Vectors = np.load(path, allow_pickle=False)
     expected = (n, info.dimension)
     if matrix.shape != expected or matrix.dtype != np.float32 or not np.isfinite(matrix).all():
         raise PluginError(
             f"encoder {info.plugin.name} gave {matrix.dtype} {matrix.shape}, or values that are "
             f"not finite; expected float32 {expected}"
         )
-    return matrix, float(answer["timing"]["seconds"])
+    return matrix

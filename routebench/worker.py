@@ -157,7 +157,7 @@ def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str,
 
 
 def _encode(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
-    """Vectors of texts, chunk by chunk, or of query ids; only in this stage are models fetched."""
+    """Vectors of texts, a file per chunk, or of query ids; only here are models fetched."""
     import numpy as np
 
     from routebench import encoders
@@ -166,21 +166,22 @@ def _encode(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, A
     content = json.loads((folder / "texts.json").read_text())
     encoder = encoders.create(order["encoder"], order["encoder_options"])
     encoder.device = order["device"]
-    seconds, parts = [], []
+    seconds: list[float] = []
     try:
         if "ids" in content:
-            parts.append(encoder.lookup(content["ids"]))
-        elif content["chunks"]:
-            encoder.encode(content["chunks"][0][:1])  # loading the model is no part of the time
-        for chunk in content.get("chunks", []):
+            np.save(folder / "0.npy", encoder.lookup(content["ids"]), allow_pickle=False)
+            return {"seconds": seconds}
+        encoder.encode(content["chunks"][0][:1])  # loading the model is no part of the time
+        for part, chunk in enumerate(content["chunks"]):
             start = time.perf_counter()
-            parts.append(encoder.encode(chunk))
+            made = encoder.encode(chunk)
             seconds.append(time.perf_counter() - start)
+            np.save(folder / f"{part}.npy", made, allow_pickle=False)
+            done = (part + 1) / len(content["chunks"])
+            print(json.dumps({"progress": [done, str(part)]}), file=channel)
     except RoutebenchError as error:
         return {"wrong": [error.message, error.hint]}
-    np.save(folder / "vectors.npy", np.concatenate(parts), allow_pickle=False)
-    (folder / "seconds.json").write_text(json.dumps(seconds))
-    return {"timing": {"seconds": sum(seconds)}}
+    return {"seconds": seconds}
 
 
 _STAGES = {"fit": _fit, "route": _route, "describe": _describe, "encode": _encode}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import planted
 
-from routebench import vectors
+from routebench import encoding, vectors
 from routebench.encoders import Served
 
 Board = Callable[..., dict[str, Any]]
@@ -112,6 +113,51 @@ def test_a_moved_model_is_the_same_and_a_changed_one_is_not(
         *words, "--encoder", f"hf:{moved}", "--set", "hf.pooling=cls", out=tmp_path / "three"
     )
     assert third["timing"]["encoder"]["cached"] == 0
+
+
+def test_what_was_encoded_before_a_failure_is_kept(
+    main: Command, write: Put, distribution: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution(
+        "counting-encoder",
+        "[routebench.encoders]\ncounting = counting_encoder:Plugin\n",
+        textwrap.dedent("""
+        import numpy as np
+        from pydantic import BaseModel
+        from routebench.errors import DataError
+
+        class Plugin:
+            stateless = True
+            dimension, fingerprint, device = 2, "0123456789abcdef", "cpu"
+
+            class Options(BaseModel):
+                pass
+
+            def __init__(self, options):
+                self.options = options
+
+            def encode(self, texts):
+                if any("boom" in text for text in texts):
+                    raise DataError("a text that cannot be encoded")
+                return np.array([[len(t), t.count("e")] for t in texts], dtype=np.float32)
+        """),
+    )
+    monkeypatch.setattr(encoding, "KEEP_SECONDS", 0)
+    monkeypatch.setattr(encoding, "CHUNK", 10)
+    table = planted(100)
+    texts = table["query"].to_pylist()
+    longest = {texts[0]: "boom " * 50}
+    spoilt = pa.array([longest.get(text, text) for text in texts])
+    place = table.column_names.index("query")
+    words = ("--router", "knn", "--encoder", "counting", "--perturb", 0, "--jobs", 1)
+    bad = write(table.set_column(place, "query", spoilt), "bad.parquet")
+    code, _, error = main("run", "--suite", f"table:{bad}", *words)
+    assert code == 2
+    assert "a text that cannot be encoded" in error
+    assert "encoded 90 of 100 texts" in error
+    code, _, error = main("run", "--suite", f"table:{write(table)}", *words)
+    assert code == 0, error
+    assert "encoding 100 texts, 90 from the cache" in error
 
 
 def test_a_fitted_encoder_is_never_cached(
