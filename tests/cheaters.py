@@ -67,11 +67,18 @@ class Cheater:
         }
 
 
+def everything() -> list[object]:
+    """All that the garbage collector knows, but for what warns when it is looked at."""
+    return [
+        thing for thing in gc.get_objects() if not str(type(thing).__module__).startswith("torch")
+    ]
+
+
 class SearchesMemory(Cheater):
     """Whatever the garbage collector knows of that looks like queries with outcomes."""
 
     def look(self, train: Table | None) -> None:
-        for thing in gc.get_objects():
+        for thing in everything():
             if isinstance(thing, SuiteData | Table):
                 self.learn(thing.queries.text, thing.outcomes.score)
 
@@ -80,7 +87,7 @@ class FollowsBuffers(Cheater):
     """From the arrays it was given to whatever larger ones they are views of."""
 
     def look(self, train: Table | None) -> None:
-        for thing in gc.get_objects() if train is None else [train.queries, train.outcomes]:
+        for thing in everything() if train is None else [train.queries, train.outcomes]:
             if isinstance(thing, Queries | Outcomes):
                 for name in ("text", "score"):
                     array = getattr(thing, name, None)
@@ -90,7 +97,7 @@ class FollowsBuffers(Cheater):
                             raise AssertionError("found a larger array behind mine")
         import pyarrow as pa
 
-        for thing in gc.get_objects():
+        for thing in everything():
             if isinstance(thing, pa.Table | pa.RecordBatch) and "score" in thing.column_names:
                 self.learn(thing["text"].to_pylist(), thing["score"].to_pylist())
 
@@ -202,7 +209,7 @@ class LooksAtImport(Cheater):
     """Asked for its options, it searches the process that asks."""
 
     def needs(self, pool: object, shown: object, priced: bool) -> str | None:
-        held = [thing for thing in gc.get_objects() if isinstance(thing, SuiteData | Outcomes)]
+        held = [thing for thing in everything() if isinstance(thing, SuiteData | Outcomes)]
         return f"{len(held)} objects with outcomes are in reach" if held else None
 
     def look(self, train: Table | None) -> None:

@@ -28,7 +28,7 @@ class HuggingFace:
     """Any transformer encoder, such as Longformer (Beltagy et al. 2020), pooled over its tokens.
 
     Nothing is learned from the texts. Code that comes with a model is never run, and weights are
-    read from safetensors only.
+    read as tensors only: no pickle in them is run.
     """
 
     stateless = True
@@ -318,8 +318,10 @@ def well_formed(text: str) -> str:
 
 def first_line(error: Exception) -> str:
     """What a library's error says, in one line."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip()[:200]
+    kind = type(error).__name__
+    lines = str(error).strip().splitlines() or [kind]
+    first = lines[0].strip()[:200]
+    return first if " " in first else f"{kind}: {first}"  # a bare number or key says nothing
 
 
 @contextmanager

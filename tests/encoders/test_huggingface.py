@@ -258,6 +258,26 @@ def test_models_that_are_not_there_are_named(model: str) -> None:
         assert "\n" not in error.value.message
 
 
+class Dangerous:
+    """Runs code where a pickle of it is read without care."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("touch pickle-was-run",)
+
+
+def pickled(folder: Path, weights: Any) -> None:
+    torch.save(weights, folder / "pytorch_model.bin")
+
+
+def test_older_models_keep_their_weights_in_a_file_of_tensors(bert: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    old = shutil.copytree(bert, tmp_path / "old")
+    pickled(old, load_file(old / "model.safetensors"))
+    (old / "model.safetensors").unlink()
+    assert np.array_equal(encoder(old).encode(TEXTS), encoder(bert).encode(TEXTS))
+
+
 def no_tokenizer(folder: Path) -> None:
     for path in folder.glob("tokenizer*"):
         path.unlink()
@@ -279,9 +299,13 @@ BREAKS: dict[str, tuple[Any, str]] = {
         "cannot be loaded: .*model type `nosuch`",
     ),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "cannot be loaded: .*safetensors"),
-    "pickled weights": (
+    "weights that are no pickle": (
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-        "cannot be loaded: .*safetensors",
+        "cannot be loaded: .*Error: ",
+    ),
+    "weights that run code": (
+        lambda f: (pickled(f, Dangerous()), (f / "model.safetensors").unlink()),
+        "cannot be loaded: .*Weights only load failed",
     ),
     "broken weights": (
         lambda f: (f / "model.safetensors").write_bytes(b"no weights here"),
