@@ -17,6 +17,7 @@ from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts,
 from routebench.metrics.cost import savings
 from routebench.metrics.curves import PairCurve
 from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
+from routebench.metrics.facets import LIMIT
 from routebench.metrics.headroom import Cells
 from routebench.metrics.setting import Routed, Setting
 from routebench.records import Floats, Ints, Mask
@@ -82,11 +83,11 @@ def reference_curves(
 
 
 def _tasks(setting: Setting, resamples: int, seed: int) -> dict[str, tuple[Ints, Bytes]]:
-    """Rows of each task, and resamples drawn within it."""
+    """Rows of each task, and resamples drawn within it; none where nobody reads so many."""
     labels = setting.facets.get("task")
-    if labels is None:
+    names = [] if labels is None else sorted({str(x) for x in labels if x is not None})
+    if labels is None or len(names) > LIMIT:
         return {}
-    names = sorted({str(label) for label in labels if label is not None})
     found = {}
     for stream, name in enumerate(names, 1):
         rows = np.flatnonzero([label is not None and str(label) == name for label in labels])

@@ -22,11 +22,12 @@ def show(board: Leaderboard, out: Console) -> None:
     swept = [row for row in rows if row.operating_points]
     if swept:
         _points(swept, out)
-    else:
+    elif rows:
         reasons = sorted({str(_get(row.metrics, "aiq").reason) for row in rows})
         out.print(escape(f"no trade-offs of quality and cost: {'; '.join(reasons)}"))
-    _pair(board, rows, out)
-    _tasks(rows, out)
+    if rows:
+        _pair(board, rows, out)
+        _tasks(rows, out)
 
 
 def _points(rows: list[Row], out: Console) -> None:

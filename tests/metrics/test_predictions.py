@@ -236,3 +236,12 @@ def test_the_interval_of_the_calibration_error_holds_the_true_one() -> None:
         assert found.low <= found.value <= found.high  # type: ignore[operator]
         held += found.low == 0
     assert held >= 18
+
+
+def test_tasks_that_nobody_reads_are_not_measured() -> None:
+    task = np.array([f"task {i}" for i in range(400)], dtype=object)
+    found = scores(
+        run(big(facets={"task": task}), expecting(np.random.default_rng(3).random((400, 3))))
+    )
+    assert found.by_task == {}
+    assert found.metrics["apgr"].value is not None
