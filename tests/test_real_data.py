@@ -23,6 +23,7 @@ def test_llmrouter_cross_fit(shared: Path, board: Board) -> None:
     done = board(
         "--suite", f"table:{folder / 'outcomes.parquet'}",
         "--prices", folder / "default_llm.json", "--folds", 5, "--show", "task",
+        "--router", "best-single,knn,linear,random,task-prior",
     )  # fmt: skip
     by_name = rows(done)
     assert by_name["best-single"]["metrics"]["accuracy"]["value"] == pytest.approx(0.6165, abs=2e-3)

@@ -274,7 +274,7 @@ def test_close_names_of_judges_are_named(
     run: Refused, good: Path, distribution: Callable[..., Path]
 ) -> None:
     distribution("exact-judge", "[routebench.judges]\nexactly = exact_judge:Judge\n", "")
-    assert "did you mean exactly?" in run(good, "--judge", "exactli")
+    assert "did you mean exactly" in run(good, "--judge", "exactli")
 
 
 def test_cuda_without_cuda(run: Refused, good: Path) -> None:
