@@ -30,7 +30,8 @@ from routebench.testing import (
 )
 from routebench.testing.conformance import CHECKS
 
-BUILT_IN = [load(info) for info in installed("router") if info.distribution == "routebench"]
+OWN = [info for info in installed("router") if info.distribution == "routebench"]
+BUILT_IN = [load(info) for info in OWN if info.ready]
 
 
 @parametrize_with_checks(BUILT_IN)
