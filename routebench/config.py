@@ -27,6 +27,7 @@ class RunConfig(BaseModel):
 
     suite: str = Field(description="suite, or suite:FILE")
     data: str | None = Field(None, description="file the suite reads")
+    source: str | None = Field(None, description="which of its data the suite takes")
     show: tuple[str, ...] = Field((), description="query columns that routers may see")
     prices: str | None = Field(None, description="price list, JSON or TOML")
     router: tuple[str, ...] = Field(("all",), min_length=1)
@@ -36,9 +37,12 @@ class RunConfig(BaseModel):
     split: Literal["auto", "given", "hash"] = "auto"
     split_seed: int = 0
     folds: int | None = Field(None, ge=3, le=100)
+    protocol: Literal["query", "user", "llm"] = "query"
+    shots: int = Field(0, ge=0, description="training queries by which unseen users are known")
     encoder: str | None = Field(None, description="encoder, or encoder:ARGUMENT")
     profile: Literal["embedded", "paper"] = "embedded"
     perturb: int = Field(100, ge=0, description="test queries that are also asked perturbed")
+    against: tuple[str, ...] = Field((), description="routers that all others are compared with")
     objective: dict[Literal["performance", "cost"], Weight] = {"performance": 1.0, "cost": 0.0}
     max_missing: float = Field(0.01, ge=0, le=1)
     assume_output_tokens: int = Field(256, ge=0)
@@ -102,6 +106,8 @@ def make(values: dict[str, Any]) -> RunConfig:
         raise OptionError(options.explain(error, "--")) from error
     if config.data and ":" in config.suite:
         raise OptionError(f"--data {config.data}: the suite names a file too", "give one of them")
+    if config.shots and config.protocol != "user":
+        raise OptionError("--shots is for users unseen in training", "--protocol user")
     for column in config.show:
         if column not in HIDEABLE:
             raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))
@@ -129,16 +135,22 @@ def dump(config: RunConfig) -> str:
     values = config.model_dump(exclude_none=True, exclude={"out", "fresh"}, mode="json")
     name, _, path = config.suite.partition(":")
     if path:
-        values["suite"] = f"{name}:{Path(path).resolve()}"
+        values["suite"] = f"{name}:{located(path)}"
     if config.encoder_argument:
         values["encoder"] = f"{config.encoder_name}:{absolute(config.encoder_argument)}"
     if own := config.set.get(config.encoder_name):
         values["set"][config.encoder_name] = {name: absolute(value) for name, value in own.items()}
-    for field in ("data", "prices"):
-        if field in values:
-            values[field] = str(Path(values[field]).resolve())
+    if "data" in values:
+        values["data"] = located(values["data"])
+    if "prices" in values:
+        values["prices"] = str(Path(values["prices"]).resolve())
     values["router"] = [_absolute(router) for router in config.router]
     return tomli_w.dumps(values)
+
+
+def located(data: str) -> str:
+    """What a suite reads, as a full path; a number is not a file but a size."""
+    return data if data.isdecimal() else str(Path(data).resolve())
 
 
 def absolute(value: Any) -> Any:

@@ -17,7 +17,7 @@ from routebench.errors import OptionError, PluginError, did_you_mean
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-KINDS = ("router", "suite", "judge", "encoder", "extension")
+KINDS = ("router", "suite", "judge", "provider", "encoder", "extension")
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,12 @@ def code_hash(info: PluginInfo) -> str:
 def answer_modules(router: PluginInfo) -> list[str]:
     """Packages that could rebuild a suite's answers: banned in jobs.
 
-    All that hold a suite, but for the router's own, whose `__init__` may import its suite.
+    All that hold a suite or a provider, but for the router's own, whose `__init__` may import its
+    suite.
     """
     own = router.target.partition(":")[0].partition(".")[0]
-    tops = {info.target.partition(":")[0].partition(".")[0] for info in _of_kind("suite")}
+    holders = (*_of_kind("suite"), *_of_kind("provider"))
+    tops = {info.target.partition(":")[0].partition(".")[0] for info in holders}
     return sorted(tops - {own})
 
 

@@ -17,9 +17,10 @@ from routebench.texts import encode
 
 
 def suite_fingerprint(data: SuiteData) -> str:
-    """16 hex digits over name, queries (ids and texts) and references."""
+    """16 hex digits over name, queries (ids and texts), references and users."""
     references: Iterable[str | None] = () if data.references is None else data.references
-    return _digest(_texts([data.name]), _texts(data.keys), _texts(references))
+    users = () if data.users is None else (_texts(data.users.name), _matrix(data.users.preference))
+    return _digest(_texts([data.name]), _texts(data.keys), _texts(references), *users)
 
 
 def pool_fingerprint(data: SuiteData) -> str:
@@ -38,6 +39,7 @@ def outcomes_fingerprint(data: SuiteData) -> str:
         *(_matrix(values) for values in matrices),
         *_arrow_texts(data.answers),
         *(() if o.samples is None else (_matrix(o.samples),)),
+        *(() if o.relative_cost is None else (_matrix(o.relative_cost),)),
     )
 
 

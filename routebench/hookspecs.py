@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pluggy
 
 if TYPE_CHECKING:
+    from routebench import records
     from routebench.records import Context, Decisions, Grades, Queries, SuiteData, Table, Vectors
 
 hookspec = pluggy.HookspecMarker("routebench")
@@ -52,7 +53,8 @@ def run_finished(board: dict[str, Any], folder: Path) -> None:
 
 class Router(Protocol):
     """A router's plain methods. Optional: `needs(pool, shown, priced) -> str | None` says what a
-    run lacks for it; `starts_processes = True` declares that it runs programs of its own."""
+    run lacks for it; `starts_processes = True` declares that it runs programs of its own,
+    `personal = True` that it learns from `Table.users` and is asked for each of them."""
 
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
@@ -60,6 +62,13 @@ class Router(Protocol):
 
 class Suite(Protocol):
     def load(self) -> SuiteData: ...  # `routebench.longform` builds one from a long table
+
+
+class Provider(Protocol):
+    """Asks language models, or simulates them."""
+
+    def pool(self) -> records.Pool: ...  # the models it offers, with their prices
+    def answer(self, requests: Sequence[records.Request]) -> records.Answers: ...
 
 
 class FittedEncoder(Protocol):

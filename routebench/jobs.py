@@ -8,20 +8,32 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from routebench import encoders, options, transfer
+from routebench import encoders, options, panel, transfer
 from routebench.asked import Asked
 from routebench.discovery import PluginInfo, load
 from routebench.encoding import Encoded
 from routebench.errors import DataError, PluginError, RoutebenchError
 from routebench.harness import SINGLES, Harness
+from routebench.panel import Asks
 from routebench.perturb import KINDS, perturb
-from routebench.records import Context, Decisions, Ints, Objective, Queries, SuiteData, Table
+from routebench.records import (
+    Context,
+    Decisions,
+    Ints,
+    Mask,
+    Objective,
+    Outcomes,
+    Queries,
+    State,
+    SuiteData,
+    Table,
+)
 from routebench.splits import TEST, TRAIN, VALIDATION, Split
 
 Progress = Callable[[float, str], None]
@@ -42,6 +54,8 @@ class Job:
     """Hash of all that can change the decisions; a finished job with another one is redone."""
     starts_processes: bool = False
     """Whether the router declares that it runs programs of its own."""
+    personal: bool = False
+    """Whether it declares that it learns from users, and is asked for each of them."""
 
     @property
     def path(self) -> Path:
@@ -66,16 +80,46 @@ class Setup:
     perturb: int = 0
     """Test queries, over all folds, that are also asked in perturbed form."""
 
+    shots: int = 0
+    """Training queries by which users unseen in training are known, under that protocol."""
+
     def rows(self, fold: int, code: int) -> Ints:
         """Row numbers of one part of a fold's split."""
         return np.flatnonzero(self.split.codes[fold] == code)
 
-    def tables(self, fold: int) -> tuple[Table, Table]:
+    def tables(self, fold: int, personal: bool = False) -> tuple[Table, Table]:
         """Train and validation, as fresh tables of the visible columns."""
-        return (
-            self.data.table(self.rows(fold, TRAIN)),
-            self.data.table(self.rows(fold, VALIDATION)),
-        )
+        return self.table(fold, TRAIN, personal), self.table(fold, VALIDATION, personal)
+
+    def table(self, fold: int, code: int, personal: bool = False) -> Table:
+        """What a router learns from in a fold; without users for one that knows none."""
+        table = self.data.table(self.rows(fold, code))
+        if self.split.protocol == "llm":
+            table = replace(table, outcomes=_without(table.outcomes, self.held_out(fold)))
+        if table.users is None:
+            return table
+        newcomers = np.zeros(len(table.users), dtype=np.bool_)
+        if self.split.protocol == "user":
+            newcomers = self.held_out(fold)
+        if not personal:
+            return panel.blind(replace(table, users=table.users.only(~newcomers)))
+        shots = self.shots if code == TRAIN else 0
+        return replace(table, users=panel.few(table.users, newcomers, len(table), shots, fold))
+
+    def held_out(self, fold: int) -> Mask:
+        """Users or models that a fold keeps from training."""
+        assert self.split.held_out is not None
+        apart: Mask = self.split.held_out[fold]
+        return apart
+
+    def asks(self, fold: int) -> Asks:
+        """Who asks what in the test of a fold, in a suite with users."""
+        users = self.data.users
+        assert users is not None
+        who = np.arange(len(users))
+        if self.split.protocol == "user":
+            who = who[self.held_out(fold)]
+        return Asks.of(self.rows(fold, TEST), who, users.asked)
 
     def perturbed(self, fold: int) -> Ints:
         """Test rows of a fold that are also asked in perturbed form."""
@@ -89,6 +133,12 @@ class Setup:
 
     def asked(self, job: Job) -> Asked:
         """Bare queries in an order shuffled by the seed."""
+        if job.personal and self.data.users is not None:
+            asks = self.asks(job.fold)
+            everything = asks.queries(self.data.queries.show(self.data.visible), self.data.users)
+            sample = asks.one_each(self.perturbed(job.fold))
+            none = np.zeros(0, dtype=np.int64)
+            return Asked.of(everything, none, np.arange(len(asks)), sample, [job.seed, job.fold])
         return Asked.of(
             self.data.queries.show(self.data.visible),
             self.rows(job.fold, VALIDATION),
@@ -119,6 +169,19 @@ class Result:
     log: str = ""
     note: str = ""
     """The last thing the router said of its training."""
+
+
+def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
+    """The outcomes as if the given models had never been asked."""
+    changed: dict[str, Any] = {
+        f.name: np.where(models[:, None] if value.ndim == 3 else models, np.nan, value)
+        for f in fields(outcomes)
+        if (value := getattr(outcomes, f.name)) is not None and value.dtype.kind == "f"
+    }
+    changed["state"] = np.where(models, State.ABSENT, outcomes.state).astype(np.int8)
+    if outcomes.grade is not None:
+        changed["grade"] = np.where(models, -1, outcomes.grade).astype(np.int8)
+    return Outcomes(**changed)
 
 
 def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
@@ -167,7 +230,7 @@ def run_here(job: Job, setup: Setup, progress: Progress, keep: Path | None = Non
         checkpoint = Path(folder) / "checkpoint"
         work = Path(folder) / "work"
         work.mkdir()
-        train, validation = setup.tables(job.fold)
+        train, validation = setup.tables(job.fold, job.personal)
         encoder = encoders.FittedOnUse(
             setup.encoder, setup.encoder_options, list(train.queries.text)
         )

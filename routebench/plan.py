@@ -39,6 +39,7 @@ class Entrant:
     """`ready`, `skipped` (part of `all`, but not possible here) or `failed` (broken plugin)."""
     message: str = ""
     starts_processes: bool = False
+    personal: bool = False
 
 
 def entrants(
@@ -60,8 +61,11 @@ def entrants(
         if not _LABEL.fullmatch(info.name) or (at and not _LABEL.fullmatch(label)):
             raise OptionError(f"--router {text}: a label is letters, digits, dots and dashes")
         asked[full] = (info, True)
+    for name in config.against:
+        if name not in asked:
+            raise OptionError(f"--against {name}: no router of this run", did_you_mean(name, asked))
     known = [*asked, *(label.partition("@")[0] for label in asked)]
-    known += [config.suite_name, config.encoder_name, *filter(None, [config.judge])]
+    known += [config.suite_name, config.encoder_name, *filter(None, [config.judge or data.judge])]
     for name in config.set:
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
@@ -144,6 +148,7 @@ def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
             fold,
             digest([e.fingerprint, seed, fold]),
             e.starts_processes,
+            e.personal,
         )
         for e in ready
         for seed in range(seeds)
@@ -181,8 +186,8 @@ def _entrant(
         if named:
             raise OptionError(f"router {label!r} {reason}")
         return Entrant(label, info, full, state="skipped", message=reason)
-    processes = found["starts_processes"]
-    return Entrant(label, info, full, _fingerprint(info, full, shared), "ready", "", processes)
+    declared = {name: found[name] for name in ("starts_processes", "personal")}
+    return Entrant(label, info, full, _fingerprint(info, full, shared), **declared)
 
 
 def _fingerprint(info: PluginInfo, values: dict[str, Any], shared: dict[str, Any]) -> str:

@@ -163,7 +163,8 @@ def price(
     """Give every answered cell its cost in USD; NaN where nothing was answered.
 
     Without a price list the recorded costs stand, and a scored cell that lacks one becomes
-    `UNPRICED`; with no recorded cost at all the run stays unpriced. A price list re-prices
+    `UNPRICED`; where tokens were recorded and no cost at all, the suite's own prices of its
+    models are the list, and where there are none the run stays unpriced. A price list re-prices
     every cell, recorded costs included: whoever names one wants to know what the answers cost
     at these prices. Tokens that were not recorded are estimated from characters.
 
@@ -172,9 +173,30 @@ def price(
     """
     if prices is not None:
         return _from_list(data, prices, assume_output_tokens)
-    if data.outcomes.cost is None:
-        return data, PriceInfo("unpriced", dict.fromkeys(BASES, 0), None, {})
-    return _recorded(data, data.outcomes.cost)
+    if data.outcomes.cost is not None:
+        return _recorded(data, data.outcomes.cost)
+    # Without tokens the suite's prices would only price our guesses of them.
+    if data.outcomes.input_tokens is not None and (own := _own_prices(data.pool)) is not None:
+        return _from_list(data, own, assume_output_tokens)
+    return data, PriceInfo("unpriced", dict.fromkeys(BASES, 0), None, {})
+
+
+def _own_prices(pool: Pool) -> PriceList | None:
+    """The prices that the suite itself states for its models; None where it states none."""
+    if pool.input_price is None or pool.output_price is None:
+        return None
+    said = pool.description or ("",) * len(pool)
+    sizes = np.full(len(pool), np.nan) if pool.size is None else pool.size
+    listed = {
+        model: ModelPrice(
+            input_usd_per_mtok=float(pool.input_price[at]),
+            output_usd_per_mtok=float(pool.output_price[at]),
+            size=None if np.isnan(sizes[at]) else float(sizes[at]),
+            description=said[at] or None,
+        )
+        for at, model in enumerate(pool.models)
+    }
+    return PriceList(listed, "the suite's prices")
 
 
 def _answered(outcomes: Outcomes) -> Mask:

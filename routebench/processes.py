@@ -67,7 +67,7 @@ class Processes:
     def _stages(self, job: Job, place: Path, progress: Progress) -> Result:
         timeout = self.setup.timeout
         deadline = time.monotonic() + timeout if timeout else None
-        train, validation = self.setup.tables(job.fold)
+        train, validation = self.setup.tables(job.fold, job.personal)
         fit, route = place / "fit", place / "route"
         fit.mkdir()
         transfer.write_table(fit / "train.arrow", train)

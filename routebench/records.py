@@ -105,6 +105,8 @@ class Outcomes:
     samples: Floats | None = None
     """[n, m, k] scores of repeated answers, NaN where there are fewer than k; `score` is their
     mean. None where every cell has one answer."""
+    relative_cost: Floats | None = None
+    """What a user's preference weighs against the score, in [0, 1]; None without users."""
 
     @property
     def ok(self) -> Mask:
@@ -156,12 +158,45 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class Users:
+    """u people who ask the same queries, each with a weight on quality against cost.
+
+    What a model is worth to a user is w · score − (1 − w) · relative cost: see `panel.reward`.
+    """
+
+    name: Strings
+    """[u] who they are, by value."""
+    preference: Floats
+    """[u] w, in [0, 1]."""
+    asked: Mask | None = None
+    """[n, u] which of the table's n queries each asked; None where each asked all."""
+    unseen: Mask | None = None
+    """[u] those whom the suite itself keeps from training."""
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+    def take(self, rows: Rows) -> Users:
+        """The same users on the given queries."""
+        return self if self.asked is None else replace(self, asked=self.asked[rows].copy())
+
+    def only(self, users: Rows) -> Users:
+        """The given users."""
+        asked = None if self.asked is None else self.asked[:, users].copy()
+        return Users(self.name[users].copy(), self.preference[users].copy(), asked)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Queries with their outcomes: what a router learns from."""
 
     queries: Queries
     outcomes: Outcomes
     pool: Pool
+    users: Users | None = None
+    """Who asked them, for a router that declares `personal = True`. It is then asked with
+    `Queries.user` and `Queries.preference`. For all others `outcomes.score` is what an answer
+    was worth to those who asked, on average."""
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -212,6 +247,32 @@ class Grades:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """One question put to one model."""
+
+    model: str
+    prompt: str
+    sample: int = 0
+    """Tells repeated answers of a model to a prompt apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a provider's models said to n requests, in their order."""
+
+    text: tuple[str | None, ...]
+    """[n] answers; None where none came. A refusal is an answer."""
+    input_tokens: Floats
+    """[n] prompt tokens; NaN where unknown."""
+    output_tokens: Floats
+    """[n] answer tokens, those of reasoning included; NaN where unknown."""
+    latency: Floats | None = None
+    """[n] seconds."""
+    note: tuple[str | None, ...] | None = None
+    """[n] why no answer came."""
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """What a router is asked to optimise: performance · score − cost · normalised cost."""
 
@@ -258,6 +319,8 @@ class SuiteData:
     pool: Pool
     visible: frozenset[str] = frozenset()
     """Columns out of `HIDEABLE` that routers may see."""
+    users: Users | None = None
+    """Who asks all these queries, in a suite that is scored by what answers are worth to them."""
     split: Strings | None = None
     """[n] `train`, `validation` or `test`, where the suite brings its own split."""
     references: Strings | None = None
@@ -265,6 +328,10 @@ class SuiteData:
     answers: Any = None
     """Arrow string array [n · m] of the answers, row by row; null where there is none. The
     first of repeated ones."""
+    judge: str | None = None
+    """The judge that grades its answers, unless the run names another."""
+    shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    """Train, validation and test of a hash split."""
     ungraded_repeats: int = 0
     """Ungraded answers that are not in `answers`, because another one of their cell is."""
     files: tuple[Path, ...] = ()
@@ -278,7 +345,10 @@ class SuiteData:
     def table(self, rows: Rows) -> Table:
         """The visible part of the given rows, as a fresh table."""
         return Table(
-            self.queries.take(rows).show(self.visible), self.outcomes.take(rows), self.pool
+            self.queries.take(rows).show(self.visible),
+            self.outcomes.take(rows),
+            self.pool,
+            self.users and self.users.take(rows),
         )
 
 

@@ -54,7 +54,9 @@ def run(config: RunConfig, watch: Watch) -> Run:
     price_list = load_prices(Path(config.prices)) if config.prices else None
     data, prices = price(recorded, price_list, config.assume_output_tokens)
     watch.stage(f"splitting {len(data):,} queries and looking for duplicates")
-    split = make_split(data, config.split, config.folds, config.split_seed)
+    split = make_split(
+        data, config.split, config.folds, config.split_seed, data.shares, config.protocol
+    )
     prints = fingerprints(config, recorded, split, prices)
 
     with scratch_folder() as scratch:
@@ -72,6 +74,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
             Objective(**config.objective),
             config.job_timeout,
             perturb=0 if encoder.by_id else config.perturb,
+            shots=config.shots,
         )
         watch.stage(build.outlook(setup))
         setup = replace(setup, encoded=encode(setup, encoder, config, workers, watch))
@@ -84,7 +87,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
                     results[job] = result
                     observers.tell("job_finished", **about(job, result))
             watch.stage("scoring")
-            scored = build.score(setup, entrants, results)
+            scored = build.score(setup, entrants, results, against=config.against)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             watch.stage("writing the board")
             board = files.write(folder, config, setup, prices, board, results, started)
@@ -95,16 +98,15 @@ def run(config: RunConfig, watch: Watch) -> Run:
 def load_data(config: RunConfig) -> SuiteData:
     """The suite, with what routers may see, and its answers graded."""
     suite = discovery.load(discovery.find("suite", config.suite_name))
-    values = config.set.get(config.suite_name, {})
-    if config.suite_data:
-        values = values | {"data": config.suite_data}
+    given = {"data": config.suite_data, "source": config.source}
+    values = config.set.get(config.suite_name, {}) | {k: v for k, v in given.items() if v}
     data: SuiteData = suite(options.validate(suite, config.suite_name, values)).load()
     missing = [name for name in config.show if getattr(data.queries, name) is None]
     if missing:
         raise OptionError(f"--show {missing[0]}: this suite has no {missing[0]} column")
     data = replace(data, visible=data.visible | set(config.show))
-    if config.judge:
-        data = judge_answers(data, config.judge, config.set.get(config.judge, {}))
+    if judge := config.judge or data.judge:
+        data = judge_answers(data, judge, config.set.get(judge, {}))
     return data
 
 
@@ -112,13 +114,12 @@ def fingerprints(
     config: RunConfig, data: SuiteData, split: Split, prices: PriceInfo
 ) -> Fingerprints:
     """What decides whether two boards may be compared; of the data before it was priced."""
+    judge = config.judge or data.judge
     return Fingerprints(
         suite=suite_fingerprint(data),
         split=split.fingerprint,
         outcomes=outcomes_fingerprint(data),
-        judge=plan.digest(
-            ["judge", config.judge or "recorded", config.set.get(config.judge or "")]
-        ),
+        judge=plan.digest(["judge", judge or "recorded", config.set.get(judge or "")]),
         pool=pool_fingerprint(data),
         prices=prices.fingerprint,
     )
@@ -133,6 +134,7 @@ def dependencies(
         "shown": sorted(data.visible),
         "encoder": encoder.identity,
         "perturbed": config.perturb,
+        "shots": config.shots,
         "objective": config.objective,
         "device": config.device,
     }

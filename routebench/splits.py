@@ -21,6 +21,7 @@ from routebench.texts import encode, normalise
 TRAIN, VALIDATION, TEST, REMOVED = 0, 1, 2, -1
 SHARES = (0.6, 0.2, 0.2)
 Kind = Literal["auto", "given", "hash"]
+Protocol = Literal["query", "user", "llm"]
 
 _PARTS = ("train", "validation", "test")
 _NAMES = {
@@ -47,6 +48,10 @@ class Split:
     """16 hex digits over the queries' keys and codes."""
     kind: str
     """`given`, `hash` or `folds`."""
+    protocol: Protocol = "query"
+    """What a test query has that training never saw: itself, its user too, or a model too."""
+    held_out: Mask | None = None
+    """[folds, u or m] users or models unseen in training, under those protocols."""
 
 
 def make_split(
@@ -55,15 +60,17 @@ def make_split(
     folds: int | None = None,
     seed: int = 0,
     shares: tuple[float, float, float] = SHARES,
+    protocol: Protocol = "query",
 ) -> Split:
     """Split a suite and remove duplicates between its parts.
 
     `auto` takes the suite's own split where there is one, else hashes. `folds` overrides both:
-    every query is then tested exactly once.
+    every query is then tested exactly once. Under the protocols `user` and `llm` some users or
+    models are kept from training too, in each fold others.
 
     Raises:
         DataError: an unusable `split` column, or a part left without queries.
-        OptionError: fewer than three folds.
+        OptionError: fewer than three folds, or a protocol that the suite cannot have.
     """
     if folds is not None:
         used, codes = "folds", fold_split(data, folds, seed)
@@ -77,7 +84,8 @@ def make_split(
         hit, gone = _remove_leaks(fold, duplicates)
         leaked, removed = leaked + hit, removed + gone
     _check_parts(codes, data.name, used, removed)
-    return Split(codes, leaked, removed, _fingerprint(data, codes), used)
+    apart = _held_out(data, protocol, len(codes), seed)
+    return Split(codes, leaked, removed, _fingerprint(data, codes, apart), used, protocol, apart)
 
 
 def u(text: str, split_seed: int) -> float:
@@ -168,7 +176,43 @@ _HINTS = {
 }
 
 
-def _fingerprint(data: SuiteData, codes: Codes) -> str:
+def _held_out(data: SuiteData, protocol: Protocol, folds: int, seed: int) -> Mask | None:
+    """[folds, u or m] who is kept from training: a fifth, or one part per fold, by hash."""
+    unseen = None if data.users is None else data.users.unseen
+    if protocol != "user" and data.users is not None and unseen is not None and unseen.any():
+        first = data.users.name[np.flatnonzero(unseen)[0]]
+        raise DataError(
+            f"{data.name}: user {first!r} is in the test part only ({unseen.sum()} such users)",
+            "--protocol user is for users whom training never saw",
+        )
+    if protocol == "query":
+        return None
+    if protocol == "user":
+        if data.users is None:
+            raise OptionError("--protocol user: this suite has no users", "--protocol query")
+        if unseen is not None and unseen.any():
+            return np.tile(unseen, (folds, 1))
+        names = [str(name) for name in data.users.name]
+    else:
+        names = list(data.pool.models)
+    parts = folds if folds > 1 else min(5, len(names))
+    # Ranks of hashes rather than hashes: parts of equal size, also of nine users.
+    places = np.argsort(np.argsort([u(f"{protocol}:{name}", seed) for name in names]))
+    part = places * parts // len(names)
+    apart: Mask = part[None, :] == np.arange(folds)[:, None]
+    if not apart.any(axis=1).all():
+        raise OptionError(
+            f"--protocol {protocol}: {len(names)} are too few for {folds} folds",
+            f"at most --folds {len(names)}",
+        )
+    if apart.all(axis=1).any() or len(names) < 2:
+        raise OptionError(f"--protocol {protocol}: at least two are needed, there is one")
+    return apart
+
+
+def _fingerprint(data: SuiteData, codes: Codes, apart: Mask | None) -> str:
     digest = hashlib.sha256("".join(data.keys).encode())
     digest.update(codes.tobytes())
+    if apart is not None:
+        digest.update(apart.tobytes())
     return digest.hexdigest()[:16]

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from routebench.records import Decisions, Outcomes, Pool, Queries, Table, Usage
+from routebench.records import Decisions, Outcomes, Pool, Queries, Table, Usage, Users
 
 _T = TypeVar("_T")
 
@@ -22,13 +22,24 @@ _T = TypeVar("_T")
 def write_table(path: Path, table: Table) -> None:
     """A table: one column per field of its queries and outcomes, the pool as metadata."""
     columns = _columns(table.queries) | _columns(table.outcomes)
-    _write(path, columns, {"pool": json.dumps(pool_to_json(table.pool))})
+    metadata = {"pool": json.dumps(pool_to_json(table.pool))}
+    if (users := table.users) is not None:
+        said = {"name": list(users.name), "preference": list(users.preference)}
+        metadata["users"] = json.dumps(said)
+        if users.asked is not None:
+            columns["asked"] = _to_arrow(users.asked)
+    _write(path, columns, metadata)
 
 
 def read_table(path: Path) -> Table:
     columns, metadata = _read(path)
     pool = pool_from_json(json.loads(metadata["pool"]))
-    return Table(_record(Queries, columns), _record(Outcomes, columns), pool)
+    users = None
+    if "users" in metadata:
+        said = json.loads(metadata["users"])
+        name = np.array(said["name"], dtype=object)
+        users = Users(name, np.array(said["preference"], dtype=np.float64), columns.get("asked"))
+    return Table(_record(Queries, columns), _record(Outcomes, columns), pool, users)
 
 
 def write_queries(path: Path, queries: Queries) -> None:

@@ -153,6 +153,7 @@ def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str,
         "options": checked.model_dump(mode="json"),
         "lacks": None if lacks is None else str(lacks),
         "starts_processes": bool(getattr(cls, "starts_processes", False)),
+        "personal": bool(getattr(cls, "personal", False)),
     } | facts
 
 

@@ -38,7 +38,16 @@ TOPICS = {
     "Other",
 }
 TYPES = {"Person", "Number", "Date", "Place", "Other"}
-FIELDS = ("query_id", "query", "reference", "aliases", "topic", "answer_type", "obscurity")
+FIELDS = (
+    "query_id",
+    "query",
+    "reference",
+    "aliases",
+    "topic",
+    "answer_type",
+    "obscurity",
+    "kind",
+)
 LEAST, PER_TOPIC, PER_TYPE, GEOGRAPHY = 3000, 120, 250, 0.30
 
 _NOT_TABLES = {"aliases.csv", "questions.csv"}
@@ -71,6 +80,7 @@ class Question:
     topic: str
     answer_type: str
     obscurity: int
+    kind: str
     source: str
 
     @property
@@ -172,7 +182,8 @@ def render(questions: list[Question]) -> str:
     for question in questions:
         aliases = json.dumps(question.aliases, ensure_ascii=False)
         start = (question.query_id, question.query, question.reference, aliases)
-        writer.writerow((*start, question.topic, question.answer_type, question.obscurity))
+        facets = (question.topic, question.answer_type, question.obscurity, question.kind)
+        writer.writerow((*start, *facets))
     return text.getvalue()
 
 
@@ -269,7 +280,8 @@ def _question(facts: Facts, ask: dict[str, Any], row: Row) -> Question:
     kept = tuple(alias for alias in known if not _told(alias, text))
     obscurity = int(row.get("obscurity") or 3) + int(ask.get("harder", 0))
     obscurity = min(max(obscurity, 1), 5)
-    return Question(text, reference, kept, ask["topic"], ask["type"], obscurity, source)
+    kind = f"{ask['table']}.{ask['answer']}"
+    return Question(text, reference, kept, ask["topic"], ask["type"], obscurity, kind, source)
 
 
 def _filled(facts: Facts, row: Row, slot: re.Match[str]) -> str:

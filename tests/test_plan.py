@@ -64,7 +64,8 @@ def test_all_and_names_together(data: SuiteData) -> None:
 
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
-    priced = replace(data, outcomes=replace(data.outcomes, cost=cost), visible=frozenset({"task"}))
+    shown = frozenset({"task", "user", "preference"})
+    priced = replace(data, outcomes=replace(data.outcomes, cost=cost), visible=shown)
     # A router whose own libraries are not installed stays away for that, and says so.
     lacking = {info.name for info in discovery.installed("router") if info.missing}
     states = {label: e.state for label, e in entrants(priced, "all").items()}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from routebench import transfer
-from routebench.records import Decisions, Outcomes, Pool, Queries, Table, Usage
+from routebench.records import Decisions, Outcomes, Pool, Queries, Table, Usage, Users
 
 SECRET = "unmistakable-" + "xyzzy" * 4
 
@@ -43,6 +43,7 @@ def outcomes() -> Outcomes:
         input_tokens=base + 3,
         output_tokens=base.T.copy().T,  # in Fortran order
         latency=base * 2,
+        relative_cost=base / 9,
         samples=np.stack([base, base / 3, base - np.nan, base + 1], axis=-1),
     )
 
@@ -57,6 +58,11 @@ def pool() -> Pool:
         small="a",
         large="b/ü",
     )
+
+
+def users() -> Users:
+    asked = np.array([[True, False], [True, True], [False, True]])
+    return Users(texts("u1", "ü2"), np.array([0.1, 1 / 3]), asked)
 
 
 def same(one: Any, other: Any) -> None:
@@ -74,8 +80,8 @@ def same(one: Any, other: Any) -> None:
 
 
 def test_whole_tables(tmp_path: Path) -> None:
-    table = Table(queries(), outcomes(), pool())
-    for record in (table.queries, table.outcomes, table.pool):
+    table = Table(queries(), outcomes(), pool(), users())
+    for record in (table, table.queries, table.outcomes, table.pool):
         assert all(getattr(record, f.name) is not None for f in fields(record)), "test all fields"
     transfer.write_table(tmp_path / "t.arrow", table)
     same(table, transfer.read_table(tmp_path / "t.arrow"))

@@ -22,6 +22,7 @@ NAMES = (
     "decisions.parquet",
     "perturbed.parquet",
     "scores.parquet",
+    "users.parquet",
     "prices.toml",
 )
 
@@ -41,6 +42,9 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
         ],
     }
     made = {"cells.parquet": _parquet(_cells(setup))}
+    if (users := setup.data.users) is not None:
+        columns = {"user": _strings(users.name), "preference": _floats(users.preference)}
+        made["users.parquet"] = _parquet(pa.table(columns))
     for name, each in parts.items():
         if sum(len(table) for table in each):
             made[name] = _parquet(pa.concat_tables(each))
@@ -86,6 +90,7 @@ def _cells(setup: Setup) -> pa.Table:
         ("input_tokens", "input_tokens"),
         ("output_tokens", "output_tokens"),
         ("cost", "cost_usd"),
+        ("relative_cost", "relative_cost"),
     ):
         values = getattr(data.outcomes, name)
         if values is not None:
@@ -102,15 +107,18 @@ def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
     assert result.decisions is not None
     decisions = result.decisions
     data, rows = setup.data, setup.rows(job.fold, TEST)
+    users = None if data.queries.user is None else data.queries.user[rows]
+    if job.personal and data.users is not None:
+        asks = setup.asks(job.fold)
+        rows, users = asks.row, data.users.name[asks.user]
     n = len(rows)
-    users = data.queries.user
     usage = decisions.usage
     columns = {
         "router": _constant(job.label, n),
         "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
         "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
         "query": _strings(data.keys[rows]),
-        "user": pa.nulls(n, pa.string()) if users is None else _strings(users[rows]),
+        "user": pa.nulls(n, pa.string()) if users is None else _strings(users),
         "choice": _names(data.pool.models, decisions.choice),
         "confidence": _optional(decisions.confidence, n),
         "policy": pa.array(
@@ -126,6 +134,9 @@ def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
 def _perturbed(setup: Setup, job: Job, result: Result) -> pa.Table:
     """What was chosen for every perturbed form of a test query."""
     rows, decisions = setup.perturbed(job.fold), result.perturbed
+    if job.personal and setup.data.users is not None:
+        asks = setup.asks(job.fold)
+        rows = asks.row[asks.one_each(rows)]
     n = 0 if decisions is None else len(decisions.choice)
     choice = np.zeros(0, dtype=np.int64) if decisions is None else decisions.choice
     return pa.table(
@@ -142,6 +153,8 @@ def _perturbed(setup: Setup, job: Job, result: Result) -> pa.Table:
 
 def _scores(setup: Setup, job: Job, result: Result) -> Iterator[pa.Table | None]:
     """Expected quality of the models considered, on validation and on test queries."""
+    if job.personal and setup.data.users is not None:
+        return  # by user and query there would be more of them than of all else together
     parts = (("validation", VALIDATION, result.validation), ("test", TEST, result.decisions))
     for part, code, decisions in parts:
         quality = None if decisions is None else decisions.quality

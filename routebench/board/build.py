@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
+from routebench import panel
 from routebench.board.schema import (
     Diagnostics,
+    Facet,
     Fingerprints,
     FoldFacts,
     Leaderboard,
     Row,
     SuiteInfo,
 )
-from routebench.board.together import put_together, references
+from routebench.board.together import put_together, references, tested
 from routebench.config import RunConfig
 from routebench.jobs import Job, Result, Setup
 from routebench.metrics import headroom
@@ -30,6 +32,8 @@ from routebench.selection import COVERED
 from routebench.splits import TEST, TRAIN, VALIDATION
 
 RESAMPLES = 10_000
+
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,17 @@ def score(
     entrants: list[Entrant],
     results: Mapping[Job, Result],
     resamples: int = RESAMPLES,
+    against: Sequence[str] = (),
 ) -> Scored:
     """Put the decisions of each router's jobs together and evaluate them."""
     folds = range(len(setup.split.codes))
-    parts = [setup.rows(fold, TEST) for fold in folds]
+    parts = [tested(setup, fold) for fold in folds]
     rows = np.concatenate(parts)
     by_router: dict[str, list[tuple[Job, Result]]] = defaultdict(list)
     for job, result in results.items():
         by_router[job.label].append((job, result))
     failures = {e.label: e.message for e in entrants if e.state == "failed"}
-    outcomes = setup.data.outcomes.take(rows)
+    setting = _setting(setup, rows)
     routed = []
     for label, own in sorted(by_router.items()):
         failed = sorted((j.seed, j.fold, r.message) for j, r in own if r.state != "ok")
@@ -69,7 +74,7 @@ def score(
             failures[label] = f"{message} [{where}; {len(failed)} of {len(own)} jobs failed]"
             continue
         one = put_together(setup, label, own)
-        usable = outcomes.ok[np.arange(len(rows)), one.choice].mean()
+        usable = setting.outcomes.ok[np.arange(len(rows)), one.choice].mean()
         if usable < COVERED:
             # All rows are scored on the same queries: this one would take the others' away.
             failures[label] = (
@@ -78,14 +83,14 @@ def score(
             )
         else:
             routed.append(one)
-    evaluation = evaluate(_setting(setup, rows), routed, resamples)
+    evaluation = evaluate(setting, routed, resamples, against=against)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
     return Scored(rows, numbers, evaluation, failures)
 
 
 def outlook(setup: Setup) -> str:
     """What there is to gain by routing on the test queries, said before any router runs."""
-    rows = np.concatenate([setup.rows(f, TEST) for f in range(len(setup.split.codes))])
+    rows = np.concatenate([tested(setup, fold) for fold in range(len(setup.split.codes))])
     setting = _setting(setup, rows)
     best = setting.outcomes.ok[np.arange(len(rows)), setting.best_single]
     if not best.any():
@@ -114,6 +119,9 @@ def board(
     """The leaderboard, still without files, environment and timing."""
     found = scored.evaluation
     rows = [_row(entrant, config, results, scored) for entrant in entrants]
+    measure = "accuracy" if setup.data.users is None else "reward"
+    if measure == "reward":
+        rows = [_rewarded(row) for row in rows]
     excess = found.missing > config.max_missing
     reason = (
         f"{found.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
@@ -129,8 +137,8 @@ def board(
         encoder=config.encoder_label,
         resamples=RESAMPLES,
         diagnostics=_diagnostics(setup, prices, scored),
-        references=found.references,
-        rows=sorted(rows, key=_order),
+        references={k: _renamed(own, measure) for k, own in found.references.items()},
+        rows=sorted(rows, key=lambda row: _order(row, measure)),
     )
 
 
@@ -141,20 +149,47 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
     fixed: dict[str, list[Ints]] = defaultdict(list)
     costs = []
     for fold in range(len(setup.split.codes)):
-        size = len(setup.rows(fold, TEST))
+        size = len(tested(setup, fold))
         for name, model in references(setup, fold).items():
             fixed[name].append(np.full(size, model))
-        cost = data.outcomes.take(setup.rows(fold, TRAIN)).mean_cost()
+        cost = setup.table(fold, TRAIN).outcomes.mean_cost()
         if cost is not None:
             costs.append(cost)
-    choices = {name: np.concatenate(parts) for name, parts in fixed.items()}
     _, clusters = np.unique(data.text_hash[rows].astype(str), return_inverse=True)
-    return Setting(
+    setting = Setting(
         outcomes=data.outcomes.take(rows),
         pool=data.pool,
+        best_single=np.concatenate(fixed.pop("best_single")),
         clusters=clusters,
         mean_cost=np.mean(costs, axis=0) if costs else None,
         facets={kind: values for kind, values in facets.items() if values is not None},
+    )
+    choices: dict[str, Any] = {name: np.concatenate(parts) for name, parts in fixed.items()}
+    return replace(setting, **choices) if data.users is None else _valued(setup, setting, choices)
+
+
+def _valued(setup: Setup, setting: Setting, choices: dict[str, Any]) -> Setting:
+    """The setting of a suite with users: what answers are worth to who asked."""
+    users = setup.data.users
+    assert users is not None
+    user = np.concatenate([setup.asks(fold).user for fold in range(len(setup.split.codes))])
+    outcomes = panel.valued(setting.outcomes, users.preference[user])
+    ok = outcomes.ok
+    top = np.where(ok, outcomes.score, -np.inf).max(axis=1, keepdims=True)
+    # All users of a query are drawn together, and the user-blind oracle serves them together.
+    together = np.zeros((setting.clusters.max() + 1, ok.shape[1]))
+    np.add.at(together, setting.clusters, np.where(ok, outcomes.score, -1e9))
+    beside = {
+        "effect": setting.outcomes.score,
+        "relative_cost": setting.outcomes.relative_cost,
+        "best_llm_accuracy": (outcomes.score == top).astype(np.float64),
+    }
+    return replace(
+        setting,
+        outcomes=outcomes,
+        facets=setting.facets | {"user": users.name[user]},
+        beside=beside,
+        blind_oracle=together.argmax(axis=1)[setting.clusters],
         **choices,
     )
 
@@ -181,11 +216,36 @@ def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], sco
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
 
 
-def _order(row: Row) -> tuple[Any, ...]:
-    """Ranked rows first, the more accurate first; then failed, then skipped ones."""
+def _rewarded(row: Row) -> Row:
+    """The row in a suite with users, where the mean score is a mean reward."""
+
+    def facets(found: dict[str, Facet]) -> dict[str, Facet]:
+        return {
+            name: one.model_copy(update={"accuracy": None, "reward": one.accuracy})
+            for name, one in found.items()
+        }
+
+    changed = {
+        "metrics": _renamed(row.metrics, "reward"),
+        "seed_spread": _renamed(row.seed_spread, "reward"),
+        "against": {name: _renamed(own, "reward") for name, own in row.against.items()},
+        "by_task": facets(row.by_task),
+        "by_topic": facets(row.by_topic),
+        "by_user": facets(row.by_user),
+        "warnings": [text.replace("accuracy below", "reward below") for text in row.warnings],
+    }
+    return row.model_copy(update=changed)
+
+
+def _renamed(values: dict[str, _V], measure: str) -> dict[str, _V]:
+    return {measure if name == "accuracy" else name: value for name, value in values.items()}
+
+
+def _order(row: Row, measure: str) -> tuple[Any, ...]:
+    """Ranked rows first, the better first; then failed, then skipped ones."""
     state = ["ok", "failed", "skipped"].index(row.state)
-    accuracy = row.metrics["accuracy"].value if row.metrics else None
-    return state, row.rank or 0, -(accuracy or 0.0), row.router
+    value = row.metrics[measure].value if row.metrics else None
+    return state, row.rank or 0, -(value or 0.0), row.router
 
 
 def _suite(setup: Setup) -> SuiteInfo:
@@ -194,6 +254,9 @@ def _suite(setup: Setup) -> SuiteInfo:
     return SuiteInfo(
         name=data.name,
         source=data.source,
+        measure="accuracy" if data.users is None else "reward",
+        protocol=setup.split.protocol,
+        users=None if data.users is None else len(data.users),
         queries={
             name: round(int((codes == code).sum()) / len(codes)) for name, code in parts.items()
         },
@@ -229,14 +292,14 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
             }
             for index, model in enumerate(setup.data.pool.models)
         },
-        oracle_all=_oracle(outcomes),
+        oracle_all=_oracle(outcomes) if setup.data.users is None else None,
         folds=[_fold(setup, fold) for fold in range(len(setup.split.codes))],
     )
 
 
 def _fold(setup: Setup, fold: int) -> FoldFacts:
     models = setup.data.pool.models
-    train = setup.data.outcomes.take(setup.rows(fold, TRAIN))
+    train = setup.table(fold, TRAIN).outcomes
     means = {"mean_cost": train.mean_cost(), "mean_score": train.mean_score()}
     return FoldFacts.model_validate(
         {name: models[model] for name, model in references(setup, fold).items()}
@@ -251,10 +314,12 @@ def _fold(setup: Setup, fold: int) -> FoldFacts:
 def _single(outcomes: Outcomes, model: int) -> dict[str, float | None]:
     """What one model does on every query it was asked."""
     ok = outcomes.ok[:, model]
-    facts = {
-        "answered": float((outcomes.state[:, model] != State.ABSENT).mean()),
-        "accuracy": _mean(outcomes.score[ok, model]),
-    }
+    facts = {"answered": float((outcomes.state[:, model] != State.ABSENT).mean())}
+    if outcomes.relative_cost is None:
+        facts["accuracy"] = _mean(outcomes.score[ok, model])
+    else:
+        facts["effect"] = _mean(outcomes.score[ok, model])
+        facts["relative_cost"] = _mean(outcomes.relative_cost[ok, model])
     if outcomes.cost is not None:
         facts["cost_per_1k"] = 1000 * _mean(outcomes.cost[ok, model])
     if outcomes.grade is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from routebench.board.schema import Leaderboard
-from routebench.config import RunConfig, dump
+from routebench.config import RunConfig, dump, located
 from routebench.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def write(
     board = board.model_copy(
         update={
             "files": {name: _sha256(content) for name, content in sorted(made.items())},
-            "environment": environment(setup, results) | {"run_toml": _sha256(run_file)},
+            "environment": environment(config, setup, results) | {"run_toml": _sha256(run_file)},
             "timing": timing(setup, results) | {"seconds": round(time.time() - started, 3)},
         }
     )
@@ -117,7 +117,7 @@ def replace_file(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
-def environment(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
+def environment(config: RunConfig, setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
     """Where and with what the run was made; nothing here decides comparability."""
     names = {"routebench", "numpy", "pyarrow", "scikit-learn", "scipy", "pluggy", "pydantic"}
     names |= {job.plugin.distribution for job in results if job.plugin.distribution}
@@ -129,7 +129,7 @@ def environment(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
         "device": setup.device,
         "packages": {name: metadata.version(name) for name in sorted(names)},
         "isolation": sorted({result.isolation for result in results.values()}),
-        "data": [str(path) for path in setup.data.files],
+        "data": [located(config.suite_data)] if config.suite_data else [],
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

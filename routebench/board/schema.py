@@ -40,7 +40,8 @@ class Facet(_Model):
     """One task, topic or user: n test queries of it, and the metrics on them."""
 
     n: int
-    accuracy: Estimate
+    accuracy: Estimate | None = None
+    reward: Estimate | None = Field(None, description="in place of accuracy, with users")
     cost_per_1k: Estimate
     pair: dict[str, Estimate] = Field({}, description="APGR and CPT on these queries, by task")
 
@@ -95,6 +96,13 @@ class Row(_Model):
 class SuiteInfo(_Model):
     name: str
     source: Literal["simulated", "recorded", "live"]
+    measure: Literal["accuracy", "reward"] = Field(
+        "accuracy", description="what routers are ranked by: the key of the mean score in metrics"
+    )
+    protocol: Literal["query", "user", "llm"] = Field(
+        "query", description="what a test query has that training never saw"
+    )
+    users: int | None = Field(None, description="who ask every query, where there are any")
     queries: dict[str, int] = Field(description="train, validation, test; means over folds")
     models: list[str]
     folds: int = Field(description="1 for a single split")
@@ -143,7 +151,9 @@ class Diagnostics(_Model):
     states: dict[str, int]
     cost_basis: dict[str, int] = Field(description="asked cells by where their cost comes from")
     pool: dict[str, dict[str, dict[str, float | None]]]
-    oracle_all: float | None = Field(description="oracle over all rows of the suite")
+    oracle_all: float | None = Field(
+        description="oracle over all rows of the suite; null where users differ"
+    )
     folds: list[FoldFacts] = []
 
 

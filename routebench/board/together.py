@@ -11,14 +11,21 @@ from routebench.jobs import Job, Result, Setup
 from routebench.metrics.operating import POINTS, Ground, Swept, sweep
 from routebench.metrics.setting import Routed
 from routebench.perturb import KINDS
-from routebench.records import Decisions, Floats, Ints
+from routebench.records import Decisions, Floats, Ints, Outcomes
 from routebench.selection import best_single, by_cost
-from routebench.splits import TEST, TRAIN, VALIDATION
+from routebench.splits import TEST, TRAIN
+
+
+def tested(setup: Setup, fold: int) -> Ints:
+    """The rows that a fold tests: once for every user who asks, where there are users."""
+    return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
 
 
 def put_together(setup: Setup, label: str, own: Iterable[tuple[Job, Result]]) -> Routed:
     """One router's choices and expectations by seed [S, n], folds one after the other."""
     found = {(j.seed, j.fold): r for j, r in own}
+    if setup.data.users is not None:
+        return _for_users(setup, label, {(j.seed, j.fold): (j, r) for j, r in own})
     seeds = sorted({seed for seed, _ in found})
     folds = sorted({fold for _, fold in found})
 
@@ -48,19 +55,73 @@ def put_together(setup: Setup, label: str, own: Iterable[tuple[Job, Result]]) ->
     return Routed(label, **known)
 
 
+def _for_users(
+    setup: Setup, label: str, found: dict[tuple[int, int], tuple[Job, Result]]
+) -> Routed:
+    """Choices [S, n] for every user and query; one that knows no users decides for all alike.
+
+    Trade-offs and calibration are about scores, which rewards are not: none are made of these.
+    """
+    seeds = sorted({seed for seed, _ in found})
+    folds = sorted({fold for _, fold in found})
+    by_fold: dict[str, list[list[Any]]] = {}
+    for seed in seeds:
+        parts: dict[str, list[Any]] = {}
+        for fold in folds:
+            for name, values in _asked_by_users(setup, fold, *found[seed, fold]).items():
+                parts.setdefault(name, []).append(values)
+        for name, each in parts.items():
+            by_fold.setdefault(name, []).append(each)
+    known: dict[str, Any] = {
+        name: np.stack([np.concatenate(seed) for seed in each]) for name, each in by_fold.items()
+    }
+    return Routed(label, **known)
+
+
+def _asked_by_users(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
+    """Per pair of query and user, one fold of one seed."""
+    asks, decisions = setup.asks(fold), _test(result)
+    own_cost, sample = _own_cost(decisions), setup.perturbed(fold)
+    first = np.flatnonzero(np.diff(asks.row, prepend=-1))
+    query = np.searchsorted(asks.row[first], asks.row)
+    if job.personal:
+        choice, places = decisions.choice, asks.one_each(sample)
+    else:
+        place = np.searchsorted(setup.rows(fold, TEST), asks.row)
+        choice, own_cost, places = decisions.choice[place], own_cost[place], first[: len(sample)]
+    stable = np.full(len(asks), np.nan)
+    if setup.perturb:
+        assert result.perturbed is not None
+        forms = result.perturbed.choice.reshape(len(KINDS), len(places))
+        stable[places] = (forms == choice[places]).mean(axis=0)
+    low, high = (np.full(len(first), fill) for fill in (np.iinfo(np.int64).max, -1))
+    np.minimum.at(low, query, choice)
+    np.maximum.at(high, query, choice)
+    made = {"choice": choice, "routed_differently": (low < high)[query].astype(np.float64)}
+    if decisions.usage:
+        made["router_cost"] = own_cost
+    return made | ({"stable": stable} if setup.perturb else {})
+
+
 def references(setup: Setup, fold: int) -> dict[str, int]:
     """The fixed models that a fold's own training data name."""
-    outcomes, pool = setup.data.outcomes, setup.data.pool
-    train = outcomes.take(setup.rows(fold, TRAIN))
-    both = np.concatenate([setup.rows(fold, TRAIN), setup.rows(fold, VALIDATION)])
+    pool = setup.data.pool
+    train, validation = (table.outcomes for table in setup.tables(fold))
     cost = train.mean_cost()
-    fixed = {"best_single": best_single(outcomes.take(both), cost)}
+    fixed = {"best_single": best_single(_both(train, validation), cost)}
     for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
         if declared is not None:
             fixed[name] = pool.index(declared)
         elif cost is not None:
             fixed[name] = by_cost(train, cost, dearest=name == "strongest")
     return fixed
+
+
+def _both(one: Outcomes, other: Outcomes) -> Outcomes:
+    """Scores and states of two parts, one after the other."""
+    return Outcomes(
+        np.concatenate([one.score, other.score]), np.concatenate([one.state, other.state])
+    )
 
 
 def _test(result: Result) -> Decisions:
@@ -95,7 +156,7 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
         if not n:
             continue
         both = np.flatnonzero(considered[0, start])
-        train = setup.data.outcomes.take(setup.rows(fold, TRAIN))
+        train = setup.table(fold, TRAIN).outcomes
         cost = train.mean_cost()
         worth = (train.mean_score() if cost is None else cost)[both]
         ends.append(np.tile(both[np.argsort(worth, kind="stable")], (n, 1)))
@@ -106,7 +167,7 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
 
 def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     """A job's trade-offs; None where no model it considers has a known cost."""
-    train = setup.data.outcomes.take(setup.rows(fold, TRAIN))
+    train, known = (table.outcomes for table in setup.tables(fold))
     cost, fixed = train.mean_cost(), references(setup, fold)
     quality, test = getattr(result.validation, "quality", None), _test(result).quality
     if cost is None or quality is None or test is None or not len(quality):
@@ -114,8 +175,7 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
-    validation = setup.data.outcomes.take(setup.rows(fold, VALIDATION))
-    ground = Ground(validation, cost, fixed["best_single"], fixed["strongest"])
+    ground = Ground(known, cost, fixed["best_single"], fixed["strongest"])
     return sweep(ground, quality, test)
 
 

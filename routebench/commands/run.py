@@ -9,12 +9,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-_LISTS = {"router", "show"}
+_LISTS = {"router", "show", "against"}
 
 
 @click.command()
-@click.option("--suite", metavar="NAME[:FILE]", help="Suite, such as table:outcomes.csv.")
+@click.option("--suite", metavar="NAME[:FILE]", help="Suite: simpleqa, or table:outcomes.csv.")
 @click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
+@click.option("--source", metavar="NAME", help="Which data a suite takes: embedded or recorded.")
 @click.option(
     "--router",
     multiple=True,
@@ -35,6 +36,14 @@ _LISTS = {"router", "show"}
 )
 @click.option("--split-seed", type=int, help="Another seed gives another hash split.")
 @click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["query", "user", "llm"]),
+    help="What training never saw: test queries, also their users, or also some models.",
+)
+@click.option(
+    "--shots", type=int, metavar="K", help="Training queries by which such users are known."
+)
 @click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1).")
 @click.option(
     "--encoder",
@@ -48,6 +57,12 @@ _LISTS = {"router", "show"}
 )
 @click.option(
     "--perturb", type=int, metavar="N", help="Test queries also asked perturbed (default 100)."
+)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="ROUTER,…",
+    help="Compare all routers with these too; the first one is shown.",
 )
 @click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
 @click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
@@ -100,6 +115,7 @@ def command(
     """Train routers on a suite, route its test queries, write a leaderboard.
 
     \b
+    routebench run --suite simpleqa --router all
     routebench run --suite table:outcomes.parquet --prices prices.json --folds 5
     routebench run --suite table:outcomes.csv --router knn,./mine.py:MyRouter
 
@@ -125,7 +141,10 @@ def command(
         click.echo(to_json(done.board), nl=False)
     else:
         out = terminal.console(wide=wide)
-        terminal.show(done.board, out, wide=wide, curves=curves, folder=done.folder)
+        baseline = chosen.against[0] if chosen.against else terminal.BASELINE
+        terminal.show(
+            done.board, out, wide=wide, curves=curves, folder=done.folder, baseline=baseline
+        )
     ctx.exit(_exit_code(done.board))
 
 

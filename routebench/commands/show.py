@@ -11,14 +11,24 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
+@click.option("--against", metavar="ROUTER", help="Compared with the run's --against ROUTER.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
-def command(run: Path, wide: bool, curves: bool, as_json: bool) -> None:
+def command(run: Path, wide: bool, curves: bool, against: str | None, as_json: bool) -> None:
     """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
     from routebench.board import files
+    from routebench.errors import OptionError
     from routebench.report import terminal
 
     board = files.read(run)
     if as_json:
         click.echo(files.to_json(board), nl=False)
     else:
-        terminal.show(board, terminal.console(wide=wide), wide=wide, curves=curves)
+        baseline = against or terminal.BASELINE
+        known = {name for row in board.rows for name in row.against}
+        if against and baseline not in known:
+            raise OptionError(
+                f"--against {baseline}: the board compares with {', '.join(sorted(known))}",
+                f"run again with --against {baseline}; finished jobs are not repeated",
+            )
+        out = terminal.console(wide=wide)
+        terminal.show(board, out, wide=wide, curves=curves, baseline=baseline)

@@ -10,7 +10,7 @@ import numpy as np
 from routebench.board.schema import Estimate
 from routebench.metrics import cost, quality, usage
 from routebench.metrics.curves import arena_score
-from routebench.metrics.parties import Means, Party, Values
+from routebench.metrics.parties import BESIDE, Means, Party, Values
 from routebench.metrics.statistics import interval, proportion_interval
 from routebench.records import Floats
 
@@ -72,7 +72,7 @@ def base_metrics(own: Values) -> dict[str, Floats]:
         found["attempted"] = quality.attempted(c, i)
         found["accuracy_given_attempted"] = quality.accuracy_given_attempted(c, i)
         found["f_score"] = quality.f_score(c, i)
-    return found
+    return found | {name: own[name] for name in BESIDE if name in own}
 
 
 def router_metrics(own: Values, references: Mapping[str, Values]) -> dict[str, Floats]:

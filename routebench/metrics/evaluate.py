@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import median
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from routebench.metrics.estimates import (
     usage_intervals,
 )
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
-from routebench.metrics.facets import Sections, facet, gains, sections
+from routebench.metrics.facets import Sections, facet, gains, sections, worst
 from routebench.metrics.parties import Means, Party, reference_parties, resample, router_party
 from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
 from routebench.metrics.predictions import Predictions, predictions, reference_curves
@@ -91,9 +91,13 @@ class _Field:
 
 
 def evaluate(
-    setting: Setting, routed: list[Routed], resamples: int = 10_000, seed: int = 0
+    setting: Setting,
+    routed: list[Routed],
+    resamples: int = 10_000,
+    seed: int = 0,
+    against: Sequence[str] = (),
 ) -> Evaluation:
-    """Score routers against the references of a setting.
+    """Score routers against the references of a setting, and against some of themselves.
 
     All are scored on the queries on which every model that any of them chose is OK. Raises
     `DataError` where no such query is left.
@@ -108,11 +112,11 @@ def evaluate(
         )
     _check_complete(setting, kept)
     everyone = _measure(setting.take(kept), routed, kept, resamples, seed)
-    against = _against(everyone)
+    compared = _against(everyone, against)
     curves = reference_curves(everyone.setting, min(resamples, CURVE_RESAMPLES), seed)
-    smallest = _median_mde(against)
+    smallest = _median_mde(compared)
     return Evaluation(
-        routers=_scores(everyone, against),
+        routers=_scores(everyone, compared),
         references={
             name: reference_estimates(party, means, everyone.groups.count) | curves.get(name, {})
             for name, (party, means) in everyone.references.items()
@@ -140,7 +144,7 @@ def _check_complete(setting: Setting, kept: Mask) -> None:
 def _measure(
     setting: Setting, routed: list[Routed], kept: Mask, resamples: int, seed: int
 ) -> _Field:
-    routers = {one.name: router_party(one, kept, setting.outcomes) for one in routed}
+    routers = {one.name: router_party(one, kept, setting) for one in routed}
     if len(routers) < len(routed):
         raise ValueError("two routers of one name")
     references = reference_parties(setting)
@@ -163,12 +167,19 @@ def _measure(
     )
 
 
-def _against(everyone: _Field) -> dict[str, dict[str, dict[str, Difference]]]:
-    """By reference, router and metric."""
-    return {
-        name: contrasts.against(everyone.routers, everyone.references[key], everyone.groups)
+def _against(
+    everyone: _Field, routers: Sequence[str]
+) -> dict[str, dict[str, dict[str, Difference]]]:
+    """By reference or router, by router and metric."""
+    others = {name: everyone.routers[name] for name in routers if name in everyone.routers}
+    others |= {
+        name: everyone.references[key]
         for name, key in REFERENCES.items()
         if key in everyone.references
+    }
+    return {
+        name: contrasts.against(everyone.routers, other, everyone.groups)
+        for name, other in others.items()
     }
 
 
@@ -221,8 +232,10 @@ def _metrics(everyone: _Field, name: str) -> dict[str, Estimate]:
     references = {key: found for key, (_, found) in everyone.references.items()}
     metrics = router_estimates(party, means, references, everyone.groups.count)
     metrics |= everyone.predictions[name].metrics
-    if "task" in everyone.setting.facets:
+    if "task" in everyone.setting.facets and not everyone.setting.beside:
         metrics |= gains(everyone.sections.get("task"), ("router", name))
+    if everyone.setting.beside:
+        metrics["worst_user"] = worst(everyone.sections.get("user"), ("router", name))
     return metrics
 
 

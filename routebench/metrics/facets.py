@@ -116,6 +116,14 @@ def gains(tasks: Mapping[str, Section] | None, router: Name) -> dict[str, Estima
     return found
 
 
+def worst(users: Mapping[str, Section] | None, router: Name) -> Estimate:
+    """The least mean score of any user; each user's queries are resampled by themselves."""
+    if users is None:
+        return null(f"more than {LIMIT} users")
+    point = float(_scores(users, router).min())
+    return estimate(point, _samples(users, router).min(axis=1))
+
+
 def _scores(tasks: Mapping[str, Section], name: Name) -> Floats:
     """[tasks] accuracy."""
     return np.array([section.means[name].point["score"] for section in tasks.values()])

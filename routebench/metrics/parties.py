@@ -74,10 +74,16 @@ def _weighted(values: Values) -> Values:
         return {k: np.asarray(v / values["weight"]) for k, v in values.items() if k != "weight"}
 
 
-def router_party(routed: Routed, kept: Mask, outcomes: Outcomes) -> Party:
+BESIDE = ("effect", "relative_cost", "best_llm_accuracy", "routed_differently")
+"""Columns that are metrics as they are: of suites with users."""
+
+
+def router_party(routed: Routed, kept: Mask, setting: Setting) -> Party:
     """A router's columns on the scored queries; seeds that all agree are kept once."""
-    choice = _once(routed.choice[:, kept])
-    columns = cell_columns(Cells.chosen(outcomes, choice))
+    outcomes, choice = setting.outcomes, _once(routed.choice[:, kept])
+    columns = cell_columns(Cells.chosen(outcomes, choice)) | _beside(setting, choice)
+    if routed.routed_differently is not None:
+        columns["routed_differently"] = _once(routed.routed_differently[:, kept])
     if routed.router_cost is not None:
         columns["router_cost"] = _once(routed.router_cost[:, kept])
     elif outcomes.cost is not None:
@@ -104,10 +110,22 @@ def reference_parties(setting: Setting) -> dict[str, Party]:
     """Oracle, random, best_single, best_single_hindsight, and cheapest, strongest if known."""
     outcomes = setting.outcomes
     choices = {"oracle": oracle_choice(outcomes), **setting.fixed}
-    columns = {name: cell_columns(Cells.chosen(outcomes, at)) for name, at in choices.items()}
-    columns["random"] = _random_columns(outcomes)
+    if setting.blind_oracle is not None:
+        choices["blind_oracle"] = setting.blind_oracle
+    columns = {
+        name: cell_columns(Cells.chosen(outcomes, at)) | _beside(setting, at)
+        for name, at in choices.items()
+    }
+    columns["random"] = _random_columns(outcomes) | {
+        name: random_mean(values, outcomes.ok) for name, values in setting.beside.items()
+    }
     columns["best_single_hindsight"] = _hindsight_columns(outcomes, setting.mean_cost)
     return {name: Party(columns[name]) for name in sorted(columns)}
+
+
+def _beside(setting: Setting, choice: Ints) -> Columns:
+    at = (np.arange(choice.shape[-1]), choice)
+    return {name: values[at] for name, values in setting.beside.items()}
 
 
 def _random_columns(outcomes: Outcomes) -> Columns:

@@ -29,6 +29,8 @@ class Routed:
     """[n] each: the weak and the strong model, for a router that considers two models only."""
     swept: Ints | None = None
     """[S, L, n] choices from the best expected quality to the least cost."""
+    routed_differently: Floats | None = None
+    """[S, n] whether users who ask this query are sent to different models."""
     points: dict[str, tuple[Ints, Mask]] = field(default_factory=dict)
     """By operating point [S, n]: choices, and where they are a fixed model's, unrouted."""
     lambdas: dict[str, list[float | None]] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class Routed:
 
     @property
     def _by_seed(self) -> dict[str, Any]:
-        columns = ("choice", "router_cost", "quality", "confidence", "stable")
+        columns = ("choice", "router_cost", "quality", "confidence", "stable", "routed_differently")
         return {name: value for name in columns if (value := getattr(self, name)) is not None}
 
     def take(self, rows: Mask) -> Routed:
@@ -103,6 +105,10 @@ class Setting:
     """[m] train mean cost in USD, averaged over folds: breaks ties. None when unpriced."""
     facets: dict[str, Strings] = field(default_factory=dict)
     """[n] values of `task`, `topic`, `user`, where there are any; None for a query without."""
+    beside: dict[str, Floats] = field(default_factory=dict)
+    """[n, m] by metric: what else is averaged over the chosen cells."""
+    blind_oracle: Ints | None = None
+    """[n] the best model of a query for all its users together, where users differ."""
 
     @property
     def fixed(self) -> dict[str, Ints]:
@@ -120,6 +126,8 @@ class Setting:
             self,
             outcomes=self.outcomes.take(rows),
             clusters=self.clusters[rows],
+            beside={name: values[rows] for name, values in self.beside.items()},
+            blind_oracle=None if self.blind_oracle is None else self.blind_oracle[rows],
             facets={kind: values[rows] for kind, values in self.facets.items()},
             **{name: choice[rows] for name, choice in self.fixed.items()},  # type: ignore[arg-type]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich import box
@@ -21,11 +22,17 @@ _SOURCES = {
 _TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
 _REFERENCES = {
     "oracle": "oracle",
+    "blind_oracle": "user-blind oracle",
     "best_single_hindsight": "hindsight best",
     "best_single": "best single",
     "random": "random, exact",
 }
 
+
+BASELINE = "best-single"
+_COLUMNS = ("#", "router", "accuracy", "Δ {}, pp", "$ / 1k", "saves")
+_USERS = ("#", "router", "reward", "Δ {}", "worst", "differ")
+_MEANS = ("effect", "  cost", "best LLM")
 
 WIDTH, WIDE = 100, 150
 LABEL = 26  # columns for a router's name
@@ -45,11 +52,12 @@ def show(
     wide: bool = False,
     curves: bool = False,
     folder: Path | None = None,
+    baseline: str = BASELINE,
 ) -> None:
     """Print headline, table, references and warnings."""
     _headline(board, out)
     out.print()
-    out.print(_table(board, wide, out.width))
+    out.print(_table(board, wide, out.width, baseline))
     out.print()
     _footnotes(board, out)
     if curves:
@@ -69,31 +77,37 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
     seeds = max((len(row.seeds) for row in board.rows), default=0)
     files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
     out.print(f"[bold]{escape(suite.name + files)}[/bold] ({_SOURCES[suite.source]})")
+    asked = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else ""
     facts = [
-        f"{found.scored:,} test queries{folds}",
+        (asked or f"{found.scored:,} test queries") + folds,
         f"{len(suite.models)} models",
         f"{seeds} seed{'s' if seeds != 1 else ''}",
     ]
     if found.mde is not None:
-        facts.append(f"can detect differences from {100 * found.mde:.1f} pp on")
+        smallest = f"{found.mde:.3f}" if suite.users else f"{100 * found.mde:.1f} pp"
+        facts.append(f"can detect differences from {smallest} on")
     out.print(" · ".join(facts))
     if not board.valid:
         out.print(f"[bold red]INVALID:[/bold red] {escape(board.invalid_reason or '')}")
 
 
-def _table(board: Leaderboard, wide: bool, width: int) -> Table:
+def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = ["#", "router", "accuracy", "Δ best single, pp", "$ / 1k", "saves"]
-    rows = [_cells(row) for row in board.rows]
+    columns, told = (_USERS, _user_cells) if board.suite.users else (_COLUMNS, _router_cells)
+    shown = "best single" if baseline == BASELINE else short(baseline, 14)
+    names = [name.format(shown) for name in columns]
+    rows = [_cells(row, len(names), lambda row: told(row, baseline)) for row in board.rows]
     lines = _references(board)
     graded = wide and any("f_score" in row.metrics for row in board.rows)
     more = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
-    for name in columns:
+    if wide and board.suite.users:
+        more = [*_MEANS, *more]
+    for name in names:
         table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
     # The names of models are long and alike; they get what the numbers leave.
     used = sum(
         2 + max(cell_len(name), *(Text.from_markup(r[at]).cell_len for r in [*rows, *lines]))
-        for at, name in enumerate(columns)
+        for at, name in enumerate(names)
     )
     room = max(16, width - used - sum(len(name) + 2 for name in more))
     table.add_column("models used", no_wrap=True)
@@ -101,6 +115,8 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row, cells in zip(board.rows, rows, strict=True):
         extra = [*(_grades(row) if graded else []), *(_timing(board, row) if wide else [])]
+        if wide and board.suite.users:
+            extra = [*_means(row.metrics), *extra]
         table.add_row(*cells, _models(row.usage, room), *extra)
     table.add_section()
     for cells in lines:
@@ -108,38 +124,67 @@ def _table(board: Leaderboard, wide: bool, width: int) -> Table:
     return table
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, width: int, told: Callable[[Row], list[str]]) -> list[str]:
     label = escape(short(row.router, LABEL))
     if row.state != "ok":
         colour = "red" if row.state == "failed" else "dim"
-        return ["–", label, f"[{colour}]{row.state}[/{colour}]", "", "", ""]
-    metrics = row.metrics
+        return ["–", label, f"[{colour}]{row.state}[/{colour}]", *[""] * (width - 3)]
+    return [str(row.rank), label, *told(row)]
+
+
+def _router_cells(row: Row, baseline: str) -> list[str]:
     return [
-        str(row.rank),
-        label,
-        percent(metrics["accuracy"]),
-        difference(row.against["best-single"]["accuracy"]),
-        _dollars(metrics["total_cost_per_1k"]),
-        _savings(metrics["savings_vs_best_single"]),
+        percent(row.metrics["accuracy"]),
+        difference(row.against[baseline]["accuracy"]),
+        _dollars(row.metrics["total_cost_per_1k"]),
+        _savings(row.metrics["savings_vs_best_single"]),
     ]
+
+
+def _user_cells(row: Row, baseline: str) -> list[str]:
+    return [
+        _bare(_plain(row.metrics["reward"])),
+        _bare(difference(row.against[baseline]["reward"], 1, 3)),
+        _number(row.metrics.get("worst_user")),
+        _savings(row.metrics["routed_differently"]),
+    ]
+
+
+def _means(metrics: Mapping[str, Estimate]) -> list[str]:
+    """Quality, cost, and how often it is the user's own best model."""
+    names = ("effect", "relative_cost", "best_llm_accuracy")
+    return [_number(metrics.get(name)) for name in names]
+
+
+def _number(estimate: Estimate | None) -> str:
+    return "–" if estimate is None or estimate.value is None else _bare(f"{estimate.value:.3f}")
+
+
+def _bare(text: str) -> str:
+    """`.382` for 0.382: there are many such numbers in a row."""
+    return text.replace("0.", ".")
 
 
 def percent(estimate: Estimate) -> str:
     """`64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
+    return _plain(estimate, 100, 1)
+
+
+def _plain(estimate: Estimate, scale: float = 1, digits: int = 3) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
     half = max(estimate.high - estimate.value, estimate.value - estimate.low)
-    return f"{100 * estimate.value:.1f} ±{100 * half:.1f}"
+    return f"{scale * estimate.value:.{digits}f} ±{scale * half:.{digits}f}"
 
 
-def difference(found: Estimate) -> str:
+def difference(found: Estimate, scale: float = 100, digits: int = 1) -> str:
     """`+2.4 [+1.6, +3.2]*` in percentage points; the star where it was tested and holds."""
     if found.value is None or found.low is None or found.high is None:
         return "–"
-    value, low, high = (100 * x for x in (found.value, found.low, found.high))
+    value, low, high = (scale * x for x in (found.value, found.low, found.high))
     if value == low == high == 0:
         return "="
-    text = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    text = f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
     p = found.p if isinstance(found, Difference) else None
     if p is None or p >= 0.05:
         return escape(text) + " "
@@ -196,26 +241,39 @@ def _large(number: float) -> str:
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
     notes = ["below the line: references; hindsight best is the best single model of the test part"]
     notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
-    notes.append("saves: cost against best single, per query")
-    if board.priced == "unpriced":
-        notes[-1] = "unpriced: no cost column and no --prices, so costs are unknown"
-    elif board.priced == "estimated":
-        basis = board.diagnostics.cost_basis
-        guessed = [
-            f"{basis[kind]:,} cells {kind}" for kind in ("estimated", "assumed") if basis[kind]
-        ]
-        notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
+    notes += _about_costs(board)
     if any(row.interval_scope == "this checkpoint only" for row in board.rows):
         notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
     out.print(f"[dim]{'; '.join(notes)}[/dim]")
 
 
+def _about_costs(board: Leaderboard) -> list[str]:
+    if board.suite.users:
+        return [
+            "reward: w · effect − (1 − w) · cost, w each user's own; worst: of the user served"
+            " worst; differ: queries that go to different models by user"
+        ]
+    if board.priced == "unpriced":
+        return ["unpriced: no cost column and no --prices, so costs are unknown"]
+    notes = ["saves: cost against best single, per query"]
+    if board.priced == "estimated":
+        basis = board.diagnostics.cost_basis
+        guessed = [
+            f"{basis[kind]:,} cells {kind}" for kind in ("estimated", "assumed") if basis[kind]
+        ]
+        notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
+    return notes
+
+
 def _references(board: Leaderboard) -> list[list[str]]:
     """Lines to read the routers against; none of them is one."""
+    found = [(text, board.references.get(name)) for name, text in _REFERENCES.items()]
+    if board.suite.users:
+        return [["", text, _bare(_plain(m["reward"])), "", "", ""] for text, m in found if m]
     return [
-        ["", text, percent(metrics["accuracy"]), "", _dollars(metrics["cost_per_1k"]), ""]
-        for name, text in _REFERENCES.items()
-        if (metrics := board.references.get(name))
+        ["", text, percent(m["accuracy"]), "", _dollars(m["cost_per_1k"]), ""]
+        for text, m in found
+        if m
     ]
 
 
@@ -224,12 +282,13 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
     if not found.headroom:
         out.print("[yellow]no headroom: no router can beat the best single model here[/yellow]")
     else:
+        gain = f"{found.headroom:.3f}" if board.suite.users else f"{100 * found.headroom:.1f} pp"
         out.print(
-            f"headroom {100 * found.headroom:.1f} pp (oracle − best single); models disagree on "
+            f"headroom {gain} (oracle − best single); models disagree on "
             f"{found.disagreement:.0%} of queries, {found.routable:.0%} can be routed better"
         )
     if found.cheapest_dominates:
-        out.print("[yellow]the cheapest model is also the most accurate single one[/yellow]")
+        out.print("[yellow]the cheapest model is also the best single one[/yellow]")
     if found.leaked:
         out.print(
             f"leak: {found.leaked:,} test queries had a duplicate in train or validation; "

@@ -190,7 +190,7 @@ def test_what_makes_a_board_doubtful_is_said() -> None:
     assert "12 test queries had a duplicate" in text
     assert "5 test queries left out" in text
     assert "missing cells: 7.00%" in text
-    assert "cheapest model is also the most accurate" in text
+    assert "cheapest model is also the best" in text
     assert "over 95% of queries go to one model: mf, knn" in text
     fine = shown(board(row("mf")))
     for word in ("INVALID", "leak", "left out", "missing", "over 95%", "cheapest model"):

@@ -67,6 +67,13 @@ def test_ids_are_unique_and_every_cell_is_filled(rows: list[dict[str, str]]) -> 
         assert row["reference"] not in aliases
 
 
+def test_kinds_are_tables_and_columns(rows: list[dict[str, str]]) -> None:
+    for kind in {row["kind"] for row in rows}:
+        table, column = kind.split(".")
+        with (FACTS / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+            assert column in next(csv.reader(file))
+
+
 def test_no_two_questions_are_near_duplicates(rows: list[dict[str, str]]) -> None:
     found = near_pairs([row["query"] for row in rows])
     assert len(found.pairs) == 0

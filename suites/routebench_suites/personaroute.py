@@ -1,0 +1,129 @@
+"""PersonaRoute-Bench: users ask the same queries and weigh quality against cost differently.
+
+The benchmark (https://arxiv.org/abs/2511.16883) is read from its CSV files; without any, an
+invented set of its shape stands in, answered by a simulated pool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from routebench.errors import DataError, OptionError
+from routebench.longform import from_long
+from routebench.records import Floats, Ints, Pool, SuiteData, Users
+from routebench_suites.personaroute_files import Panel, read_panel
+from routebench_suites.personaroute_sim import simulate
+
+QUERIES = 240  # by user in the large embedded set, over its four tasks
+
+
+class PersonaRoute:
+    """Queries of several tasks, models of different price, users of different preference."""
+
+    class Options(BaseModel):
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+        data: str | None = Field(
+            default=None,
+            description="a CSV of PersonaRoute-Bench, a folder with its train, validation and test"
+            " files, or a number of simulated users; by default nine",
+        )
+        descriptions: Path | None = Field(
+            default=None, description="LLM_Descriptions.json; found beside the data where it lies"
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def load(self) -> SuiteData:
+        """The queries with every model's effect and cost, and the users beside them."""
+        data = self.options.data
+        if data is None or data.isdecimal():
+            return _suite(self._simulated(int(data or 9)), "simulated", ())
+        path = Path(data)
+        return _suite(read_panel(path, self.options.descriptions), "recorded", (path.resolve(),))
+
+    def _simulated(self, users: int) -> Panel:
+        if users < 2:
+            raise OptionError(f"personaroute:{users}: at least two users are needed")
+        return simulate() if users == 9 else simulate(users, QUERIES // 4)
+
+
+def _suite(panel: Panel, source: str, files: tuple[Path, ...]) -> SuiteData:
+    """The panel in canonical order; costs are brought to [0, 1] where they are not there yet."""
+    ids = np.array([f"{i:06d}" for i in range(len(panel.text))], dtype=object)
+    cost = panel.cost if panel.cost_normalised else _normalised(panel)
+    query, model = np.nonzero(~np.isnan(panel.effect))  # what is not there was never asked
+    columns = {
+        "query_id": ids[query],
+        "query": panel.text[query],
+        "task": panel.task[query],
+        "model": np.array(panel.models, dtype=object)[model],
+        "score": panel.effect[query, model],
+    }
+    if panel.split is not None:
+        columns["split"] = panel.split[query]
+    data = from_long(
+        pa.table(columns),
+        name="personaroute",
+        source=source,
+        place="personaroute",
+        pool=_pool(panel),
+        visible=frozenset({"task", "user", "preference"}),
+        files=files,
+        notes=panel.notes,
+    )
+    order = np.searchsorted(ids.astype(str), data.ids.astype(str))
+    embedding = None if panel.embedding is None else panel.embedding[order]
+    return replace(
+        data,
+        queries=replace(data.queries, embedding=embedding),
+        outcomes=replace(data.outcomes, relative_cost=cost[order]),
+        users=_users(panel, order),
+    )
+
+
+def _pool(panel: Panel) -> Pool:
+    """The cheaper and the dearer end by what calls cost: what price lists would say."""
+    means = np.nanmean(panel.cost, axis=0)
+    small, large = panel.models[int(means.argmin())], panel.models[int(means.argmax())]
+    return Pool(
+        panel.models,
+        panel.input_price,
+        panel.output_price,
+        description=panel.model_description,
+        small=small,
+        large=large,
+    )
+
+
+def _users(panel: Panel, order: Ints) -> Users:
+    return Users(
+        panel.users,
+        panel.preference,
+        None if panel.asked is None else panel.asked[:, order].T.copy(),
+        None if panel.user_split is None else panel.user_split == "test",
+    )
+
+
+def _normalised(panel: Panel) -> Floats:
+    """Costs of each task between its cheapest and its dearest call in training, cut to [0, 1]."""
+    if panel.split is None:
+        raise DataError(
+            "personaroute: costs are not in [0, 1], and no file says what is training",
+            "bring the cost column to [0, 1], or give a folder with train, val and test files",
+        )
+    cost = panel.cost.copy()
+    for task in np.unique(panel.task.astype(str)):
+        rows = panel.task == task
+        seen = panel.cost[rows & (panel.split == "train")]
+        if not np.isfinite(seen).any():
+            raise DataError(f"personaroute: task {task!r} has no cost in training")
+        low, high = np.nanmin(seen), np.nanmax(seen)
+        cost[rows] = np.clip((panel.cost[rows] - low) / max(high - low, 1e-12), 0.0, 1.0)
+    return cost

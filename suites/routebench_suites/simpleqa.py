@@ -1,0 +1,137 @@
+"""SimpleQA: short factual questions with one right answer, graded in three states.
+
+Without any file it asks this project's own questions, in SimpleQA's topics and answer types, of
+a simulated pool, whose answers the `exact` judge grades like anybody's. SimpleQA itself
+(https://arxiv.org/abs/2411.04368) is `data`: its published CSV has questions only, and the
+simulated pool answers them too; an outcomes table has the answers of real models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from routebench.errors import OptionError
+from routebench.longform import from_long
+from routebench.records import Answers, Pool, Request, SuiteData
+from routebench_suites.questions import EMBEDDED, Question, is_questions, read_questions
+from routebench_suites.tablefile import read_table
+
+SHARES = (0.5, 0.1, 0.4)  # a large test part: it decides which differences can be seen
+
+
+class SimpleQA:
+    """Factual questions: embedded ones, SimpleQA's own, or recorded answers to either."""
+
+    class Options(BaseModel):
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+        data: Path | None = Field(
+            default=None,
+            description="SimpleQA's CSV of questions, or an outcomes file of answers to them",
+        )
+        source: Literal["embedded", "recorded"] | None = Field(
+            default=None,
+            description="embedded: the simulated pool answers; recorded: answers from the outcomes"
+            " file; by default, what `data` makes possible",
+        )
+        world: int = Field(
+            default=0, ge=0, description="another number: simulated models that know other things"
+        )
+        small: str | None = Field(default=None, description="the weak model of a pair")
+        large: str | None = Field(default=None, description="the strong model of a pair")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def load(self) -> SuiteData:
+        """The questions with their answers, not yet graded where they were recorded without."""
+        path, source = self.options.data, self.options.source
+        if path is None and source == "recorded":
+            raise OptionError("--source recorded: no outcomes are named", "--data outcomes.parquet")
+        if path is None or is_questions(path):
+            if source == "recorded":
+                raise OptionError(
+                    f"--source recorded: {path} holds questions without answers",
+                    "name a table of answers with --data, or leave out --source",
+                )
+            data = self._simulated(EMBEDDED if path is None else path)
+        else:
+            if source == "embedded":
+                raise OptionError(
+                    f"--source embedded: {path} holds recorded answers",
+                    "leave out --data for the embedded questions, or --source",
+                )
+            data = self._recorded(path)
+        return replace(data, pool=self._pair(data.pool), judge="exact", shares=SHARES)
+
+    def _recorded(self, path: Path) -> SuiteData:
+        table, notes = read_table(path)
+        return from_long(
+            table,
+            name="simpleqa",
+            source="recorded",
+            place=path.name,
+            files=(path.resolve(),),
+            notes=notes,
+        )
+
+    def _simulated(self, path: Path) -> SuiteData:
+        from routebench_providers.simulated import Simulated
+
+        questions = read_questions(path)
+        provider = Simulated(Simulated.Options(facts=path, world=self.options.world))
+        pool = provider.pool()
+        requests = [Request(m, q.query) for q in questions for m in pool.models]
+        return from_long(
+            _long(questions, requests, provider.answer(requests)),
+            name="simpleqa",
+            source="simulated",
+            place=path.name,
+            pool=pool,
+            # The tables that the questions were made from hold the answers too.
+            files=(path.resolve(), EMBEDDED.parent),
+            notes=(
+                f"the answers are those of a simulated pool of {len(pool)} models: no real"
+                " model was asked",
+            ),
+        )
+
+    def _pair(self, pool: Pool) -> Pool:
+        """The pool with the pair that the options name; its own where they name none."""
+        small, large = self.options.small, self.options.large
+        for option, model in (("small", small), ("large", large)):
+            if model:
+                pool.index(model, option)
+        return replace(pool, small=small or pool.small, large=large or pool.large)
+
+
+def _long(questions: Sequence[Question], requests: Sequence[Request], answers: Answers) -> pa.Table:
+    """One row per answer; a reference is the JSON list of all that is right."""
+    each = len(requests) // len(questions)
+    right = [json.dumps([q.reference, *q.aliases], ensure_ascii=False) for q in questions]
+
+    def per_question(values: Sequence[str | None]) -> list[str | None]:
+        return [value for value in values for _ in range(each)]
+
+    columns = {
+        "query_id": per_question([q.query_id for q in questions]),
+        "query": per_question([q.query for q in questions]),
+        "topic": per_question([q.topic for q in questions]),
+        "reference": per_question(right),
+        "model": [request.model for request in requests],
+        "response": list(answers.text),
+    }
+    numbers = {"input_tokens": answers.input_tokens, "output_tokens": answers.output_tokens}
+    if answers.latency is not None:
+        numbers["latency"] = answers.latency
+    return pa.table(
+        {name: pa.array(values, pa.large_string()) for name, values in columns.items()}
+        | {name: pa.array(values) for name, values in numbers.items()}
+    )

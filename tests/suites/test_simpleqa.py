@@ -1,0 +1,208 @@
+"""The SimpleQA suite: its sources, what it says of them, and that routers cannot look."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import rows
+
+from routebench.errors import OptionError
+from routebench.judging import judge_answers
+from routebench.pricing import price
+from routebench.records import Grade, State, SuiteData
+from routebench.splits import TEST, TRAIN, VALIDATION, make_split
+from routebench_suites.simpleqa import SimpleQA
+
+
+def suite(**options: Any) -> SimpleQA:
+    return SimpleQA(SimpleQA.Options(**options))
+
+
+@pytest.fixture(scope="module")
+def embedded() -> SuiteData:
+    data = suite().load()
+    assert data.judge is not None
+    return judge_answers(data, data.judge, {})
+
+
+def test_embedded_questions_are_answered_graded_and_priced(embedded: SuiteData) -> None:
+    assert embedded.source == "simulated"
+    assert any("simulated pool" in note for note in embedded.notes)
+    assert len(embedded.pool) == 6
+    assert (embedded.pool.small, embedded.pool.large) == ("sim-flash", "sim-pro")
+    assert (embedded.outcomes.state == State.OK).all()
+    assert embedded.outcomes.grade is not None
+    accuracy = (embedded.outcomes.grade == Grade.CORRECT).mean(axis=0)
+    declined = (embedded.outcomes.grade == Grade.NOT_ATTEMPTED).mean(axis=0)
+    assert 0.04 <= accuracy.min() <= 0.15
+    assert 0.45 <= accuracy.max() <= 0.58
+    assert declined.min() <= 0.05
+    assert 0.4 <= declined.max() <= 0.55
+    priced, info = price(embedded, None)
+    assert info.label == "prices"
+    assert priced.outcomes.cost is not None
+    assert (priced.outcomes.cost > 0).all()
+
+
+def test_nothing_is_shown_but_the_text(embedded: SuiteData) -> None:
+    assert embedded.visible == frozenset()
+    assert embedded.queries.topic is not None
+    assert len(set(embedded.queries.topic)) == 10
+
+
+def test_the_test_part_is_large_and_has_no_duplicates(embedded: SuiteData) -> None:
+    split = make_split(embedded, shares=embedded.shares)
+    counts = [(split.codes == code).mean() for code in (TRAIN, VALIDATION, TEST)]
+    assert counts == pytest.approx([0.5, 0.1, 0.4], abs=0.02)
+    assert (split.leaked, split.removed) == (0, 0)
+
+
+def test_another_world_knows_other_things(embedded: SuiteData) -> None:
+    assert embedded.answers.equals(suite().load().answers)
+    other = suite(world=1).load()
+    assert list(other.ids) == list(embedded.ids)
+    assert not other.answers.equals(embedded.answers)
+
+
+CSV = (
+    "metadata,problem,answer\n"
+    "\"{'topic': 'Art', 'answer_type': 'Person', 'urls': []}\",Who painted it?,Ada Lovelace\n"
+    "\"{'topic': 'Music', 'answer_type': 'Date', 'urls': []}\",When was it sung?,1 May 1990\n"
+    "\"{'topic': 'Other', 'answer_type': 'Number', 'urls': []}\",How many were there?,42\n"
+)
+
+
+def test_questions_of_a_file_are_asked_of_the_simulated_pool(tmp_path: Path) -> None:
+    path = tmp_path / "simple_qa_test_set.csv"
+    path.write_text(CSV)
+    data = suite(data=path).load()
+    assert data.source == "simulated"
+    assert sorted(data.queries.text) == [
+        "How many were there?",
+        "When was it sung?",
+        "Who painted it?",
+    ]
+    assert path in data.files
+    assert data.answers.null_count == 0
+
+
+def test_recorded_answers_are_graded_where_nobody_has(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    table = pa.table(
+        {
+            "query_id": ["a", "a", "b", "b"],
+            "query": ["Who?", "Who?", "When?", "When?"],
+            "reference": ["Ada Lovelace", "Ada Lovelace", "1990", "1990"],
+            "model": ["x", "y", "x", "y"],
+            "response": ["Ada Lovelace", "Grace Hopper", "I don't know.", "In 1991."],
+            "grade": pa.array([None, None, None, "CORRECT"]),
+        }
+    )
+    data = suite(data=write(table), source="recorded", small="x", large="y").load()
+    assert data.source == "recorded"
+    assert (data.pool.small, data.pool.large) == ("x", "y")
+    judged = judge_answers(data, "exact", {})
+    grades = {
+        (judged.ids[i], judged.pool.models[j]): Grade(judged.outcomes.grade[i, j]).name  # type: ignore[index]
+        for i in range(2)
+        for j in range(2)
+    }
+    assert grades["a", "x"] == "CORRECT"
+    assert grades["a", "y"] == "INCORRECT"
+    assert grades["b", "x"] == "NOT_ATTEMPTED"
+    assert grades["b", "y"] == "CORRECT"  # a recorded grade stands
+
+
+def test_sources_that_are_not_there(tmp_path: Path, write: Callable[..., Path]) -> None:
+    questions = tmp_path / "questions.csv"
+    questions.write_text(CSV)
+    with pytest.raises(OptionError, match="no outcomes are named"):
+        suite(source="recorded").load()
+    with pytest.raises(OptionError, match="questions without answers"):
+        suite(source="recorded", data=questions).load()
+    table = pa.table({"query_id": ["a"], "query": ["Who?"], "model": ["x"], "score": [1.0]})
+    with pytest.raises(OptionError, match="holds recorded answers"):
+        suite(source="embedded", data=write(table)).load()
+
+
+def test_a_whole_run_says_where_the_answers_come_from(
+    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = cli("run", "--suite", "simpleqa", "--router", "knn,best-single", "--out", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    assert "simpleqa (simulated pool)" in done.stdout
+    assert "test queries" in done.stdout
+    assert "can detect differences from" in done.stdout
+    board = json.loads((tmp_path / "o" / "leaderboard.json").read_text())
+    assert board["suite"]["source"] == "simulated"
+    assert any("simulated pool" in note for note in board["suite"]["notes"])
+    found = rows(board)
+    assert found["knn"]["metrics"]["f_score"]["value"] is not None
+    # No router looks better here than on answers of real models.
+    gap = found["knn"]["metrics"]["gap_recovered"]["value"]
+    assert -0.1 < gap < 1 / 3
+
+
+LOOKING = """
+from pathlib import Path
+import numpy as np
+from pydantic import BaseModel
+from routebench import Decisions, hookimpl
+
+class Looking:
+    class Options(BaseModel):
+        path: str
+    def __init__(self, options):
+        self.options = options
+    @hookimpl
+    def fit(self, train):
+        {attempt}
+    @hookimpl
+    def route(self, queries):
+        return Decisions(np.zeros(len(queries), dtype=int))
+    def save(self, folder): pass
+    def load(self, folder): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "Path(self.options.path).read_text()",
+        "(Path(self.options.path).parent / 'countries.csv').read_text()",
+        "import routebench_providers.simulated",
+        "import routebench_suites.simpleqa",
+    ],
+)
+def test_a_router_that_looks_the_answers_up_fails(
+    board: Callable[..., dict[str, Any]], tmp_path: Path, attempt: str
+) -> None:
+    from routebench_suites.questions import EMBEDDED
+
+    (tmp_path / "looking.py").write_text(LOOKING.format(attempt=attempt))
+    done = board(
+        "--suite", "simpleqa", "--router", f"{tmp_path}/looking.py:Looking,best-single",
+        "--set", f"Looking.path={EMBEDDED}", rc=1,
+    )  # fmt: skip
+    found = rows(done)
+    failed = next(row for name, row in found.items() if name != "best-single")
+    assert failed["state"] == "failed"
+    assert "isolation" in failed["message"] or "Permission" in failed["message"]
+    assert found["best-single"]["state"] == "ok"
+
+
+def test_simpleqa_itself(shared: Path) -> None:
+    data = suite(data=shared / "simpleqa" / "simple_qa_test_set.csv").load()
+    judged = judge_answers(data, "exact", {})
+    assert len(judged) == 4326
+    accuracy = np.nanmean(judged.outcomes.score, axis=0)
+    assert (accuracy > 0.01).all()
+    assert (accuracy < 0.56).all()
