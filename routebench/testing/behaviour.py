@@ -14,7 +14,7 @@ from routebench.testing import tables as synthetic
 from routebench.testing.contract import check_needs
 from routebench.testing.rules import Check, check, expect
 from routebench.testing.subject import EVERYTHING, Subject, ask
-from routebench.testing.tables import Tables, synthetic_tables
+from routebench.testing.tables import Tables
 
 _ODD_TEXTS = (
     "",
@@ -84,13 +84,13 @@ def check_unpriced(subject: Subject) -> None:
 @check(after=check_fit_and_route)
 def check_real_scores(subject: Subject) -> None:
     """Scores anywhere between 0 and 1 work as well as 0 and 1."""
-    subject.decide(synthetic_tables(scores="real"))
+    subject.decide(subject.made(scores="real"))
 
 
 @check(after=check_fit_and_route)
 def check_few_queries(subject: Subject) -> None:
     """Twelve training and six validation queries are enough to give valid decisions."""
-    subject.decide(synthetic_tables(12, 6, 20))
+    subject.decide(subject.made(12, 6, 20))
 
 
 @check(after=check_fit_and_route)

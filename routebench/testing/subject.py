@@ -20,7 +20,7 @@ from routebench.config import ENCODERS
 from routebench.harness import Harness
 from routebench.options import validate
 from routebench.records import HIDEABLE, Context, Decisions, Objective, Queries, Table
-from routebench.testing.tables import Tables, synthetic_tables, with_scores
+from routebench.testing.tables import Tables, synthetic_tables, with_scores, with_users
 
 EVERYTHING = frozenset(HIDEABLE)
 _SEED = 7
@@ -90,7 +90,16 @@ class Subject:
     @property
     def tables(self) -> Tables:
         """Fresh tables every time: a router that writes into its own spoils no other check."""
-        return synthetic_tables()
+        return self.made()
+
+    def made(self, *sizes: int, **settings: Any) -> Tables:
+        """Synthetic tables, with users for a router that learns from them."""
+        tables = synthetic_tables(*sizes, **settings)
+        if not getattr(self.router_class, "personal", False):
+            return tables
+        return Tables(
+            *(with_users(part) for part in (tables.train, tables.validation, tables.test))
+        )
 
     @property
     def other_tables(self) -> Tables:

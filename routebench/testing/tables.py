@@ -11,7 +11,18 @@ from typing import Literal
 
 import numpy as np
 
-from routebench.records import Floats, Grade, Ints, Outcomes, Pool, Queries, Rows, State, Table
+from routebench.records import (
+    Floats,
+    Grade,
+    Ints,
+    Outcomes,
+    Pool,
+    Queries,
+    Rows,
+    State,
+    Table,
+    Users,
+)
 
 MODELS = ("model-a", "model-b", "model-c", "model-d")
 WORDS = {
@@ -36,6 +47,7 @@ UNSEEN = 1
 
 _OPENINGS = ("Please", "Could you", "I would like to", "Tell me how to", "In short,", "Now")
 _USERS = ("ada", "grace", "linus")
+_PREFERENCES = (0.5, 0.7, 0.9)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,21 @@ def synthetic_tables(
 def take(table: Table, rows: Rows) -> Table:
     """The given rows of a table, in that order."""
     return replace(table, queries=table.queries.take(rows), outcomes=table.outcomes.take(rows))
+
+
+def with_users(table: Table) -> Table:
+    """The same table asked by three users; dear models cost them more."""
+    outcomes, queries = table.outcomes, table.queries
+    weights = dict(zip(_USERS, _PREFERENCES, strict=True))
+    relative = np.broadcast_to(0.2 * PRICES / PRICES.max(), outcomes.score.shape)
+    assert queries.user is not None
+    mine = np.array([weights[name] for name in queries.user])
+    return replace(
+        table,
+        queries=replace(queries, preference=mine),
+        outcomes=replace(outcomes, relative_cost=relative.copy()),
+        users=Users(np.array(_USERS, dtype=object), np.array(_PREFERENCES)),
+    )
 
 
 def with_scores(table: Table, score: Floats) -> Table:
