@@ -65,9 +65,7 @@ class Suite(Protocol):
 
 
 class Provider(Protocol):
-    """Asks language models, or simulates them."""
-
-    def pool(self) -> records.Pool: ...  # the models it offers, with their prices
+    def pool(self) -> records.Pool: ...  # the models it asks or simulates, with their prices
     def answer(self, requests: Sequence[records.Request]) -> records.Answers: ...
 
 

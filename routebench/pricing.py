@@ -8,7 +8,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ class PriceInfo:
     """16 hex digits over the pool's prices; None without a price list."""
     snapshot: dict[str, dict[str, Any]]
     """The pool's prices as `load_prices` reads them back; empty without a price list."""
+    tokens: tuple[Floats, Floats] | None = field(default=None, compare=False, repr=False)
+    """[n, m] prompt and answer tokens that were priced, guesses included."""
 
 
 def parse_size(text: str) -> float:
@@ -248,6 +250,7 @@ def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteD
         basis,
         _fingerprint(listed),
         {m: _snapshot(p) for m, p in listed.items()},
+        (np.broadcast_to(prompt, answer.shape), answer),
     )
     outcomes = replace(data.outcomes, cost=np.where(answered, cost, np.nan))
     return replace(data, outcomes=outcomes, pool=pool), info

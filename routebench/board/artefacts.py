@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,8 @@ import pyarrow.parquet as pq
 from routebench.jobs import Job, Result, Setup
 from routebench.perturb import KINDS
 from routebench.pricing import PriceInfo
-from routebench.records import Floats, Grade, Ints, Mask, State
-from routebench.splits import TEST, VALIDATION
+from routebench.records import Floats, Grade, Ints, State, Users
+from routebench.splits import REMOVED, TEST, TRAIN, VALIDATION
 
 NAMES = (
     "cells.parquet",
@@ -25,6 +26,19 @@ NAMES = (
     "users.parquet",
     "prices.toml",
 )
+PRICED = ("priced_input_tokens", "priced_output_tokens")
+"""What costs were made from, where some of it is a guess."""
+HELD_OUT = 3
+PARTS = {
+    TRAIN: "train",
+    VALIDATION: "validation",
+    TEST: "test",
+    REMOVED: "removed",
+    HELD_OUT: "held-out",
+}
+"""What a cell is for in a fold; `held-out`: its model is kept from training there."""
+POOL = "routebench.pool"
+"""Metadata of the cells: which models the suite declares as the small and the large one."""
 
 
 def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> dict[str, bytes]:
@@ -41,10 +55,9 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
             table for job, own in decided for table in _scores(setup, job, own) if table is not None
         ],
     }
-    made = {"cells.parquet": _parquet(_cells(setup))}
+    made = {"cells.parquet": _parquet(_cells(setup, prices))}
     if (users := setup.data.users) is not None:
-        columns = {"user": _strings(users.name), "preference": _floats(users.preference)}
-        made["users.parquet"] = _parquet(pa.table(columns))
+        made["users.parquet"] = _parquet(_users(setup, users))
     for name, each in parts.items():
         if sum(len(table) for table in each):
             made[name] = _parquet(pa.concat_tables(each))
@@ -61,11 +74,10 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _cells(setup: Setup) -> pa.Table:
-    """One row per asked cell of the validation and test queries."""
-    data, codes = setup.data, setup.split.codes
-    used: Mask = np.logical_or.reduce(np.isin(codes, (VALIDATION, TEST)), axis=0)
-    rows, models = np.nonzero((data.outcomes.state != State.ABSENT) & used[:, None])
+def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
+    """One row per asked cell, those of training included: references are chosen on them."""
+    data = setup.data
+    rows, models = np.nonzero(data.outcomes.state != State.ABSENT)
     columns: dict[str, Any] = {
         "query": _strings(data.keys[rows]),
         "query_id": _strings(data.ids[rows]),
@@ -95,11 +107,39 @@ def _cells(setup: Setup) -> pa.Table:
         values = getattr(data.outcomes, name)
         if values is not None:
             columns[column] = _floats(values[rows, models])
+    if prices.label == "estimated" and prices.tokens is not None:
+        for column, tokens in zip(PRICED, prices.tokens, strict=True):
+            columns[column] = _floats(tokens[rows, models])
     if data.answers is not None:
         texts = data.answers.take(rows * len(data.pool) + models).to_pylist()
         columns["answer_sha256"] = pa.array(
             [None if t is None else hashlib.sha256(t.encode()).hexdigest()[:16] for t in texts]
         )
+    declared = json.dumps({"small": data.pool.small, "large": data.pool.large})
+    columns["parts"] = _parts(setup, rows, models)
+    return pa.table(columns).replace_schema_metadata({POOL: declared})
+
+
+def _parts(setup: Setup, rows: Ints, models: Ints) -> pa.Array:
+    """What each cell is for: one word per fold."""
+    code = setup.split.codes[:, rows].astype(np.int64)
+    if setup.split.protocol == "llm" and setup.split.held_out is not None:
+        hidden = setup.split.held_out[:, models] & np.isin(code, (TRAIN, VALIDATION))
+        code = np.where(hidden, HELD_OUT, code)
+    distinct, which = np.unique(code, axis=1, return_inverse=True)
+    names = [" ".join(PARTS[c] for c in column) for column in distinct.T.tolist()]
+    return _names(names, which.reshape(-1))
+
+
+def _users(setup: Setup, users: Users) -> pa.Table:
+    """Who asks, how they weigh cost, and where they differ, what each asked."""
+    columns = {"user": _strings(users.name), "preference": _floats(users.preference)}
+    if users.asked is not None:
+        lists = [setup.data.keys[asked].tolist() for asked in users.asked.T]
+        columns["asked"] = pa.array(lists, pa.list_(pa.string()))
+    if setup.split.protocol == "user" and setup.split.held_out is not None:
+        folds = [np.flatnonzero(column).tolist() for column in setup.split.held_out.T]
+        columns["held_out_in"] = pa.array(folds, pa.list_(pa.int32()))
     return pa.table(columns)
 
 
