@@ -214,8 +214,12 @@ def test_outcomes_of_test_queries_decide_nothing() -> None:
     score, cost = data.outcomes.score.copy(), data.outcomes.relative_cost.copy()  # type: ignore[union-attr]
     score[test], cost[test] = RNG.random((2, *score[test].shape))
     other = replace(data, outcomes=replace(data.outcomes, score=score, relative_cost=cost))
-    for name in ("user-prior", "user-linear", "preference-linear"):
-        job = Job(name, find("router", name), {}, 0, 0, "x", personal=True)
+    for name in ("user-prior", "user-linear", "preference-linear", "personalized"):
+        info = find("router", name)
+        if not info.ready:
+            continue
+        options = {"members": 1, "train_epoch": 2} if name == "personalized" else {}
+        job = Job(name, info, options, 0, 0, "x", personal=True)
         one, two = (
             run_here(job, replace(given, data=each), lambda done, note: None).decisions
             for each in (data, other)

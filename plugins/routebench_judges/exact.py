@@ -13,7 +13,7 @@ from routebench.records import Grade, Grades, State
 from routebench_judges.dates import Order
 from routebench_judges.folding import fold, words
 from routebench_judges.matching import Answer, Verdict, verdict
-from routebench_judges.phrases import declines
+from routebench_judges.refusals import EMPTY, declines, only_a_symbol
 from routebench_judges.targets import Target, target
 
 _UNGRADED = Verdict(Grade.NONE, "no reference")
@@ -24,8 +24,9 @@ class Exact:
     """CORRECT, INCORRECT or NOT_ATTEMPTED in English, from the texts alone.
 
     The reference must stand in the answer as whole words, as the same number to its last digit,
-    or as the same date in any format; aliases are a JSON list in the reference. Two different
-    answers are INCORRECT, a refusal without an answer is NOT_ATTEMPTED, no reference is ungraded.
+    as the same date in any format, or as the same address; a symbol such as `In` in its own case.
+    Aliases are a JSON list in the reference. Two different answers are INCORRECT, a refusal
+    without an answer is NOT_ATTEMPTED, no reference is ungraded.
     """
 
     class Options(BaseModel):
@@ -77,11 +78,13 @@ class Exact:
 
 
 def _grade(sought: Target, text: str, refusals: re.Pattern[str] | None, order: Order) -> Verdict:
-    folded = fold(text)
+    folded = fold(sought.marks(text) if sought.marks else text)
     answer = Answer(folded, words(folded), order)
     found = verdict(sought, answer)
     if found is not None and (found.grade != Grade.INCORRECT or not found.missed):
         return found
-    if declines(folded, answer.words, refusals):
+    if declines(folded, answer.words, refusals, sought.question.whole) and not (
+        EMPTY.issuperset(answer.words) and only_a_symbol(text, sought.asks_symbol)
+    ):
         return _NOTHING
     return found or Verdict(Grade.INCORRECT, "reference not found")

@@ -44,6 +44,7 @@ def fold(text: str) -> str:
     if "&" in text:
         text = unescape(text)
         text = text if text.isascii() else _plain(text).lower()
+        text = text.replace(" & ", " and ")
     if "'" in text:
         text = _POSSESSIVE.sub("", text)
     return _ADDRESS.sub(" ", text) if "://" in text else text

@@ -13,7 +13,9 @@ from routebench_judges import phrases
 from routebench_judges.dates import Date, Order, dates
 from routebench_judges.folding import ARTICLES, words
 from routebench_judges.numbers import Quantity, quantities
+from routebench_judges.refusals import declines
 from routebench_judges.targets import POLAR, Phrase, Question, Target, beginnings
+from routebench_judges.units import things
 
 Value = TypeVar("Value", Date, Quantity)
 
@@ -21,6 +23,8 @@ _MANY = 200  # values looked at in one answer
 _BREAK = re.compile(
     r"[;:!?()\n]|[.,](?!\d)|\b(?:and|but|while|who|which|whereas|then|before|after)\b"
 )
+_PAIRS = frozenset({"and", "or", "vs", "versus", "a"})  # `a` is `and` in some languages
+_SIGNS = re.compile("[/&]")
 _LETTER = re.compile(r"(?<![^\W_])[b-hj-rt-z](?![^\W_])")
 _IN_TIME = re.compile(r"\b(?:in|since|of|from|by|during|year|until|around|season)\s$")
 
@@ -53,7 +57,7 @@ class Answer:
 
     @cached_property
     def quiet(self) -> bool:
-        return phrases.quiet(self.words) and "/" not in self.folded
+        return phrases.quiet(self.words) and not _SIGNS.search(self.folded)
 
     @cached_property
     def dates(self) -> list[Date]:
@@ -63,9 +67,8 @@ class Answer:
     def quantities(self) -> list[Quantity]:
         return quantities(self.folded)
 
-    @cached_property
-    def segments(self) -> list[tuple[int, int]]:
-        return [(0, len(self.folded))] if self.quiet else phrases.segments(self.folded)
+    def segments(self, asked: str) -> list[tuple[int, int]]:
+        return [(0, len(self.folded))] if self.quiet else phrases.segments(self.folded, asked)
 
 
 def verdict(target: Target, answer: Answer) -> Verdict | None:
@@ -75,6 +78,7 @@ def verdict(target: Target, answer: Answer) -> Verdict | None:
         (target.phrases, _phrase),
         (target.quantities, _quantity),
         (target.dates, _date),
+        (target.counts, _count),
     ):
         if wanted and (one := check(target, answer)):
             if one.grade == Grade.CORRECT:
@@ -101,7 +105,7 @@ def _phrase(target: Target, answer: Answer) -> Verdict | None:
         led = next((word for word in answer.words if word not in ("answer", "the", "is")), None)
         return _right(hit, len(target.phrases)) if led == phrase.words[0] else None
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
-    if not phrases.declines(" ".join(phrase.words), list(phrase.words), None):
+    if not declines(" ".join(phrase.words), list(phrase.words)):
         taken = None if answer.quiet and "\n" not in answer.folded else _taken_back(target, answer)
         if taken := taken or _echoed(target, phrase, answer):
             return taken
@@ -128,17 +132,20 @@ def _taken_back(target: Target, answer: Answer) -> Verdict | None:
     if not spans:
         return None
     several = any(phrase.items for phrase in target.phrases)
-    how = [phrases.standing(folded, *span) for span in spans[:_MANY]]
+    asked = target.question.whole
+    how = [phrases.standing(folded, *span, asked) for span in spans[:_MANY]]
     if "said" not in how:
         return _DECLINED if "declined" in how else _NEGATED
     said = [span for span, one in zip(spans, how, strict=False) if one == "said"]
-    if not several and any(phrases.alternative(folded, *span, target.pattern) for span in said):
+    pattern = target.pattern
+    if not several and any(phrases.alternative(folded, *span, pattern, asked) for span in said):
         return _TWO
     size = min(len(phrase.words) for phrase in target.phrases)
     if not several and phrases.listed(folded, answer.words, size, target.pattern):
         return _TWO
-    if any(not any(a <= start < b for start, _ in said) for a, b in answer.segments):
-        return _TWO if len(answer.segments) > 1 else None
+    parts = answer.segments(asked)
+    if any(not any(a <= start < b for start, _ in said) for a, b in parts):
+        return _TWO if len(parts) > 1 else None
     return None
 
 
@@ -182,16 +189,48 @@ def _rival_first(target: Target, phrase: Phrase, answer: Answer) -> Verdict | No
     rival = target.rival
     if rival is None or rival not in answer.words:
         return None
+    if _all_beside(phrase, rival, answer.words):
+        return Verdict(Grade.INCORRECT, "only repeats the question", True)
     at, other = answer.plain.find(phrase.plain), answer.plain.find(f" {rival} ")
     start = answer.folded.find(rival)
     negated = phrases.standing(answer.folded, start, start + len(rival)) != "said"
     return _TWO if 0 <= other < at and not negated else None
 
 
+def _all_beside(phrase: Phrase, rival: str, found: Sequence[str]) -> bool:
+    """Whether a name stands only in `X and Y`, as the question offers them."""
+    size, wanted = len(phrase.words), list(phrase.words)
+    ends = [
+        n + size
+        for n, word in enumerate(found)
+        if word == wanted[0] and found[n : n + size] == wanted
+    ]
+    return bool(ends) and all(
+        found[end : end + 1] and found[end] in _PAIRS and found[end + 1 : end + 2] == [rival]
+        for end in ends
+    )
+
+
 def _quantity(target: Target, answer: Answer) -> Verdict | None:
-    wanted = target.quantities
+    return _number(target.quantities, answer.quantities[:_MANY], target, answer)
+
+
+def _count(target: Target, answer: Answer) -> Verdict | None:
+    """As a quantity, for what might be a year, what is not written as one: `1,500`."""
+    spans = [(date.start, date.end) for date in answer.dates[:_MANY]]
+    found = [
+        one
+        for one in answer.quantities[:_MANY]
+        if one.unit or not any(a <= one.start < b for a, b in spans)
+    ]
+    return _number(target.counts, found, target, answer) if found else None
+
+
+def _number(
+    wanted: Sequence[Quantity], found: Sequence[Quantity], target: Target, answer: Answer
+) -> Verdict | None:
     ordinal = any(one.ordinal for one in wanted)
-    found = _measured(answer.quantities[:_MANY], wanted)
+    found = _measured(found, wanted)
     if not found:
         other = bool(answer.quantities)
         return Verdict(Grade.INCORRECT, "another unit", True) if other else None
@@ -203,10 +242,26 @@ def _quantity(target: Target, answer: Answer) -> Verdict | None:
         found,
         target,
         answer,
-        right=lambda one: any(one.agrees(other) for other in wanted),
+        right=lambda one: any(
+            one.agrees(other) and not _other_thing(one, other, target, answer) for other in wanted
+        ),
         echo=lambda one: any(one.value == other.value for other in target.question.quantities),
         differ=lambda one, other: one.value != other.value,
     )
+
+
+def _other_thing(one: Quantity, wanted: Quantity, target: Target, answer: Answer) -> bool:
+    """Whether it counts something else than the reference, as `2 wickets` and `2 medals` do."""
+    if not wanted.things:
+        return False
+    named = things(answer.folded, one.end)
+    asked = [thing for word in target.question.words for thing in things(f" {word}", 0)]
+    for kind in {kind for kind, _ in wanted.things}:
+        mine = [line for each, line in named if each == kind]
+        theirs = [line for each, line in wanted.things if each == kind]
+        if mine and mine[-1] not in theirs:
+            return (kind, mine[-1]) not in asked
+    return False
 
 
 def _measured(found: Sequence[Quantity], wanted: Sequence[Quantity]) -> list[Quantity]:
@@ -269,7 +324,8 @@ def _weigh(
     if answer.quiet:
         said = list(found)
     else:
-        how = [phrases.standing(answer.folded, one.start, one.end) for one in found]
+        asked = target.question.whole
+        how = [phrases.standing(answer.folded, one.start, one.end, asked) for one in found]
         said = [one for one, meant in zip(found, how, strict=True) if meant == "said"]
         if not said:
             mentioned = "declined" in how
@@ -283,7 +339,9 @@ def _weigh(
         note = "only a range or a bound" if chosen.vague else "another value"
         return Verdict(Grade.INCORRECT, note, True)
     at = said.index(chosen)
-    if _second(said, at, answer.folded, right, differ) or _corrected(said, answer, right):
+    if _second(said, at, answer.folded, right, differ) or _corrected(
+        said, answer, right, target.question.whole
+    ):
         return _TWO
     return Verdict(Grade.CORRECT, "matched")
 
@@ -308,15 +366,18 @@ def _second(
         if (
             not right(near)
             and differ(near, chosen)
-            and phrases.tied(folded[first.end : last.start])
+            and phrases.tied(gap := folded[first.end : last.start])
+            and not (isinstance(last, Quantity) and phrases.NUMBERED.fullmatch(gap))
         ):
             return True
     return False
 
 
-def _corrected(said: Sequence[Value], answer: Answer, right: Callable[[Value], bool]) -> bool:
+def _corrected(
+    said: Sequence[Value], answer: Answer, right: Callable[[Value], bool], asked: str
+) -> bool:
     """Whether the answer takes its value back, as in `1912. No, wait: 1913`."""
-    parts = answer.segments
+    parts = answer.segments(asked)
     if len(parts) < 2:
         return False
     within = [[one for one in said if a <= one.start < b] for a, b in parts]

@@ -49,6 +49,8 @@ class Quantity:
     """Written in words."""
     vague: bool = False
     """An end of a range, or a bound such as `more than`: not an answer by itself."""
+    things: tuple[tuple[str, str], ...] = ()
+    """Of a reference: what it counts, by kind, as in `2 silver medals`."""
 
     def agrees(self, reference: Quantity) -> bool:
         """Equal once rounded to the last digit of the reference, in the same unit if both have one.

@@ -9,18 +9,24 @@ from functools import cached_property
 
 from routebench_judges.dates import Date, Order, dates
 from routebench_judges.folding import ARTICLES, fold, listed_words, words
+from routebench_judges.marks import MARK, Marks, asks_symbol, marks
 from routebench_judges.numbers import Quantity, quantities
-from routebench_judges.units import asked
+from routebench_judges.units import asked, things
 
 _LEAD = re.compile(
     r"(?:in|on|about|around|approximately|approx\.?|roughly|circa|ca?\.|~|#|no\.\s?|number\s)\s*"
     r"(?=[\d(]|[a-z]+)"
 )
+_POINT = re.compile(r"(?<!\.)\.$")
 _COUNT = re.compile(
     r"\bhow (?:many|much|long|old|tall|far|high|big|large|heavy|deep|wide)\b|\bnumber\b|\bid\b"
     r"|\bpopulation\b|\bamount\b|\brank\b|\bposition\b|\bage\b"
 )
 _TIME = re.compile(r"\b(?:years?|when|dates?|decade|century)\b")
+_ASKS_YEAR = re.compile(
+    r"\b(?:what|which)\b(?:\s\w+){0,3}?\s(?:years?|dates?|decade|century)\b"
+    r"|(?:^|[,.;?:]\s|\band\s|\bor\s)when\b|\bthe (?:\w+ )?(?:year|date)\b(?! \d)"
+)
 _PERSON = re.compile(
     r"\b(?:who|whom|whose|(?:first|last|full|sur) ?name|surname|person|man|woman|author|recipient"
     r"|winner|scientist|artist|actor|actress|singer|politician|player|director|president|architect)\b"
@@ -53,6 +59,10 @@ class Question:
     @cached_property
     def plain(self) -> str:
         return f" {' '.join(word for word in self.words if word not in ARTICLES)} "
+
+    @cached_property
+    def whole(self) -> str:
+        return f" {' '.join(self.words)} "
 
     @cached_property
     def keys(self) -> set[str]:
@@ -92,7 +102,7 @@ class Phrase:
 
     @property
     def single(self) -> bool:
-        return len(self.words) == 1 and len(self.words[0]) == 1
+        return len(self.words) == 1 and len(self.words[0].rstrip(MARK)) == 1
 
     @cached_property
     def pattern(self) -> str:
@@ -103,7 +113,8 @@ class Phrase:
             *first, last = (re.escape(word) for word in self.words)
             between = rf" (?:{_NOT_MIDDLE}(?:[^\W\d_]\. ?|[^\W\d_]+[ -])){{1,2}}"
             body += "|" + gap.join(first) + between + last
-        return rf"(?<![^\W_])(?:{body})(?![^\W_])"
+        sharp = r"(?!#|\+\+)" if self.single else ""
+        return rf"(?<![^\W_])(?:{body})(?![^\W_]){sharp}"
 
     @cached_property
     def wide(self) -> re.Pattern[str] | None:
@@ -118,6 +129,13 @@ class Target:
     phrases: list[Phrase] = field(default_factory=list)
     quantities: list[Quantity] = field(default_factory=list)
     dates: list[Date] = field(default_factory=list)
+    counts: list[Quantity] = field(default_factory=list)
+    """Bare numbers that may be years too: the form of the answer tells."""
+    marks: Marks | None = None
+
+    @cached_property
+    def asks_symbol(self) -> bool:
+        return asks_symbol(self.question.folded)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -161,17 +179,31 @@ def aliases(reference: str) -> list[str]:
 
 def target(reference: str, question: str, order: Order, middle_names: bool) -> Target:
     """A reference, its aliases sorted by what they are."""
-    asks = Question(fold(question))
-    made = Target(asks)
-    for alias in aliases(reference):
-        folded = fold(alias).strip().strip(".,;:!?\"'*_`").strip()
-        if date := _date(folded, asks, order):
+    every = aliases(reference)
+    marked = marks(every, question)
+    asks = Question(fold(marked(question) if marked else question))
+    made = Target(asks, marks=marked)
+    for alias in every:
+        text = marked(alias) if marked else alias
+        folded = _stripped(fold(text))
+        date = _date(folded, asks, order)
+        quantity = _quantity(folded, asks) if date is None or date.bare else None
+        if date:
             made.dates.append(date)
-        elif quantity := _quantity(folded, asks):
+            if quantity and not _ASKS_YEAR.search(asks.folded):
+                made.counts.append(quantity)
+        elif quantity:
             made.quantities.append(quantity)
         else:
-            made.phrases.extend(_phrases(alias, folded, asks, middle_names))
+            made.phrases.extend(_phrases(text, folded, asks, middle_names))
     return made
+
+
+def _stripped(folded: str) -> str:
+    """Without the signs around it; but the point of `.500` is of the number."""
+    kept = folded.strip().strip(".,;:!?\"'*_`").strip()
+    at = folded.find(kept)
+    return f".{kept}" if kept[:1].isdigit() and _POINT.search(folded[:at]) else kept
 
 
 def _date(folded: str, asks: Question, order: Order) -> Date | None:
@@ -197,7 +229,7 @@ def _quantity(folded: str, asks: Question) -> Quantity | None:
     if rest and not (set(rest) <= set(asks.words) or counted):
         return None
     unit = found[0].unit or asked(asks.folded)
-    return replace(found[0], unit=unit, weak=False)
+    return replace(found[0], unit=unit, weak=False, things=tuple(things(core, found[0].end)))
 
 
 def _phrases(alias: str, folded: str, asks: Question, middle_names: bool) -> list[Phrase]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from routebench_judges.folding import listed_words, words
+
 # A name, then its other spellings; a plural in -s and the British -metre are added below.
 _SPELLINGS = """
 mm: millimeter
@@ -97,6 +99,77 @@ def _table() -> dict[str, str]:
 
 
 UNITS = _table()
+
+# Counted things: what is on one line can be the same thing, what is on two of a kind cannot.
+_THINGS = {
+    "metal": """
+gold golden
+silver
+bronze
+""",
+    "noun": """
+medal award prize title win victory trophy championship honour honor
+nomination
+wicket
+run
+over
+inning innings
+goal try touchdown
+point
+assist
+rebound
+lap
+match game test cap appearance
+round stage
+position place rank spot ranking
+season series
+episode
+chapter
+volume
+edition
+floor storey story level
+song track single
+film movie
+book novel
+page
+vote
+seat
+son boy
+daughter girl
+brother
+sister
+""",
+}
+
+
+def _things() -> dict[str, tuple[str, str]]:
+    table = {}
+    for kind, lines in _THINGS.items():
+        for line in lines.strip().splitlines():
+            for name in line.split():
+                for form in (name, f"{name}s", f"{name[:-1]}ies" if name[-1] == "y" else name):
+                    table[form] = (kind, line)
+    return table
+
+
+_THING = _things()
+_NEXT_WORDS = re.compile(r"(?:[\s-][^\W\d_]+){1,3}")
+_LINKS = frozenset(
+    listed_words("of in at on and or for with by to from out per the a an is was were are as")
+)
+
+
+def things(text: str, end: int) -> list[tuple[str, str]]:
+    """Which counted things the words right after a number name, as (kind, line of the table)."""
+    found = []
+    near = _NEXT_WORDS.match(text, end)
+    for word in words(near[0]) if near else ():
+        if word in _LINKS:
+            break
+        if word in _THING:
+            found.append(_THING[word])
+    return found
+
 
 _NAMES = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
 UNIT = rf"(?:{_NAMES})(?![^\W_])"
