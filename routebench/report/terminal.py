@@ -96,7 +96,8 @@ def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     columns, told = (_USERS, _user_cells) if board.suite.users else (_COLUMNS, _router_cells)
     shown = "best single" if baseline == BASELINE else short(baseline, 14)
     names = [name.format(shown) for name in columns]
-    rows = [_cells(row, len(names), lambda row: told(row, baseline)) for row in board.rows]
+    entered = [row for row in board.rows if row.state != "skipped"]
+    rows = [_cells(row, len(names), lambda row: told(row, baseline)) for row in entered]
     lines = _references(board)
     graded = wide and any("f_score" in row.metrics for row in board.rows)
     more = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
@@ -113,7 +114,7 @@ def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     table.add_column("models used", no_wrap=True)
     for name in more:
         table.add_column(name, justify="right", no_wrap=True)
-    for row, cells in zip(board.rows, rows, strict=True):
+    for row, cells in zip(entered, rows, strict=True):
         extra = [*(_grades(row) if graded else []), *(_timing(board, row) if wide else [])]
         if wide and board.suite.users:
             extra = [*_means(row.metrics), *extra]
@@ -127,8 +128,7 @@ def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
 def _cells(row: Row, width: int, told: Callable[[Row], list[str]]) -> list[str]:
     label = escape(short(row.router, LABEL))
     if row.state != "ok":
-        colour = "red" if row.state == "failed" else "dim"
-        return ["–", label, f"[{colour}]{row.state}[/{colour}]", *[""] * (width - 3)]
+        return ["–", label, f"[red]{row.state}[/red]", *[""] * (width - 3)]
     return [str(row.rank), label, *told(row)]
 
 
@@ -306,9 +306,12 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
 def _warnings(board: Leaderboard, out: RichConsole) -> None:
     for note in board.suite.notes:
         out.print(f"[dim]note: {escape(note)}[/dim]")
+    reasons: dict[tuple[str, str], list[str]] = {}
     for row in board.rows:
         if row.message:
-            out.print(f"{escape(row.router)} {row.state}: {escape(row.message)}", soft_wrap=True)
+            reasons.setdefault((row.state, row.message), []).append(row.router)
+    for (state, message), labels in reasons.items():
+        out.print(f"{escape(', '.join(labels))} {state}: {escape(message)}", soft_wrap=True)
     routers: dict[str, list[str]] = {}
     for row in board.rows:
         for warning in row.warnings:
