@@ -39,7 +39,7 @@ def load(path: Path, **options: Any) -> SuiteData:
 def written(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     raw = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    path.write_bytes(gzip.compress(raw, mtime=0) if name.endswith(".gz") else raw)
     return path
 
 
@@ -176,7 +176,7 @@ def json_with(row: int, **values: Any) -> str:
         ("t.csv", LINES.replace("model", "modle"), "missing column model"),
         ("t.csv", LINES.replace("query,", "score,"), "missing column query"),
         ("t.csv", b"PAR1....PAR1", "is a Parquet file, whatever its name says"),
-        ("t.csv", gzip.compress(LINES.encode()), "is a gzip file, whatever its name says"),
+        ("t.csv", gzip.compress(LINES.encode(), mtime=0), "is a gzip file, whatever its name says"),
         ("t.jsonl", LINES, "row 1: not JSON"),
         ("t.jsonl", json.dumps(ROWS), "row 1 is no JSON object"),
         ("t.jsonl", as_json(ROWS)[:-9], "row 4: not JSON"),
