@@ -172,6 +172,11 @@ def read_run(path: Path, check: bool = False) -> Stored:
     """
     board = files.read(path)
     folder = path if path.is_dir() else path.parent
+    if missing := [name for name in board.files if not (folder / name).is_file()]:
+        raise DataError(
+            f"{folder}: {missing[0]} is not there, which belongs to the board",
+            "the whole run folder is needed, not its leaderboard.json alone",
+        )
     if check and (changed := differing(folder, board)):
         raise DataError(f"{folder / changed[0]}: not the file that the board was written with")
     kept = read_suite(folder, board)
@@ -181,8 +186,13 @@ def read_run(path: Path, check: bool = False) -> Stored:
 
 
 def differing(folder: Path, board: Leaderboard) -> list[str]:
-    """Files of the board that are missing, or are not what it was written with."""
-    return [name for name, sha256 in board.files.items() if _sha256(folder / name) != sha256]
+    """Files of the board that are not what it was written with."""
+    return [name for name, digest in board.files.items() if sha256(folder / name) != digest]
+
+
+def sha256(path: Path) -> str:
+    """The file's hash, as boards state it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def common(first: Stored, second: Stored) -> tuple[Ints, Ints]:
@@ -212,10 +222,3 @@ def _codes(columns: Sequence[Any]) -> Ints:
 def _own_cost(fold: int, own: Decided) -> Floats:
     usage = own.decisions.usage
     return np.zeros(len(own.decisions.choice)) if usage is None else usage.cost
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None

@@ -89,7 +89,10 @@ def text(table: pa.Table, name: str, place: str) -> Column:
 
 def numbers(table: pa.Table, name: str, place: str) -> Floats:
     """A column of numbers; NaN for null."""
-    column = _column(table, name, place).cast(pa.float64())
+    try:
+        column = _column(table, name, place).cast(pa.float64())
+    except pa.ArrowException as error:
+        raise DataError(f"{place}: column {name} holds no numbers") from error
     values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
     return values
 

@@ -103,7 +103,8 @@ def test_the_promised_files_and_columns(made: Made) -> None:
     assert set(made.content) == set(artefacts.NAMES) - {"users.parquet"}  # a suite without users
     assert made.table("cells.parquet").column_names == [
         "query", "query_id", "text_sha256", "task", "model", "score", "state", "grade",
-        "output_tokens", "cost_usd", "answer_sha256",
+        "output_tokens", "cost_usd", "priced_input_tokens", "priced_output_tokens", "answer_sha256",
+        "parts",
     ]  # fmt: skip
     assert made.table("decisions.parquet").column_names == [
         "router", "seed", "fold", "query", "user", "choice", "confidence", "policy",
@@ -117,14 +118,15 @@ def test_the_promised_files_and_columns(made: Made) -> None:
 def test_cells(made: Made) -> None:
     data = made.setup.data
     found = made.table("cells.parquet").to_pylist()
-    used = np.isin(made.setup.split.codes, (VALIDATION, TEST)).any(axis=0)
-    asked = (data.outcomes.state != 4) & used[:, None]
+    asked = data.outcomes.state != 4
+    names = {0: "train", 1: "validation", 2: "test", -1: "removed"}
     assert len(found) == asked.sum()
     at = {(cell["query"], cell["model"]): cell for cell in found}
     assert len(at) == len(found)
     for row, model in zip(*np.nonzero(asked), strict=True):
         cell = at[data.keys[row], data.pool.models[model]]
         assert cell["query_id"] == data.ids[row]
+        assert cell["parts"] == " ".join(names[code] for code in made.setup.split.codes[:, row])
         answer = data.answers[int(row) * 4 + int(model)].as_py()
         if answer is None:
             assert (cell["state"], cell["score"], cell["grade"]) == ("failed", None, None)
@@ -136,6 +138,10 @@ def test_cells(made: Made) -> None:
             assert cell["grade"] == ("CORRECT" if cell["score"] else "INCORRECT")
             assert cell["answer_sha256"] == hashlib.sha256(answer.encode()).hexdigest()[:16]
             assert cell["cost_usd"] == data.outcomes.cost[row, model]  # type: ignore[index]
+            assert cell["priced_output_tokens"] == cell["output_tokens"]
+            tokens = cell["priced_input_tokens"], cell["priced_output_tokens"]
+            each = (1 + model, 2.5 * model)
+            assert cell["cost_usd"] == (tokens[0] * each[0] + tokens[1] * each[1]) / 1e6
     assert "failed" in {cell["state"] for cell in found}
 
 

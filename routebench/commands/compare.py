@@ -1,0 +1,53 @@
+"""`routebench compare`: two runs, or two routers of one, side by side and paired."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@click.option(
+    "--router",
+    multiple=True,
+    metavar="NAME,…",
+    help="These routers only; with one RUN, the two to compare.",
+)
+@click.option(
+    "--flips", type=click.IntRange(0), default=5, help="Changed queries to list per router."
+)
+@click.option(
+    "--by",
+    type=click.Choice(["score", "cost"]),
+    default="score",
+    help="List the queries whose score, or whose cost, changed most.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
+def command(
+    runs: tuple[Path, ...],
+    router: tuple[str, ...],
+    flips: int,
+    by: Literal["score", "cost"],
+    as_json: bool,
+) -> None:
+    """Compare the routers of RUNs, each later one with the first: differences are later − first.
+
+    \b
+    routebench compare results/simpleqa/old results/simpleqa/new
+    routebench compare results/simpleqa/new --router knn,linear
+
+    A RUN is a run folder or its leaderboard.json. Exit code 3 where runs are on another suite,
+    split, outcomes, judge or pool.
+    """
+    from routebench.board.compare import compare, to_json
+    from routebench.report import comparison, terminal
+
+    names = [name for text in router for name in text.split(",") if name]
+    found = compare(runs, names, flips, by)
+    if as_json:
+        click.echo(to_json(found), nl=False)
+    else:
+        comparison.show(found, terminal.console())

@@ -1,0 +1,34 @@
+"""`routebench verify`: does every number of a board follow from the files beside it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--regrade",
+    is_flag=True,
+    help="Also load the suite again as run.toml says, and grade its answers anew.",
+)
+@click.option("--first", type=click.IntRange(1), default=10, help="Differences to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print counts and differences as JSON.")
+@click.pass_context
+def command(ctx: click.Context, run: Path, regrade: bool, first: int, as_json: bool) -> None:
+    """Make every number of RUN's leaderboard again, offline, and compare.
+
+    RUN is a run folder or its leaderboard.json. Exit code 0 where all agree to nine digits, 1
+    where a number or a file differs.
+    """
+    from routebench.board.verify import verify
+    from routebench.report import terminal, verified
+
+    verdict = verify(run, regrade)
+    if as_json:
+        click.echo(verified.to_json(verdict), nl=False)
+    else:
+        verified.show(verdict, terminal.console(), first)
+    ctx.exit(1 if verdict.differences else 0)
