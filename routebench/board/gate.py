@@ -65,6 +65,15 @@ class Paired:
     """[n] what the sum of differences is divided by, for a relative one."""
 
 
+def typical_size(steps: Floats) -> float:
+    """The size of one step where few large ones make up a sum: mean square over mean.
+
+    Costs are skewed: a few long answers decide a total, and their number is what is uncertain.
+    """
+    total = float(np.abs(steps).sum())
+    return float((steps**2).sum()) / total if total else 0.0
+
+
 def same() -> Effect:
     """Two sides that decide alike: nothing to test."""
     return Effect(0.0, 0.0, 0.0, 1.0, 0.0, identical=True)

@@ -15,7 +15,7 @@ from routebench.board.rules import Against, Limited, Rules
 from routebench.board.schema import Leaderboard
 from routebench.metrics.statistics import ALPHA, holm
 from routebench.metrics.usage import top_model_share
-from routebench.records import Floats
+from routebench.records import Floats, Mask
 
 Name = Literal["missing", "collapse", "references", "drift", "latency"]
 LATENCY = "latency_ms_p95"
@@ -26,7 +26,7 @@ NOTICEABLE = 1.0
 def findings(ground: Ground, routers: Sequence[Both], rules: Rules) -> list[Finding]:
     """All that the guards have to say, as their policies want it."""
     guards = rules.guards
-    found = []
+    found: list[Finding] = []
     for both in routers:
         found += _said("missing", guards.missing, both, _missing(both, guards.missing.limit))
         found += _said("collapse", guards.collapse, both, _collapse(both, guards.collapse.limit))
@@ -34,8 +34,7 @@ def findings(ground: Ground, routers: Sequence[Both], rules: Rules) -> list[Find
     for both, message in _beaten(ground, routers, guards.references):
         found += _said("references", guards.references, both, message)
     boards = ground.old.board, ground.new.board
-    if rules.margins.latency is not None:
-        found += _slower(*boards, [both.router for both in routers], rules.margins.latency)
+    found += _slower(*boards, [both.router for both in routers], rules.margins.latency)
     return found
 
 
@@ -86,16 +85,16 @@ class _Reference:
     """[n]."""
 
 
-def _beaten(
-    ground: Ground, routers: Sequence[Both], policy: Against
-) -> Iterator[tuple[Both, str]]:
+def _beaten(ground: Ground, routers: Sequence[Both], policy: Against) -> Iterator[tuple[Both, str]]:
     """Routers that are significantly worse than a reference, and no cheaper."""
     if policy.policy == "off":
         return
     known = [r for name in policy.references if (r := _reference(ground, name)) is not None]
     plain = [both for both in routers if both.router not in policy.references]
     pairs = [(both, reference) for both in plain for reference in known]
-    effects = weighed([_paired(*pair) for pair in pairs], ground.clusters)
+    # Enough for the smallest p that Holm's adjustment asks for.
+    resamples = max(2000, round(2 * len(pairs) / ALPHA))
+    effects = weighed([_paired(*pair) for pair in pairs], ground.clusters, resamples)
     adjusted = holm([1.0 if np.isnan(one.p) else one.p for one in effects])
     for (both, reference), effect, p in zip(pairs, effects, adjusted, strict=True):
         if p < ALPHA and not _cheaper(both, reference):
@@ -106,8 +105,10 @@ def _paired(both: Both, reference: _Reference) -> Paired:
     score = np.where(both.new.usable, both.new.score, np.nan)
     difference = score - reference.score
     scored = np.isfinite(difference).all(axis=0)
-    ends = np.abs(difference[:, scored]).max(initial=0)
-    return Paired(np.where(scored, difference, 0), -ends, ends, scored.astype(np.float64))
+    ends = float(np.abs(difference[:, scored]).max(initial=0))
+    shown: Floats = np.where(scored, difference, 0.0)
+    under: Floats = np.asarray(scored, np.float64)
+    return Paired(shown, -ends, ends, under)
 
 
 def _cheaper(both: Both, reference: _Reference) -> bool:
@@ -121,28 +122,27 @@ def _cheaper(both: Both, reference: _Reference) -> bool:
 def _reference(ground: Ground, name: str) -> _Reference | None:
     """The candidate's row of that name; else what the board knows without one."""
     outcomes, run = ground.outcomes, ground.new
-    score = np.where(outcomes.ok, outcomes.score, np.nan)
     if name in run.routers:
         side = ground.side(name, new=True)
         known = np.where(side.usable, side.score, np.nan).mean(axis=0)
         return _Reference(name, known, None if side.cost is None else side.cost.mean(axis=0))
-    if name == "random":
-        cost = None if outcomes.cost is None else _means(np.where(outcomes.ok, outcomes.cost, 0))
-        count = outcomes.ok.sum(axis=1)
-        total = np.where(outcomes.ok, outcomes.score, 0).sum(axis=1)
-        mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        return _Reference(name, mean, cost)
+    if name == "random":  # in closed form, without draws
+        cost = None if outcomes.cost is None else _means(outcomes.cost, outcomes.ok)
+        return _Reference(name, _means(outcomes.score, outcomes.ok), cost)
     if name == "best-single":
         best = [run.models.index(facts.best_single) for facts in run.board.diagnostics.folds]
         chosen = np.array(best)[run.folds[ground.rows[1]]]
         rows = np.arange(len(chosen))
         cost = None if outcomes.cost is None else outcomes.cost[rows, chosen]
+        score = np.where(outcomes.ok, outcomes.score, np.nan)
         return _Reference(name, score[rows, chosen], cost)
     return None
 
 
-def _means(values: Floats) -> Floats:
-    mean: Floats = values.mean(axis=1)
+def _means(cells: Floats, ok: Mask) -> Floats:
+    """[n] mean over the usable cells of each query; NaN where there is none."""
+    count, total = ok.sum(axis=1), np.where(ok, cells, 0).sum(axis=1)
+    mean: Floats = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
     return mean
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
-from routebench.board.gate import Effect, Paired, flips, same
+from routebench.board.gate import Effect, Paired, flips, same, typical_size
 from routebench.board.gate_schema import Flip, Flips
 from routebench.board.stored import Stored, common
 from routebench.errors import DataError
@@ -21,6 +22,7 @@ from routebench.metrics.usage import usage
 from routebench.records import Floats, Ints, Mask, Outcomes
 
 LARGEST = 10
+_A = TypeVar("_A", Floats, Ints)
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,14 @@ class Side:
     @cached_property
     def usable(self) -> Mask:
         """[S, n] decisions for an answer that can be scored."""
-        return self._chosen(self.ground.outcomes.ok)
+        mask: Mask = self._chosen(self.ground.outcomes.ok)
+        return mask
 
     @cached_property
     def score(self) -> Floats:
         """[S, n]."""
-        return self._chosen(self.ground.outcomes.score)
+        values: Floats = self._chosen(self.ground.outcomes.score)
+        return values
 
     @cached_property
     def answers(self) -> Floats | None:
@@ -103,7 +107,7 @@ class Side:
         """[m] share of the decisions that each model got."""
         return usage(self.choice, self.ground.outcomes.score.shape[1])
 
-    def _chosen(self, cells: Floats | Mask) -> Floats | Mask:
+    def _chosen(self, cells: Any) -> Any:
         return cells[np.arange(len(cells)), self.choice]
 
 
@@ -133,7 +137,8 @@ class Both:
     @cached_property
     def scored(self) -> Mask:
         """[n] queries on which every seed of both has a usable answer."""
-        mask: Mask = self.old.usable.all(axis=0) & self.new.usable.all(axis=0)
+        both = np.concatenate([self.old.usable, self.new.usable])
+        mask: Mask = np.logical_and.reduce(both, axis=0)
         return mask
 
     @cached_property
@@ -148,10 +153,10 @@ class Both:
         if self.alike:
             return Measure(*means, exact=same())
         difference = _paired(new, old)
-        if len(old) == len(new) == 1 and self.ground.alone and unit:
-            if is_binary(old) and is_binary(new):
-                losses, gains = int((difference < 0).sum()), int((difference > 0).sum())
-                return Measure(*means, exact=flips(losses, gains, difference.shape[1]))
+        plain = unit and len(old) == len(new) == 1 and self.ground.alone
+        if plain and is_binary(old) and is_binary(new):
+            losses, gains = int((difference < 0).sum()), int((difference > 0).sum())
+            return Measure(*means, exact=flips(losses, gains, difference.shape[1]))
         ends = (-1.0, 1.0) if unit else self._range(self.ground.outcomes.score, old)
         return Measure(*means, paired=self._pair(difference, ends))
 
@@ -163,7 +168,8 @@ class Both:
         if np.isnan(old).any() or np.isnan(new).any():
             return None
         means = 1000 * float(old.mean()), 1000 * float(new.mean())
-        if self.alike and np.array_equal(old, new):
+        free = not old.any() and not new.any()
+        if free or (self.alike and np.array_equal(old, new)):
             return Measure(*means, exact=same())
         assert self.ground.outcomes.cost is not None
         cheapest, dearest = self._range(self.ground.outcomes.cost, old)
@@ -179,15 +185,15 @@ class Both:
         under = self.scored.astype(np.float64)
         if base is not None:
             under[self.scored] = base
-        return Paired(whole, min(ends[0], 0.0), max(ends[1], 0.0), under)
+        return Paired(whole, *ends, under)
 
     def _range(self, cells: Floats, old: Floats) -> tuple[float, float]:
-        """How far one typical query could move, down and up, were it decided otherwise."""
+        """How far one query could move, down and up, were it decided otherwise."""
         usable, cells = self.ground.outcomes.ok[self.scored], cells[self.scored]
         base = old.mean(axis=0)
         low = np.where(usable, cells, np.inf).min(axis=1) - base
         high = np.where(usable, cells, -np.inf).max(axis=1) - base
-        return float(low.mean()), float(high.mean())
+        return -typical_size(np.minimum(low, 0)), typical_size(np.maximum(high, 0))
 
     def flips(self) -> Flips:
         """The decisions that changed, those that matter most first."""
@@ -230,7 +236,7 @@ class Both:
         )
 
 
-def _once(by_seed: Floats | Ints) -> Floats | Ints:
+def _once(by_seed: _A) -> _A:
     """One row, where all seeds have the same."""
     return by_seed[:1] if (by_seed == by_seed[:1]).all() else by_seed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,8 @@ from routebench.options import explain
 
 Metric = Literal["accuracy", "cost", "reward"]
 Policy = Literal["off", "warn", "fail"]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Margin = Literal["auto"] | Share
 METRICS: tuple[Metric, ...] = ("accuracy", "cost", "reward")
 AUTO = "auto"
 
@@ -25,10 +27,10 @@ class _Model(BaseModel):
 class Margins(_Model):
     """The loss that is accepted; `auto` takes what the comparison can detect (its MDE)."""
 
-    accuracy: float | Literal["auto"] = Field(0.01, ge=0, le=1, description="share of queries")
-    cost: float | Literal["auto"] = Field(0.02, ge=0, description="of the baseline's total cost")
-    reward: float | Literal["auto"] = Field(0.01, ge=0, description="in units of the reward")
-    latency: float | None = Field(0.10, ge=0, description="of the baseline's p95; only warned of")
+    accuracy: Margin = Field(0.01, description="share of queries")
+    cost: Margin = Field(0.02, description="of the baseline's total cost")
+    reward: Margin = Field(0.01, description="in units of the reward")
+    latency: Share = Field(0.10, description="of the baseline's p95 latency; only warned of")
 
 
 class Limited(_Model):
