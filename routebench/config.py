@@ -138,8 +138,10 @@ def dump(config: RunConfig) -> str:
         values["suite"] = f"{name}:{located(path)}"
     if config.encoder_argument:
         values["encoder"] = f"{config.encoder_name}:{absolute(config.encoder_argument)}"
-    if own := config.set.get(config.encoder_name):
-        values["set"][config.encoder_name] = {name: absolute(value) for name, value in own.items()}
+    values["set"] = {
+        plugin: {name: absolute(value) for name, value in own.items()}
+        for plugin, own in config.set.items()
+    }
     if "data" in values:
         values["data"] = located(values["data"])
     if "prices" in values:

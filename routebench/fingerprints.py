@@ -17,10 +17,15 @@ from routebench.texts import encode
 
 
 def suite_fingerprint(data: SuiteData) -> str:
-    """16 hex digits over name, queries (ids and texts), references and users."""
+    """16 hex digits over name, queries with their columns, references, users and who asked what."""
     references: Iterable[str | None] = () if data.references is None else data.references
-    users = () if data.users is None else (_texts(data.users.name), _matrix(data.users.preference))
-    return _digest(_texts([data.name]), _texts(data.keys), _texts(references), *users)
+    queries = [_texts(data.keys), _texts(references)]
+    columns = (data.queries.task, data.queries.user)
+    queries += [b"" if column is None else _texts(column) for column in columns]
+    queries += [_matrix(data.queries.preference), _matrix(data.queries.embedding)]
+    if (users := data.users) is not None:
+        queries += [_texts(users.name), _matrix(users.preference), _matrix(users.asked)]
+    return _digest(_texts([data.name]), *queries)
 
 
 def pool_fingerprint(data: SuiteData) -> str:

@@ -74,6 +74,8 @@ class Harness:
 
     def route(self, queries: Queries, models: int) -> Decisions:
         """Decisions for all queries, asked in chunks; a `PluginError` for one that breaks rules."""
+        if not len(queries):  # a fold in which nobody asks anything
+            return Decisions(np.zeros(0, dtype=np.int64))
         starts = range(0, len(queries), CHUNK)
         parts = [
             self._ask(queries, np.arange(s, min(s + CHUNK, len(queries))), models) for s in starts

@@ -29,6 +29,7 @@ from routebench.records import (
     Mask,
     Objective,
     Outcomes,
+    Pool,
     Queries,
     State,
     SuiteData,
@@ -95,16 +96,34 @@ class Setup:
         """What a router learns from in a fold; without users for one that knows none."""
         table = self.data.table(self.rows(fold, code))
         if self.split.protocol == "llm":
-            table = replace(table, outcomes=_without(table.outcomes, self.held_out(fold)))
+            away = self.held_out(fold)
+            pool = table.pool.without_pair(np.array(table.pool.models, dtype=object)[away])
+            table = replace(table, outcomes=_without(table.outcomes, away), pool=pool)
         if table.users is None:
             return table
-        newcomers = np.zeros(len(table.users), dtype=np.bool_)
+        pool, users = self._pair(fold, table), table.users
+        newcomers = np.zeros(len(users), dtype=np.bool_)
         if self.split.protocol == "user":
             newcomers = self.held_out(fold)
         if not personal:
-            return panel.blind(replace(table, users=table.users.only(~newcomers)))
+            return panel.blind(replace(table, pool=pool, users=users.only(~newcomers)))
         shots = self.shots if code == TRAIN else 0
-        return replace(table, users=panel.few(table.users, newcomers, len(table), shots, fold))
+        known = panel.few(users, newcomers, len(table), shots, fold)
+        return replace(table, pool=pool, users=known)
+
+    def _pair(self, fold: int, table: Table) -> Pool:
+        """The pool with its cheapest and dearest model by what training calls cost users."""
+        pool, outcomes = table.pool, self.data.outcomes.take(self.rows(fold, TRAIN))
+        if self.split.protocol == "llm":
+            outcomes = _without(outcomes, self.held_out(fold))
+        cost = outcomes.mean_relative_cost()
+        known = np.flatnonzero(~np.isnan(cost))
+        if not len(known):
+            return pool
+        low, high = known[cost[known].argmin()], known[cost[known].argmax()]
+        return replace(
+            pool, small=pool.small or pool.models[low], large=pool.large or pool.models[high]
+        )
 
     def held_out(self, fold: int) -> Mask:
         """Users or models that a fold keeps from training."""

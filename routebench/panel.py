@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from routebench.records import Floats, Ints, Mask, Outcomes, Queries, State, Table, Users
+from routebench.records import (
+    Floats,
+    Ints,
+    Mask,
+    Outcomes,
+    Queries,
+    State,
+    SuiteData,
+    Table,
+    Users,
+)
+from routebench.splits import TRAIN, Split
 
 
 def reward(outcomes: Outcomes, preference: Floats | float) -> Floats:
@@ -98,3 +109,14 @@ def few(users: Users, newcomers: Mask, n: int, shots: int, seed: int) -> Users:
         asked[:, column] = False
         asked[own[:shots], column] = True
     return replace(known, asked=asked)
+
+
+def short_of_shots(data: SuiteData, split: Split, shots: int) -> tuple[str, ...]:
+    """A note where users unseen in training asked fewer training queries than `shots`."""
+    if not shots or data.users is None or data.users.asked is None or split.held_out is None:
+        return ()
+    short = 0
+    for codes, new in zip(split.codes, split.held_out, strict=True):
+        short += int((data.users.asked[codes == TRAIN][:, new].sum(axis=0) < shots).sum())
+    said = f"{short} users have fewer than {shots} training queries to be known by"
+    return (said,) if short else ()

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,15 @@ def entrants(
     for name in config.set:
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
+    models, shown = data.pool, data.visible
+    if data.users is not None:
+        # Training will name a pair, whichever it is; and users are there to be learned from.
+        ends = models.models[0], models.models[-1]
+        models = replace(models, small=models.small or ends[0], large=models.large or ends[1])
+        shown = shown | {"users"}
     facts = {
-        "pool": transfer.pool_to_json(data.pool),
-        "shown": sorted(data.visible),
+        "pool": transfer.pool_to_json(models),
+        "shown": sorted(shown),
         "priced": data.outcomes.cost is not None,
     }
 

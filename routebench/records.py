@@ -6,7 +6,7 @@ USD, times are seconds, scores are in [0, 1] unless a suite says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from pathlib import Path
@@ -126,6 +126,11 @@ class Outcomes:
         """[m] mean cost of each model over its OK cells in USD; None when unpriced."""
         return None if self.cost is None else _column_means(self.cost, self.ok)
 
+    def mean_relative_cost(self) -> Floats:
+        """[m] mean relative cost of each model over its OK cells; NaN for one without any."""
+        assert self.relative_cost is not None
+        return _column_means(self.relative_cost, self.ok & ~np.isnan(self.relative_cost))
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -147,6 +152,15 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.models)
+
+    def without_pair(self, models: Iterable[str]) -> Pool:
+        """The pool that declares none of the given models as small or large."""
+        away = set(models)
+        return replace(
+            self,
+            small=None if self.small in away else self.small,
+            large=None if self.large in away else self.large,
+        )
 
     def index(self, model: str, option: str = "model") -> int:
         """Position of a model by name; an `OptionError` naming `option` if it is not there."""

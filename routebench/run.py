@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from routebench import discovery, encoding, options, plan
+from routebench import discovery, encoding, options, panel, plan, transfer
 from routebench.board import build, files
 from routebench.board.schema import Fingerprints, Leaderboard
 from routebench.config import RunConfig
@@ -21,7 +21,7 @@ from routebench.judging import judge_answers
 from routebench.observers import Observers
 from routebench.pricing import PriceInfo, load_prices, price
 from routebench.processes import Processes
-from routebench.records import Objective, SuiteData
+from routebench.records import Objective, State, SuiteData
 from routebench.splits import Split, make_split
 from routebench.workers import Workers, default_workers, scratch_folder
 
@@ -58,6 +58,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
         data, config.split, config.folds, config.split_seed, data.shares, config.protocol
     )
     prints = fingerprints(config, recorded, split, prices)
+    data = replace(data, notes=(*data.notes, *panel.short_of_shots(data, split, config.shots)))
 
     with scratch_folder() as scratch:
         workers = Workers(scratch, files.protected(config, data.files))
@@ -105,21 +106,22 @@ def load_data(config: RunConfig) -> SuiteData:
     if missing:
         raise OptionError(f"--show {missing[0]}: this suite has no {missing[0]} column")
     data = replace(data, visible=data.visible | set(config.show))
+    if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
+        return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:
         data = judge_answers(data, judge, config.set.get(judge, {}))
-    return data
+    return replace(data, judge=judge)
 
 
 def fingerprints(
     config: RunConfig, data: SuiteData, split: Split, prices: PriceInfo
 ) -> Fingerprints:
     """What decides whether two boards may be compared; of the data before it was priced."""
-    judge = config.judge or data.judge
     return Fingerprints(
         suite=suite_fingerprint(data),
         split=split.fingerprint,
         outcomes=outcomes_fingerprint(data),
-        judge=plan.digest(["judge", judge or "recorded", config.set.get(judge or "")]),
+        judge=plan.digest(["judge", data.judge or "recorded", config.set.get(data.judge or "")]),
         pool=pool_fingerprint(data),
         prices=prices.fingerprint,
     )
@@ -131,6 +133,7 @@ def dependencies(
     """What the decisions of every router depend on, besides its own options and code."""
     return {
         "fingerprints": prints.model_dump(),
+        "pool": transfer.pool_to_json(data.pool),
         "shown": sorted(data.visible),
         "encoder": encoder.identity,
         "perturbed": config.perturb,

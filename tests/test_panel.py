@@ -14,8 +14,10 @@ from panels import opposites, panel, write_csv
 
 from routebench import panel as users
 from routebench.board import build
+from routebench.board.together import put_together
 from routebench.discovery import find
 from routebench.errors import DataError, OptionError
+from routebench.fingerprints import suite_fingerprint
 from routebench.jobs import Job, Setup, run_here
 from routebench.plan import Entrant
 from routebench.records import State, SuiteData
@@ -228,6 +230,117 @@ def test_outcomes_of_test_queries_decide_nothing() -> None:
         assert two is not None
         assert len(one.choice) == len(test) * 4
         assert np.array_equal(one.choice, two.choice)
+
+
+def test_the_pair_is_named_by_training_costs() -> None:
+    data = random_panel()
+    given = setup(data)
+    test, cost = given.rows(0, TEST), data.outcomes.relative_cost
+    assert cost is not None
+    before = given.tables(0)[0].pool
+    assert None not in (before.small, before.large)
+    cost[test] = 1 - cost[test]
+    assert given.tables(0)[0].pool == before
+    train = given.rows(0, TRAIN)
+    cost[train] = 1 - cost[train]
+    after = given.tables(0)[0].pool
+    assert (after.small, after.large) == (before.large, before.small)
+
+
+def test_a_withheld_model_is_no_end_of_the_pair() -> None:
+    given = setup(random_panel(m=4), folds=4, protocol="llm")
+    for fold in range(4):
+        pool = given.tables(fold)[0].pool
+        away = {pool.models[at] for at in np.flatnonzero(given.held_out(fold))}
+        assert not {pool.small, pool.large} & away
+
+
+@pytest.mark.parametrize("change", ["asked", "task", "preference"])
+def test_what_decides_the_jobs_is_in_the_fingerprint(change: str) -> None:
+    asked = np.zeros((60, 4), dtype=np.bool_)
+    asked[:, :2] = True
+    data = random_panel(asked=asked)
+    before = suite_fingerprint(data)
+    if change == "task":
+        tasks = np.array(["t"] * 60, dtype=object)
+        data = replace(data, queries=replace(data.queries, task=tasks))
+    elif change == "asked":
+        assert data.users is not None
+        data = replace(data, users=replace(data.users, asked=asked[:, ::-1].copy()))
+    else:
+        assert data.users is not None
+        data.users.preference[0] = 0.11
+    assert suite_fingerprint(data) != before
+
+
+def sparse(n: int = 60, u: int = 6) -> SuiteData:
+    """Every query is asked by one user only."""
+    asked = np.zeros((n, u), dtype=np.bool_)
+    asked[np.arange(n), np.arange(n) % u] = True
+    return random_panel(n, u=u, asked=asked)
+
+
+@pytest.mark.parametrize("folds", [None, 6])
+def test_queries_that_no_tested_user_asks(folds: int | None) -> None:
+    given = replace(setup(sparse(), protocol="user", folds=folds), perturb=40)
+    found = evaluated(given, "user-prior", "knn", "preference-linear")
+    for name in ("user-prior", "knn", "preference-linear"):
+        assert found[name].metrics["accuracy"].value is not None
+        # Nobody shares a query with anybody: there is nothing to be routed differently.
+        assert "routed_differently" not in found[name].metrics
+    assert found["user-prior"].metrics["stability"].value == 1.0
+
+
+def test_stability_belongs_to_the_query_it_was_asked_of() -> None:
+    data = random_panel(u=3)
+    info = find("router", "knn")
+    given = replace(setup(data), perturb=60)
+    job = Job("knn", info, {}, 0, 0, "x")
+    result = run_here(job, given, lambda done, note: None)
+    assert result.decisions is not None
+    assert result.perturbed is not None
+    sample = given.perturbed(0)
+    forms = result.perturbed.choice.reshape(4, len(sample))
+    expected = (forms == result.decisions.choice[: len(sample)]).mean(axis=0)
+    routed = put_together(given, "knn", [(job, result)])
+    assert routed.stable is not None
+    stable = routed.stable[0]
+    assert stable[~np.isnan(stable)] == pytest.approx(expected)
+    assert (~np.isnan(stable)).sum() == len(sample)
+
+
+def test_the_blind_oracle_tells_tasks_of_one_text_apart() -> None:
+    """A text under two tasks is two queries; who sees the task can tell them apart."""
+    rng = np.random.default_rng(2)
+    texts = [f"query {i} of {rng.integers(10**9)}" for i in range(40)] * 2
+    effect = np.repeat([[1.0, 0.0], [0.0, 1.0]], 40, axis=0)
+    data = panel(effect, np.zeros((80, 2)), [1.0, 1.0], texts, ["s"] * 40 + ["t"] * 40)
+    found = evaluated(setup(data), "task-prior")
+    assert value(found["task-prior"]) == 1.0
+    assert value(found["reference blind_oracle"]) == 1.0
+
+
+def test_users_of_whom_nothing_is_known_are_new_users() -> None:
+    rng = np.random.default_rng(0)
+    texts = [f"query {i} of {rng.integers(10**9)}" for i in range(60)]
+    effect = np.column_stack([np.zeros(60), np.full(60, 0.5), np.ones(60)])
+    data = panel(effect, np.zeros((60, 3)), [1.0, 1.0], texts)
+    assert data.users is not None
+    given = setup(data)
+    asked = np.ones((60, 2), dtype=np.bool_)
+    asked[given.rows(0, TRAIN), 1] = asked[given.rows(0, VALIDATION), 1] = False
+    lonely = replace(given, data=replace(data, users=replace(data.users, asked=asked)))
+    found = evaluated(lonely, "user-prior", "user-linear")
+    assert value(found["user-prior"]) == 1.0
+    assert value(found["user-linear"]) == 1.0
+
+
+def test_shots_that_are_not_there_are_said() -> None:
+    data = sparse()
+    split = make_split(data, protocol="user")
+    assert users.short_of_shots(data, split, 1) == ()
+    (note,) = users.short_of_shots(data, split, 50)
+    assert "fewer than 50 training queries" in note
 
 
 def test_the_whole_command(board: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

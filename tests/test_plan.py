@@ -15,7 +15,7 @@ from routebench import config, discovery, plan
 from routebench.errors import OptionError, PluginError
 from routebench.longform import from_long
 from routebench.plan import Entrant
-from routebench.records import SuiteData
+from routebench.records import SuiteData, Users
 from routebench.workers import Workers, scratch_folder
 
 TROUBLE = Path(__file__).with_name("troublemakers.py")
@@ -65,7 +65,9 @@ def test_all_and_names_together(data: SuiteData) -> None:
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
     shown = frozenset({"task", "user", "preference"})
-    priced = replace(data, outcomes=replace(data.outcomes, cost=cost), visible=shown)
+    outcomes = replace(data.outcomes, cost=cost, relative_cost=cost)
+    users = Users(np.array(["u", "v"], dtype=object), np.array([0.2, 0.8]))
+    priced = replace(data, outcomes=outcomes, visible=shown, users=users)
     # A router whose own libraries are not installed stays away for that, and says so.
     lacking = {info.name for info in discovery.installed("router") if info.missing}
     states = {label: e.state for label, e in entrants(priced, "all").items()}

@@ -32,7 +32,7 @@ class Personal:
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """Why this run cannot have it, or None."""
-        return None if "preference" in shown else "needs a suite with users, such as personaroute"
+        return None if "users" in shown else "needs a suite with users, such as personaroute"
 
 
 def means(table: Table, rows: Mask | None = None) -> tuple[Floats, Floats]:
@@ -99,7 +99,10 @@ class UserPrior(Personal):
         self._choices = {}
         for column, (name, weight) in enumerate(zip(users.name, users.preference, strict=True)):
             if users.asked is not None:
-                effect, cost = means(known, users.asked[:, column])
+                own = users.asked[:, column]
+                if not known.outcomes.ok[own].any():
+                    continue  # nothing is known: as a new user
+                effect, cost = means(known, own)
             self._choices[str(name)] = int((weight * effect - (1 - weight) * cost).argmax())
 
     @hookimpl
@@ -234,7 +237,7 @@ class UserLinear(Personal):
     def fit(self, train: Table, validation: Table, context: Context) -> None:
         assert train.users is not None
         assert validation.users is not None
-        self._encoder = context.encoder
+        self._encoder, self._names = context.encoder, []
         x, checked = (self._vectors(table.queries.text) for table in (train, validation))
         later = {str(name): column for column, name in enumerate(validation.users.name)}
         weight = float(train.users.preference.mean())
@@ -243,12 +246,14 @@ class UserLinear(Personal):
             zip(train.users.name, train.users.preference, strict=True)
         ):
             rewards = _rewards(train, weight, _asked(train, column))
+            if np.isnan(rewards).all():
+                continue  # nothing is known: as a new user
+            self._names.append(str(name))
             known = np.zeros(len(validation), dtype=np.bool_)
             if str(name) in later:
                 known = _asked(validation, later[str(name)])
             fitted.append(self._fitted(x, rewards, checked, _rewards(validation, weight, known)))
             context.progress((column + 1) / len(train.users), "")
-        self._names = [str(name) for name in train.users.name]
         self._coefficients, self._intercepts = (np.stack(p) for p in zip(*fitted, strict=True))
 
     @hookimpl

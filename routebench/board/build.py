@@ -161,14 +161,23 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
         pool=data.pool,
         best_single=np.concatenate(fixed.pop("best_single")),
         clusters=clusters,
-        mean_cost=np.mean(costs, axis=0) if costs else None,
+        mean_cost=_column_means(costs) if costs else None,
         facets={kind: values for kind, values in facets.items() if values is not None},
     )
     choices: dict[str, Any] = {name: np.concatenate(parts) for name, parts in fixed.items()}
-    return replace(setting, **choices) if data.users is None else _valued(setup, setting, choices)
+    if data.users is None:
+        return replace(setting, **choices)
+    return _valued(setup, setting, rows, choices)
 
 
-def _valued(setup: Setup, setting: Setting, choices: dict[str, Any]) -> Setting:
+def _column_means(costs: list[Floats]) -> Floats:
+    """[m] means over folds; NaN for a model that no fold knows the cost of."""
+    found = np.stack(costs)
+    count = (~np.isnan(found)).sum(axis=0)
+    return np.where(count > 0, np.nansum(found, axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any]) -> Setting:
     """The setting of a suite with users: what answers are worth to who asked."""
     users = setup.data.users
     assert users is not None
@@ -176,9 +185,10 @@ def _valued(setup: Setup, setting: Setting, choices: dict[str, Any]) -> Setting:
     outcomes = panel.valued(setting.outcomes, users.preference[user])
     ok = outcomes.ok
     top = np.where(ok, outcomes.score, -np.inf).max(axis=1, keepdims=True)
-    # All users of a query are drawn together, and the user-blind oracle serves them together.
-    together = np.zeros((setting.clusters.max() + 1, ok.shape[1]))
-    np.add.at(together, setting.clusters, np.where(ok, outcomes.score, -1e9))
+    # By row: one text under two tasks is two queries, which may be told apart.
+    _, query = np.unique(rows, return_inverse=True)
+    together = np.zeros((query.max() + 1, ok.shape[1]))
+    np.add.at(together, query, np.where(ok, outcomes.score, -1e9))
     beside = {
         "effect": setting.outcomes.score,
         "relative_cost": setting.outcomes.relative_cost,
@@ -189,7 +199,7 @@ def _valued(setup: Setup, setting: Setting, choices: dict[str, Any]) -> Setting:
         outcomes=outcomes,
         facets=setting.facets | {"user": users.name[user]},
         beside=beside,
-        blind_oracle=together.argmax(axis=1)[setting.clusters],
+        blind_oracle=together.argmax(axis=1)[query],
         **choices,
     )
 
@@ -226,7 +236,10 @@ def _rewarded(row: Row) -> Row:
         }
 
     changed = {
-        "metrics": _renamed(row.metrics, "reward"),
+        # An arena score is made of accuracy and dollars.
+        "metrics": _renamed(
+            {name: one for name, one in row.metrics.items() if name != "arena_score"}, "reward"
+        ),
         "seed_spread": _renamed(row.seed_spread, "reward"),
         "against": {name: _renamed(own, "reward") for name, own in row.against.items()},
         "by_task": facets(row.by_task),
@@ -277,7 +290,7 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
         routable=found.routable,
         cheapest_dominates=found.cheapest_dominates,
         mde=found.mde,
-        mde_of=found.mde_of,
+        mde_of=found.mde_of if setup.data.users is None else _of_reward(found.mde_of),
         scored=found.scored,
         left_out=found.left_out,
         missing=found.missing,
@@ -295,6 +308,10 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
         oracle_all=_oracle(outcomes) if setup.data.users is None else None,
         folds=[_fold(setup, fold) for fold in range(len(setup.split.codes))],
     )
+
+
+def _of_reward(text: str | None) -> str | None:
+    return None if text is None else text.replace("accuracy", "reward")
 
 
 def _fold(setup: Setup, fold: int) -> FoldFacts:

@@ -81,32 +81,41 @@ def _for_users(
 def _asked_by_users(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
     """Per pair of query and user, one fold of one seed."""
     asks, decisions = setup.asks(fold), _test(result)
-    own_cost, sample = _own_cost(decisions), setup.perturbed(fold)
-    first = np.flatnonzero(np.diff(asks.row, prepend=-1))
-    query = np.searchsorted(asks.row[first], asks.row)
-    if job.personal:
-        choice, places = decisions.choice, asks.one_each(sample)
+    rows, own_cost, sample = setup.rows(fold, TEST), _own_cost(decisions), setup.perturbed(fold)
+    choice = decisions.choice
+    # One pair of each query that was also asked perturbed and that anybody asks.
+    places = asks.one_each(sample)
+    if not job.personal:
+        place = np.searchsorted(rows, asks.row)
+        choice, own_cost = choice[place], own_cost[place]
+        asked = np.isin(sample, asks.row)
     else:
-        place = np.searchsorted(setup.rows(fold, TEST), asks.row)
-        choice, own_cost, places = decisions.choice[place], own_cost[place], first[: len(sample)]
+        asked = np.ones(len(places), dtype=np.bool_)
     stable = np.full(len(asks), np.nan)
     if setup.perturb:
         assert result.perturbed is not None
-        forms = result.perturbed.choice.reshape(len(KINDS), len(places))
+        forms = result.perturbed.choice.reshape(len(KINDS), len(asked))[:, asked]
         stable[places] = (forms == choice[places]).mean(axis=0)
-    low, high = (np.full(len(first), fill) for fill in (np.iinfo(np.int64).max, -1))
-    np.minimum.at(low, query, choice)
-    np.maximum.at(high, query, choice)
-    made = {"choice": choice, "routed_differently": (low < high)[query].astype(np.float64)}
+    made = {"choice": choice, "routed_differently": _differently(asks.row, choice)}
     if decisions.usage:
         made["router_cost"] = own_cost
     return made | ({"stable": stable} if setup.perturb else {})
 
 
+def _differently(row: Ints, choice: Ints) -> Floats:
+    """[p] whether users of a query are sent to different models; NaN where there is one alone."""
+    first, query = np.unique(row, return_index=True, return_inverse=True)[1:]
+    low, high = (np.full(len(first), fill) for fill in (np.iinfo(np.int64).max, -1))
+    np.minimum.at(low, query, choice)
+    np.maximum.at(high, query, choice)
+    several = np.bincount(query) > 1
+    return np.where(several, low < high, np.nan)[query]
+
+
 def references(setup: Setup, fold: int) -> dict[str, int]:
     """The fixed models that a fold's own training data name."""
-    pool = setup.data.pool
-    train, validation = (table.outcomes for table in setup.tables(fold))
+    tables = setup.tables(fold)
+    pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
     cost = train.mean_cost()
     fixed = {"best_single": best_single(_both(train, validation), cost)}
     for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):

@@ -83,7 +83,10 @@ def router_party(routed: Routed, kept: Mask, setting: Setting) -> Party:
     outcomes, choice = setting.outcomes, _once(routed.choice[:, kept])
     columns = cell_columns(Cells.chosen(outcomes, choice)) | _beside(setting, choice)
     if routed.routed_differently is not None:
-        columns["routed_differently"] = _once(routed.routed_differently[:, kept])
+        differs = _once(routed.routed_differently[:, kept])
+        several = ~np.isnan(differs)
+        if several.any():  # of the queries that more than one user asks
+            columns["routed_differently"] = np.where(several, differs, 0) / several.mean()
     if routed.router_cost is not None:
         columns["router_cost"] = _once(routed.router_cost[:, kept])
     elif outcomes.cost is not None:

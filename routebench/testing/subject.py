@@ -46,7 +46,8 @@ class Subject:
         """What the router says it needs and such a run does not have."""
         needs = getattr(self.new(), "needs", None)
         priced = table.outcomes.cost is not None
-        reason: str | None = needs(table.pool, shown, priced) if needs else None
+        known = shown | {"users"} if table.users is not None and "preference" in shown else shown
+        reason: str | None = needs(table.pool, known, priced) if needs else None
         return reason
 
     def folder(self) -> Path:

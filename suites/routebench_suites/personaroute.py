@@ -6,8 +6,10 @@ invented set of its shape stands in, answered by a simulated pool.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from routebench.errors import DataError, OptionError
 from routebench.longform import from_long
 from routebench.records import Floats, Ints, Pool, SuiteData, Users
+from routebench_suites import personaroute_sim
 from routebench_suites.personaroute_files import Panel, read_panel
 from routebench_suites.personaroute_sim import simulate
 
@@ -33,6 +36,9 @@ class PersonaRoute:
             description="a CSV of PersonaRoute-Bench, a folder with its train, validation and test"
             " files, or a number of simulated users; by default nine",
         )
+        source: Literal["embedded", "recorded"] | None = Field(
+            default=None, description="by default, what `data` makes possible"
+        )
         descriptions: Path | None = Field(
             default=None, description="LLM_Descriptions.json; found beside the data where it lies"
         )
@@ -42,9 +48,17 @@ class PersonaRoute:
 
     def load(self) -> SuiteData:
         """The queries with every model's effect and cost, and the users beside them."""
-        data = self.options.data
+        data, source = self.options.data, self.options.source
+        simulated = data is None or data.isdecimal()
+        if source == "recorded" and simulated:
+            raise OptionError("--source recorded: no file is named", "--data router_user_data.csv")
+        if source == "embedded" and not simulated:
+            raise OptionError(f"--source embedded: {data} is a file", "leave out one of them")
         if data is None or data.isdecimal():
-            return _suite(self._simulated(int(data or 9)), "simulated", ())
+            # What the answers were made with.
+            made = Path(personaroute_sim.__file__)
+            files = (made, made.with_suffix(""))
+            return _suite(self._simulated(int(data or 9)), "simulated", files)
         path = Path(data)
         return _suite(read_panel(path, self.options.descriptions), "recorded", (path.resolve(),))
 
@@ -56,7 +70,12 @@ class PersonaRoute:
 
 def _suite(panel: Panel, source: str, files: tuple[Path, ...]) -> SuiteData:
     """The panel in canonical order; costs are brought to [0, 1] where they are not there yet."""
-    ids = np.array([f"{i:06d}" for i in range(len(panel.text))], dtype=object)
+    if len(panel.models) < 2:
+        raise DataError(f"personaroute: at least two models are needed, not {panel.models}")
+    # By what they are, not by where they stand: rows in another order are the same queries.
+    ids = np.array(
+        [_id(task, text) for task, text in zip(panel.task, panel.text, strict=True)], dtype=object
+    )
     cost = panel.cost if panel.cost_normalised else _normalised(panel)
     query, model = np.nonzero(~np.isnan(panel.effect))  # what is not there was never asked
     columns = {
@@ -73,12 +92,18 @@ def _suite(panel: Panel, source: str, files: tuple[Path, ...]) -> SuiteData:
         name="personaroute",
         source=source,
         place="personaroute",
-        pool=_pool(panel),
+        pool=Pool(
+            panel.models,
+            panel.input_price,
+            panel.output_price,
+            description=panel.model_description,
+        ),
         visible=frozenset({"task", "user", "preference"}),
         files=files,
-        notes=panel.notes,
+        notes=panel.notes + (() if panel.cost_normalised else (_SCALED,)),
     )
-    order = np.searchsorted(ids.astype(str), data.ids.astype(str))
+    place = {name: at for at, name in enumerate(ids)}
+    order = np.array([place[name] for name in data.ids], dtype=np.int64)
     embedding = None if panel.embedding is None else panel.embedding[order]
     return replace(
         data,
@@ -88,18 +113,14 @@ def _suite(panel: Panel, source: str, files: tuple[Path, ...]) -> SuiteData:
     )
 
 
-def _pool(panel: Panel) -> Pool:
-    """The cheaper and the dearer end by what calls cost: what price lists would say."""
-    means = np.nanmean(panel.cost, axis=0)
-    small, large = panel.models[int(means.argmin())], panel.models[int(means.argmax())]
-    return Pool(
-        panel.models,
-        panel.input_price,
-        panel.output_price,
-        description=panel.model_description,
-        small=small,
-        large=large,
-    )
+_SCALED = (
+    "costs are scaled by the range of the training file; under --folds or --split hash some of its"
+    " queries are tested"
+)
+
+
+def _id(task: str, text: str) -> str:
+    return hashlib.sha256(f"{task}\x1f{text}".encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _users(panel: Panel, order: Ints) -> Users:

@@ -83,10 +83,12 @@ class SimpleQA:
         )
 
     def _simulated(self, path: Path) -> SuiteData:
-        from routebench_providers.simulated import Simulated
+        from routebench_providers import simulated
 
         questions = read_questions(path)
-        provider = Simulated(Simulated.Options(facts=path, world=self.options.world))
+        provider = simulated.Simulated(
+            simulated.Simulated.Options(facts=path, world=self.options.world)
+        )
         pool = provider.pool()
         requests = [Request(m, q.query) for q in questions for m in pool.models]
         return from_long(
@@ -95,8 +97,9 @@ class SimpleQA:
             source="simulated",
             place=path.name,
             pool=pool,
-            # The tables that the questions were made from hold the answers too.
-            files=(path.resolve(), EMBEDDED.parent),
+            # The tables that the questions were made from hold the answers too, and who knows what
+            # stands in the provider's own.
+            files=(path.resolve(), EMBEDDED.parent, Path(simulated.__file__).parent),
             notes=(
                 f"the answers are those of a simulated pool of {len(pool)} models: no real"
                 " model was asked",

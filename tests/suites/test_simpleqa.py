@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import noise as conftest_noise
 from conftest import rows
 
+from routebench.config import make
 from routebench.errors import OptionError
 from routebench.judging import judge_answers
 from routebench.pricing import price
 from routebench.records import Grade, State, SuiteData
+from routebench.run import load_data
 from routebench.splits import TEST, TRAIN, VALIDATION, make_split
 from routebench_suites.simpleqa import SimpleQA
 
@@ -119,6 +122,13 @@ def test_recorded_answers_are_graded_where_nobody_has(
     assert grades["a", "y"] == "INCORRECT"
     assert grades["b", "x"] == "NOT_ATTEMPTED"
     assert grades["b", "y"] == "CORRECT"  # a recorded grade stands
+
+
+def test_scores_without_answers_need_no_judge(write: Callable[..., Path]) -> None:
+    config = make({"suite": "simpleqa", "data": str(write(conftest_noise()))})
+    data = load_data(config)
+    assert data.judge is None
+    assert (data.outcomes.state == State.OK).all()
 
 
 def test_sources_that_are_not_there(tmp_path: Path, write: Callable[..., Path]) -> None:

@@ -179,7 +179,7 @@ class Fit:
         self.penalty = options.penalty or 30.0
         rows = torch.arange(len(held.text), device=self.device)
         if options.penalty is None and len(rows):
-            users = self.everyone[: 4 * options.user_sample]
+            users = self._some()
             rewards = held.rewards(rows, users)
             weight = held.asked(rows, users)[:, :, None] * held.known.float()
             errors = []
@@ -191,6 +191,11 @@ class Fit:
             limit = min(errors) + SLACK * (errors[-1] - min(errors))
             self.penalty = max(p for p, e in zip(PENALTIES, errors, strict=True) if e <= limit)
         self._propagate(edges, self.everything)
+
+    def _some(self) -> Tensor:
+        """Users that stand for all on validation: every so many, as names may be in an order."""
+        number = min(self.users, 4 * self.options.user_sample)
+        return torch.linspace(0, self.users - 1, number, device=self.device).round().long()
 
     def _worth(self, rows: Tensor, users: Tensor) -> Tensor:
         if self.options.preference == "shown":
@@ -306,7 +311,7 @@ class Fit:
         into.task, into.llm = states["task"], states["llm"]
         if not len(held.text):
             return 0.0
-        users = self.everyone[: 4 * self.options.user_sample]
+        users = self._some()
         rows = torch.arange(len(held.text), device=self.device)
         inputs = (held.text - model.centre) * model.scale
         pair = network.head.pairs(inputs, self.held_member @ into.task, into.llm)
