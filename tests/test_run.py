@@ -137,6 +137,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     deadline = time.monotonic() + 60
     while len(list(finished.rglob("job.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
+    started = _children(process.pid)
     process.send_signal(ending)
     _, said = process.communicate(timeout=30)
     kept = {path: path.stat().st_mtime_ns for path in finished.rglob("job.json")}
@@ -146,18 +147,25 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         assert process.returncode == 130
         assert f"{len(kept)} of 6 jobs are finished" in said
         assert "run the same command again" in said
-    assert _no_workers_left(out)
+    assert _ended(started)
     board(*words, out=out)
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     assert bytes_without_clock(out) == bytes_without_clock(whole)
 
 
-def _no_workers_left(out: Path) -> bool:
+def _children(parent: int) -> set[str]:
+    """The processes of a run's jobs."""
+    words = ["ps", "-o", "pid=", "--ppid", str(parent)]
+    return set(subprocess.run(words, capture_output=True, text=True).stdout.split())
+
+
+def _ended(pids: set[str]) -> bool:
     """Jobs end with the run, also when it was killed."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-        if "routebench.worker" not in lines:
+        lines = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
+        workers = {line.split()[0] for line in lines.splitlines() if "routebench.worker" in line}
+        if not pids & workers:
             return True
         time.sleep(0.1)
     return False
