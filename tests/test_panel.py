@@ -343,6 +343,7 @@ def test_shots_that_are_not_there_are_said() -> None:
     assert "fewer than 50 training queries" in note
 
 
+@pytest.mark.slow
 def test_the_whole_command(board: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     path = write_csv(tmp_path / "router_user_data.csv", opposites(160))
     words = ("--suite", "personaroute", "--data", path, "--show", "task")

@@ -223,6 +223,7 @@ def test_usage(questions: list[Question]) -> None:
     assert 0.05 < answers.latency.min() < answers.latency.max() < 10
 
 
+@pytest.mark.slow
 def test_questions_of_others(shared: Path, bench: ModuleType) -> None:
     facts = shared / "simpleqa" / "simple_qa_test_set.csv"
     asked = read_questions(facts)

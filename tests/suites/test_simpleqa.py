@@ -143,6 +143,7 @@ def test_sources_that_are_not_there(tmp_path: Path, write: Callable[..., Path]) 
         suite(source="embedded", data=write(table)).load()
 
 
+@pytest.mark.slow
 def test_a_whole_run_says_where_the_answers_come_from(
     cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ class Looking:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -1,0 +1,82 @@
+"""`routebench report`: runs as one page, as figures for papers, as Markdown for a README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN…")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the page is written; report.html in the run folder, or here for several runs.",
+)
+@click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write PNG and SVG of the cost–quality plane and of model usage too.",
+)
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the leaderboards as Markdown too.",
+)
+def command(
+    runs: tuple[Path, ...],
+    out: Path | None,
+    opened: bool,
+    figures: Path | None,
+    markdown: Path | None,
+) -> None:
+    """Write RUN…, run folders or their leaderboard.json, as one self-contained HTML page.
+
+    With --figures or --markdown alone there is no page; --out or --open asks for it too.
+    """
+    from routebench.board import stored
+
+    paged = opened or out is not None or (figures is None and markdown is None)
+    _installed(paged, figures is not None)
+    read = [stored.read_run(run, check=True) for run in runs]
+    if paged:
+        from routebench.report.page import page
+
+        place = out or (read[0].folder if len(read) == 1 else Path()) / "report.html"
+        _write(place, page(read))
+        if opened:
+            click.launch(str(place.resolve()))
+    if figures is not None:
+        from routebench.report.figures import draw
+
+        for made in draw(read, figures):
+            click.echo(f"written to {made}", err=True)
+    if markdown is not None:
+        from routebench.report.markdown import markdown as told
+
+        _write(markdown, told([each.board for each in read]))
+
+
+def _installed(paged: bool, drawn: bool) -> None:
+    """Say what is missing before anything is read."""
+    from routebench.report.page import needed
+
+    for module in ("jinja2", "plotly.offline") if paged else ():
+        needed(module, "the page")
+    if drawn:
+        needed("matplotlib", "--figures")
+
+
+def _write(place: Path, text: str) -> None:
+    from routebench.board.files import replace_file
+    from routebench.errors import OptionError
+
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(place, text.encode())
+    except OSError as error:
+        raise OptionError(f"cannot write {place}: {error.strerror or error}") from error
+    click.echo(f"written to {place}", err=True)
