@@ -29,6 +29,30 @@ class PluginError(RoutebenchError):
     """A plugin cannot be loaded, or breaks its contract."""
 
 
+class CallError(RoutebenchError):
+    """A call to a live model that brought no answer.
+
+    Kinds: `rate-limited`, `server`, `timeout` and `malformed` may go away when asked again;
+    `rejected` concerns this request alone, `denied` every request to this model (a wrong key, no
+    such model).
+    """
+
+    PASSING = frozenset({"rate-limited", "server", "timeout", "malformed"})
+
+    def __init__(
+        self, kind: str, message: str, hint: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.kind = kind
+        self.retry_after = retry_after
+        """Seconds that the server asked to wait."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether asking again may help."""
+        return self.kind in self.PASSING
+
+
 class IsolationError(Exception):
     """A router reached for what its job must not see. Fails its row, never the run."""
 

@@ -35,7 +35,7 @@ def pool_fingerprint(data: SuiteData) -> str:
 
 def outcomes_fingerprint(data: SuiteData) -> str:
     """16 hex digits over scores, states, grades, recorded tokens and costs, answers, and the
-    scores of repeated ones."""
+    scores of repeated ones. What only some tables have counts only where it is there."""
     o = data.outcomes
     matrices = (o.score, o.state, o.grade, o.input_tokens, o.output_tokens, o.cost)
     return _digest(
@@ -45,6 +45,8 @@ def outcomes_fingerprint(data: SuiteData) -> str:
         *_arrow_texts(data.answers),
         *(() if o.samples is None else (_matrix(o.samples),)),
         *(() if o.relative_cost is None else (_matrix(o.relative_cost),)),
+        *(() if o.cached_tokens is None else (b"cached", _matrix(o.cached_tokens))),
+        *(() if o.thinking_tokens is None else (b"thinking", _matrix(o.thinking_tokens))),
     )
 
 

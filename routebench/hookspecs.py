@@ -33,7 +33,11 @@ def route(queries: Queries) -> Decisions:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def judge(questions: list[str], references: list[str | None], answers: list[str]) -> Grades:  # type: ignore[empty-body]
-    """Grade answers, blind: no model name comes with them."""
+    """Grade answers, blind: no model name comes with them.
+
+    Optional on a judge's class: `parameters() -> dict`, what else its grades depend on, and
+    `judge_each(questions, references, answers, told)`, to have every grade stored as it comes.
+    """
 
 
 @hookspec
@@ -54,19 +58,34 @@ def run_finished(board: dict[str, Any], folder: Path) -> None:
 class Router(Protocol):
     """A router's plain methods. Optional: `needs(pool, shown, priced) -> str | None` says what a
     run lacks for it; `starts_processes = True` declares that it runs programs of its own,
-    `personal = True` that it learns from `Table.users` and is asked for each of them."""
+    `personal = True` that it learns from `Table.users` and is asked for each of them;
+    `facts() -> dict[str, str | float]` is what the board says of it, asked after fit and route;
+    `route_options` names the options that `routebench route --set` may change, and an attribute
+    `budget` is a `routebench.budget.Budget` to keep to, outside benchmarks."""
 
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
 
 
 class Suite(Protocol):
+    """Optional: `questions() -> list[Question]`, what `routebench collect` asks (`load` if not)."""
+
     def load(self) -> SuiteData: ...  # `routebench.longform` builds one from a long table
 
 
 class Provider(Protocol):
-    def pool(self) -> records.Pool: ...  # the models it asks or simulates, with their prices
+    """Answers in batches. Optional: `pool() -> Pool`, the models it has, with their prices, and
+    `parameters() -> dict`, what else an answer depends on (temperature, server; never a key)."""
+
     def answer(self, requests: Sequence[records.Request]) -> records.Answers: ...
+
+
+class LiveProvider(Protocol):
+    """Is asked over a network, many calls at a time; raises `CallError` where no answer comes."""
+
+    def parameters(self) -> dict[str, Any]: ...
+    async def ask(self, request: records.Request) -> records.Reply: ...
+    async def close(self) -> None: ...
 
 
 class FittedEncoder(Protocol):

@@ -50,6 +50,7 @@ def environment(work: Path, downloads: bool = False) -> dict[str, str]:
         "MPLCONFIGDIR": str(work),
         "NUMBA_CACHE_DIR": str(work),
         "HF_HOME": str(model_cache()),
+        "HF_DATASETS_CACHE": str(work / "datasets"),
         "JOBLIB_MULTIPROCESSING": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
@@ -68,14 +69,16 @@ def enter(
     banned_modules: Iterable[str],
     processes: bool,
     downloads: bool = False,
+    kept: Path | None = None,
 ) -> tuple[str, list[str]]:
     """Shut this process in; call once, before any plugin code is imported.
 
-    `folder` is all the job may write to, `protected` what it must not read, `processes` whether
-    it may start programs, `downloads` whether it may write to the `model_cache`. Returns the
-    level reached (`landlock` or `audit`) and the list that violations are appended to from now on.
+    `folder`, and `kept` where there is one, is all the job may write to, `protected` what it must
+    not read, `processes` whether it may start programs, `downloads` whether it may write to the
+    `model_cache`. Returns the level reached (`landlock` or `audit`) and the list that violations
+    are appended to from now on.
     """
-    folders = [folder.resolve()]
+    folders = [folder.resolve(), *([kept.resolve()] if kept else [])]
     if downloads:
         for place in {model_cache(), Path(os.environ.get("HF_HUB_CACHE") or model_cache())}:
             # Where there can be none, nothing is fetched; most encoders fetch nothing anyway.

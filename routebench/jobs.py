@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -188,6 +189,8 @@ class Result:
     log: str = ""
     note: str = ""
     """The last thing the router said of its training."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the board says of the router: strings and numbers by name."""
 
 
 def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
@@ -207,6 +210,23 @@ def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
     """The router object: its class imported, its options checked."""
     cls = load(plugin)
     return cls(options.validate(cls, label, values))
+
+
+def facts(router: Any) -> dict[str, Any]:
+    """What a router says of itself, as the board will hold it; nothing for one that says nothing.
+
+    Raises:
+        PluginError: for anything but strings and finite numbers by name.
+    """
+    told = router.facts() if hasattr(router, "facts") else {}
+    if not isinstance(told, dict) or not all(isinstance(name, str) for name in told):
+        raise PluginError(f"facts returned {type(told).__name__}, expected values by name")
+    for name, value in told.items():
+        if not isinstance(value, str) and not (
+            isinstance(value, int | float) and math.isfinite(value)
+        ):
+            raise PluginError(f"facts: {name} is {value!r}, expected a string or a finite number")
+    return told
 
 
 def fit_and_save(
@@ -253,16 +273,20 @@ def run_here(job: Job, setup: Setup, progress: Progress, keep: Path | None = Non
         encoder = encoders.FittedOnUse(
             setup.encoder, setup.encoder_options, list(train.queries.text)
         )
-        context = Context(job.seed, encoder, work, setup.device, setup.objective, progress)
+        kept = Path(folder) / "kept"
+        kept.mkdir()
+        context = Context(job.seed, encoder, work, setup.device, setup.objective, progress, kept)
         harness = Harness(create(job.plugin, job.options, job.label))
         fit_and_save(harness, train, validation, context, checkpoint)
+        told = facts(harness.router)
         asked = setup.asked(job)
         harness = Harness(create(job.plugin, job.options, job.label))
         decisions = load_and_route(harness, checkpoint, asked.queries, train.pool.models)
         if keep:
             shutil.copytree(checkpoint, keep)
     parts = asked.parts(decisions)
-    return Result("ok", "", parts.test, parts.validation, parts.perturbed)
+    told |= facts(harness.router)
+    return Result("ok", "", parts.test, parts.validation, parts.perturbed, facts=told)
 
 
 class Finished:
@@ -285,15 +309,30 @@ class Finished:
                 parts.append(transfer.read_decisions(place / name))
             warnings = tuple(header["warnings"])
             one, two, three = parts
-            known = {name: header[name] for name in ("timing", "isolation", "note")}
+            known = {name: header[name] for name in ("timing", "isolation", "note", "facts")}
             return Result("ok", "", one, two, three, warnings=warnings, **known)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # missing or damaged: do it again
+
+    def begun(self, job: Job) -> Path:
+        """The folder in which this very job, started again, finds what it left when killed."""
+        place = self._begun(job)
+        of = place / "of"
+        if not of.is_file() or of.read_text() != job.fingerprint:
+            shutil.rmtree(place, ignore_errors=True)
+            (place / "kept").mkdir(parents=True)
+            of.write_text(job.fingerprint)
+        return place / "kept"
+
+    def _begun(self, job: Job) -> Path:
+        place = self.folder / job.path
+        return place.with_name(f".{place.name}-begun")
 
     def save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
         """Keep a result; it appears whole or not at all."""
         try:
             self._save(job, result, checkpoint)
+            shutil.rmtree(self._begun(job), ignore_errors=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise RoutebenchError(f"cannot keep results in {self.folder}: {reason}") from error
@@ -320,6 +359,7 @@ class Finished:
                 "warnings": result.warnings,
                 "isolation": result.isolation,
                 "note": result.note,
+                "facts": result.facts,
             }
             (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
         else:

@@ -35,7 +35,11 @@ from routebench.texts import encode, hash_normalised, normalise
 REQUIRED = ("query_id", "query", "model", "score")
 PER_QUERY = ("query", "task", "topic", "user", "split", "reference")
 TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "grade", "state")
-NUMBERS = ("score", "input_tokens", "output_tokens", "cost_usd", "latency", "preference")
+PARTS = {"cached_tokens": "input_tokens", "thinking_tokens": "output_tokens"}
+"""Columns of tokens that are part of another one's."""
+NUMBERS = (
+    "score", "input_tokens", "output_tokens", *PARTS, "cost_usd", "latency", "preference"
+)  # fmt: skip
 COLUMNS = (*TEXTS, *NUMBERS)
 """Every column that is understood; others are noted and left out."""
 
@@ -240,6 +244,7 @@ def _outcomes(rows: Rows, cells: Cells, said: _Answers) -> Outcomes:
         output_tokens=_amount(rows, cells, "output_tokens"),
         latency=_amount(rows, cells, "latency"),
         samples=cells.samples(said.score),
+        **{column: _part(rows, cells, column) for column in PARTS},
     )
 
 
@@ -290,6 +295,16 @@ def _amount(rows: Rows, cells: Cells, column: str, *, whole: bool = False) -> Fl
     if (bad := ~null & (values < 0)).any():
         rows.fail(bad, column, f"{values[np.flatnonzero(bad)[0]]:g} is negative")
     return cells.mean(values, whole=whole)
+
+
+def _part(rows: Rows, cells: Cells, column: str) -> Floats | None:
+    """[n, m] of tokens that are part of others."""
+    if column in rows and (whole := PARTS[column]) in rows:
+        part, total = (rows.number(name)[0] for name in (column, whole))
+        if (bad := part > total).any():
+            first = np.flatnonzero(bad)[0]
+            rows.fail(bad, column, f"{part[first]:g} are more than all {total[first]:g} {whole}")
+    return _amount(rows, cells, column)
 
 
 def _answers(rows: Rows, cells: Cells) -> Any:

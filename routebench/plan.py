@@ -180,7 +180,9 @@ def _entrant(
     if not info.ready and not named:
         message = f"needs {', '.join(info.missing)}: {info.pip}"
         return Entrant(label, info, {}, state="skipped", message=message)
-    values = config.set.get(info.name, {}) | config.set.get(label, {})
+    given = config.set.get(info.name, {}) | config.set.get(label, {})
+    # Processes work in folders of their own: what is a path here must be one there.
+    values = {name: absolute(value) for name, value in given.items()}
     found = describe(workers, label, info, values, config, **facts)
     if "broken" in found:
         if info.distribution is None:

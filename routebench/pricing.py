@@ -2,77 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from routebench.errors import DataError, did_you_mean
+from routebench.pricelists import ModelPrice, PriceList, as_written, fingerprint, load_prices
 from routebench.records import Floats, Mask, Outcomes, Pool, State, SuiteData
+
+__all__ = ["ModelPrice", "PriceInfo", "PriceList", "load_prices", "price"]
 
 BASES = ("recorded", "tokens", "estimated", "assumed")
 CHARS_PER_TOKEN = 4
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
-_BILLIONS = {"k": 1e-6, "m": 1e-3, "b": 1.0, "t": 1e3}
-
-
-class ModelPrice(BaseModel):
-    """What one model costs; reads LLMRouter's candidate files too."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    input_usd_per_mtok: float = Field(
-        ge=0,
-        strict=True,
-        allow_inf_nan=False,
-        description="USD per million prompt tokens",
-        validation_alias=AliasChoices("input_usd_per_mtok", "input_price"),
-    )
-    output_usd_per_mtok: float = Field(
-        ge=0,
-        strict=True,
-        allow_inf_nan=False,
-        description="USD per million answer tokens",
-        validation_alias=AliasChoices("output_usd_per_mtok", "output_price"),
-    )
-    size: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="billions of parameters, or text like 7B",
-    )
-    description: str | None = Field(
-        default=None,
-        description="what the vendor says of it",
-        validation_alias=AliasChoices("description", "feature"),
-    )
-
-    @field_validator("size", mode="before")
-    @classmethod
-    def _billions(cls, value: Any) -> Any:
-        return parse_size(value) if isinstance(value, str) else value
-
-
-@dataclass(frozen=True, slots=True)
-class PriceList:
-    """Prices by model name."""
-
-    models: dict[str, ModelPrice]
-    place: str
-    """File name, for messages."""
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits over the prices, whatever the file's format, order or path."""
-        return _fingerprint(self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,74 +33,6 @@ class PriceInfo:
     """The pool's prices as `load_prices` reads them back; empty without a price list."""
     tokens: tuple[Floats, Floats] | None = field(default=None, compare=False, repr=False)
     """[n, m] prompt and answer tokens that were priced, guesses included."""
-
-
-def parse_size(text: str) -> float:
-    """Billions of parameters: `7B` is 7, `350M` is .35, `1.5T` is 1,500.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a size such as 7B, 350M or 1.5T")
-    return float(match[1]) * _BILLIONS[match[2].lower()]
-
-
-def load_prices(path: Path) -> PriceList:
-    """Read prices from JSON or TOML: model → input_usd_per_mtok, output_usd_per_mtok.
-
-    LLMRouter's candidate files (input_price, output_price, size, feature) are read as well.
-
-    Raises:
-        DataError: naming file, model and field.
-    """
-    content = _parse(path)
-    if not isinstance(content, dict) or not content:
-        raise DataError(f"{path.name}: no prices in it", "expected model names with their prices")
-    return PriceList(
-        {str(m): _validated(path.name, str(m), c) for m, c in sorted(content.items())}, path.name
-    )
-
-
-def _parse(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".toml":
-            return tomllib.loads(text)
-        if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_without_repeats)
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path.name}: cannot be read: {error}") from error
-    raise DataError(f"{path.name}: a price list is a .json or a .toml file")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{', '.join(twice)} is there twice")
-    return dict(pairs)
-
-
-def _validated(place: str, model: str, content: Any) -> ModelPrice:
-    if not isinstance(content, Mapping):
-        raise DataError(f"{place}: model {model}: expected a table of prices, not {content!r}")
-    try:
-        return ModelPrice.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0])
-        if first["type"] != "missing":
-            problem = first["msg"].removeprefix("Value error, ")
-            raise DataError(
-                f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}"
-            ) from None
-        hint = did_you_mean(field, content)
-        if any(isinstance(value, Mapping) for value in content.values()):
-            hint = f'in TOML a name with dots needs quotes: ["{model}.{next(iter(content))}"]'
-        raise DataError(f"{place}: model {model}: {field} is missing", hint) from None
 
 
 def price(
@@ -178,12 +54,12 @@ def price(
     if data.outcomes.cost is not None:
         return _recorded(data, data.outcomes.cost)
     # Without tokens the suite's prices would only price our guesses of them.
-    if data.outcomes.input_tokens is not None and (own := _own_prices(data.pool)) is not None:
+    if data.outcomes.input_tokens is not None and (own := own_prices(data.pool)) is not None:
         return _from_list(data, own, assume_output_tokens)
     return data, PriceInfo("unpriced", dict.fromkeys(BASES, 0), None, {})
 
 
-def _own_prices(pool: Pool) -> PriceList | None:
+def own_prices(pool: Pool) -> PriceList | None:
     """The prices that the suite itself states for its models; None where it states none."""
     if pool.input_price is None or pool.output_price is None:
         return None
@@ -230,14 +106,12 @@ def _recorded(data: SuiteData, recorded: Floats) -> tuple[SuiteData, PriceInfo]:
 
 
 def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteData, PriceInfo]:
-    listed = _cover(data.pool, prices)
+    listed = cover(data.pool, prices)
     pool = _priced_pool(data.pool, listed)
     answered = _answered(data.outcomes)
     prompt, prompt_known = _prompt_tokens(data)
     answer, answer_known, answer_read = _answer_tokens(data, assumed)
-    assert pool.input_price is not None
-    assert pool.output_price is not None
-    cost = (prompt * pool.input_price + answer * pool.output_price) / 1e6
+    cost = costs(listed, (prompt, answer), data.outcomes)
     known = prompt_known & answer_known
     basis = dict.fromkeys(BASES, 0) | {
         "tokens": int((answered & known).sum()),
@@ -248,16 +122,40 @@ def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteD
     info = PriceInfo(
         "estimated" if guessed else "prices",
         basis,
-        _fingerprint(listed),
-        {m: _snapshot(p) for m, p in listed.items()},
+        fingerprint(listed),
+        {m: as_written(p) for m, p in listed.items()},
         (np.broadcast_to(prompt, answer.shape), answer),
     )
     outcomes = replace(data.outcomes, cost=np.where(answered, cost, np.nan))
     return replace(data, outcomes=outcomes, pool=pool), info
 
 
-def _cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:
-    """The pool's models with their prices, in the pool's order."""
+def costs(
+    listed: Mapping[str, ModelPrice], tokens: tuple[Floats, Floats], outcomes: Outcomes
+) -> Floats:
+    """[n, m] USD of prompt and answer tokens, cached ones and those of reasoning as recorded.
+
+    The prices are those of the m models, in their order.
+    """
+    cached, thinking = outcomes.cached_tokens, outcomes.thinking_tokens
+    columns = [
+        entry.usd(
+            tokens[0][:, at],
+            tokens[1][:, at],
+            0.0 if cached is None else cached[:, at],
+            0.0 if thinking is None else thinking[:, at],
+        )
+        for at, entry in enumerate(listed.values())
+    ]
+    return np.stack(columns, axis=1)
+
+
+def cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:
+    """The pool's models with their prices, in the pool's order.
+
+    Raises:
+        DataError: naming the models that the list does not price.
+    """
     missing = [model for model in pool.models if model not in prices.models]
     if missing:
         spare = set(prices.models) - set(pool.models)
@@ -312,12 +210,3 @@ def _recorded_or(
         return np.broadcast_to(estimate, shape), np.zeros(shape, dtype=bool)
     known = ~np.isnan(recorded)
     return np.where(known, recorded, estimate), known
-
-
-def _snapshot(entry: ModelPrice) -> dict[str, Any]:
-    return entry.model_dump(exclude_none=True)
-
-
-def _fingerprint(models: Mapping[str, ModelPrice]) -> str:
-    content = {m: [p.input_usd_per_mtok, p.output_usd_per_mtok] for m, p in models.items()}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -83,6 +83,7 @@ class Processes:
             "encoded": None if encoded is None else encoded.facts,
             "device": self.setup.device,
             "objective": asdict(self.setup.objective),
+            "kept": str(self.finished.begun(job)),
         }
         fitted = self.workers.run("fit", fit, order, deadline, progress)
         if "failed" in fitted:
@@ -111,6 +112,7 @@ class Processes:
             | {"encodes": encoded is not None and routed["encoded"]},
             warnings=tuple(dict.fromkeys(fitted["warnings"] + routed["warnings"])),
             isolation=routed["isolation"],
+            facts=fitted["facts"] | routed["facts"],
         )
 
     def _order(self, job: Job) -> dict[str, Any]:

@@ -107,6 +107,10 @@ class Outcomes:
     mean. None where every cell has one answer."""
     relative_cost: Floats | None = None
     """What a user's preference weighs against the score, in [0, 1]; None without users."""
+    cached_tokens: Floats | None = None
+    """Those of the prompt tokens that the server had cached; None where nothing is recorded."""
+    thinking_tokens: Floats | None = None
+    """Those of the answer tokens that went into reasoning; None where nothing is recorded."""
 
     @property
     def ok(self) -> Mask:
@@ -287,6 +291,26 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What one call to a live model brought, and what it used."""
+
+    text: str
+    """The answer; empty where the model refused or said nothing."""
+    input_tokens: float = float("nan")
+    """Prompt tokens, cached ones included; NaN where the server does not say."""
+    output_tokens: float = float("nan")
+    """Answer tokens, those of reasoning included; NaN where the server does not say."""
+    cached_tokens: float = 0.0
+    """Those of `input_tokens` that the server had cached."""
+    thinking_tokens: float = 0.0
+    """Those of `output_tokens` that went into reasoning."""
+    finish: str = "stop"
+    """`stop`, `length` (cut short) or `refused`."""
+    version: str = ""
+    """The exact model that the server says has answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """What a router is asked to optimise: performance · score − cost · normalised cost."""
 
@@ -313,6 +337,9 @@ class Context:
     objective: Objective = field(default_factory=Objective)
     progress: Callable[[float, str], None] = _silent
     """Call with (share done in [0, 1], a short note)."""
+    kept: Path | None = None
+    """A folder that outlives a killed run: what lies in it, this very job has left there, to go
+    on from. None where nothing is kept."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def main() -> None:
         order.pop("banned"),
         order.pop("processes"),
         order.pop("downloads", False),
+        Path(order["kept"]) if order.get("kept") else None,
     )
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     noted: list[str] = []
@@ -70,11 +71,13 @@ def _fit(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]
     for name in ("train.arrow", "validation.arrow"):
         (folder / name).unlink()
     objective = Objective(**order["objective"])
-    context = Context(order["seed"], encoder, work, order["device"], objective, progress)
+    kept = Path(order["kept"])
+    context = Context(order["seed"], encoder, work, order["device"], objective, progress, kept)
     harness = _harness(order)
     jobs.fit_and_save(harness, train, validation, context, folder / "checkpoint")
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
-    return {"timing": timing | _size(folder / "checkpoint") | _memory()}
+    size = _size(folder / "checkpoint")
+    return {"timing": timing | size | _memory(), "facts": jobs.facts(harness.router)}
 
 
 def _encoder(order: dict[str, Any], folder: Path, texts: list[str]) -> Any:
@@ -108,7 +111,11 @@ def _route(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, An
         "route_seconds": sum(seconds[:chunks]),
         "queries_per_second": len(queries) / max(sum(seconds[:chunks]), 1e-9),
     } | {f"latency_ms_p{q}": float(np.quantile(single, q / 100)) for q in (50, 95, 99)}
-    return {"timing": timing | _memory(), "encoded": Served.used}
+    if decisions.usage is not None and (tokens := decisions.usage.input_tokens.sum()):
+        tokens += decisions.usage.output_tokens.sum()
+        timing["router_tokens_per_second"] = float(tokens) / max(sum(seconds[:chunks]), 1e-9)
+    facts = jobs.facts(harness.router)
+    return {"timing": timing | _memory(), "encoded": Served.used, "facts": facts}
 
 
 def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str, Any]:
@@ -142,17 +149,18 @@ def _describe(order: dict[str, Any], folder: Path, channel: TextIO) -> dict[str,
         except RoutebenchError as error:
             return {"wrong": [error.message, error.hint]}
         facts |= {"stateless": True, "by_id": bool(getattr(cls, "by_id", False))}
-    lacks = None
-    if order["pool"] is not None and hasattr(cls, "needs"):
+    lacks, router = None, cls(checked)
+    if order["pool"] is not None and hasattr(router, "needs"):
         pool = transfer.pool_from_json(order["pool"])
         try:
-            lacks = cls(checked).needs(pool, frozenset(order["shown"]), order["priced"])
+            lacks = router.needs(pool, frozenset(order["shown"]), order["priced"])
         except OptionError as error:
             return {"wrong": [f"{label}.{error.message}", error.hint]}
     return {
         "options": checked.model_dump(mode="json"),
         "lacks": None if lacks is None else str(lacks),
-        "starts_processes": bool(getattr(cls, "starts_processes", False)),
+        # Of the object, not its class: a router may start processes with some options only.
+        "starts_processes": bool(getattr(router, "starts_processes", False)),
         "personal": bool(getattr(cls, "personal", False)),
     } | facts
 

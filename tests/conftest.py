@@ -28,6 +28,12 @@ from routebench.splits import TEST, TRAIN, VALIDATION, make_split
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_answers_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the store that whoever runs it has collected; commands inherit this."""
+    os.environ["ROUTEBENCH_DATA"] = str(tmp_path_factory.mktemp("nothing collected"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Recorded outcomes of real models, where they lie beside the project."""

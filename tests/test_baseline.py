@@ -18,6 +18,8 @@ EXACT = 0.005
 """Accuracy may differ by half a point between machines, where no network is trained."""
 TRAINED = 0.015
 NETWORKS = ("mf", "personalized", "hybrid-")
+MINUTES = {"causal-lm", "policy"}
+"""Language models take minutes: `.ci/run` makes their rows, and holds them against these."""
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +44,15 @@ def test_its_files_are_those_it_names(kept: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_it_can_be_made_again(board: Callable[..., dict[str, Any]], kept: dict[str, Any]) -> None:
-    again = board("--suite", "simpleqa", "--router", "all")
+    ready = {info.name for info in discovery.installed("router") if info.ready} - MINUTES
+    able = [name for name, row in rows(kept).items() if row["state"] == "ok" and name in ready]
+    again = board("--suite", "simpleqa", "--router", ",".join(able))
     assert again["fingerprints"] == kept["fingerprints"]
     for name in ("headroom", "disagreement", "routable"):
         assert again["diagnostics"][name] == pytest.approx(kept["diagnostics"][name])
-    ready = {info.name for info in discovery.installed("router") if info.ready}
     now = rows(again)
-    for name, before in rows(kept).items():
-        if before["state"] != "ok" or name not in ready:
-            continue
+    for name in able:
+        before = rows(kept)[name]
         margin = TRAINED if name.startswith(NETWORKS) else EXACT
         for metric in ("accuracy", "gap_recovered"):
             old, new = (row["metrics"][metric]["value"] for row in (before, now[name]))

@@ -346,7 +346,9 @@ def test_shots_that_are_not_there_are_said() -> None:
 @pytest.mark.slow
 def test_the_whole_command(board: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     path = write_csv(tmp_path / "router_user_data.csv", opposites(160))
-    words = ("--suite", "personaroute", "--data", path, "--show", "task")
+    words: tuple[str | Path, ...] = ("--suite", "personaroute", "--data", path, "--show", "task")
+    for name in ("causal-lm", "policy"):  # hardly trained: here they must only run
+        words += ("--set", f"{name}.pretrain_epochs=0", "--set", f"{name}.num_epochs=1")
     done = board(*words, "--against", "user-prior", "--router", "all")
     assert done["suite"]["measure"] == "reward"
     assert done["suite"]["users"] == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
 
 from routebench.errors import DataError
+from routebench.fingerprints import outcomes_fingerprint
 from routebench.longform import from_long
-from routebench.pricing import PriceList, load_prices, parse_size, price
+from routebench.pricelists import as_written, parse_size
+from routebench.pricing import ModelPrice, PriceList, load_prices, price
 from routebench.records import State, SuiteData
 
 DATA = Path(__file__).parent / "data"
@@ -200,6 +205,10 @@ IN, OUT = "input_usd_per_mtok", "output_usd_per_mtok"
         ([], "p.json: no prices in it", ""),
         ("{", "p.json: cannot be read", ""),
         ('{"a": {}, "a": {}}', "p.json: cannot be read: a is there twice", ""),
+        ({"a": {IN: 1, OUT: 1, "cached_usd_per_mtk": 1}}, "a: cached_usd_per_mtk is no", "cached"),
+        ({"a": {IN: 1, OUT: 1, "request_price": 1}}, "model a: request_price is no price", "usd"),
+        ({"a": {IN: 1, OUT: 1, "usd_per_request": -1}}, "field usd_per_request: .*greater", ""),
+        ({"a": {IN: 1, OUT: 1, "thinking_usd_per_mtok": "2"}}, "thinking_usd_per_mtok: .*num", ""),
     ],
 )
 def test_bad_lists(tmp_path: Path, content: Any, message: str, hint: str) -> None:
@@ -215,6 +224,154 @@ def test_bad_files(tmp_path: Path) -> None:
         load_prices(written(tmp_path, "a: 1", "prices.yaml"))
     with pytest.raises(DataError, match="cannot be read"):
         load_prices(written(tmp_path, "[a", "prices.toml"))
+
+
+FULL = ModelPrice(
+    input_usd_per_mtok=2.0,
+    output_usd_per_mtok=8.0,
+    cached_usd_per_mtok=0.5,
+    thinking_usd_per_mtok=6.0,
+    usd_per_request=0.01,
+)
+PLAIN = ModelPrice(input_usd_per_mtok=2.0, output_usd_per_mtok=8.0)
+rates = st.floats(0, 1e3)
+counts = st.integers(0, 10**7).map(float)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[ModelPrice, list[float]]:
+    """A price with whatever it may have, and a call's tokens."""
+    entry = ModelPrice(
+        input_usd_per_mtok=draw(rates),
+        output_usd_per_mtok=draw(rates),
+        cached_usd_per_mtok=draw(st.none() | rates),
+        thinking_usd_per_mtok=draw(st.none() | rates),
+        usd_per_request=draw(st.floats(0, 1)),
+    )
+    whole = draw(counts), draw(counts)
+    return entry, [*whole, *(draw(st.integers(0, int(n)).map(float)) for n in whole)]
+
+
+def test_each_kind_of_token_at_its_price() -> None:
+    assert FULL.usd(1e6, 1e6) == pytest.approx(2 + 8 + 0.01)
+    assert FULL.usd(1e6, 1e6, cached_tokens=4e5) == pytest.approx(1.2 + 0.2 + 8 + 0.01)
+    assert FULL.usd(1e6, 1e6, thinking_tokens=5e5) == pytest.approx(2 + 4 + 3 + 0.01)
+    assert PLAIN.usd(1e6, 1e6, 4e5, 5e5) == PLAIN.usd(1e6, 1e6) == 10.0
+    assert FULL.usd(0.0, 0.0) == 0.01, "a call has its fee, whatever it says"
+    assert math.isnan(FULL.usd(math.nan, 1.0)), "what is not known is not free"
+    assert FULL.usd(1e6, 0.0, math.nan) == FULL.usd(1e6, 0.0), "no cached ones known: none"
+    assert FULL.usd(10.0, 0.0, 1e9) == FULL.usd(10.0, 0.0, 10.0), "no more than there are"
+    assert type(FULL.usd(1, 1, 1, 1)) is float
+
+
+@given(calls())
+def test_a_cost_is_never_negative_nor_outside_its_rates(
+    call: tuple[ModelPrice, list[float]],
+) -> None:
+    entry, tokens = call
+    cost = entry.usd(*tokens)
+    said = [entry.input_usd_per_mtok, entry.output_usd_per_mtok]
+    own = [entry.cached_usd_per_mtok, entry.thinking_usd_per_mtok]
+    least, most = (
+        sum(n * pick(r, r if o is None else o) for n, r, o in zip(tokens, said, own, strict=False))
+        / 1e6
+        + entry.usd_per_request
+        for pick in (min, max)
+    )
+    assert cost >= 0
+    assert least * (1 - 1e-12) <= cost <= most * (1 + 1e-12)
+
+
+@given(calls())
+def test_an_array_of_calls_costs_what_each_does(call: tuple[ModelPrice, list[float]]) -> None:
+    entry, tokens = call
+    several = [np.array([n, 0.0, 2 * n]) for n in tokens]
+    each = [entry.usd(*(float(column[i]) for column in several)) for i in range(3)]
+    assert entry.usd(*several).tolist() == each
+    doubled = entry.usd(*(2 * n for n in tokens)) - entry.usd_per_request
+    assert doubled == pytest.approx(2 * (entry.usd(*tokens) - entry.usd_per_request), abs=1e-9)
+
+
+@given(calls())
+def test_a_price_without_extras_costs_to_the_last_bit_as_before(
+    call: tuple[ModelPrice, list[float]],
+) -> None:
+    entry, (prompt, answer, cached, thinking) = call
+    plain = ModelPrice(
+        input_usd_per_mtok=entry.input_usd_per_mtok, output_usd_per_mtok=entry.output_usd_per_mtok
+    )
+    two = (prompt * entry.input_usd_per_mtok + answer * entry.output_usd_per_mtok) / 1e6
+    assert plain.usd(prompt, answer, cached, thinking) == two
+
+
+def full_list(**extra: float) -> PriceList:
+    a = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 10.0}
+    content = {"a": a | extra, "b": PRICES["b"]}
+    return PriceList({m: ModelPrice.model_validate(c) for m, c in content.items()}, "p.toml")
+
+
+def test_fingerprints_know_what_is_set() -> None:
+    assert full_list().fingerprint == "cf82bf50e0c23944", "as boards of earlier versions state it"
+    assert full_list(usd_per_request=0.0).fingerprint == full_list().fingerprint
+    lists = [
+        full_list(),
+        full_list(usd_per_request=1.0),
+        full_list(cached_usd_per_mtok=1.0),
+        full_list(cached_usd_per_mtok=0.0),
+        full_list(thinking_usd_per_mtok=1.0),
+    ]
+    assert len({one.fingerprint for one in lists}) == len(lists)
+
+
+def test_prices_are_written_as_they_were_set() -> None:
+    assert as_written(PLAIN) == {IN: 2.0, OUT: 8.0}
+    assert ModelPrice.model_validate(as_written(FULL)) == FULL
+
+
+def test_recorded_parts_and_fees_are_priced() -> None:
+    tokens: dict[str, list[Any]] = {
+        "input_tokens": [100, 100], "output_tokens": [20, 30],
+        "cached_tokens": [60, None], "thinking_tokens": [5, 30],
+    }  # fmt: skip
+    listed = full_list(cached_usd_per_mtok=0.5, thinking_usd_per_mtok=20.0, usd_per_request=0.25)
+    data, info = price(suite(**tokens), listed)
+    a = (40 * 1 + 60 * 0.5 + 15 * 10 + 5 * 20) / 1e6 + 0.25
+    assert costs(data) == pytest.approx([a, 60e-6])
+    assert info.label == "prices"
+    assert info.snapshot["a"]["cached_usd_per_mtok"] == 0.5
+    assert "usd_per_request" not in info.snapshot["b"]
+    failed = price(suite(**tokens, state=["failed", "ok"]), listed)[0]
+    assert np.isnan(costs(failed)[0]), "no answer, no fee that anyone knows of"
+
+
+def test_more_cached_ones_than_a_guessed_prompt_has() -> None:
+    listed = full_list(cached_usd_per_mtok=0.0)
+    data, info = price(suite(cached_tokens=[500, 0], output_tokens=[0, 0]), listed)
+    assert costs(data)[0] == 0.0
+    assert info.label == "estimated"
+
+
+def test_parts_of_tokens_are_read_and_may_not_exceed_them() -> None:
+    known = suite(input_tokens=[9, 9], cached_tokens=[9, None]).outcomes
+    assert known.cached_tokens is not None
+    assert known.cached_tokens[0].tolist() == pytest.approx([9, math.nan], nan_ok=True)
+    assert known.thinking_tokens is None
+    with pytest.raises(DataError, match="row 2, column cached_tokens: 10 are more than all 9 inp"):
+        suite(input_tokens=[9, 9], cached_tokens=[9, 10])
+    with pytest.raises(DataError, match="rows 1, 2, column thinking_tokens: 3 are more than all 2"):
+        suite(output_tokens=[2, 1], thinking_tokens=[3, 3])
+    with pytest.raises(DataError, match="row 1, column thinking_tokens: -1 is negative"):
+        suite(output_tokens=[2, 1], thinking_tokens=[-1, None])
+
+
+def test_parts_of_tokens_count_in_the_fingerprint_only_where_there_are_any() -> None:
+    tokens = {"input_tokens": [9, 9], "output_tokens": [9, 9]}
+    prints = {
+        outcomes_fingerprint(suite(**tokens, **more))
+        for more in ({}, {"cached_tokens": [1, 1]}, {"thinking_tokens": [1, 1]})
+    }
+    assert len(prints) == 3
+    assert "67eaef932980b0b4" in prints, "as boards of earlier versions state it"
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="shared/data is not here")

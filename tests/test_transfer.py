@@ -44,6 +44,8 @@ def outcomes() -> Outcomes:
         output_tokens=base.T.copy().T,  # in Fortran order
         latency=base * 2,
         relative_cost=base / 9,
+        cached_tokens=base + 1,
+        thinking_tokens=base / 2,
         samples=np.stack([base, base / 3, base - np.nan, base + 1], axis=-1),
     )
 

@@ -26,6 +26,7 @@ NAMES = (
     "users.parquet",
     "prices.toml",
 )
+TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
 PRICED = ("priced_input_tokens", "priced_output_tokens")
 """What costs were made from, where some of it is a guess."""
 HELD_OUT = 3
@@ -68,6 +69,15 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
     return made
 
 
+def with_costs(cells: pa.Table, cost: Floats) -> bytes:
+    """The file of cells at other costs [rows]: NaN where unknown."""
+    names = cells.column_names
+    if "cost_usd" in names:
+        return _parquet(cells.set_column(names.index("cost_usd"), "cost_usd", _floats(cost)))
+    before = max(names.index(name) for name in TOKENS if name in names)
+    return _parquet(cells.add_column(before + 1, "cost_usd", _floats(cost)))
+
+
 def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
@@ -99,8 +109,7 @@ def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
         known = grades != Grade.NONE
         columns["grade"] = _names(names, np.where(known, grades, 0), known)
     for name, column in (
-        ("input_tokens", "input_tokens"),
-        ("output_tokens", "output_tokens"),
+        *((name, name) for name in TOKENS),
         ("cost", "cost_usd"),
         ("relative_cost", "relative_cost"),
     ):

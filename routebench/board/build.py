@@ -16,6 +16,7 @@ from routebench.board.schema import (
     Fingerprints,
     FoldFacts,
     Leaderboard,
+    Policies,
     Row,
     SuiteInfo,
 )
@@ -223,7 +224,22 @@ def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], sco
     if entrant.starts_processes:
         noted.append("starts processes of its own, which are watched less closely")
     scores["warnings"] = [*scores["warnings"], *noted]
+    scores["facts"] = _told([result.facts for result in own])
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
+
+
+def _told(facts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What all jobs of a router say: what they share, means of numbers, or all that was said."""
+    found: dict[str, Any] = {}
+    for name in sorted({name for own in facts for name in own}):
+        values = [own[name] for own in facts if name in own]
+        if all(value == values[0] for value in values):
+            found[name] = values[0]
+        elif any(isinstance(value, str) for value in values):
+            found[name] = "; ".join(sorted({str(value) for value in values}))
+        else:
+            found[name] = float(np.mean(values))
+    return found
 
 
 def _rewarded(row: Row) -> Row:
@@ -245,9 +261,23 @@ def _rewarded(row: Row) -> Row:
         "by_task": facets(row.by_task),
         "by_topic": facets(row.by_topic),
         "by_user": facets(row.by_user),
+        "policies": row.policies and _in_rewards(row.policies),
         "warnings": [text.replace("accuracy below", "reward below") for text in row.warnings],
     }
     return row.model_copy(update=changed)
+
+
+def _in_rewards(found: Policies) -> Policies:
+    """The same, where the mean score is a mean reward."""
+
+    def turned(one: Any) -> Any:
+        return one and one.model_copy(update={"accuracy": None, "reward": one.accuracy})
+
+    return Policies(
+        use={name: turned(one) for name, one in found.use.items()},
+        medium=turned(found.medium),
+        large=turned(found.large),
+    )
 
 
 def _renamed(values: dict[str, _V], measure: str) -> dict[str, _V]:

@@ -22,7 +22,7 @@ Ask = tuple[int, str, str | None]
 Chosen = dict[Ask, str]
 _CELL = ("query", "model", "state", "score", "grade", "cost_usd", "relative_cost", "task", "parts",
          "text_sha256")  # fmt: skip
-_DECISION = ("router", "seed", "fold", "query", "user", "choice", "router_cost_usd")
+_DECISION = ("router", "seed", "fold", "query", "user", "choice", "router_cost_usd", "policy")
 _ALPHA = 0.05
 
 
@@ -36,6 +36,7 @@ class _Sheet:
     weight: dict[str, float]
     choice: dict[tuple[str, int], Chosen]
     own: dict[tuple[str, int], dict[Ask, float | None]]
+    policy: dict[tuple[str, int], Chosen] = field(default_factory=dict)
     found: dict[str, float | int] = field(default_factory=dict)
 
     def worth(self, ask: Ask, model: str) -> float | None:
@@ -116,8 +117,26 @@ def _router(
         found[f"{place}.n"] = len(own)
         value = _mean(_mean(sheet.worth(a, chosen[a]) for a in own) for chosen in seeds)
         found[f"{place}.{measure}.value"] = value
+    if row.policies is not None:
+        _policies(sheet, row, kept)
     if costs:
         _costs(sheet, row, kept, over_seeds(sheet.cost), costs)
+
+
+def _policies(sheet: _Sheet, row: Row, kept: list[Ask]) -> None:
+    """How often each policy was named, and how good the answers then were."""
+    at, found, measure = f"rows[{row.router}].policies.use", sheet.found, sheet.board.suite.measure
+    jobs = [job for job in sheet.policy if job[0] == row.router]
+    made: dict[str, list[float | None]] = defaultdict(list)
+    for job in jobs:
+        for ask in kept:
+            worth = sheet.worth(ask, sheet.choice[job][ask])
+            made[sheet.policy[job][ask]].append(worth)
+    for policy, worths in made.items():
+        place = _step(at, policy)
+        found[f"{place}.n"] = len(worths)
+        found[f"{place}.share.value"] = len(worths) / len(kept) / len(jobs)
+        found[f"{place}.{measure}.value"] = _mean(worths)
 
 
 def _costs(sheet: _Sheet, row: Row, kept: list[Ask], cost: float, costs: dict[str, float]) -> None:
@@ -228,6 +247,8 @@ def _decisions(sheet: _Sheet, folder: Path) -> None:
         for ask in about:
             sheet.choice.setdefault(job, {})[ask] = row["choice"]
             sheet.own.setdefault(job, {})[ask] = spent
+            if row["policy"] is not None:
+                sheet.policy.setdefault(job, {})[ask] = row["policy"]
 
 
 def _fixed(sheet: _Sheet) -> dict[str, Chosen]:

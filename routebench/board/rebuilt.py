@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,8 @@ from routebench.splits import TEST, VALIDATION
 
 SCORES, PERTURBED = "scores.parquet", "perturbed.parquet"
 _PART_CODES = {name: code for code, name in PARTS.items() if code != HELD_OUT}
+_MADE = re.compile(r"collapse: |(accuracy|reward) below best-single")
+"""Warnings that numbers give; all others are jobs' own."""
 Asked = dict[tuple[Key, int], Floats]
 """By job and part: expected quality [n, m]."""
 
@@ -53,9 +56,9 @@ def _with_told(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Lea
     old = {row.router: row for row in board.rows}
     rows = []
     for row in made.rows:
-        # Jobs' own warnings come after those that the numbers give.
-        noted = old[row.router].warnings[len(row.warnings) :]
-        rows.append(row.model_copy(update={"warnings": [*row.warnings, *noted]}))
+        noted = [text for text in old[row.router].warnings if not _MADE.match(text)]
+        said = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
+        rows.append(row.model_copy(update=said))
     told = {name: getattr(board, name) for name in ("encoder", "files", "environment", "timing")}
     return made.model_copy(update={"rows": rows, **told})
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 SCHEMA_VERSION = 1
 
@@ -66,6 +72,47 @@ class OperatingPoint(_Model):
     savings_vs_best_single: Estimate
 
 
+class PolicyUse(_Model):
+    """One policy of a router: how often it names it, and how good the answers then are."""
+
+    n: int = Field(description="decisions that name it, over all seeds")
+    share: Estimate
+    accuracy: Estimate | None = None
+    reward: Estimate | None = Field(None, description="in place of accuracy, with users")
+    cost_per_1k: Estimate = Field(description="of the models' answers")
+
+
+class SingleModel(_Model):
+    """One model of a router's pair, asked everything: the router against it."""
+
+    model: str | None = Field(description="null where folds differ")
+    reference: str | None = Field(
+        None,
+        description="a reference of the board that it is on every query: the comparison then "
+        "stands in `against`, and savings in `metrics`",
+    )
+    n: int = Field(description="queries on which both models of the pair have an answer")
+    accuracy: Difference | None = Field(
+        None, description="row minus the model on those queries; p is not adjusted"
+    )
+    reward: Difference | None = Field(None, description="in place of accuracy, with users")
+    savings: Estimate | None = Field(
+        None, description="1 - total cost / the model's cost, on those queries"
+    )
+
+
+class Policies(_Model):
+    """What the policies of a router come to."""
+
+    use: dict[str, PolicyUse]
+    medium: SingleModel | None = Field(
+        None,
+        description="the cheaper of two models (unpriced: the weaker in training); null for a "
+        "router that considers not just two",
+    )
+    large: SingleModel | None = Field(None, description="the other one")
+
+
 class Row(_Model):
     """One router on the board."""
 
@@ -85,12 +132,27 @@ class Row(_Model):
     curve: list[CurvePoint] = Field([], description="from quality alone to the least cost")
     seed_spread: dict[str, float] = Field({}, description="standard deviation over seeds")
     against: dict[str, dict[str, Difference]] = {}
+    facts: dict[str, str | float] = Field(
+        {}, description="what the router says of itself; means over jobs where they differ"
+    )
     usage: dict[str, float] = {}
     usage_interval: dict[str, tuple[float, float]] = {}
     by_task: dict[str, Facet] = {}
     by_topic: dict[str, Facet] = {}
     by_user: dict[str, Facet] = {}
+    policies: Policies | None = Field(
+        None, description="of a router that names a policy per query; left out for all others"
+    )
     warnings: list[str] = []
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Rows with no policies and no facts are written as they were before there were any."""
+        values: dict[str, Any] = handler(self)
+        for name in ("policies", "facts"):
+            if not getattr(self, name):
+                values.pop(name, None)
+        return values
 
 
 class SuiteInfo(_Model):

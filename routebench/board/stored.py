@@ -19,12 +19,12 @@ from routebench.board.tables import read_suite
 from routebench.board.together import tested
 from routebench.errors import DataError, did_you_mean
 from routebench.jobs import Setup
-from routebench.pricing import PriceList, load_prices
+from routebench.pricelists import PriceList, load_prices
+from routebench.pricing import costs, cover
 from routebench.records import Floats, Ints, Outcomes, Strings
 from routebench.splits import TEST
 
 PRICES = "prices.toml"
-_WAYS = ("input", "output")
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,6 @@ class Stored:
         A `DataError` where there are none, or a model of the pool has no price. The board stays
         as it was made; what routers spent themselves stays too.
         """
-        missing = [model for model in self.models if model not in prices.models]
-        if missing:
-            raise DataError(f"{prices.place}: no price for {', '.join(missing)}")
         cost = self.cost_at(prices)
         given = self.setup.data.outcomes
         answered = given.ok if given.cost is None else ~np.isnan(given.cost)
@@ -131,13 +128,12 @@ class Stored:
         return replace(self, setup=replace(self.setup, data=data), prices=prices)
 
     def cost_at(self, prices: PriceList) -> Floats | None:
-        """USD [queries, m] of the suite's cells at given prices; None without tokens."""
-        if self.tokens is None:
-            return None
-        listed = [prices.models[model] for model in self.models]
-        sent, got = ([getattr(p, f"{way}_usd_per_mtok") for p in listed] for way in _WAYS)
-        made: Floats = (self.tokens[0] * sent + self.tokens[1] * got) / 1e6
-        return made
+        """USD [queries, m] of the suite's cells at given prices; None without tokens.
+
+        A `DataError` where a model of the pool has no price.
+        """
+        listed = cover(self.setup.data.pool, prices)
+        return self.tokens and costs(listed, self.tokens, self.setup.data.outcomes)
 
     @property
     def _folds(self) -> range:

@@ -219,6 +219,8 @@ def _outcomes(
         input_tokens=matrix("input_tokens"),
         output_tokens=matrix("output_tokens"),
         relative_cost=matrix("relative_cost"),
+        cached_tokens=matrix("cached_tokens"),
+        thinking_tokens=matrix("thinking_tokens"),
     )
 
 

@@ -42,6 +42,7 @@ def put_together(setup: Setup, label: str, own: Iterable[tuple[Job, Result]]) ->
         "choice": column("choice"),
         "quality": column("quality"),
         "confidence": column("confidence"),
+        "policy": column("policy"),
     }
     if any(_test(result).usage for result in found.values()):
         known["router_cost"] = table(lambda _, result: _own_cost(_test(result)))
@@ -82,12 +83,13 @@ def _asked_by_users(setup: Setup, fold: int, job: Job, result: Result) -> dict[s
     """Per pair of query and user, one fold of one seed."""
     asks, decisions = setup.asks(fold), _test(result)
     rows, own_cost, sample = setup.rows(fold, TEST), _own_cost(decisions), setup.perturbed(fold)
-    choice = decisions.choice
+    choice, policy = decisions.choice, decisions.policy
     # One pair of each query that was also asked perturbed and that anybody asks.
     places = asks.one_each(sample)
     if not job.personal:
         place = np.searchsorted(rows, asks.row)
         choice, own_cost = choice[place], own_cost[place]
+        policy = None if policy is None else policy[place]
         asked = np.isin(sample, asks.row)
     else:
         asked = np.ones(len(places), dtype=np.bool_)
@@ -96,9 +98,11 @@ def _asked_by_users(setup: Setup, fold: int, job: Job, result: Result) -> dict[s
         assert result.perturbed is not None
         forms = result.perturbed.choice.reshape(len(KINDS), len(asked))[:, asked]
         stable[places] = (forms == choice[places]).mean(axis=0)
-    made = {"choice": choice, "routed_differently": _differently(asks.row, choice)}
+    made: dict[str, Any] = {"choice": choice, "routed_differently": _differently(asks.row, choice)}
     if decisions.usage:
         made["router_cost"] = own_cost
+    if policy is not None:
+        made["policy"] = policy
     return made | ({"stable": stable} if setup.perturb else {})
 
 

@@ -30,7 +30,7 @@ TOLD = (
     re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|notes.*)"),
     re.compile(r"fingerprints\.(suite|outcomes|judge)"),
     re.compile(r"diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"),
-    re.compile(r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router)"),
+    re.compile(r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*)"),
 )
 """Paths of what no stored table can tell."""
 TEXTS = "fingerprints of suite, outcomes and judge, and leaks: texts are not stored (--regrade)"
@@ -39,7 +39,7 @@ UNTOLD = (
     "timing and environment: measured, not made",
     TEXTS,
     GRADES,
-    "messages and warnings of jobs, options and versions of plugins",
+    "messages and warnings of jobs, facts, options and versions of plugins",
 )
 _KINDS = (
     ("metrics", r"rows\[.*?\]\.metrics\."),

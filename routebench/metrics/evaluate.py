@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from routebench.board.schema import CurvePoint, Difference, Estimate, Facet, OperatingPoint
+from routebench.board.schema import (
+    CurvePoint,
+    Difference,
+    Estimate,
+    Facet,
+    OperatingPoint,
+    Policies,
+)
 from routebench.errors import DataError
 from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
@@ -21,6 +28,7 @@ from routebench.metrics.estimates import (
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
 from routebench.metrics.facets import Sections, facet, gains, sections, worst
 from routebench.metrics.parties import Means, Party, reference_parties, resample, router_party
+from routebench.metrics.policies import policies
 from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
 from routebench.metrics.predictions import Predictions, predictions, reference_curves
 from routebench.metrics.setting import Routed, Setting, missing_share, scorable, state_counts
@@ -48,6 +56,7 @@ class Scores:
     by_task: dict[str, Facet]
     by_topic: dict[str, Facet]
     by_user: dict[str, Facet]
+    policies: Policies | None
     operating_points: dict[str, OperatingPoint]
     curve: list[CurvePoint]
     warnings: list[str]
@@ -88,6 +97,7 @@ class _Field:
     references: dict[str, tuple[Party, Means]]
     sections: Sections
     predictions: dict[str, Predictions]
+    policies: dict[str, Policies]
 
 
 def evaluate(
@@ -150,6 +160,7 @@ def _measure(
     references = reference_parties(setting)
     parties = [*routers.values(), *references.values()]
     means = iter(resample(parties, setting.clusters, resamples, seed))
+    asked = [one.take(kept) for one in routed]
     within = {("router", name): party for name, party in routers.items()}
     within |= {("reference", name): references[name] for name in ("random", "best_single")}
     return _Field(
@@ -160,10 +171,11 @@ def _measure(
         sections(setting, within, min(resamples, FACET_RESAMPLES), seed),
         predictions(
             setting,
-            [one.take(kept).once() for one in routed],
+            [one.once() for one in asked],
             min(resamples, CURVE_RESAMPLES),
             seed,
         ),
+        policies(setting, asked, resamples, seed),
     )
 
 
@@ -221,6 +233,7 @@ def _router(
         by_task=by["task"],
         by_topic=by["topic"],
         by_user=by["user"],
+        policies=everyone.policies.get(name),
         operating_points=predicted.points,
         curve=predicted.curve,
         warnings=_warnings(usage, against),

@@ -29,6 +29,8 @@ class Routed:
     """[n] each: the weak and the strong model, for a router that considers two models only."""
     swept: Ints | None = None
     """[S, L, n] choices from the best expected quality to the least cost."""
+    policy: Strings | None = None
+    """[S, n] the policy that it named."""
     routed_differently: Floats | None = None
     """[S, n] whether users who ask this query are sent to different models."""
     points: dict[str, tuple[Ints, Mask]] = field(default_factory=dict)
@@ -60,7 +62,15 @@ class Routed:
 
     @property
     def _by_seed(self) -> dict[str, Any]:
-        columns = ("choice", "router_cost", "quality", "confidence", "stable", "routed_differently")
+        columns = (
+            "choice",
+            "router_cost",
+            "quality",
+            "confidence",
+            "stable",
+            "policy",
+            "routed_differently",
+        )
         return {name: value for name in columns if (value := getattr(self, name)) is not None}
 
     def take(self, rows: Mask) -> Routed:

@@ -1,9 +1,10 @@
-"""The cost–quality plane and model usage as PNG and SVG, for papers."""
+"""The cost–quality plane, model usage and training curves as PNG and SVG, for papers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from routebench.errors import OptionError
 from routebench.report.page import needed
 from routebench.report.plots import COLOURS, FILLS, cost_key
 from routebench.report.standing import REFERENCES, finished, pp, quality
+from routebench.report.training import Training, read
 
 _HATCHES = ("", "//", "..", "xx", "--", "||", "++")
 _MARKERS = "osD^ph*"
+_DASHES = ("-", "--", ":", "-.")
 
 
 def draw(runs: Sequence[Stored], folder: Path) -> list[Path]:
@@ -31,6 +34,8 @@ def draw(runs: Sequence[Stored], folder: Path) -> list[Path]:
                 made += _save(folder / f"{prefix}cost-quality", stored.board, _plane)
             if any(row.usage for row in finished(stored.board)):
                 made += _save(folder / f"{prefix}usage", stored.board, _usage)
+            for name, own in _named(read(stored.folder, stored.board)).items():
+                made += _save(folder / f"{prefix}{name}", stored.board, partial(_training, own))
     return made
 
 
@@ -91,6 +96,36 @@ def _usage(board: Leaderboard, figure: Any) -> None:
     axes.invert_yaxis()
     axes.set(xlabel="Queries, %", xlim=(0, 100))
     _finish(board, figure)
+
+
+def _named(found: Sequence[Training]) -> dict[str, Training]:
+    """Curves by the name of their file."""
+    named: dict[str, Training] = {}
+    for own in found:
+        name = f"training-{_slug(own.router)}"
+        if own.panels:
+            named[f"{name}-{len(named) + 1}" if name in named else name] = own
+    return named
+
+
+def _training(own: Training, board: Leaderboard, figure: Any) -> None:
+    """A panel for each stage and kind of series; other seeds and folds faintly."""
+    across = min(len(own.panels), 3)
+    for i, panel in enumerate(own.panels):
+        axes = figure.add_subplot(-(-len(own.panels) // across), across, i + 1)
+        names = list(dict.fromkeys(line.name for line in panel.lines if not line.other))
+        for line in panel.lines:
+            colour = COLOURS[names.index(line.name) % len(COLOURS)].replace("@ink", "black")
+            label = None if line.other else _text(panel.label(line))
+            axes.plot(line.x, line.y, color=colour, alpha=0.4 if line.other else 1.0, label=label,
+                      linewidth=1, linestyle=_DASHES[names.index(line.name) % len(_DASHES)],
+                      marker="." if len(line.x) == 1 else None)  # fmt: skip
+        axes.set(xlabel=panel.axis)
+        axes.set_title(_text(f"{panel.stage}: {panel.about}"), fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=6, frameon=False)
+    figure.suptitle(_text(own.router), fontsize=10)
 
 
 def _finish(board: Leaderboard, figure: Any) -> None:

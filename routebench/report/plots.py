@@ -8,6 +8,7 @@ from typing import Any
 from routebench.board.schema import Estimate, Leaderboard, Row
 from routebench.report.reliability import Reliability
 from routebench.report.standing import BASELINE, REFERENCES, finished, pp, quality
+from routebench.report.training import Panel
 
 Figure = dict[str, Any]
 
@@ -298,6 +299,22 @@ def latency(board: Leaderboard) -> Figure | None:
     figure["layout"]["xaxis"] |= {"type": "log"}
     _named(figure, known)
     return figure
+
+
+def training(panel: Panel) -> Figure:
+    """A small plot of series by step; those of other seeds and folds lie faintly below."""
+    names = list(dict.fromkeys(line.name for line in panel.lines if not line.other))
+    traces = []
+    for line in panel.lines:
+        trace = _line(names.index(line.name), panel.label(line), (), (), "lines")
+        trace |= {"x": line.x, "y": line.y, "legendgroup": line.name}
+        if line.other:
+            trace |= {"opacity": 0.4, "showlegend": False, "hoverinfo": "skip"}
+        elif len(line.x) <= 40:
+            trace["mode"] = "lines+markers"
+        traces.append(trace)
+    figure = _figure(traces, panel.axis, "", legend=len(names) > 1)
+    return figure | {"height": 15}
 
 
 def _figure(traces: list[Figure], x: str, y: str, legend: bool = False) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from routebench.board.schema import Estimate, Facet, Leaderboard
 from routebench.board.stored import Stored
 from routebench.records import Ints, Strings
-from routebench.report import plots, standing
-from routebench.report.numbers import MISSING, Cell, change, plain, share
+from routebench.report import about, plots, standing, training
+from routebench.report.numbers import MISSING, Cell, change, money, plain, share
 from routebench.report.reliability import reliability
 from routebench.report.standing import Table, finished
+from routebench.report.training import Training
 
 TASKS, FACETS = 30, 60
 """More tasks than this have no bars, more facets no line of their own."""
@@ -24,6 +26,7 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
     """One run's title, tables, heat maps and plots (by the id of their place)."""
     board = stored.board
     known = reliability(stored)
+    curves = training.read(stored.folder, board)
     figures: dict[str, Any] = {
         "plane": plots.plane(board),
         "usage": _usage(stored),
@@ -32,6 +35,9 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "stated": plots.stated(known) if known else None,
         "risk": plots.risk(known) if known else None,
     }
+    panels = [panel for own in curves for panel in own.panels]
+    figures |= {f"training-{i}": plots.training(panel) for i, panel in enumerate(panels)}
+    facts, drawn = about.told(board), {own.router for own in curves}
     return {
         "id": f"run{number}",
         "title": standing.title(board),
@@ -48,8 +54,11 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "heat": _heat_maps(board),
         "headroom": _headroom(board),
         "points": _points(board),
+        "policies": _policies(board),
         "sure": _sure(board),
         "timing": _timing(board),
+        "curves": _curves(curves, facts),
+        "about": {name: facts[name] for name in facts if name not in drawn},
         "training": _training(board),
         "provenance": _provenance(board),
         "places": {f"run{number}-{name}": figure is not None for name, figure in figures.items()},
@@ -62,7 +71,29 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
 def _height(figure: Mapping[str, Any]) -> int:
     """Fixed beforehand, so that nothing moves once it is drawn; in steps that the style knows."""
     lines = figure.get("lines")
-    return 20 if lines is None else 5 * round((8 + 1.7 * lines) / 5 + 0.5)
+    own = int(figure.get("height", 20))
+    return own if lines is None else 5 * round((8 + 1.7 * lines) / 5 + 0.5)
+
+
+def _curves(
+    found: Sequence[Training], facts: Mapping[str, Sequence[tuple[str, str]]]
+) -> list[dict[str, Any]]:
+    """Of each router with curves: its facts, its notes, and the place of each plot with words."""
+    number = count()
+    return [
+        {
+            "router": own.router,
+            "facts": facts.get(own.router, []),
+            "notes": own.notes,
+            "shown": own.shown,
+            "others": own.others,
+            "panels": [
+                (f"training-{next(number)}", f"{panel.stage}: {panel.about}", panel.axis)
+                for panel in own.panels
+            ],
+        }
+        for own in found
+    ]
 
 
 def _usage(stored: Stored) -> dict[str, Any] | None:
@@ -174,6 +205,25 @@ def _points(board: Leaderboard) -> Table | None:
     return Table(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows) if rows else None
 
 
+def _policies(board: Leaderboard) -> Table | None:
+    """How often routers name each policy, and what comes of it."""
+    scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
+    rows = [
+        [
+            Cell(row.router, row.router),
+            Cell(name, name),
+            share(own.share),
+            plain(own.accuracy or own.reward, scale, digits),
+            money(own.cost_per_1k),
+        ]
+        for row in finished(board)
+        if row.policies
+        for name, own in sorted(row.policies.use.items(), key=lambda item: -item[1].n)
+    ]
+    measure = "Accuracy, %" if scale == 100 else "Reward"
+    return Table(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
+
+
 def _sure(board: Leaderboard) -> Table | None:
     names = ("ece", "brier", "aurc")
     rows = [
@@ -192,17 +242,19 @@ _TIMES = {
     "route_seconds": ("route, s", 1.0, "{:.3f}"),
     "peak_rss_bytes": ("peak, MiB", 2.0**-20, "{:,.0f}"),
     "parameters": ("parameters", 1.0, "{:,.0f}"),
+    "router_tokens_per_second": ("tokens/s", 1.0, "{:,.0f}"),
 }
 
 
 def _timing(board: Leaderboard) -> Table | None:
     told = board.timing.get("routers", {})
+    known = [key for key in _TIMES if any(key in own for own in told.values())]
     rows = [
-        [Cell(row.router, row.router), *(_time(told[row.router], key) for key in _TIMES)]
+        [Cell(row.router, row.router), *(_time(told[row.router], key) for key in known)]
         for row in finished(board)
         if row.router in told
     ]
-    return Table(("Router", *(head for head, _, _ in _TIMES.values())), rows) if rows else None
+    return Table(("Router", *(_TIMES[key][0] for key in known)), rows) if known else None
 
 
 def _time(told: Mapping[str, Any], key: str) -> Cell:

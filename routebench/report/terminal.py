@@ -54,7 +54,7 @@ def show(
     folder: Path | None = None,
     baseline: str = BASELINE,
 ) -> None:
-    """Print headline, table, references and warnings."""
+    """Print headline, table, references and warnings; with `wide` policies and facts too."""
     _headline(board, out)
     out.print()
     out.print(_table(board, wide, out.width, baseline))
@@ -65,6 +65,16 @@ def show(
 
         out.print()
         tradeoffs.show(board, out)
+    if wide and any(row.policies for row in board.rows):
+        from routebench.report import policies
+
+        out.print()
+        policies.show(board, out)
+    if wide and any(row.facts for row in board.rows):
+        from routebench.report import about
+
+        out.print()
+        about.show(board, out)
     _diagnostics(board, out)
     _warnings(board, out)
     if folder is not None:

@@ -3,7 +3,8 @@
 Without any file it asks this project's own questions, in SimpleQA's topics and answer types, of
 a simulated pool, whose answers the `exact` judge grades like anybody's. SimpleQA itself
 (https://arxiv.org/abs/2411.04368) is `data`: its published CSV has questions only, and the
-simulated pool answers them too; an outcomes table has the answers of real models.
+simulated pool answers them too; an outcomes table, or a store that `routebench collect` has filled,
+has the answers of real models. Where there is a store at the usual place, it is taken unasked.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.errors import OptionError
 from routebench.longform import from_long
+from routebench.outcomes import entries
+from routebench.outcomes.places import default_store
 from routebench.records import Answers, Pool, Request, SuiteData
 from routebench_suites.questions import EMBEDDED, Question, is_questions, read_questions
+from routebench_suites.storefile import has_answers, is_store, read_store
 from routebench_suites.tablefile import read_table
 
 SHARES = (0.5, 0.1, 0.4)  # a large test part: it decides which differences can be seen
@@ -34,12 +38,17 @@ class SimpleQA:
 
         data: Path | None = Field(
             default=None,
-            description="SimpleQA's CSV of questions, or an outcomes file of answers to them",
+            description="SimpleQA's CSV of questions, or an outcomes file or a store of answers to"
+            " them",
         )
         source: Literal["embedded", "recorded"] | None = Field(
             default=None,
             description="embedded: the simulated pool answers; recorded: answers from the outcomes"
-            " file; by default, what `data` makes possible",
+            " file, or the collected ones; by default, what there is",
+        )
+        graded_by: str | None = Field(
+            default=None,
+            description="of a store: the judge whose grades count; by default the first",
         )
         world: int = Field(
             default=0, ge=0, description="another number: simulated models that know other things"
@@ -52,28 +61,69 @@ class SimpleQA:
 
     def load(self) -> SuiteData:
         """The questions with their answers, not yet graded where they were recorded without."""
-        path, source = self.options.data, self.options.source
-        if path is None and source == "recorded":
-            raise OptionError("--source recorded: no outcomes are named", "--data outcomes.parquet")
+        path = self._collected() if self.options.data is None else self.options.data
+        data = self._of(path)
+        return replace(data, pool=self._pair(data.pool), shares=SHARES)
+
+    def questions(self) -> list[entries.Question] | None:
+        """What `routebench collect` asks; None for a file with answers, of which `load` knows."""
+        path = self.options.data or EMBEDDED
+        if not is_questions(path):
+            return None
+        return [
+            entries.Question(q.query_id, q.query, q.query, _right(q), topic=q.topic)
+            for q in read_questions(path)
+        ]
+
+    def _collected(self) -> Path | None:
+        """The store at the usual place, where one is asked for, or nothing else is and it has
+        answers."""
+        source, place = self.options.source, default_store("simpleqa")
+        if source == "recorded":
+            if not place.is_file():
+                raise OptionError(
+                    f"--source recorded: no outcomes are named, and there is no {place}",
+                    "--data outcomes.parquet; or collect them: routebench collect --suite simpleqa"
+                    " --models gemini:gemini-2.5-flash (pip install 'routebench[gemini]')",
+                )
+            return place
+        asked = source == "embedded" or "world" in self.options.model_fields_set
+        return place if not asked and has_answers(place) else None
+
+    def _of(self, path: Path | None) -> SuiteData:
+        source = self.options.source
         if path is None or is_questions(path):
             if source == "recorded":
                 raise OptionError(
                     f"--source recorded: {path} holds questions without answers",
                     "name a table of answers with --data, or leave out --source",
                 )
-            data = self._simulated(EMBEDDED if path is None else path)
-        else:
-            if source == "embedded":
-                raise OptionError(
-                    f"--source embedded: {path} holds recorded answers",
-                    "leave out --data for the embedded questions, or --source",
-                )
-            data = self._recorded(path)
-        return replace(data, pool=self._pair(data.pool), judge="exact", shares=SHARES)
+            return self._simulated(EMBEDDED if path is None else path)
+        if source == "embedded":
+            raise OptionError(
+                f"--source embedded: {path} holds recorded answers",
+                "leave out --data for the embedded questions, or --source",
+            )
+        return self._stored(path) if is_store(path) else self._recorded(path)
+
+    def _stored(self, path: Path) -> SuiteData:
+        found = read_store(path, "simpleqa", self.options.graded_by)
+        data = from_long(
+            found.table,
+            name="simpleqa",
+            source=found.source,
+            place=path.name,
+            files=found.files,
+            notes=found.notes,
+        )
+        # What one judge could not grade is not for another one to grade unasked.
+        return data if found.graded else replace(data, judge="exact")
 
     def _recorded(self, path: Path) -> SuiteData:
+        if self.options.graded_by is not None:
+            raise OptionError(f"graded_by: {path.name} is no store", "name a .sqlite file")
         table, notes = read_table(path)
-        return from_long(
+        data = from_long(
             table,
             name="simpleqa",
             source="recorded",
@@ -81,6 +131,7 @@ class SimpleQA:
             files=(path.resolve(),),
             notes=notes,
         )
+        return replace(data, judge="exact")
 
     def _simulated(self, path: Path) -> SuiteData:
         from routebench_providers import simulated
@@ -91,7 +142,7 @@ class SimpleQA:
         )
         pool = provider.pool()
         requests = [Request(m, q.query) for q in questions for m in pool.models]
-        return from_long(
+        data = from_long(
             _long(questions, requests, provider.answer(requests)),
             name="simpleqa",
             source="simulated",
@@ -105,6 +156,7 @@ class SimpleQA:
                 " model was asked",
             ),
         )
+        return replace(data, judge="exact")
 
     def _pair(self, pool: Pool) -> Pool:
         """The pool with the pair that the options name; its own where they name none."""
@@ -118,7 +170,7 @@ class SimpleQA:
 def _long(questions: Sequence[Question], requests: Sequence[Request], answers: Answers) -> pa.Table:
     """One row per answer; a reference is the JSON list of all that is right."""
     each = len(requests) // len(questions)
-    right = [json.dumps([q.reference, *q.aliases], ensure_ascii=False) for q in questions]
+    right = [_right(question) for question in questions]
 
     def per_question(values: Sequence[str | None]) -> list[str | None]:
         return [value for value in values for _ in range(each)]
@@ -138,3 +190,8 @@ def _long(questions: Sequence[Question], requests: Sequence[Request], answers: A
         {name: pa.array(values, pa.large_string()) for name, values in columns.items()}
         | {name: pa.array(values) for name, values in numbers.items()}
     )
+
+
+def _right(question: Question) -> str:
+    """All that is right, as a JSON list."""
+    return json.dumps([question.reference, *question.aliases], ensure_ascii=False)

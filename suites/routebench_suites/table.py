@@ -1,4 +1,4 @@
-"""Any outcomes file as a suite: Parquet, JSON lines or CSV, one row per answer."""
+"""Any outcomes file as a suite: Parquet, JSON lines or CSV, one row per answer; or a store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from routebench.errors import OptionError
 from routebench.longform import from_long
 from routebench.records import SuiteData
+from routebench_suites.storefile import is_store, read_store
 from routebench_suites.tablefile import read_table
 
 
@@ -21,12 +23,18 @@ class TableSuite:
 
         data: Path = Field(
             description="outcomes file: .parquet, .jsonl, .ndjson or .csv, the last three also"
-            " with .gz"
+            " with .gz; or a store of collected answers, .sqlite"
         )
         small: str | None = Field(default=None, description="the weak model of a pair")
         large: str | None = Field(default=None, description="the strong model of a pair")
-        source: Literal["recorded", "simulated", "live"] = Field(
-            "recorded", description="where the answers come from; said wherever a number is shown"
+        source: Literal["recorded", "simulated", "live"] | None = Field(
+            default=None,
+            description="where the answers come from; said wherever a number is shown; by default"
+            " recorded, and of a store what it says",
+        )
+        graded_by: str | None = Field(
+            default=None,
+            description="of a store: the judge whose grades count; by default the first",
         )
 
     def __init__(self, options: Options) -> None:
@@ -34,18 +42,35 @@ class TableSuite:
 
     def load(self) -> SuiteData:
         """Read, check and align the file; one `DataError` names whatever is wrong with it."""
-        path = self.options.data
-        table, notes = read_table(path)
-        data = from_long(
-            table,
-            name="table",
-            source=self.options.source,
-            place=path.name,
-            files=(path.resolve(),),
-            notes=notes,
-        )
+        data = self._stored() if is_store(self.options.data) else self._file()
         for option in ("small", "large"):
             if model := getattr(self.options, option):
                 data.pool.index(model, option)
         pool = replace(data.pool, small=self.options.small, large=self.options.large)
         return replace(data, pool=pool)
+
+    def _file(self) -> SuiteData:
+        path = self.options.data
+        if self.options.graded_by is not None:
+            raise OptionError(f"graded_by: {path.name} is no store", "name a .sqlite file")
+        table, notes = read_table(path)
+        return from_long(
+            table,
+            name="table",
+            source=self.options.source or "recorded",
+            place=path.name,
+            files=(path.resolve(),),
+            notes=notes,
+        )
+
+    def _stored(self) -> SuiteData:
+        path = self.options.data
+        found = read_store(path, graded_by=self.options.graded_by)
+        return from_long(
+            found.table,
+            name="table",
+            source=self.options.source or found.source,
+            place=path.name,
+            files=found.files,
+            notes=found.notes,
+        )

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from routebench.errors import DataError
 from routebench.longform import COLUMNS, NUMBERS, TEXTS, check_columns, unused_note
+from routebench.outcomes.places import SUFFIX
 
 _BLOCK = 1 << 26  # bytes; no row may be longer
 _MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file", b"PK\x03\x04": "a zip file"}
@@ -37,6 +38,8 @@ def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
         raise DataError(f"{path}: is a folder, not an outcomes file")
     if path.stat().st_size == 0:
         raise DataError(f"{path.name}: the file is empty")
+    if path.suffix.lower() == SUFFIX:  # suites read a sound one by themselves
+        raise DataError(f"{path.name}: is not a store of answers, whatever its name says")
     reader = _reader(path)
     try:
         table, present = reader(path)
@@ -64,7 +67,7 @@ def _reader(path: Path) -> _Reader:
     if kind not in readers or (kind == ".parquet" and name.endswith(".gz")):
         raise DataError(
             f"{path.name}: not a kind of file that can be read",
-            "known: .parquet, .jsonl, .ndjson, .csv, and .jsonl.gz, .ndjson.gz, .csv.gz",
+            "known: .parquet, .jsonl, .ndjson, .csv, and .jsonl.gz, .ndjson.gz, .csv.gz; .sqlite",
         )
     return readers[kind]
 

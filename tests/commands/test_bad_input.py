@@ -350,7 +350,7 @@ def test_show_and_plugins(refused: Refused, tmp_path: Path) -> None:
 
 def test_unknown_command_and_flag(main: Main) -> None:
     """Usage errors are click's own, with the usage before them."""
-    for words, problem in ((["rnu"], "did you mean run?"), (["run", "--suit", "x"], "--suite")):
+    for words, problem in ((["rnu"], "did you mean run"), (["run", "--suit", "x"], "--suite")):
         code, out, err = main(*words)
         assert (code, out) == (2, "")
         assert err.splitlines()[-1].startswith("Error: ")

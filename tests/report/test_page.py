@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -345,3 +346,24 @@ def test_tabs_and_nothing_over_the_edge(
     for width in (390, 1280):
         tab.set_viewport_size({"width": width, "height": 900})
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_training_curves_in_both_themes(
+    opened: Callable[..., Any], priced: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(priced, tmp_path / "run"))
+    state = run / "routers" / "knn" / "seed-0" / "fold-0" / "checkpoint" / "state" / "language"
+    state.mkdir(parents=True)
+    name = f"{NASTY}@ink"
+    points = [{"step": i, "loss": 1 / i, name: -1e11 * i} for i in range(1, 2000)]
+    (state / "training.json").write_text(json.dumps({name: points}))
+    tab = opened(read_run(run))
+    place = tab.locator("#run0-s-training")
+    for _ in ("light", "dark"):
+        tab.locator("#theme").click()
+        place.scroll_into_view_if_needed()
+        tab.wait_for_selector("#run0-training-1 .main-svg")
+        assert place.locator(".scatterlayer .trace").count() == 2
+    assert name[:9] in place.locator("figcaption").first.inner_text()
+    tab.set_viewport_size({"width": 390, "height": 900})
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")

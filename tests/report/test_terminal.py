@@ -209,6 +209,36 @@ def test_wide_shows_timings() -> None:
     assert "5,678" not in shown(made)
 
 
+FACTS = {"base_model": "embedded Llama, 2 layers of 96", "parameters": 276096, "ties": 0.41234,
+         "rate": 1.2e-05, "format_validity": 1.0, "sft_margin": -0.2, "steps": 1234.5}  # fmt: skip
+
+
+def test_wide_says_what_routers_say_of_themselves() -> None:
+    timing = {"routers": {"policy": {"router_tokens_per_second": 8123.4}}}
+    made = board(row("policy", facts=FACTS), row("knn"), row("lm", facts={"a": 1}), timing=timing)
+    text = shown(made, wide=True)
+    block = text[text.index("About the routers") :].split("\n\n")[0]
+    assert max(map(len, block.splitlines())) <= terminal.WIDTH
+    assert " ".join(block.split()) == (
+        "About the routers policy base model: embedded Llama, 2 layers of 96 · parameters: 276,096 "
+        "· ties: 0.412 · rate: 1.2e-05 · format validity: 1 · sft margin: -0.2 · steps: 1,234 · "
+        "tokens per second: 8,123 lm a: 1"
+    )
+    assert text.index("models used") < text.index("About the routers") < text.index("headroom")
+    assert "About the routers" not in shown(made)
+    assert "About the routers" not in shown(board(row("knn"), timing=timing), wide=True)
+
+
+def test_facts_are_neither_markup_nor_commands_to_the_terminal() -> None:
+    facts = {"[red]x[/red]": "[bold]y[/]\x1b[2J\nz", "long": "w" * 5000, "huge": 1e300}
+    text = shown(board(row("[b]lm", facts=facts)), wide=True)
+    block = " ".join(text[text.index("About the routers") :].split())
+    assert "[b]lm [red]x[/red]: [bold]y[/]�[2J z · " in block
+    assert "\x1b" not in block
+    assert "huge: 1e+300" in block
+    assert block.count("w") < 400
+
+
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize(
     "label",

@@ -592,7 +592,7 @@ def test_odd_pickles(raw: bytes, tmp_path: Path) -> None:
     except DataError as error:
         assert error.message.startswith("e.pkl: ")  # noqa: PT017
     else:  # a name alone does nothing, and is no array
-        assert type(held).__module__ == "routebench_suites.personaroute_pickle"
+        assert type(held).__module__ == "routebench.outcomes.unpickle"
 
 
 def test_arrays_out_of_pickles(tmp_path: Path) -> None:

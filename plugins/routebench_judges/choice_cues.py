@@ -1,0 +1,76 @@
+"""By which words an answer tells that a letter is its choice, and by which that it is none."""
+
+from __future__ import annotations
+
+import re
+
+NEAR = 240  # characters read after a cue
+_IS = (
+    r"(?:is|are|was|(?:must|should|would|will|has to|needs to)(?: \w+)? be|becomes|appears to be"
+    r"|seems to be)"
+)
+_WORD = r"(?:answer|ans|correct(?=[\s*]*:)|final answer"
+_WORD += r"|(?:correct|right|best|appropriate) (?:option|choice|statement|response|letter)"
+_WORD += r"|(?:my|final) (?:choice|pick|selection|option|response))"
+_OF = r"(?:,? (?:to|for|of|here|choice|option|letter|among|from|then|therefore|thus)\b"
+_OF += r"[^.:;\n]{0,80}?)?"
+_SAYS = rf"[\"'*_`\s,]*(?:\b{_IS}\b|[:=]|[-–—]+>?|→)"
+FINAL = re.compile(rf"\bfinal (?:answer|choice|option)\b{_OF}(?:{_SAYS})?|####", re.I)
+MAIN = re.compile(rf"\b{_WORD}\b{_OF}{_SAYS}", re.I)
+WEAK = re.compile(
+    r"\b(?:choos(?:e|ing)|chose|select(?:ed)?|pick(?:ed)?|go(?:ing)? with|opt(?:ed)? for|vote for"
+    r"|guess(?: is| would be)?|(?:it|this|that)(?: is|['’]s)|it (?:must|would|should|has to) be"
+    r"|its|therefore|thus|hence|so|which is|leaves(?: us with)?|i(?:['’]d)? (?:say|think|believe)"
+    r"|(?<![).:]\s)(?:both|either)|(?:answer|choice|option) (?:may|might|could|can) be"
+    r"|corresponds to|matches|answer)\b",
+    re.I,
+)
+AFTERWARDS = re.compile(
+    r"(?<![\w'’.-])[(\[*]{0,4}(?P<letter>[A-Z])[)\]*.:]*\s+(?:\([^()\n]{0,80}\)\s+)?"
+    r"(?:is|would be|must be|seems)\s+"
+    r"(?:therefore\s+)?(?:the\s+)?(?:most\s+)?(?P<what>(?:(?:correct|right|best|only|appropriate)\s+)*"
+    r"(?:answer|option|choice|one)\b|(?:correct|right)\b)"
+)
+SKIP = re.compile(
+    r"(?:[\s*_`\"'“”:,=>→$]|[-–—](?![.\d])|\b(?:option|choice|letter|answer|indeed|clearly|likely|probably|most"
+    r"|definitely|therefore|thus|simply|just|actually|still|both|either|only|is|be|that|the"
+    r"|following|statement)\b(?!\s*[)\].]))*",
+    re.I,
+)
+LETTER = re.compile(
+    r"(?P<open>[(\[{*]*)(?P<letter>[A-Za-z])(?P<close>[)\]}]?)(?![A-Za-z0-9+#_&%/-]|[.'’]\w|\^)\**"
+)
+JOINED = re.compile(
+    r"\s*(?:,\s*(?:and|or)?|/|&|\band\b|\bor\b)\s*(?:also\s+)?(?:option\s+|choice\s+)?"
+    r"(?P<open>[(\[*]*)(?P<letter>[A-Z])(?P<close>[)\]]?)(?![A-Za-z0-9+#_&%-]|[.'’]\w)\**",
+)
+ARE = re.compile(r"\s+(?:are|were|is|was|would|seem|look|can|could|do)\b")
+COMMA = re.compile(r"\s*,(?!\s*(?:and|or)\b)")
+BEGINS = re.compile(r"[(\[*]{0,4}(?P<letter>[A-Z])[)\]*]{0,4}\s+(?:because|since|as)\b")
+ENDS = re.compile(r"$|[.,;:!?)\]}*\"”'’\n/&]|\s+[-–—(\[=]|\s*\n")
+GOES_ON = re.compile(
+    r"\s+(?:because|since|as|for|given|due|with|which|where|and|or|but|rather|instead|over|by|on"
+    r"|here|in this)\b"
+)
+UNDONE = re.compile(
+    r"[\s*)\].,:]*(?:\b(?:is|are|was|were|seems?|looks?|can|could|would|does|do|did|has|have|be)\b"
+    r"[^.;\n]{0,25}?(?:\b(?:not|wrong|incorrect|false|untrue|eliminated|impossible|invalid|out|ruled"
+    r"|unlikely)\b|n['’]t\b)|\b(?:cannot|isnt|isn['’]t|aren['’]t|can['’]t|wouldn['’]t|doesn['’]t"
+    r"|won['’]t)|[-–—:]\s*(?:wrong|incorrect|false|no)\b)",
+    re.I,
+)
+ASKS = re.compile(r"\b(?:is|could|would|might|can|maybe|was)\s+(?:the\s+|it\s+)?$", re.I)
+CUTS = re.compile(
+    r"[.,:](?!\d)|[;!?()\n*\"”]|\s[-–—]\s|\b(?:because|since|as|which|who|where|given|due|and|or|is|was|with"
+    r"|for|by|not|rather|instead)\b"
+)
+OR = re.compile(r"\s*(?:,\s*(?:and|or)?|/|&|\band\b|\bor\b)\s*(?=\S)")
+BOLD = re.compile(r"\*\*([^*\n]{1,240})\*\*")
+LED = re.compile(r"[\s*>#-]*(?:option\s+)?[(\[]?(?P<letter>[A-Za-z])[)\].:]+\**\s+(?=\S)", re.I)
+LONE = re.compile(r"(?:(?:option|choice)\s+)?[(\[]?([A-Z])[)\]]?[.:]?")
+BARE = re.compile(r"(?:option|choice|answer|letter|final|the|my|is|and|or)", re.I)
+DENIES = re.compile(
+    r"\b(?:not|no|never|except|unlike|cannot|neither|wrong|incorrect)\b|n['’]t\b", re.I
+)
+LINE = re.compile(r"[^\n]*\S[^\n]*")
+NEGATIVE = re.compile(r"\b(?:not|false|incorrect|wrong|untrue|except|least)\b", re.I)

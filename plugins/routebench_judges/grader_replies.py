@@ -1,0 +1,39 @@
+"""What a grader's reply says: strictly, or as the published parser reads it."""
+
+from __future__ import annotations
+
+import re
+
+from routebench.records import Grade
+
+LETTERS = {"A": Grade.CORRECT, "B": Grade.INCORRECT, "C": Grade.NOT_ATTEMPTED}
+_GRADES = LETTERS | {grade.name: grade for grade in LETTERS.values()}
+_STRICT = re.compile(
+    r"(?:(?:grade|answer)\s*:\s*)?(A|B|C|CORRECT|INCORRECT|NOT[_ ]ATTEMPTED)\.?", re.IGNORECASE
+)
+_FENCE = re.compile(r"\A\s*```[a-z]*[ \t]*\n(.*)\n[ \t]*```\s*\Z", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(r"[*`\"'“”‘’«»]|(?<![^\W_])_+|_+(?![^\W_])")
+_LONGEST = 200  # characters; no longer reply is a grade, whatever is stripped from it
+
+
+def strict(reply: str) -> Grade | None:
+    """The grade that the whole reply is, markup apart; None for anything else.
+
+    >>> strict("**B**"), strict("Grade: NOT_ATTEMPTED."), strict("I would say B")
+    (<Grade.INCORRECT: 1>, <Grade.NOT_ATTEMPTED: 2>, None)
+    """
+    if len(reply) > _LONGEST:
+        return None
+    fenced = _FENCE.match(reply)
+    found = _STRICT.fullmatch(_MARKUP.sub("", fenced[1] if fenced else reply).strip())
+    return _GRADES[found[1].upper().replace(" ", "_")] if found else None
+
+
+def paper(reply: str) -> Grade:
+    """The grade that the published parser takes: the first A, B or C anywhere, else C.
+
+    It reads letters out of words: NOT_ATTEMPTED becomes CORRECT (its A), CORRECT and INCORRECT
+    become NOT_ATTEMPTED (their C), and `Answer: B` becomes CORRECT. Only a bare letter is safe.
+    """
+    found = re.search("(A|B|C)", reply)
+    return LETTERS[found[0] if found else "C"]

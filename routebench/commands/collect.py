@@ -1,0 +1,231 @@
+"""`routebench collect`: ask models a suite's questions, and keep what they answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|sec|m|min|h))?")
+_ABOUT = ("data", "source", "samples", "limit", "prices", "store", "timeout")
+_SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@click.command()
+@click.option("--suite", required=True, metavar="NAME[:FILE]", help="Whose questions are asked.")
+@click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
+@click.option("--source", metavar="NAME", help="Which data a suite takes.")
+@click.option(
+    "--models",
+    required=True,
+    multiple=True,
+    metavar="PROVIDER:MODEL,…",
+    help="Who is asked, such as gemini:gemini-2.5-flash.",
+)
+@click.option("--judge", metavar="NAME", help="Grade the answers afterwards.")
+@click.option(
+    "--samples", type=click.IntRange(1, 1000), default=1, help="Answers per question and model."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Ask N of the questions only, by the hash of their text; a larger N adds to them.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="USD",
+    help="What the store may cost in all, with what was paid earlier.",
+)
+@click.option(
+    "--concurrency",
+    default="auto",
+    metavar="auto|N",
+    help="Calls at a time, per model; auto: as many as the server takes.",
+)
+@click.option(
+    "--rate", metavar="N/s", help="Calls to start per provider, such as 10/s or 600/min, at most."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    metavar="SECONDS",
+    help="Time for one call.",
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(1, 100),
+    default=6,
+    metavar="N",
+    help="How often a call is made, where a failure may pass.",
+)
+@click.option(
+    "--prices", type=_FILE, metavar="FILE", help="USD per million tokens, JSON or TOML; wins."
+)
+@click.option("--store", type=_FILE, metavar="FILE", help="Where answers are kept.")
+@click.option(
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="An option of a suite, provider or judge.",
+)
+@click.option("--dry-run", is_flag=True, help="Print calls, tokens and costs; ask nothing.")
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    suite: str,
+    models: tuple[str, ...],
+    judge: str | None,
+    budget: float | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    set_: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Ask models the questions of a suite; every answer is stored the moment it comes.
+
+    \b
+    routebench collect --suite simpleqa --models gemini:gemini-2.5-flash,gemini:gemini-2.5-pro \\
+      --judge exact --budget 5
+    routebench collect --suite simpleqa --models simulated:sim-flash,simulated:sim-pro --limit 200
+
+    What the store has is not asked again: run it again after an interruption, a budget that ran
+    out, or failed calls, and it goes on. Keys are read from the environment only.
+
+    \b
+    Exit code 0: done, or ended by the budget; 1: a model could not be asked, and is left out;
+    2: usage, or a store that cannot be written; 130: interrupted.
+    """
+    import json
+
+    from routebench import options
+    from routebench.outcomes import planning
+    from routebench.outcomes.limits import Limits
+    from routebench.report import collecting, terminal
+
+    limits = Limits(
+        concurrency=_concurrency(given["concurrency"]),
+        rate=_rate(given["rate"]),
+        timeout=given["timeout"],
+        attempts=given["attempts"],
+    )
+    values = options.parse(set_)
+    if judge:
+        _check_judge(judge, values)
+    about = {name: given[name] for name in _ABOUT}
+    named = [name for text in models for name in text.split(",") if name.strip()]
+    plan = planning.make(suite, named, values=values, judge=judge, **about)
+    if dry_run:
+        _dry_run(plan, budget, as_json)
+        return
+    errors = terminal.console(error=True)
+    watch = collecting.Silent() if quiet or as_json else collecting.Progress(errors)
+    if budget is not None:
+        for text in collecting.guessed(plan):
+            watch.note(text)
+    out = terminal.console(wide=True)
+    done, found, total = _collect(plan, limits, budget, watch)
+    if not as_json:
+        collecting.show_result(plan, found, done, total, out)
+    if done.interrupted:
+        ctx.exit(130)
+    graded = None
+    if judge:
+        try:
+            graded = _judge(plan, judge, values.get(judge, {}), watch)
+        except KeyboardInterrupt:
+            errors.print("interrupted: grades so far are kept; the same command goes on")
+            ctx.exit(130)
+    if as_json:
+        click.echo(json.dumps(collecting.as_json(plan, found, done, total, graded), indent=2))
+    else:
+        if graded:
+            collecting.show_grades(graded, out)
+        click.echo(f"next: {collecting.next_command(plan)}")
+    ctx.exit(1 if done.stopped else 0)
+
+
+def _collect(plan: Any, limits: Any, budget: float | None, watch: Any) -> tuple[Any, Any, float]:
+    """What was done, what has become of the calls by model, and the USD of the whole store."""
+    from routebench.outcomes.collect import collect
+    from routebench.outcomes.standing import standing
+    from routebench.outcomes.store import Store
+
+    with watch:
+        for target in plan.targets:
+            watch.asking(target, len(standing(plan.store, plan.calls(target)).open))
+        done = collect(plan, limits, budget, watch)
+    found = {target.name: standing(plan.store, plan.calls(target)) for target in plan.targets}
+    with Store(plan.store, write=False) as store:
+        return done, found, store.spent()
+
+
+def _judge(plan: Any, judge: str, values: dict[str, Any], watch: Any) -> Any:
+    from routebench.outcomes.grading import grade_store
+    from routebench.outcomes.store import Store
+
+    watch.note(f"grading with {judge}")
+    with Store(plan.store, create=False) as store:
+        return grade_store(store, judge, values, suite=plan.suite)
+
+
+def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
+    import json
+
+    from routebench.outcomes.standing import standing
+    from routebench.report import collecting, terminal
+
+    rows = [
+        collecting.estimate(plan, target, standing(plan.store, plan.calls(target)))
+        for target in plan.targets
+    ]
+    if as_json:
+        names = ("calls", "known", "input_tokens", "output_tokens", "usd", "most_usd")
+        models = [
+            {"model": row.target.name, "price": row.target.price_id}
+            | {name: getattr(row, name) for name in names}
+            for row in rows
+        ]
+        click.echo(json.dumps({"suite": plan.suite, "models": models}, indent=2))
+    else:
+        collecting.show_estimate(plan, rows, budget, terminal.console(wide=True))
+
+
+def _check_judge(judge: str, values: dict[str, dict[str, Any]]) -> None:
+    """A wrong judge is an error before anything is paid."""
+    from routebench import discovery, options
+
+    plugin = discovery.load(discovery.find("judge", judge))
+    options.validate(plugin, judge, values.get(judge, {}))
+
+
+def _concurrency(text: str) -> int | None:
+    from routebench.errors import OptionError
+
+    if text == "auto":
+        return None
+    if text.isdecimal() and 0 < int(text) <= 10_000:
+        return int(text)
+    raise OptionError(f"--concurrency {text}: expected auto, or a number from 1 to 10,000")
+
+
+def _rate(text: str | None) -> float | None:
+    from routebench.errors import OptionError
+
+    if text is None:
+        return None
+    found = _RATE.fullmatch(text.strip())
+    rate = float(found[1]) / _SECONDS[found[2]] if found else 0.0
+    if not rate:
+        raise OptionError(f"--rate {text}: expected calls per time, such as 10/s or 600/min")
+    return rate

@@ -1,0 +1,212 @@
+"""`routebench data`: public data in, stored answers out, and what is in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.group()
+def command() -> None:
+    """Import public outcomes, pull them, look into files, export stores."""
+
+
+@command.command("import")
+@click.argument("form", metavar="FORMAT")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("outcomes.parquet"), show_default=True
+)
+@click.option("--task", "tasks", multiple=True, metavar="PATTERN", help="Only tasks like this one.")
+@click.option("--model", "models", multiple=True, metavar="PATTERN", help="Only models like this.")
+@click.option("--answers/--no-answers", default=True, help="Keep the text of the answers.")
+@click.option(
+    "--score-max", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
+    help="What the scores of the files go up to.",
+)  # fmt: skip
+def import_(
+    form: str,
+    paths: tuple[Path, ...],
+    out: Path,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    answers: bool,
+    score_max: float,
+) -> None:
+    """Make an outcomes table of files in a public FORMAT, for `--suite table:FILE`.
+
+    Formats: routerbench, llmrouterbench, llmrouter, routellm, simpleqa, or auto.
+    """
+    from routebench.outcomes.importers import Wish, import_files
+
+    wish = Wish(tasks, models, answers, score_max)
+    made = import_files(form, paths, out, wish)
+    if made.states:
+        states = ", ".join(f"{count:,} {state}" for state, count in sorted(made.states.items()))
+        click.echo(
+            f"{out}: {made.rows:,} rows, {made.queries:,} queries, {len(made.models)} models:"
+            f" {states}"
+        )
+    else:
+        click.echo(f"{out}: {made.queries:,} questions")
+    _notes(made.notes)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--update", is_flag=True, help="Take the present revision of what is not pinned.")
+@click.option("--answers", is_flag=True, help="Keep the text of answers in the outcomes table.")
+def pull(name: str, update: bool, answers: bool) -> None:
+    """Fetch public data: simpleqa, personaroute, routerbench, routerbench-5shot, llmrouterbench.
+
+    It lies under $ROUTEBENCH_DATA/pulled, else ~/.local/share/routebench/pulled. What is there and
+    right is not fetched again; what was cut short goes on where it was.
+    """
+    from routebench.outcomes import pull as pulling
+    from routebench.outcomes.places import data_folder
+
+    source = pulling.find_source(name)
+    click.echo(f"{source.title}\nlicence: {source.licence}\ncite: {source.citation}")
+    folder = data_folder() / "pulled" / source.name
+    done = pulling.pull(source, folder, update=update, answers=answers, say=click.echo)
+    held = "pinned by RouteBench" if source.pinned else f"held by {folder / pulling.LOCK}"
+    revision = f"revision {done.revision}, " if done.revision else ""
+    came = ", ".join(done.fetched) or "nothing new"
+    click.echo(f"{folder}: {revision}{held}; fetched: {came}")
+    _notes(done.notes)
+    for line in done.commands:
+        click.echo(line)
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def info(file: Path, as_json: bool) -> None:
+    """Say what is in FILE, an outcomes table or a store of collected answers."""
+    from routebench.errors import DataError
+    from routebench.outcomes import facts
+
+    if not file.is_file():
+        raise DataError(f"{file}: there is no such file")
+    found: Any
+    if facts.is_store(file):
+        from routebench.outcomes.store import Store
+
+        with Store(file, create=False, write=False) as store:
+            found = store.info()
+    else:
+        found = facts.facts_of(file)
+    if as_json:
+        click.echo(facts.to_json(found))
+    elif isinstance(found, facts.Facts):
+        _show_facts(found)
+    else:
+        _show_store(found)
+
+
+@command.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@click.option("--suite", metavar="NAME", help="Only the answers to this suite's questions.")
+@click.option("--judge", metavar="ID", help="Whose grades; by default the first judge's.")
+def export(store: Path, out: Path, suite: str | None, judge: str | None) -> None:
+    """Write the answers in STORE to a .parquet, .csv or .jsonl file."""
+    from routebench.outcomes.store import Store
+
+    with Store(store, create=False, write=False) as opened:
+        rows = opened.export(out, suite, judge)
+    click.echo(f"{out}: {rows:,} rows")
+
+
+def _notes(notes: tuple[str, ...]) -> None:
+    from routebench.outcomes.shown import one_line
+
+    for note in notes:
+        click.echo(f"note: {one_line(note)}")
+
+
+def _show_facts(found: Any) -> None:
+    click.echo(
+        f"rows          {found.rows:,} ({found.queries:,} queries × {len(found.models)} models)"
+    )
+    _line("states", found.states)
+    _line("grades", found.grades)
+    _line("tasks", found.tasks)
+    _line("split", found.splits)
+    for name, count in found.recorded.items():
+        click.echo(f"{name:<13} recorded in {count:,} of {found.rows:,} rows")
+    absent = [
+        name for name in ("input_tokens", "output_tokens", "cost_usd") if name not in found.recorded
+    ]
+    if absent:
+        click.echo(f"not recorded  {', '.join(absent)}")
+    click.echo(f"never asked   {found.missing:,} pairs of query and model")
+    click.echo(f"duplicates    {found.duplicates:,} rows")
+    _notes(found.notes)
+    _table(
+        ("model", "rows", "mean score", "USD", "not ok"),
+        [
+            (
+                name,
+                f"{m.rows:,}",
+                "" if m.score is None else f"{m.score:.4f}",
+                "" if m.usd is None else f"{m.usd:,.4f}",
+                ", ".join(f"{n:,} {state}" for state, n in m.states.items() if state != "ok"),
+            )
+            for name, m in found.models.items()
+        ],
+    )
+
+
+def _show_store(found: Any) -> None:
+    click.echo(f"store         {found.path} ({found.size / 1e6:,.1f} MB)")
+    _line("questions", found.suites)
+    _line("calls", found.states)
+    _line("failed", found.errors)
+    unpriced = f", and {found.unpriced:,} answers without a price" if found.unpriced else ""
+    click.echo(f"paid          {found.usd:,.6f} USD{unpriced}")
+    _line("prices", found.prices)
+    if found.interrupted or found.twice:
+        click.echo(
+            f"paid in vain  up to {found.interrupted:,} calls that were cut off,"
+            f" {found.twice:,} that came twice"
+        )
+    for judge, states in found.judges.items():
+        _line("judge", states, f"{judge}: ")
+    _table(
+        ("model", "calls", "USD", "parameters"),
+        [
+            (
+                f"{each.provider}:{each.model}",
+                ", ".join(f"{n:,} {state}" for state, n in each.calls.items()),
+                f"{each.usd:,.6f}",
+                each.parameters,
+            )
+            for each in found.models
+        ],
+    )
+
+
+def _line(name: str, counts: dict[str, int], before: str = "") -> None:
+    from routebench.outcomes.shown import one_line
+
+    if counts:
+        shown = [f"{key} {count:,}" for key, count in list(counts.items())[:12]]
+        more = f", … ({len(counts)} in all)" if len(counts) > 12 else ""
+        click.echo(f"{name:<13} {one_line(before + ', '.join(shown))}{more}")
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from routebench.outcomes.shown import one_line
+    from routebench.report import terminal
+
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(escape(one_line(cell)) for cell in row))
+    terminal.console().print(table)

@@ -1,0 +1,41 @@
+"""`routebench reprice`: a finished run's board at other prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--prices",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Price list, JSON or TOML: every model of the pool with its price.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the new run folder is written; beside RUN's by default.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
+def command(run: Path, prices: Path, out: Path | None, as_json: bool) -> None:
+    """Make RUN's leaderboard again at the prices in FILE, from its tokens, without any call.
+
+    RUN is a run folder or its leaderboard.json. What routers decided stays; every cost and every
+    comparison of costs is made again, and `routebench verify` checks the result like any run.
+    """
+    from routebench.board import files
+    from routebench.board.repriced import reprice
+    from routebench.pricing import load_prices
+    from routebench.report import terminal
+
+    board, folder = reprice(run, load_prices(prices), prices, out)
+    if as_json:
+        click.echo(files.to_json(board), nl=False)
+    else:
+        terminal.show(board, terminal.console(), folder=folder)

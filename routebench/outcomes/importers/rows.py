@@ -1,0 +1,218 @@
+"""The rows of an outcome table in the making, and what every format's numbers have in common.
+
+Scores end in [0, 1], costs are USD per call, and a failed call has neither: what a source writes
+as a wrong answer at $0 is no answer here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pyarrow as pa
+
+from routebench.errors import DataError
+
+_TEXTS = ("query_id", "query", "reference", "task", "topic", "split")
+_ANSWER = ("model", "sample", "response", "state", "grade")
+_NUMBERS = ("score", "input_tokens", "output_tokens", "cost_usd", "latency")
+COLUMNS = (*_TEXTS, *_ANSWER, *_NUMBERS)
+_SCHEMA = pa.schema(
+    [(name, pa.float64() if name in _NUMBERS else pa.large_string()) for name in COLUMNS]
+)
+_DEAR = 25.0  # USD; no recorded call of a public data set comes near
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants of the data."""
+
+    tasks: tuple[str, ...] = ()
+    """Patterns like `mmlu*`; all of them without any."""
+    models: tuple[str, ...] = ()
+    answers: bool = True
+    """Whether the text of the answers is kept."""
+    score_max: float = 1.0
+    """What the source's scores go up to."""
+
+    def task(self, name: str) -> bool:
+        """Whether the rows of a task are wanted."""
+        return not self.tasks or any(fnmatchcase(name, pattern) for pattern in self.tasks)
+
+    def model(self, name: str) -> bool:
+        """Whether the rows of a model are wanted."""
+        return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models)
+
+
+@dataclass
+class Shared:
+    """What the parts of one import have in common."""
+
+    wish: Wish
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Answers by query and model so far."""
+    queries: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """The hash of its text, and the reference, by the id of a query."""
+    tasks: dict[str, str | None] = field(default_factory=dict)
+    """The first task that a text stands in, by its hash."""
+
+
+class Rows:
+    """The rows of one part, column by column."""
+
+    def __init__(self, shared: Shared, seen: Counter[tuple[str, str]] | None = None) -> None:
+        self._shared = shared
+        self._seen = shared.seen if seen is None else seen
+        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.notes: Counter[str] = Counter()
+
+    def add(
+        self,
+        place: str,
+        *,
+        query_id: str,
+        query: str,
+        model: str,
+        score: Any = None,
+        grade: str | None = None,
+        failed: bool = False,
+        response: str | None = None,
+        reference: str | None = None,
+        cost: Any = None,
+        input_tokens: Any = None,
+        output_tokens: Any = None,
+        latency: Any = None,
+        **more: str | None,
+    ) -> None:
+        """One answer. `more` is task, topic and split.
+
+        The same query of the same model again is a repeated answer. A cost of 0 is one that
+        nobody wrote down.
+        """
+        if not query.strip():
+            raise DataError(f"{place}: the query is empty")
+        wish, cells = self._shared.wish, dict.fromkeys(COLUMNS)
+        if not (wish.model(model) and wish.task(more.get("task") or "")):
+            return
+        again = self._seen[query_id, model]
+        self._seen[query_id, model] += 1
+        reference = self._reference(place, query_id, query, reference)
+        task = more.get("task")
+        if again == 0 and self._shared.tasks.setdefault(hash_text(query), task) != task:
+            self.notes["answers to a text that stands in another task too (see --task)"] += 1
+        value = None if failed else score_of(score, place, wish.score_max)
+        cells |= more
+        cells |= {"query_id": query_id, "query": query, "reference": reference, "model": model}
+        cells["sample"] = str(again)
+        cells["state"] = "failed" if failed else "ok" if grade or value is not None else "ungraded"
+        if not failed:
+            cells |= {
+                "response": response if wish.answers else None,
+                "grade": grade,
+                "score": value,
+                "cost_usd": self._cost(cost, place),
+                "input_tokens": self._tokens(input_tokens, place) or None,
+                "output_tokens": self._tokens(output_tokens, place),
+                "latency": number(latency, f"{place}: the latency") or None,
+            }
+        for name, column in self._columns.items():
+            column.append(cells[name])
+
+    def __len__(self) -> int:
+        return len(self._columns["model"])
+
+    def table(self) -> pa.Table:
+        """All of them, in the order they came."""
+        return pa.table([_array(self._columns[f.name], f.type) for f in _SCHEMA], schema=_SCHEMA)
+
+    def _reference(self, place: str, query_id: str, query: str, given: str | None) -> str | None:
+        """The first reference of a query: a source that has two for one text means either."""
+        digest = hash_text(query)
+        known = self._shared.queries.get(query_id)
+        if known is not None and known[0] != digest:
+            raise DataError(
+                f"{place}: query {query_id!r} stands with another text above",
+                "import files that name different queries alike one by one",
+            )
+        given = given or None
+        if known is None or known[1] is None:
+            self._shared.queries[query_id] = digest, given
+            return given
+        if given not in (None, known[1]):
+            self.notes["rows whose reference is not the one that their query has above"] += 1
+        return known[1]
+
+    def _cost(self, value: Any, place: str) -> float | None:
+        cost = number(value, f"{place}: the cost")
+        if cost is not None and cost < 0:
+            raise DataError(f"{place}: the cost {cost:g} is negative")
+        if cost == 0:
+            self.notes["costs of 0 beside an answer, taken as not recorded"] += 1
+            return None
+        if cost is not None and cost > _DEAR:
+            raise DataError(
+                f"{place}: a call that costs {cost:g} USD",
+                "are these prices per million tokens, or sums, rather than costs per call?",
+            )
+        return cost
+
+    def _tokens(self, value: Any, place: str) -> float | None:
+        tokens = number(value, f"{place}: the number of tokens")
+        if tokens is not None and tokens < 0:
+            self.notes["negative numbers of tokens, taken as not recorded"] += 1
+            return None
+        return tokens
+
+
+def _array(values: list[Any], kind: Any) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # half a character, as JSON can write it
+        whole = [v and v.encode(errors="replace").decode() for v in values]
+        return pa.array(whole, kind)
+
+
+def hash_text(text: str) -> str:
+    """What a query's text is known by: 16 hex digits."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def number(value: Any, what: str) -> float | None:
+    """A number, also as text; None for null, NaN and empty text."""
+    if value is None or value == "":
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} is {str(value)[:40]!r}, no number") from None
+    if math.isinf(found):
+        raise DataError(f"{what} is infinite")
+    return None if math.isnan(found) else found
+
+
+def score_of(value: Any, place: str, top: float = 1.0) -> float | None:
+    """A score in [0, 1] out of a number up to `top`, a bool, `True`, or `85%`; None for null."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower() in ("true", "false"):
+            return float(text.lower() == "true")
+        if text.endswith("%"):
+            value, top = text[:-1], 100.0
+    elif isinstance(value, bool):
+        return float(value)
+    found = number(value, f"{place}: the score")
+    if found is None:
+        return None
+    if not 0 <= found <= top:
+        likely = next(
+            (limit for limit in (1, 10, 100) if 0 <= found <= limit and limit > top), None
+        )
+        hint = f"--score-max {likely} if the scores go up to {likely}" if likely else ""
+        raise DataError(f"{place}: the score {found:g} is not in [0, {top:g}]", hint)
+    return found / top

@@ -1,0 +1,146 @@
+"""Telling overload from failures that nobody can help, and how limits grow back after a cut."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+GROWTH = 0.6
+"""How fast limits grow back: calls (at a time, or per second) per cubic second."""
+RECENT, REST, MEMORY = 100, 20, 150
+"""Calls over which failures are counted; those after a cut that show what the cut has changed;
+those over which what is usual is averaged."""
+MOST, ODD = 0.3, 0.02
+"""Shares of failing calls: no larger one is ever taken as usual; a smaller one says nothing."""
+SIGMAS = 3.5
+"""Standard deviations above what is usual that are no chance any more."""
+FEW = 5
+"""Calls that are too few to know a share from."""
+
+
+@dataclass(slots=True)
+class Cubic:
+    """A limit that grows with the time since it was cut; infinite until then."""
+
+    top: float = math.inf
+    """Where it stood when it was cut."""
+    since: float = 0.0
+    left: float = 1.0
+    """The share of it that was left."""
+
+    def at(self, now: float) -> float:
+        if math.isinf(self.top):
+            return self.top
+        back = math.cbrt(self.top * (1 - self.left) / GROWTH)  # seconds until it is at the top
+        return self.top + GROWTH * (now - self.since - back) ** 3
+
+    @property
+    def endless(self) -> bool:
+        """Whether it was never cut."""
+        return math.isinf(self.top)
+
+    def cut(self, top: float, left: float, now: float) -> None:
+        """From now on, this share of `top`."""
+        self.top, self.since, self.left = top, now, left
+
+
+@dataclass(slots=True)
+class Ticket:
+    """Leave to make one call."""
+
+    sent: float
+    era: int
+    """Cuts before it was made: what was sent before the last one tells nothing of it."""
+    failed: bool = False
+    refused: bool = False
+
+
+@dataclass(slots=True)
+class Usual:
+    """The share of calls that fail however slowly one asks: no reason to ask more slowly.
+
+    It is what still fails in the `REST` calls after a cut, and until the limits are back where they
+    were. More failures than that, beyond chance, are overload. Calls count from when they are sent,
+    for failures often come back sooner than answers.
+    """
+
+    share: float = 0.0
+    refused: float = 0.0
+    """Those of them that are refusals."""
+    _recent: deque[Ticket] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _before: float = 0.0
+    _ended: int = 0
+    _resting: bool = False
+
+    def cut(self) -> None:
+        """The limits have been cut: forget, and look what that changes."""
+        self._before = self._failures / (len(self._recent) + FEW)
+        self._resting, self._ended = True, 0
+        self._recent.clear()
+
+    def sent(self, ticket: Ticket) -> None:
+        """A call is made."""
+        self._recent.append(ticket)
+
+    def ended(self, ticket: Ticket, calm: bool) -> bool:
+        """A call has ended; `calm`: while the limits were below where they were cut last.
+
+        True where it shows that the last cut has changed nothing.
+        """
+        self._ended += 1
+        if not self._resting:
+            if calm:
+                self.share += (ticket.failed - self.share) / MEMORY
+                self.refused += (ticket.refused - self.refused) / MEMORY
+            return False
+        if self._ended < REST:
+            return False
+        self._resting, found, thought = False, self.failing, self.share
+        self.share = (self.share + min(found, MOST)) / 2
+        return max(self._before / 2, 1.25 * thought) <= found <= MOST and found > 0
+
+    def overload(self, tolerated: float = 0.0) -> bool:
+        """Whether more calls fail than usual."""
+        n, share = len(self._recent), max(min(self.share, MOST), tolerated)
+        if self._resting:
+            share = MOST
+        return self._failures > n * share + SIGMAS * math.sqrt(n * share * (1 - share))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no call since the last cut was answered, of three where some always fail."""
+        return self._ended <= self._failures and self._ended >= (3 if self.known else 1)
+
+    @property
+    def known(self) -> bool:
+        """Whether some calls fail however slowly one asks."""
+        return self.share > ODD
+
+    @property
+    def mostly_refused(self) -> bool:
+        """Whether most of the recent failures are refusals."""
+        return 2 * sum(ticket.refused for ticket in self._recent) >= self._failures
+
+    @property
+    def failing(self) -> float:
+        """Share of the recent calls that have failed by now."""
+        return self._failures / len(self._recent) if self._recent else 0.0
+
+    @property
+    def _failures(self) -> int:
+        return sum(ticket.failed for ticket in self._recent)
+
+
+@dataclass(slots=True)
+class Hold:
+    """No call starts until then, as the server has asked."""
+
+    until: float = -math.inf
+    since: float = math.inf
+    sent: float = -math.inf
+    """When the last call was sent that the server answered so."""
+
+    def ask(self, now: float, until: float, sent: float) -> None:
+        self.since = min(self.since, now)
+        self.until, self.sent = max(self.until, until), max(self.sent, sent)

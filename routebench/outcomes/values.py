@@ -1,0 +1,31 @@
+"""Texts in a store: any Python string comes back as it was."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+Text = TypeVar("Text", str, str | None)
+
+
+def packed(text: str | None) -> str | bytes | None:
+    """What SQLite is given: the text, or bytes where it holds lone surrogates, as broken JSON
+    escapes leave them behind."""
+    if text is None or text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def unpacked(value: str | bytes) -> str:
+    """The text that was packed."""
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def readable(value: str | bytes | None) -> str | None:
+    """The text as a table can hold it: `?` in place of each lone surrogate."""
+    return (
+        unpacked(value).encode("utf-8", "replace").decode() if isinstance(value, bytes) else value
+    )

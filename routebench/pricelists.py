@@ -1,0 +1,231 @@
+"""Price lists: what models cost per token and per call, and the files that say so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from routebench.errors import DataError, did_you_mean
+from routebench.records import Floats
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
+_BILLIONS = {"k": 1e-6, "m": 1e-3, "b": 1.0, "t": 1e3}
+_MONEY = re.compile(r"usd|price|cost|mtok", re.IGNORECASE)
+_N = TypeVar("_N", float, Floats)
+MOST = 10_000.0
+"""USD per million tokens, or per call: ten times any price there is. More is another unit."""
+
+
+class ModelPrice(BaseModel):
+    """What one model costs; reads LLMRouter's candidate files too."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    input_usd_per_mtok: float = Field(
+        ge=0,
+        le=MOST,
+        strict=True,
+        allow_inf_nan=False,
+        description="USD per million prompt tokens",
+        validation_alias=AliasChoices("input_usd_per_mtok", "input_price"),
+    )
+    output_usd_per_mtok: float = Field(
+        ge=0,
+        le=MOST,
+        strict=True,
+        allow_inf_nan=False,
+        description="USD per million answer tokens",
+        validation_alias=AliasChoices("output_usd_per_mtok", "output_price"),
+    )
+    cached_usd_per_mtok: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST,
+        strict=True,
+        allow_inf_nan=False,
+        description="USD per million prompt tokens that the server had cached; as other ones",
+    )
+    thinking_usd_per_mtok: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST,
+        strict=True,
+        allow_inf_nan=False,
+        description="USD per million tokens of reasoning; as other answer tokens",
+    )
+    usd_per_request: float = Field(
+        default=0.0,
+        ge=0,
+        le=MOST,
+        strict=True,
+        allow_inf_nan=False,
+        description="USD per call, besides",
+    )
+    size: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="billions of parameters, or text like 7B",
+    )
+    description: str | None = Field(
+        default=None,
+        description="what the vendor says of it",
+        validation_alias=AliasChoices("description", "feature"),
+    )
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _billions(cls, value: Any) -> Any:
+        return parse_size(value) if isinstance(value, str) else value
+
+    def usd(
+        self,
+        input_tokens: _N,
+        output_tokens: _N,
+        cached_tokens: _N | float = 0.0,
+        thinking_tokens: _N | float = 0.0,
+    ) -> _N:
+        """What a call costs, or each of an array of calls.
+
+        Cached tokens are part of the input, tokens of reasoning part of the output: no more of
+        them count than there are of those, and unknown ones (NaN) as none.
+        """
+        cached = _part(cached_tokens, input_tokens, self.cached_usd_per_mtok)
+        thinking = _part(thinking_tokens, output_tokens, self.thinking_usd_per_mtok)
+        tokens = (
+            (input_tokens - cached) * self.input_usd_per_mtok
+            + cached * (self.cached_usd_per_mtok or 0.0)
+            + (output_tokens - thinking) * self.output_usd_per_mtok
+            + thinking * (self.thinking_usd_per_mtok or 0.0)
+        )
+        total = tokens / 1e6 + self.usd_per_request
+        return total if isinstance(total, np.ndarray) else float(total)  # type: ignore[return-value]
+
+
+def _part(part: Any, whole: Any, own: float | None) -> Any:
+    """The tokens that have a price of their own."""
+    if own is None:
+        return 0.0
+    return np.minimum(np.nan_to_num(part), whole)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Prices by model name."""
+
+    models: dict[str, ModelPrice]
+    place: str
+    """File name, for messages."""
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over the prices, whatever the file's format, order or path."""
+        return fingerprint(self.models)
+
+
+def parse_size(text: str) -> float:
+    """Billions of parameters: `7B` is 7, `350M` is .35, `1.5T` is 1,500.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 7B, 350M or 1.5T")
+    return float(match[1]) * _BILLIONS[match[2].lower()]
+
+
+def load_prices(path: Path) -> PriceList:
+    """Read prices from JSON or TOML: model → input_usd_per_mtok, output_usd_per_mtok.
+
+    LLMRouter's candidate files (input_price, output_price, size, feature) are read as well.
+
+    Raises:
+        DataError: naming file, model and field.
+    """
+    content = _parse(path)
+    if not isinstance(content, dict) or not content:
+        raise DataError(f"{path.name}: no prices in it", "expected model names with their prices")
+    return PriceList(
+        {str(m): model_price(path.name, str(m), c) for m, c in sorted(content.items())}, path.name
+    )
+
+
+def _parse(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".toml":
+            return tomllib.loads(text)
+        if path.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=_without_repeats)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path.name}: cannot be read: {error}") from error
+    raise DataError(f"{path.name}: a price list is a .json or a .toml file")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} is there twice")
+    return dict(pairs)
+
+
+def model_price(place: str, model: str, content: Any) -> ModelPrice:
+    """One model's price as a file has it; a `DataError` naming file, model and field."""
+    if not isinstance(content, Mapping):
+        raise DataError(f"{place}: model {model}: expected a table of prices, not {content!r}")
+    try:
+        price = ModelPrice.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        if first["type"] != "missing":
+            problem = first["msg"].removeprefix("Value error, ")
+            raise DataError(
+                f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}"
+            ) from None
+        hint = did_you_mean(field, content)
+        if any(isinstance(value, Mapping) for value in content.values()):
+            hint = f'in TOML a name with dots needs quotes: ["{model}.{next(iter(content))}"]'
+        raise DataError(f"{place}: model {model}: {field} is missing", hint) from None
+    # What else a list says of its models may be anything, but a price must not go unread.
+    known = {*ModelPrice.model_fields, "input_price", "output_price"}
+    for name in content:
+        if name not in known and _MONEY.search(name):
+            hint = did_you_mean(name, [own for own in ModelPrice.model_fields if "usd" in own])
+            raise DataError(f"{place}: model {model}: {name} is no price that is known", hint)
+    return price
+
+
+def as_written(entry: ModelPrice) -> dict[str, Any]:
+    """A price as price files have it: only what is set."""
+    values = entry.model_dump(exclude_none=True)
+    return {name: value for name, value in values.items() if value or name != "usd_per_request"}
+
+
+def fingerprint(models: Mapping[str, ModelPrice]) -> str:
+    """16 hex digits over prices alone; optional ones count only where they are set."""
+    content = {
+        m: [p.input_usd_per_mtok, p.output_usd_per_mtok, *_besides(p)] for m, p in models.items()
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _besides(entry: ModelPrice) -> list[dict[str, float]]:
+    """What only some prices have; nothing for one of two numbers."""
+    names = ("cached_usd_per_mtok", "thinking_usd_per_mtok", "usd_per_request")
+    found = {name: value for name in names if (value := getattr(entry, name)) is not None}
+    if not entry.usd_per_request:
+        del found["usd_per_request"]
+    return [found] if found else []

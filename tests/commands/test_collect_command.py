@@ -1,0 +1,146 @@
+"""`routebench collect` as its users meet it; no key, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routebench.commands.collect import _concurrency, _rate
+from routebench.errors import OptionError
+from routebench.outcomes.store import Store
+
+Main = Callable[..., tuple[int, str, str]]
+POOL = "simulated:sim-flash,simulated:sim-pro"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "answers.sqlite"
+
+
+@pytest.fixture
+def collect(main: Main, store: Path) -> Main:
+    def call(*words: Any, models: str = POOL) -> tuple[int, str, str]:
+        return main("collect", "--suite", "simpleqa", "--models", models, "--store", store, *words)
+
+    return call
+
+
+def test_the_documented_example_from_questions_to_a_board(
+    collect: Main, main: Main, store: Path, tmp_path: Path
+) -> None:
+    code, out, err = collect("--judge", "exact", "--limit", 200)
+    assert code == 0, err
+    assert "simulated:sim-pro" in out
+    assert "graded 400 answers" in out
+    assert out.splitlines()[-1] == f"next: routebench run --suite simpleqa --data {store}"
+    words = ("--router", "best-single,cheapest", "--quiet", "--out", tmp_path / "run")
+    code, out, err = main("run", "--suite", "simpleqa", "--data", store, *words)
+    assert code == 0, err
+    assert "simulated pool" in out
+    assert "sim-pro" in out
+
+
+def test_a_second_time_asks_and_spends_nothing(collect: Main, store: Path) -> None:
+    first = json.loads(collect("--limit", 30, "--json")[1])
+    again = json.loads(collect("--limit", 40, "--samples", 2, "--json")[1])
+    assert [model["states"] for model in first["models"]] == [{"answered": 30}] * 2
+    assert [model["states"] for model in again["models"]] == [{"answered": 80}] * 2
+    assert first["usd"] + again["usd"] == pytest.approx(again["usd_in_all"])
+    assert json.loads(collect("--limit", 40, "--json")[1])["usd"] == 0.0
+    with Store(store) as opened:
+        assert opened.counts()["answered"] == 160
+
+
+def test_a_dry_run_asks_and_writes_nothing(collect: Main, store: Path) -> None:
+    code, out, _ = collect("--limit", 50, "--dry-run", "--budget", 3)
+    assert code == 0
+    assert "50" in out
+    assert "nothing was asked or written" in out
+    assert "budget of the whole store: $3" in out
+    assert not store.parent.exists()
+    collect("--limit", 20, "--quiet")
+    before = {path.name: path.read_bytes() for path in store.parent.iterdir()}
+    said = json.loads(collect("--limit", 50, "--dry-run", "--json")[1])
+    assert {path.name: path.read_bytes() for path in store.parent.iterdir()} == before
+    flash, pro = said["models"]
+    assert (flash["calls"], flash["known"]) == (30, 20)
+    assert 0 < flash["usd"] < pro["usd"] < pro["most_usd"]
+    assert flash["output_tokens"] < 30 * 100  # as long as the answers that are there
+
+
+def test_a_budget_stops_and_says_how_to_go_on(collect: Main) -> None:
+    code, out, _ = collect("--limit", 100, "--budget", 0.03, models="simulated:sim-pro")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "the budget ended it" in said
+    assert "calls are left" in said
+    assert "a larger --budget goes on" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--models", "sim-flash"), ["expected PROVIDER:MODEL", "simulated"]),
+        (("--models", "simulated:sim-flsh"), ["simulated:sim-flsh", "did you mean sim-flash"]),
+        (("--models", "simulatd:sim-flash"), ["no provider named 'simulatd'"]),
+        (("--judge", "exat"), ["no judge named 'exat'", "did you mean exact"]),
+        (("--concurrency", "many"), ["--concurrency many"]),
+        (("--concurrency", "0"), ["--concurrency 0"]),
+        (("--rate", "fast"), ["--rate fast", "10/s"]),
+        (("--rate", "0/s"), ["--rate 0/s"]),
+        (("--prices", "no.toml"), ["no.toml", "no such file"]),
+        (("--data", "no.csv"), ["no.csv"]),
+        (("--set", "simulated.wrld=1"), ["no option 'wrld'", "world"]),
+        (("--set", "gemini.seed=1"), ["--set gemini"]),
+    ],
+)
+def test_what_is_wrong_is_one_line_before_anything_is_asked(
+    main: Main, store: Path, words: tuple[str, ...], names: list[str]
+) -> None:
+    given = {"--suite": "simpleqa", "--models": POOL, "--store": str(store)}
+    given |= dict(zip(words[::2], words[1::2], strict=True))
+    code, out, err = main("collect", *(word for pair in given.items() for word in pair))
+    assert code == 2, err
+    assert out == ""
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) <= 2
+    for name in names:
+        assert name in err
+    assert not store.exists()
+
+
+def test_a_model_without_a_price_is_named_and_nobody_is_asked(
+    collect: Main, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    code, out, err = collect(models=f"{POOL},openai:my-own-model")
+    assert code == 2
+    assert "openai:my-own-model" in err
+    assert "--prices" in err
+    assert out == ""
+    assert not store.exists()
+
+
+def test_a_file_that_is_no_store_is_left_alone(collect: Main, store: Path) -> None:
+    store.parent.mkdir()
+    store.write_text("my notes")
+    code, _, err = collect("--limit", 5)
+    assert code == 2
+    assert "is not a store of answers" in err
+    assert store.read_text() == "my notes"
+
+
+def test_rates_and_numbers_of_calls() -> None:
+    assert _rate(None) is None
+    assert _rate("10/s") == _rate("10") == _rate("600/min") == _rate("36000/h") == 10.0
+    assert _rate("0.5/s") == 0.5
+    assert (_concurrency("auto"), _concurrency("8")) == (None, 8)
+    for wrong in ("-1", "1e3", ""):
+        with pytest.raises(OptionError):
+            _concurrency(wrong)

@@ -1,0 +1,232 @@
+"""What only the `openai` provider does."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from servers import Server
+
+from routebench import discovery, options
+from routebench.errors import CallError, OptionError
+from routebench.records import Reply, Request
+from routebench_providers.openai_compatible import OpenAICompatible
+
+pytest.importorskip("openai")
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        yield running
+
+
+def ask(server: Server, given: dict[str, Any] | None = None, sample: int = 0) -> Reply:
+    chosen = {"base_url": server.url + "/v1", "timeout": 5} | (given or {})
+    provider = OpenAICompatible(OpenAICompatible.Options(**chosen))
+
+    async def once() -> Reply:
+        try:
+            return await provider.ask(Request("gpt-x", "q", sample))
+        finally:
+            await provider.close()
+
+    return asyncio.run(once())
+
+
+def replied(body: Any, status: int = 200, **given: Any) -> Reply:
+    """What becomes of a reply with this JSON."""
+    with Server(script=lambda prompt, attempt: (status, body)) as server:
+        return ask(server, given)
+
+
+def failed(error: Any, status: int = 400) -> CallError:
+    with pytest.raises(CallError) as caught:
+        replied({"error": error}, status)
+    return caught.value
+
+
+def said(content: Any = "Rome", finish: str = "stop", usage: Any = None, **more: Any) -> Any:
+    message = {"role": "assistant", "content": content} | more
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+def test_it_is_a_plugin() -> None:
+    plugin = discovery.load(discovery.find("provider", "openai"))
+    assert plugin is OpenAICompatible
+    chosen = options.parse(["openai.extra_body={top_k = 5}", "openai.temperature=default"])
+    made = options.validate(plugin, "openai", chosen["openai"])
+    assert plugin(made).parameters() == {"extra_body": {"top_k": 5}}
+    with pytest.raises(OptionError, match="limit_as"):
+        options.validate(plugin, "openai", {"limit_as": "tokens"})
+
+
+def test_by_default_only_the_temperature_is_set(server: Server) -> None:
+    ask(server)
+    (entry,) = server.log
+    messages = [{"role": "user", "content": "q"}]
+    assert entry.body == {"model": "gpt-x", "messages": messages, "temperature": 0.0}
+    assert OpenAICompatible(OpenAICompatible.Options()).parameters() == {"temperature": 0.0}
+
+
+def test_every_option_is_sent(server: Server) -> None:
+    given: dict[str, Any] = {
+        "temperature": 0.5,
+        "max_tokens": 90,
+        "seed": 7,
+        "system": "Be brief.",
+        "reasoning_effort": "low",
+        "extra_body": {"top_k": 5, "chat_template_kwargs": {"enable_thinking": False}},
+    }
+    ask(server, given)
+    ask(server, given | {"temperature": "default"}, sample=2)
+    first, second = (entry.body for entry in server.log)
+    assert first.pop("messages")[0] == {"role": "system", "content": "Be brief."}
+    extra = given["extra_body"]
+    rest = {name: given[name] for name in ("temperature", "max_tokens", "seed", "reasoning_effort")}
+    assert first == {"model": "gpt-x"} | rest | extra
+    assert second["seed"] == 9
+    assert "temperature" not in second
+    url = "https://proxy.example/v1"
+    provider = OpenAICompatible(OpenAICompatible.Options(base_url=url + "/", **given))
+    assert provider.parameters() == given | {"base_url": url}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "elsewhere", "expected"),
+    [
+        ("auto", True, "max_tokens"),
+        ("auto", False, "max_completion_tokens"),
+        ("max_tokens", False, "max_tokens"),
+        ("max_completion_tokens", True, "max_completion_tokens"),
+    ],
+)
+def test_the_limit_has_the_name_that_the_server_knows(
+    server: Server, monkeypatch: pytest.MonkeyPatch, chosen: str, elsewhere: bool, expected: str
+) -> None:
+    if not elsewhere:
+        monkeypatch.setattr("routebench_providers.openai_compatible._OWN", server.url + "/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+    ask(server, {"max_tokens": 9, "limit_as": chosen})
+    assert set(server.log[0].body) == {"model", "messages", "temperature", expected}
+
+
+def test_a_server_of_ones_own_needs_no_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(server)
+    monkeypatch.setenv("OPENAI_API_KEY", "main-key")
+    ask(server)
+    monkeypatch.setenv("OTHER_KEY", "other-key")
+    ask(server, {"api_key_env": "OTHER_KEY"})
+    sent = [entry.headers["authorization"] for entry in server.log]
+    assert sent == ["Bearer none", "Bearer main-key", "Bearer other-key"]
+    monkeypatch.delenv("OTHER_KEY")
+    with pytest.raises(OptionError, match="OTHER_KEY is not set"):
+        ask(server, {"api_key_env": "OTHER_KEY"})
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(OptionError, match="OPENAI_API_KEY is not set"):
+        ask(server, {"base_url": None})
+
+
+def test_the_address_may_come_from_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
+    assert ask(server, {"base_url": None}).text == "gpt-x: q"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Rome", "Rome"),
+        (None, ""),
+        ([{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Rome"}], "Rome"),
+    ],
+)
+def test_the_text_of_a_message(content: Any, text: str) -> None:
+    reply = replied(said(content))
+    assert (reply.text, reply.finish) == (text, "stop")
+    assert math.isnan(reply.input_tokens)
+
+
+def test_a_refusal_in_words_and_a_filtered_answer() -> None:
+    refused = replied(said(None, refusal="No."))
+    assert (refused.text, refused.finish) == ("No.", "refused")
+    half = replied(said("The first", finish="content_filter"))
+    assert (half.text, half.finish) == ("The first", "refused")
+    assert replied({"error": {"message": "m", "code": "content_filter"}}, 400).finish == "refused"
+
+
+@pytest.mark.parametrize(
+    ("usage", "output", "thinking"),
+    [
+        ({"completion_tokens": 9, "total_tokens": 14}, 9, 0),
+        ({"completion_tokens": 9, "total_tokens": 44}, 39, 30),  # reasoning left out
+        ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 6}}, 9, 6),
+        ({"completion_tokens": 9, "completion_tokens_details": None}, 9, 0),
+    ],
+)
+def test_reasoning_is_counted_wherever_it_is_told(usage: Any, output: int, thinking: int) -> None:
+    reply = replied(said(usage={"prompt_tokens": 5} | usage))
+    assert (reply.input_tokens, reply.output_tokens) == (5, output)
+    assert reply.thinking_tokens == thinking
+
+
+def test_tokens_that_are_not_told_are_unknown() -> None:
+    for usage in (None, {"prompt_tokens": 5, "completion_tokens": None, "total_tokens": None}):
+        reply = replied(said(usage=usage))
+        assert math.isnan(reply.input_tokens)
+        assert math.isnan(reply.output_tokens)
+
+
+def test_an_error_may_come_with_http_200() -> None:
+    body = {"error": {"code": 429, "message": "busy"}, "choices": None}
+    with pytest.raises(CallError, match="busy") as caught:
+        replied(body)
+    assert caught.value.kind == "rate-limited"
+    body = {"error": {"code": "odd", "message": "busy"}}
+    with pytest.raises(CallError, match="busy") as caught:
+        replied(body)
+    assert caught.value.kind == "server"
+
+
+def test_what_will_not_pass_is_denied() -> None:
+    assert failed({"message": "m", "code": "insufficient_quota"}, 429).kind == "denied"
+    assert failed({"message": "m", "code": "rate_limit_exceeded"}, 429).kind == "rate-limited"
+    assert failed({"message": "no credit"}, 402).kind == "denied"
+    assert failed({"message": "too long", "code": "context_length_exceeded"}).kind == "rejected"
+    limit = failed({"message": "m", "code": "unsupported_parameter", "param": "max_tokens"})
+    assert (limit.kind, limit.hint) == ("denied", "--set openai.limit_as=max_completion_tokens")
+    heat = failed({"message": "m", "code": "unsupported_value", "param": "temperature"})
+    assert (heat.kind, heat.hint) == ("denied", "--set openai.temperature=default")
+
+
+def test_what_other_servers_send_for_an_error() -> None:
+    """FastAPI's list of problems, Google's list of one error, an older vLLM's bare object."""
+    for status, body, words in (
+        (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}, "field required"),
+        (500, [{"error": {"code": 500, "message": "try later"}}], "try later"),
+        (400, {"object": "error", "message": "too long", "code": 400}, "too long"),
+    ):
+        with pytest.raises(CallError, match=words) as caught:
+            replied(body, status)
+        assert caught.value.kind == ("server" if status == 500 else "rejected")
+
+
+@pytest.mark.parametrize("body", [[], "no", None, {"choices": [None]}, {"choices": "abc"}])
+def test_odd_bodies_are_failures_like_others(body: Any) -> None:
+    with pytest.raises(CallError) as caught:
+        replied(body, 500)
+    assert caught.value.kind == "server"
+    with pytest.raises(CallError) as caught:
+        replied(body)
+    assert caught.value.kind == "malformed"

@@ -1,0 +1,90 @@
+"""A collection on a terminal: what comes from servers is shown, and does nothing."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from routebench.errors import CallError
+from routebench.outcomes.collect import Spending
+from routebench.outcomes.planning import Plan, Target
+from routebench.outcomes.standing import Standing
+from routebench.pricing import ModelPrice
+from routebench.report import collecting
+
+PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0})
+NASTY = "\x1b[2J[bold]x[/bold] [/nonsense] \u202e\x00 y\nz"
+
+
+def page() -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, width=150, highlight=False), file
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target("openai", "m[red]", None, {}, PRICE, "list")
+
+
+def test_errors_are_escaped_and_only_the_first_are_told(target: Target) -> None:
+    out, file = page()
+    with collecting.Progress(out) as watch:
+        watch.asking(target, 20)
+        for _ in range(9):
+            watch.failed(target, CallError("rejected", NASTY))
+        watch.retried(target, CallError("server", NASTY))
+        watch.stopped(target, CallError("denied", NASTY, NASTY))
+        watch.answered(target, 0.25)
+        watch.ending(3)
+    said = file.getvalue()
+    assert all(character.isprintable() or character == "\n" for character in said)
+    assert said.count("openai:m[red]: rejected: ␛[2J[bold]x[/bold] [/nonsense] <202e>␀ y z") == 5
+    assert "further failures are counted only" in said
+    assert "asked again: 1 server" in said
+
+
+def test_the_result_says_what_is_left_and_why(target: Target) -> None:
+    out, file = page()
+    plan = Plan("facts", (), (target,), 1, Path("a b.sqlite"))
+    states = Counter(answered=90, failed=4, pending=5, in_flight=1)
+    found = {target.name: Standing(states, Counter({"rejected": 4}), 1.5, 2)}
+    done = Spending(90, 4, 1.25, 99, 3, 0.5, 7, True)
+    collecting.show_result(plan, found, done, 2.75, out)
+    said = " ".join(file.getvalue().split())
+    for words in (
+        "openai:m[red] 90 4 6 1.5 4 rejected",
+        "spent $1.25 now, $2.75 in all",
+        "the budget ended it: 6 calls are left",
+        "1 calls are under way in another process",
+        "the same command asks failed calls again",
+        "3 attempts brought no whole answer and may have been charged, at most $0.5",
+        "the server did not say what 2 answers used",
+    ):
+        assert words in said
+    facts: dict[str, Any] = collecting.as_json(plan, found, done, 2.75)
+    assert facts["models"][0]["states"] == dict(states)
+    assert facts["budget_reached"] is True
+    assert collecting.next_command(plan).endswith("--suite facts --data 'a b.sqlite'")
+
+
+def test_dollars() -> None:
+    shown = [collecting.usd(amount) for amount in (0.0, 0.000123456, 1.23456, 99.999, 1234.5)]
+    assert shown == ["0", "0.0001235", "1.235", "100", "1,234.50"]
+
+
+def test_a_budget_says_where_it_guesses(target: Target) -> None:
+    class Live:
+        async def ask(self, request: Any) -> Any: ...
+
+    def noted(plugin: Any, parameters: dict[str, Any]) -> list[str]:
+        one = Target("openai", "m", plugin, parameters, PRICE, "list")
+        return collecting.guessed(Plan("facts", (), (one,), 1, Path("s.sqlite")))
+
+    (said,) = noted(Live(), {"temperature": 0})
+    assert "openai:m: no longest answer is set" in said
+    assert noted(Live(), {"max_tokens": 10}) == noted(None, {}) == []
