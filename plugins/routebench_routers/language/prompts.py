@@ -1,0 +1,89 @@
+"""What a language model is asked, and the one token by which it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from routebench.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Template:
+    """A prompt around a query, and the labels it may be answered with.
+
+    Every label is one added token, so that the likeliest answer is one forward pass away and no
+    label can be mistaken for another that it contains.
+    """
+
+    head: str
+    """All that comes before the query."""
+    tail: str
+    """All that comes after it."""
+    labels: tuple[str, ...]
+    kind: str
+    """What the labels name: part of their tokens."""
+
+    def tokens(self) -> list[str]:
+        """The added token of every label."""
+        return [f"<{self.kind}:{label}>" for label in self.labels]
+
+    def prompt(self, query: str) -> str:
+        """The whole prompt; nothing in a query can pass for a label."""
+        return self.head + query.replace(f"<{self.kind}:", f"< {self.kind}:") + self.tail
+
+
+@dataclass
+class Prompts:
+    """Prompts that fit a model: a long query loses its middle, never its ends or the label."""
+
+    template: Template
+    tokenizer: Any
+    room: int
+    """Tokens that a prompt may have."""
+    trimmed: int = 0
+    """Prompts that were too long so far."""
+
+    def __post_init__(self) -> None:
+        bare = self._length("")
+        if bare + 8 > self.room:
+            raise OptionError(
+                f"max_length: the prompt without a query has {bare} tokens, and {self.room} fit",
+                "a larger max_length, or fewer models",
+            )
+
+    def of(self, queries: Sequence[str]) -> list[str]:
+        """The prompt of each query."""
+        return [self._fitted(query) for query in queries]
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each prompt."""
+        ids: list[list[int]] = self.tokenizer(list(prompts))["input_ids"] if prompts else []
+        return ids
+
+    def _fitted(self, query: str) -> str:
+        prompt = self.template.prompt(query)
+        # A token has at least one character of a short prompt: most need not be counted.
+        if len(prompt.encode()) <= self.room or self._length(query) <= self.room:
+            return prompt
+        self.trimmed += 1
+        own = self.tokenizer(query, add_special_tokens=False)["input_ids"]
+        keep = self.room - self._length(" … ")
+        while keep > 0:
+            text = self._without_middle(own, keep)
+            over = self._length(text) - self.room
+            if over <= 0:
+                return self.template.prompt(text)
+            keep -= over
+        return self.template.prompt("")
+
+    def _without_middle(self, ids: list[int], keep: int) -> str:
+        first = (keep + 1) // 2
+        start = self.tokenizer.decode(ids[:first])
+        end = self.tokenizer.decode(ids[len(ids) - (keep - first) :]) if keep > first else ""
+        # Half a character at a cut is none.
+        return f"{start} … {end}".replace("\ufffd", "")
+
+    def _length(self, query: str) -> int:
+        return len(self.tokenizer(self.template.prompt(query))["input_ids"])

@@ -1,0 +1,250 @@
+"""Tuning a causal LM on examples: supervised (SFT), then on preferences (DPO), with TRL and peft.
+
+`python -m routebench_routers.language.tune PLAN.json` tunes by itself, which is how
+`accelerate launch` starts it once per GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from routebench_routers.language import bases
+from routebench_routers.language.options import EMBEDDED, LanguageOptions
+
+Told = Callable[[float, str], None]
+Curve = list[dict[str, float]]
+
+
+class Plan(BaseModel):
+    """One stage of tuning: what is read, and what it leaves behind."""
+
+    stage: Literal["sft", "dpo"]
+    data: Path
+    """JSON lines: prompt and completion, or prompt, chosen and rejected."""
+    held_out: Path | None = None
+    """Examples of the validation part: the pass with the lowest loss on them is kept."""
+    base: Path
+    """Folder with the tokenizer that knows the labels, and with the embedded model."""
+    adapter: Path | None = None
+    """What an earlier stage has learned."""
+    out: Path
+    work: Path
+    """Checkpoints to go on from; outlives a killed run."""
+    options: LanguageOptions
+    passes: int
+    """Of equal length, one after the other in `data`."""
+    learning_rate: float
+    beta: float = 0.1
+    """How strongly DPO holds on to what it began with."""
+    seed: int
+    device: str = "cpu"
+
+    @property
+    def source(self) -> str:
+        """Where the base model's weights are."""
+        return source(self.options, self.base)
+
+
+def source(options: LanguageOptions, base: Path) -> str:
+    """Where a base model's weights are: in its folder `base`, or where the options say."""
+    return str(base) if options.base_model == EMBEDDED else options.base_model
+
+
+def tune(plan: Plan, told: Told) -> Curve:
+    """Run a stage, in this process or in several; the loss by step."""
+    if plan.options.processes > 1:
+        return _launched(plan)
+    return run(plan, told)
+
+
+def run(plan: Plan, told: Told) -> Curve:
+    """Run a stage in this process, going on from its last checkpoint if there is one."""
+    import torch
+    import transformers
+
+    said: Any = transformers.utils.logging
+    said.set_verbosity_error()
+    said.disable_progress_bar()
+    transformers.set_seed(plan.seed)
+    tokenizer = bases.load_tokenizer(plan.base)
+    model = bases.load_model(plan.source, tokenizer, plan.options, _device(plan), plan.base)
+    trainer = _trainer(plan, model, tokenizer, told)
+    found: Any = transformers.trainer_utils
+    last = found.get_last_checkpoint(str(plan.work))
+    if last:
+        told(0.0, f"going on from step {last.rpartition('-')[2]}")
+    trainer.train(resume_from_checkpoint=last)
+    curve = [_point(entry) for entry in trainer.state.log_history]
+    if trainer.is_world_process_zero():
+        _save(trainer, plan)
+        (plan.out / "curve.json").write_text(json.dumps([p for p in curve if len(p) > 1]))
+    del trainer, model
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return [point for point in curve if len(point) > 1]
+
+
+def merged(plan: Plan) -> tuple[Any, Any]:
+    """The tuned model with its adapters merged into the weights, and its tokenizer."""
+    from peft import PeftModel
+
+    tokenizer = bases.load_tokenizer(plan.base)
+    if not plan.options.use_lora:
+        return bases.load_model(plan.out, tokenizer, plan.options, "cpu"), tokenizer
+    whole = plan.options.model_copy(update={"quantization": "none"})
+    model = bases.load_model(plan.source, tokenizer, whole, "cpu", plan.base)
+    model = PeftModel.from_pretrained(model, str(plan.out)).merge_and_unload()
+    return model, tokenizer
+
+
+def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
+    import trl
+    from datasets import Dataset
+
+    methods: Any = trl
+    options = plan.options
+    rows = _read(plan.data)
+    checked = _read(plan.held_out) if plan.held_out else []
+    per_step = options.batch_size * options.gradient_accumulation_steps * options.processes
+    steps = -(-len(rows) // plan.passes // per_step)
+    best = bool(checked) and plan.passes > 1
+    shared: dict[str, Any] = {
+        "output_dir": str(plan.work),
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": options.batch_size,
+        "per_device_eval_batch_size": 64,
+        "gradient_accumulation_steps": options.gradient_accumulation_steps,
+        "learning_rate": plan.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.05,
+        "max_length": None,
+        "train_sampling_strategy": "sequential",
+        "seed": plan.seed,
+        "data_seed": plan.seed,
+        "use_cpu": not plan.device.startswith("cuda"),
+        "bf16": plan.device.startswith("cuda"),
+        "fp16": False,
+        **_saving_memory(plan),
+        "dataloader_pin_memory": False,
+        "logging_steps": max(1, steps // 5),
+        "eval_strategy": "steps" if best else "no",
+        "eval_steps": steps,
+        "save_strategy": "steps",
+        "save_steps": steps if best else options.save_steps,
+        "save_total_limit": 2,
+        "load_best_model_at_end": best,
+        "metric_for_best_model": "eval_loss" if best else None,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+    given: dict[str, Any] = {
+        "train_dataset": Dataset.from_list(rows),
+        "eval_dataset": Dataset.from_list(checked) if best else None,
+        "processing_class": tokenizer,
+        "callbacks": [_progress(told)],
+    }
+    if plan.stage == "dpo":
+        if options.use_lora:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, str(plan.adapter), is_trainable=True)
+        else:
+            model = bases.load_model(str(plan.adapter), tokenizer, options, _device(plan))
+        return methods.DPOTrainer(model, args=methods.DPOConfig(beta=plan.beta, **shared), **given)
+    lora = _lora(options) if options.use_lora else None
+    config = methods.SFTConfig(completion_only_loss=True, packing=False, **shared)
+    return methods.SFTTrainer(model, args=config, peft_config=lora, **given)
+
+
+def _saving_memory(plan: Plan) -> dict[str, Any]:
+    """Activations computed twice, where a large model would not fit otherwise."""
+    import dataclasses
+
+    from transformers import TrainingArguments
+
+    large = plan.device.startswith("cuda") and plan.options.base_model != EMBEDDED
+    names = {f.name for f in dataclasses.fields(TrainingArguments)}
+    name = "activation_checkpointing"  # as transformers 5.2x calls gradient_checkpointing
+    return {name if name in names else "gradient_checkpointing": large}
+
+
+def _lora(options: LanguageOptions) -> Any:
+    """Adapters on all linear layers. The vocabulary stays as it is: the labels' rows are fixed."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=options.lora_r,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.lora_dropout,
+        target_modules="all-linear",
+    )
+
+
+def _progress(told: Told) -> Any:
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if logs and "loss" in logs:
+                told(state.global_step / state.max_steps, f"loss {float(logs['loss']):.3f}")
+
+    return Progress()
+
+
+def _point(entry: dict[str, Any]) -> dict[str, float]:
+    """What is kept of a line of the trainer's log."""
+    kept = {"loss", "eval_loss", "rewards/margins", "rewards/accuracies"}
+    return {"step": int(entry["step"])} | {k: float(v) for k, v in entry.items() if k in kept}
+
+
+def _save(trainer: Any, plan: Plan) -> None:
+    import shutil
+
+    trainer.save_model(str(plan.out))
+    # A frozen copy of what DPO began with is of no more use.
+    shutil.rmtree(plan.out / "ref", ignore_errors=True)
+    (plan.out / "training_args.bin").unlink(missing_ok=True)
+
+
+def _launched(plan: Plan) -> Curve:
+    """The same through `accelerate launch`, one process per GPU (or several on a CPU)."""
+    import subprocess
+
+    from routebench.errors import RoutebenchError
+
+    file = plan.work.with_suffix(".json")
+    file.write_text(plan.model_dump_json())
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    command += ["--num_processes", str(plan.options.processes), "--num_machines", "1"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command += ["--multi_gpu"] if plan.device.startswith("cuda") else ["--cpu"]
+    command += ["-m", __spec__.name, str(file)]
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise RoutebenchError(f"accelerate launch ended with exit code {done.returncode}")
+    curve: Curve = json.loads((plan.out / "curve.json").read_text())
+    return curve
+
+
+def _device(plan: Plan) -> str:
+    """The GPU of this process."""
+    local = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local}" if local and plan.device.startswith("cuda") else plan.device
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    keys = ("prompt", "completion", "chosen", "rejected")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [{key: row[key] for key in keys if key in row} for row in rows]
+
+
+if __name__ == "__main__":
+    run(Plan.model_validate_json(Path(sys.argv[1]).read_text()), lambda done, note: None)

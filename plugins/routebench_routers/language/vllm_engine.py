@@ -1,0 +1,141 @@
+"""The tuned model under vLLM: the same tokens in, the same choices out.
+
+The engine lives in this process. Where there is no GPU it needs a vLLM built for CPUs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.errors import DataError
+from routebench.records import Floats
+from routebench_routers.language import bases
+from routebench_routers.language.engines import PROSE
+from routebench_routers.language.options import EMBEDDED, LanguageOptions
+
+_CACHE = 1 << 30  # bytes of keys and values, where vLLM would take most of the memory there is
+_NEVER = -1e9
+_BANNED = -100.0  # the least that vLLM takes as a bias
+
+
+class VLLMEngine:
+    """vLLM's offline engine, in this process; it batches by itself."""
+
+    def __init__(self, folder: Path, options: LanguageOptions) -> None:
+        self.tokenizer = bases.load_tokenizer(folder)
+        self.options = options
+        with _as_it_was():
+            self.model = _start(folder, options)
+
+    def label_log_probs(self, prompts: Sequence[list[int]], labels: Sequence[int]) -> Floats:
+        """[n, k] log-probabilities of the labels as the next token, which sum to one."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        asked = SamplingParams(
+            temperature=0.0,
+            max_tokens=1,
+            logprobs=len(labels),
+            # One of these texts, and as the one token that it is.
+            structured_outputs=StructuredOutputsParams(
+                choice=[self.tokenizer.decode([label]) for label in labels]
+            ),
+            allowed_token_ids=list(labels),
+            detokenize=False,
+        )
+        found = np.full((len(prompts), len(labels)), _NEVER)
+        place = {label: column for column, label in enumerate(labels)}
+        for row, made in enumerate(self._ask(prompts, asked)):
+            for token, one in made.logprobs[0].items():
+                if token in place and np.isfinite(one.logprob):
+                    found[row, place[token]] = one.logprob
+        return found - np.logaddexp.reduce(found, axis=1, keepdims=True)
+
+    def generate(
+        self,
+        prompts: Sequence[list[int]],
+        choices: Sequence[str] | None = None,
+        without: Sequence[int] = (),
+    ) -> list[str]:
+        """What follows each prompt: any text, one of `choices`, or prose `without` some tokens."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        only = None if choices is None else StructuredOutputsParams(choice=list(choices))
+        asked = SamplingParams(
+            temperature=self.options.temperature,
+            max_tokens=self.options.max_new_tokens,
+            structured_outputs=only,
+            allowed_token_ids=None if choices is None else self._spelling(choices),
+            logit_bias=dict.fromkeys(without, _BANNED) or None,
+            min_tokens=PROSE if without else 0,
+            skip_special_tokens=True,
+            seed=0,
+        )
+        return [made.text for made in self._ask(prompts, asked)]
+
+    def _spelling(self, choices: Sequence[str]) -> list[int]:
+        """The tokens that training wrote the texts with: vLLM would take any that make them up."""
+        spelled = self.tokenizer(list(choices), add_special_tokens=False)["input_ids"]
+        return sorted({token for ids in spelled for token in ids} | {self.tokenizer.eos_token_id})
+
+    def _ask(self, prompts: Sequence[list[int]], asked: Any) -> list[Any]:
+        from vllm import TokensPrompt
+
+        given = [TokensPrompt(prompt_token_ids=list(ids)) for ids in prompts]
+        return [out.outputs[0] for out in self.model.generate(given, asked, use_tqdm=False)]
+
+
+def _start(folder: Path, options: LanguageOptions) -> Any:
+    # A process of its own would be out of reach of the job that must end with this one.
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    from vllm import LLM
+    from vllm.platforms import current_platform
+
+    small, cpu = options.base_model == EMBEDDED, current_platform.is_cpu()
+    try:
+        return LLM(
+            str(folder),
+            dtype="float32" if small or cpu else "auto",
+            # A small model has answered before its kernels would be compiled.
+            enforce_eager=small or cpu,
+            kv_cache_memory_bytes=_CACHE if small or cpu else None,
+            max_model_len=options.max_length,
+            tensor_parallel_size=options.tensor_parallel_size,
+            seed=0,
+            # What is left when only the labels are allowed, not what the whole vocabulary had.
+            logprobs_mode="processed_logprobs",
+            max_logprobs=-1,
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+        )
+    except Exception as error:  # vLLM documents none of what it raises
+        first = (str(error).strip().splitlines() or [""])[0]
+        said = f"{type(error).__name__}: {first[:300]}".removesuffix(": ")
+        raise DataError(f"engine: vLLM cannot load {folder.name}: {said}") from error
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Undo what vLLM does to a process: on a CPU it switches `torch.set_num_threads` off.
+
+    Nor does what its imports warn of concern anybody here.
+    """
+    import torch
+
+    setter = torch.set_num_threads
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_num_threads = setter
