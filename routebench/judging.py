@@ -14,7 +14,7 @@ from routebench.records import Grade, Grades, State, SuiteData
 
 
 def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteData:
-    """The suite with its ungraded, answered cells graded by a judge plugin.
+    """The suite with its ungraded cells graded by a judge plugin, where their answer is there.
 
     The judge sees question, reference and answer of one cell at a time, in a seeded order that
     tells nothing of the model. Recorded scores are left as they are.
@@ -26,11 +26,15 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
         raise DataError(
             f"--judge {name}: {data.ungraded_repeats} repeated answers have no score, and a judge"
             " grades only one answer per query and model",
-            "score every repeated answer, or leave out the ones without a score",
+            f"`routebench judge FILE --judge {name}` grades every one of them: in a store, or of a"
+            " table with --out NEW.parquet",
         )
-    rows, models = np.nonzero(data.outcomes.state == State.UNGRADED)
+    answered = data.answers.is_valid().to_numpy(zero_copy_only=False)
+    ungraded = data.outcomes.state == State.UNGRADED
+    rows, models = np.nonzero(ungraded & answered.reshape(ungraded.shape))
     if not len(rows):
-        return data
+        said = f"the judge {name} had nothing to grade: the scores that were there stand"
+        return replace(data, notes=(*data.notes, said))
     order = np.random.default_rng(0).permutation(len(rows))
     rows, models = rows[order], models[order]
     answers = data.answers.take(rows * len(data.pool) + models).to_pylist()

@@ -156,7 +156,8 @@ def load_prices(path: Path) -> PriceList:
     if not isinstance(content, dict) or not content:
         raise DataError(f"{path.name}: no prices in it", "expected model names with their prices")
     return PriceList(
-        {str(m): model_price(path.name, str(m), c) for m, c in sorted(content.items())}, path.name
+        {str(m): model_price(path.name, str(m), c) for m, c in sorted(content.items())},
+        path.name.encode("utf-8", "replace").decode(),  # it is stored with every call
     )
 
 
@@ -169,7 +170,7 @@ def _parse(path: Path) -> Any:
             return json.loads(text, object_pairs_hook=_without_repeats)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise DataError(f"{path.name}: cannot be read: {error}") from error
     raise DataError(f"{path.name}: a price list is a .json or a .toml file")
 

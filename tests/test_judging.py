@@ -123,23 +123,33 @@ def test_the_judge_sees_three_texts_in_an_order_that_is_always_the_same() -> Non
 
 
 @pytest.mark.usefixtures("judges")
-def test_a_missing_reference_is_none() -> None:
-    data = replace(answers(), references=None)
-    judge_answers(data, "echo", {})
-    ((_, references, _),) = sys.modules["some_judges"].SEEN
-    assert references == [None] * 4
-
-
-@pytest.mark.usefixtures("judges")
-def test_nothing_to_grade() -> None:
+def test_a_judge_that_had_nothing_to_grade_is_not_taken_for_the_one_that_did() -> None:
     data = answers(score=[0.0, 1.0] * 3)
-    assert judge_answers(data, "echo", {}) is data
+    graded = judge_answers(data, "echo", {})
+    assert graded.outcomes is data.outcomes
+    assert graded.notes[-1].startswith("the judge echo had nothing to grade")
     assert sys.modules["some_judges"].SEEN == []
     # A wrong name is an error all the same.
     with pytest.raises(OptionError, match="no judge named 'ehco'"):
         judge_answers(data, "ehco", {})
     with pytest.raises(DataError, match="--judge echo: this suite has no answers"):
         judge_answers(replace(data, answers=None), "echo", {})
+
+
+@pytest.mark.usefixtures("judges")
+def test_what_is_ungraded_and_not_there_stays_so() -> None:
+    states = pa.array(["ok", "ungraded", "ungraded", "ungraded", "ungraded", "ungraded"])
+    graded = judge_answers(answers(state=states), "echo", {})
+    state = cells(graded, graded.outcomes.state)
+    assert (state["q2a"], state["q2b"]) == (State.UNGRADED, State.OK)
+
+
+@pytest.mark.usefixtures("judges")
+def test_a_missing_reference_is_none() -> None:
+    data = replace(answers(), references=None)
+    judge_answers(data, "echo", {})
+    ((_, references, _),) = sys.modules["some_judges"].SEEN
+    assert references == [None] * 4
 
 
 @pytest.mark.usefixtures("judges")

@@ -110,7 +110,8 @@ class Gemini:
 
         # By itself the library would take aiohttp where that is installed, and else keep to 100.
         limits = httpx2.Limits(max_connections=_OPEN, max_keepalive_connections=_OPEN)
-        transport = httpx2.AsyncClient(limits=limits, timeout=None, follow_redirects=True)
+        # The key is in a header of its own, which would go along to any other server.
+        transport = httpx2.AsyncClient(limits=limits, timeout=None, follow_redirects=False)
         options = types.HttpOptions(
             base_url=self._base_url or _OWN,
             timeout=round(self.options.timeout * 1000),

@@ -39,7 +39,7 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
     "--budget",
     type=click.FloatRange(0, min_open=True),
     metavar="USD",
-    help="What the store may cost in all, with what was paid earlier.",
+    help="What the store's answers may cost in all, with what was paid earlier.",
 )
 @click.option(
     "--concurrency",
@@ -104,14 +104,16 @@ def command(
 
     \b
     Exit code 0: done, or ended by the budget; 1: a model could not be asked, and is left out;
-    2: usage, or a store that cannot be written; 130: interrupted.
+    2: usage, or a store that cannot be written; 3: more than 1% of what was to be graded has no
+    grade; 130: interrupted.
     """
     import json
 
     from routebench import options
+    from routebench.commands.judge import MISSING
     from routebench.outcomes import planning
     from routebench.outcomes.limits import Limits
-    from routebench.report import collecting, terminal
+    from routebench.report import collecting, judgement, terminal
 
     limits = Limits(
         concurrency=_concurrency(given["concurrency"]),
@@ -123,7 +125,7 @@ def command(
     if judge:
         _check_judge(judge, values)
     about = {name: given[name] for name in _ABOUT}
-    named = [name for text in models for name in text.split(",") if name.strip()]
+    named = [name.strip() for text in models for name in text.split(",") if name.strip()]
     plan = planning.make(suite, named, values=values, judge=judge, **about)
     if dry_run:
         _dry_run(plan, budget, as_json)
@@ -138,6 +140,8 @@ def command(
     if not as_json:
         collecting.show_result(plan, found, done, total, out)
     if done.interrupted:
+        if as_json:
+            click.echo(json.dumps(collecting.as_json(plan, found, done, total), indent=2))
         ctx.exit(130)
     graded = None
     if judge:
@@ -147,12 +151,18 @@ def command(
             errors.print("interrupted: grades so far are kept; the same command goes on")
             ctx.exit(130)
     if as_json:
-        click.echo(json.dumps(collecting.as_json(plan, found, done, total, graded), indent=2))
+        content = collecting.as_json(plan, found, done, total, graded)
+        if graded:
+            content["judge"] |= judgement.counted(graded)
+        click.echo(json.dumps(content, indent=2))
     else:
         if graded:
             collecting.show_grades(graded, out)
+            if graded.usage is not None:
+                out.print(judgement.used(graded.usage), soft_wrap=True)
         click.echo(f"next: {collecting.next_command(plan)}")
-    ctx.exit(1 if done.stopped else 0)
+    short = graded is not None and graded.ungraded > MISSING * (graded.graded + graded.ungraded)
+    ctx.exit(1 if done.stopped else 3 if short else 0)
 
 
 def _collect(plan: Any, limits: Any, budget: float | None, watch: Any) -> tuple[Any, Any, float]:
@@ -202,11 +212,10 @@ def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
 
 
 def _check_judge(judge: str, values: dict[str, dict[str, Any]]) -> None:
-    """A wrong judge is an error before anything is paid."""
-    from routebench import discovery, options
+    """A wrong judge, or one whose model cannot be asked, is an error before anything is paid."""
+    from routebench.outcomes.grading import Judge
 
-    plugin = discovery.load(discovery.find("judge", judge))
-    options.validate(plugin, judge, values.get(judge, {}))
+    _ = Judge(judge, values.get(judge, {})).id  # of a judge that asks a model, its provider too
 
 
 def _concurrency(text: str) -> int | None:

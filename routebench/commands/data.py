@@ -86,12 +86,12 @@ def pull(name: str, update: bool, answers: bool) -> None:
 def info(file: Path, as_json: bool) -> None:
     """Say what is in FILE, an outcomes table or a store of collected answers."""
     from routebench.errors import DataError
-    from routebench.outcomes import facts
+    from routebench.outcomes import facts, schema
 
     if not file.is_file():
         raise DataError(f"{file}: there is no such file")
     found: Any
-    if facts.is_store(file):
+    if schema.is_store(file):
         from routebench.outcomes.store import Store
 
         with Store(file, create=False, write=False) as store:

@@ -120,7 +120,7 @@ def _judges(name: str, against: str, set_: tuple[str, ...]) -> tuple[Any, Any]:
 
 
 def _is_store(path: Path) -> bool:
-    from routebench.outcomes.facts import is_store
+    from routebench.outcomes.schema import is_store
 
     return is_store(path)
 

@@ -23,9 +23,29 @@ class Adding:
         self._askers: dict[tuple[str, str, str], int] = {}
         self._prompts: dict[str, int] = {}
         self._secrets = secrets()
+        self._given: set[str] = set()
+        self.changed = 0
+        """Questions that were there with another prompt."""
+
+    @property
+    def others(self) -> int:
+        """Questions of the suite that are there and were not given now."""
+        count = "SELECT count(*) FROM questions WHERE suite = ?"
+        return (self._find(count, self._suite) or 0) - len(self._given)
 
     def question(self, question: Question) -> None:
         """Note a question, or its new texts where its id is known."""
+        prompt = self._prompt(question.prompt)
+        self._given.add(question.query_id)
+        self.changed += (
+            self._find(
+                "SELECT 1 FROM questions WHERE (suite, query_id) = (?, ?) AND prompt != ?",
+                self._suite,
+                packed(question.query_id),
+                prompt,
+            )
+            is not None
+        )
         texts = (
             question.query_id,
             question.query,
@@ -39,7 +59,7 @@ class Adding:
             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (suite, query_id) DO UPDATE SET
             prompt = excluded.prompt, query = excluded.query, reference = excluded.reference,
             task = excluded.task, topic = excluded.topic, split = excluded.split""",
-            (self._suite, self._prompt(question.prompt), *map(packed, texts)),
+            (self._suite, prompt, *map(packed, texts)),
         )
 
     def calls(self, calls: Sequence[Call]) -> int:

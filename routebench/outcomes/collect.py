@@ -14,7 +14,7 @@ from typing import Protocol
 from routebench.errors import CallError, RoutebenchError
 from routebench.outcomes.budget import Budget
 from routebench.outcomes.calls import BATCH, Outcome, ask_all, ask_batch
-from routebench.outcomes.entries import Call
+from routebench.outcomes.entries import Added, Call
 from routebench.outcomes.ledger import Ledger
 from routebench.outcomes.limits import Limits, Pace, Throttle
 from routebench.outcomes.planning import Plan, Target
@@ -109,8 +109,9 @@ class _Collection:
         for place, lane in enumerate(self._lanes):
             found = self.plan.questions if not place else ()
             calls = self.plan.calls(lane.target)
-            await lane.ledger.do(lambda s, q=found, c=calls: s.add(self.plan.suite, q, c))  # type: ignore[misc]
+            added = await lane.ledger.do(lambda s, q=found, c=calls: s.add(self.plan.suite, q, c))  # type: ignore[misc]
             if not place:
+                self._tell_of_others(added)
                 self.done.recovered += await lane.ledger.do(Store.recover)
             await lane.ledger.do(Store.retry)
             self.budget.read(await lane.ledger.do(Store.spent))
@@ -118,6 +119,19 @@ class _Collection:
             self.watch.note(
                 f"{self.done.recovered} calls were under way when an earlier collection ended:"
                 " they are asked again, and may have been paid twice"
+            )
+
+    def _tell_of_others(self, added: Added) -> None:
+        """Say what else a board of this store will be made of, and what of no more."""
+        name, suite = self.plan.store.name, self.plan.suite
+        if added.changed:
+            self.watch.note(
+                f"{added.changed:,} questions had another text under the same id in {name}: answers"
+                " to that are kept, and belong to no question now; --store keeps files apart"
+            )
+        if added.others:
+            self.watch.note(
+                f"{name} holds {added.others:,} other questions of {suite}: a run takes all of them"
             )
 
     async def _ask(self) -> None:

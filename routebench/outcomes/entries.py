@@ -82,6 +82,10 @@ class Added:
     new: int
     known: int
     """Calls that were in the store already, answered or not."""
+    changed: int = 0
+    """Questions that were there with another prompt: what it was answered is no answer to them."""
+    others: int = 0
+    """Questions of the same suite that were added earlier, and not now."""
 
 
 @dataclass(frozen=True, slots=True)

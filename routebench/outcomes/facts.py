@@ -15,7 +15,6 @@ from routebench.longform import COLUMNS, NUMBERS, unused_note
 
 _READ = tuple(name for name in COLUMNS if name not in ("query", "reference", "topic"))
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_usd", "latency")
-SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,6 @@ class Facts:
     duplicates: int
     """Rows of a query, model and sample that have one already."""
     notes: tuple[str, ...] = ()
-
-
-def is_store(path: Path) -> bool:
-    """Whether a file is an SQLite database."""
-    with path.open("rb") as stream:
-        return stream.read(len(SQLITE)) == SQLITE
 
 
 def facts_of(path: Path) -> Facts:

@@ -38,14 +38,12 @@ def read_answers(
     while True:
         with schema.told(path):
             rows = database.execute(_ANSWERS, place).fetchall()
-        for key, call, question, query, reference, response in rows:
-            yield Answer(
-                call,
-                question,
-                unpacked(query),
-                None if reference is None else unpacked(reference),
-                unpacked(response),
-            )
+        for key, call, question, *texts in rows:
+            with schema.sound(path):
+                query, reference, response = (None if t is None else unpacked(t) for t in texts)
+            assert query is not None
+            assert response is not None
+            yield Answer(call, question, query, reference, response)
             place |= {"key": key, "question": question}
         if len(rows) < _AT_ONCE:
             return

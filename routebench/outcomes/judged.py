@@ -19,6 +19,7 @@ from routebench.outcomes.regrading import grade_texts
 from routebench.outcomes.shown import one_line
 from routebench.outcomes.store import Store
 from routebench.records import Grade
+from routebench.tablefile import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,6 @@ def judge_table(
     `limit` takes so many answers by chance. `out` gets the rows that were judged, with the new
     grades in place of the old ones.
     """
-    from routebench_suites.tablefile import read_table
-
     if out is not None:
         check_out(out, path)
     table, _ = read_table(path)
@@ -83,7 +82,7 @@ def judge_store(
     regrade: bool = False,
     watch: Watch | None = None,
 ) -> Judged:
-    """Grade the answers of a store, `against` the first other judge that graded there."""
+    """Grade the answers of a store, `against` the first other judge that graded these."""
     place = store.path.name
     if out is not None:
         check_out(out, store.path)
@@ -98,7 +97,7 @@ def judge_store(
         _check_replies(against, made)
     if out is not None:
         store.export(out, suite, judge.id)
-    others = [name for name in store.info().judges if name != judge.id]
+    others = [name for name in store.judges(suite) if name != judge.id]
     name = against.id if against else next(iter(others), None)
     if name is None:
         return Judged(place, counts, None, "no other judge has graded these answers")

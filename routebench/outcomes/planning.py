@@ -170,6 +170,10 @@ def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) ->
     given = plugin.parameters() if hasattr(plugin, "parameters") else None
     if given is None:
         given = plugin.options.model_dump(mode="json", exclude_none=True)
+    try:
+        canonical(given)
+    except ValueError as error:  # NaN
+        raise OptionError(f"--set {provider}: an option cannot be stored: {error}") from error
     return Target(provider, model, plugin, given, *_price(provider, model, plugin, prices))
 
 

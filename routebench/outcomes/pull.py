@@ -169,12 +169,17 @@ def _plan(source: Source, lock: dict[str, Any] | None, update: bool) -> _Plan:
 
 def _stated(name: str, sibling: Any) -> Content:
     """What the hub says a file holds."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or path.parts[0] in (download.PIECES, LOCK):
-        raise DataError(f"the hub names a file {name!r}, which is refused")
+    _check_name(name, "the hub")
     if sibling.lfs is not None:
         return Content("sha256", sibling.lfs.sha256, sibling.size)
     return Content("git", sibling.blob_id, sibling.size)
+
+
+def _check_name(name: str, who: str) -> None:
+    """Refuse what would lie elsewhere, or in place of our own files."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or path.parts[:1] in ((download.PIECES,), (LOCK,)):
+        raise DataError(f"{who} names a file {name!r}, which is refused")
 
 
 def _bring(source: Source, plan: _Plan, name: str, folder: Path, say: Say) -> bool:
@@ -236,7 +241,8 @@ def _read_lock(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         held = tomllib.loads(path.read_text(encoding="utf-8"))
-        for each in held["files"].values():
+        for name, each in held["files"].items():
+            _check_name(name, str(path))  # it may be somebody else's
             _ = len(each["sha256"]) + each["size"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: is no lock file: {error}", "remove it to pull anew") from error

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from routebench.errors import DataError
+from routebench.outcomes.shown import one_line
 
 VERSION = 1
 APPLICATION = 0x52424348  # "RBCH", in the file's header: no other program's database
@@ -179,6 +180,16 @@ def told(path: Path) -> Iterator[None]:
             raise DataError(f"{path.name}: {error}") from error
         problem, hint = _PROBLEMS[code]
         raise DataError(f"{path.name}: {problem}", hint) from error
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Values that no collection has written, such as a text for a score, as one clear line."""
+    try:
+        yield
+    except (OverflowError, TypeError, ValueError) as error:  # Arrow's and JSON's are among them
+        problem = one_line(str(error), 200)
+        raise DataError(f"{path.name}: holds what no collection has written: {problem}") from error
 
 
 _PROBLEMS = {

@@ -109,6 +109,7 @@ class Store:
         with self._transactions.writing():
             for question in questions:
                 adding.question(question)
+            others = adding.others
         self._confined = True
         new = known = 0
         remaining = iter(calls)
@@ -116,7 +117,7 @@ class Store:
             with self._transactions.writing():
                 added = adding.calls(batch)
             new, known = new + added, known + len(batch) - added
-        return Added(new, known)
+        return Added(new, known, adding.changed, others)
 
     def claim(self, n: int) -> list[Call]:
         """Up to n pending calls, now in flight and this object's own; make them after this.
@@ -303,11 +304,23 @@ class Store:
         with schema.told(self.path):
             return tuple(tables.judges(self._database, suite))
 
+    def judge(self, suite: str | None = None, judge: str | None = None) -> str | None:
+        """The id of the judge whose grades a table has; None where nobody has graded."""
+        with schema.told(self.path):
+            return tables.chosen_judge(self._database, suite, judge)
+
+    def asked(self, suite: str | None = None) -> tuple[dict[str, int], int]:
+        """Answers by provider, of the models that were asked a suite's questions, and the calls
+        for these that are not made yet."""
+        with self._reading():
+            return summary.asked(self._database, suite)
+
     def table(self, suite: str | None = None, judge: str | None = None) -> pa.Table:
         """All answers and failed calls in long form, see `tables.SCHEMA`.
 
-        `judge`: whose grades it has, by id or name; by default the first one's. A failed call is
-        `failed`, an answer without a grade `ungraded`, and a call that was not made is not there.
+        `judge`: whose grades it has, by id or name; by default the first that could grade any. A
+        failed call is `failed`, an answer without a grade `ungraded`, and a call that was not made
+        is not there.
         """
         return tables.table(self._database, self.path, suite, judge)
 

@@ -27,6 +27,27 @@ def counts(database: sqlite3.Connection) -> dict[str, int]:
     return {state: found.get(state, 0) for state in STATES}
 
 
+def asked(database: sqlite3.Connection, suite: str | None) -> tuple[dict[str, int], int]:
+    """Answers by provider, of the models that were asked a suite's questions; open calls for it."""
+    answers = database.execute(
+        """SELECT provider, sum(calls) FROM askers JOIN tally ON tally.asker = id
+        WHERE state = 'answered' AND (? IS NULL OR id IN
+            (SELECT asker FROM suite_askers WHERE suite = ?))
+        GROUP BY provider HAVING sum(calls) > 0 ORDER BY provider""",
+        (suite, suite),
+    ).fetchall()
+    still = 0
+    kinds = {"calls_pending": "state = 'pending'", "calls_in_flight": "owner IS NOT NULL"}
+    for index, found in kinds.items():
+        still += database.execute(
+            f"""SELECT count(*) FROM calls AS c INDEXED BY {index} WHERE {found} AND EXISTS (
+                SELECT 1 FROM questions AS q JOIN suite_askers AS s ON s.suite = q.suite
+                WHERE q.prompt = c.prompt AND s.asker = c.asker AND (? IS NULL OR q.suite = ?))""",  # noqa: S608
+            (suite, suite),
+        ).fetchone()[0]
+    return dict(answers), still
+
+
 def info(database: sqlite3.Connection, path: Path) -> StoreInfo:
     """Everything in one; call it inside a snapshot."""
     answered, priced, interrupted = database.execute(

@@ -63,7 +63,7 @@ def table(
     database: sqlite3.Connection, path: Path, suite: str | None, judge: str | None
 ) -> pa.Table:
     """The whole table in memory."""
-    with schema.told(path), schema.snapshot(database):
+    with schema.told(path), schema.sound(path), schema.snapshot(database):
         view = _View.of(database, path, suite, judge)
         return pa.Table.from_batches(view.batches(database), view.columns)
 
@@ -81,7 +81,7 @@ def export(
         raise OptionError(f"{out.name}: unknown kind of file", f"known: {', '.join(_WRITERS)}")
     part = out.with_name(f".{out.name}-{os.getpid()}")
     try:
-        with schema.told(path), schema.snapshot(database):
+        with schema.told(path), schema.sound(path), schema.snapshot(database):
             view, rows = _View.of(database, path, suite, judge), 0
             with _WRITERS[out.suffix.lower()](part, view.columns) as write:
                 for batch in view.batches(database):
@@ -116,7 +116,8 @@ class _View:
             raise DataError(
                 f"{path.name}: there is no suite {suite!r} in it", did_you_mean(suite, known)
             )
-        row = _judge(database, suite, judge)
+        name = chosen_judge(database, suite, judge)
+        row = None if name is None else judges(database, suite)[name]
         empty = _empty(database, suite, row)
         columns = pa.schema([field for field in SCHEMA if field.name not in empty])
         return cls(suite, row, _names(database, suite), suite is None and len(known) > 1, columns)
@@ -204,17 +205,22 @@ def judges(database: sqlite3.Connection, suite: str | None) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
-def _judge(database: sqlite3.Connection, suite: str | None, judge: str | None) -> int | None:
-    """The judge's row, by its id or a name that one id alone has; by default the first one's."""
+def chosen_judge(database: sqlite3.Connection, suite: str | None, judge: str | None) -> str | None:
+    """The judge's id, of its id or a name that one id alone has; None where nobody has graded.
+
+    By default the first one that could grade anything.
+    """
     known = judges(database, suite)
     if judge is None:
-        return next(iter(known.values()), None)
+        query = "SELECT 1 FROM grades WHERE judge = ? AND state = 'ok'"
+        able = (name for name, row in known.items() if database.execute(query, (row,)).fetchone())
+        return next(able, next(iter(known), None))
     if judge not in known:
         named = [name for name in known if name.partition("@")[0] == judge]
         if len(named) == 1:
-            return known[named[0]]
+            return named[0]
         raise OptionError(f"no judge {judge!r} has graded here", did_you_mean(judge, known))
-    return known[judge]
+    return judge
 
 
 @contextmanager

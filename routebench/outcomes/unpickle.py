@@ -202,14 +202,22 @@ def _never(*_: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays where there were arrays in the making."""
-    if isinstance(value, _Array):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
+    """Arrays where there were arrays in the making; what stands in several places is made once."""
+    made: dict[int, Any] = {}
+
+    def plain(each: Any) -> Any:
+        if isinstance(each, _Array):
+            return each.value
+        if not isinstance(each, (dict, list, tuple)):
+            return each
+        if id(each) not in made:
+            if isinstance(each, dict):
+                made[id(each)] = {key: plain(inner) for key, inner in each.items()}
+            else:
+                made[id(each)] = [plain(inner) for inner in each]
+        return made[id(each)]
+
+    return plain(value)
 
 
 # Tables

@@ -20,8 +20,8 @@ def packed(text: str | None) -> str | bytes | None:
 
 
 def unpacked(value: str | bytes) -> str:
-    """The text that was packed."""
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+    """The text that was packed; a `ValueError` or `TypeError` for anything else."""
+    return value if isinstance(value, str) else str(value, "utf-8", "surrogatepass")
 
 
 def readable(value: str | bytes | None) -> str | None:

@@ -44,14 +44,15 @@ def to_json(judged: Judged) -> str:
     """All of it; control characters of texts are escaped."""
     content = {
         "place": judged.place,
-        "counts": _counted(judged.counts),
+        "counts": counted(judged.counts),
         "compared": None if judged.compared is None else asdict(judged.compared),
         "nothing_to_compare": judged.nothing or None,
     }
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
-def _counted(counts: Counts) -> dict[str, Any]:
+def counted(counts: Counts) -> dict[str, Any]:
+    """What became of the answers, and what grading took."""
     usage = counts.usage
     return {
         "judge": counts.judge,
@@ -77,10 +78,11 @@ def _counts(judged: Judged, out: Console) -> None:
     for note, n in counts.reasons:
         out.print(f"[dim]{n:,} ungraded: {escape(one_line(note, _TEXT))}[/dim]", soft_wrap=True)
     if counts.usage is not None:
-        out.print(_used(counts.usage), soft_wrap=True)
+        out.print(used(counts.usage), soft_wrap=True)
 
 
-def _used(usage: Any) -> str:
+def used(usage: Any) -> str:
+    """Calls, tokens and USD of a judge that asks a model, on one line of markup."""
     text = (
         f"grader: {usage.calls:,} replies, {usage.input_tokens:,.0f} tokens in,"
         f" {usage.output_tokens:,.0f} out"

@@ -18,16 +18,17 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from routebench.errors import OptionError
+from routebench.errors import DataError, OptionError
 from routebench.longform import from_long
 from routebench.outcomes import entries
 from routebench.outcomes.places import default_store
 from routebench.records import Answers, Pool, Request, SuiteData
+from routebench.tablefile import read_table
 from routebench_suites.questions import EMBEDDED, Question, is_questions, read_questions
 from routebench_suites.storefile import has_answers, is_store, read_store
-from routebench_suites.tablefile import read_table
 
 SHARES = (0.5, 0.1, 0.4)  # a large test part: it decides which differences can be seen
+_UNASKED = "--source embedded takes the simulated pool instead of what was collected"
 
 
 class SimpleQA:
@@ -48,7 +49,8 @@ class SimpleQA:
         )
         graded_by: str | None = Field(
             default=None,
-            description="of a store: the judge whose grades count; by default the first",
+            description="of a store: the judge whose grades count; by default the first that could"
+            " grade any",
         )
         world: int = Field(
             default=0, ge=0, description="another number: simulated models that know other things"
@@ -61,9 +63,18 @@ class SimpleQA:
 
     def load(self) -> SuiteData:
         """The questions with their answers, not yet graded where they were recorded without."""
-        path = self._collected() if self.options.data is None else self.options.data
-        data = self._of(path)
-        return replace(data, pool=self._pair(data.pool), shares=SHARES)
+        unasked = self.options.data is None and self.options.source is None
+        try:
+            path = self._collected() if self.options.data is None else self.options.data
+            data = self._of(path)
+            data = replace(data, pool=self._pair(data.pool), shares=SHARES)
+        except DataError as error:
+            if unasked:  # nobody has named that store
+                error.hint = "; ".join(filter(None, (error.hint, _UNASKED)))
+            raise
+        if unasked and path is not None:
+            data = replace(data, notes=(*data.notes, f"taken because it is there; {_UNASKED}"))
+        return data
 
     def questions(self) -> list[entries.Question] | None:
         """What `routebench collect` asks; None for a file with answers, of which `load` knows."""

@@ -13,7 +13,7 @@ from routebench.errors import DataError
 from routebench.longform import COLUMNS
 from routebench.outcomes.places import store_files
 from routebench.outcomes.schema import is_store
-from routebench.outcomes.store import Store, StoreInfo
+from routebench.outcomes.store import Store
 
 __all__ = ["Collected", "has_answers", "is_store", "read_store"]
 
@@ -33,30 +33,33 @@ class Collected:
     notes: tuple[str, ...]
 
 
-def read_store(path: Path, suite: str | None = None, graded_by: str | None = None) -> Collected:
+def read_store(
+    path: Path, suite: str | None = None, graded_by: str | None = None, *, only: bool = False
+) -> Collected:
     """The answers of a store, as of now, while it may be written.
+
+    Those to one suite's questions; to all where it knows of no such suite, unless `only` these.
 
     Raises:
         DataError: for a store that is unsound, or without any answer.
     """
     with Store(path, write=False) as store:
-        info = store.info()
-        chosen = suite if suite in info.suites else None
-        judges = store.judges(chosen)
+        known = store.suites()
+        chosen = suite if only or suite in known else None
+        judge, judges = store.judge(chosen, graded_by), store.judges(chosen)
+        answers, left = store.asked(chosen)
         table = store.table(chosen, graded_by)
     if not table.num_rows:
         raise DataError(
             f"{path.name}: nothing has been answered yet", "`routebench collect` asks what is left"
         )
-    judge = graded_by or next(iter(judges), None)
     others = [name for name in judges if name != judge]
-    live = _is_live(info)
     return Collected(
         table.select([name for name in table.column_names if name in COLUMNS]),
-        "live" if live else "simulated",
+        "simulated" if _SIMULATED in answers else "live",  # one invented model makes it so
         judge is not None,
         store_files(path),
-        tuple(_notes(info, judge, others, live)),
+        tuple(_notes(path.name, judge, others, answers, left)) + _mixed(chosen, known),
     )
 
 
@@ -68,17 +71,26 @@ def has_answers(path: Path) -> bool:
         return store.counts()["answered"] > 0
 
 
-def _is_live(info: StoreInfo) -> bool:
-    return any(a.provider != _SIMULATED and a.calls.get("answered") for a in info.models)
+def _mixed(chosen: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    if chosen is not None or len(known) < 2:
+        return ()
+    return (f"questions of several suites: {', '.join(known)} (table.of names one)",)
 
 
-def _notes(info: StoreInfo, judge: str | None, others: list[str], live: bool) -> list[str]:
+def _notes(
+    name: str, judge: str | None, others: list[str], answers: dict[str, int], left: int
+) -> list[str]:
     graded = "not graded yet" if judge is None else f"graded by {judge}"
-    notes = [f"answers collected in {info.path.name}, {graded}"]
+    notes = [f"answers collected in {name}, {graded}"]
     if others:
         notes[0] += f" (there are grades by {', '.join(others)} too)"
-    if not live:
-        notes.append("the answers are those of simulated models: no real model was asked")
-    if missing := info.states["pending"] + info.states["in_flight"]:
-        notes.append(f"calls not made yet: {missing:,}; their cells are missing")
+    if invented := answers.get(_SIMULATED):
+        only = len(answers) == 1
+        notes.append(
+            "the answers are those of simulated models: no real model was asked"
+            if only
+            else f"{invented:,} of the {sum(answers.values()):,} answers are simulated models'"
+        )
+    if left:
+        notes.append(f"calls not made yet: {left:,}; their cells are missing")
     return notes

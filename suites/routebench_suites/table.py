@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from routebench.errors import OptionError
 from routebench.longform import from_long
 from routebench.records import SuiteData
+from routebench.tablefile import read_table
 from routebench_suites.storefile import is_store, read_store
-from routebench_suites.tablefile import read_table
 
 
 class TableSuite:
@@ -34,7 +34,12 @@ class TableSuite:
         )
         graded_by: str | None = Field(
             default=None,
-            description="of a store: the judge whose grades count; by default the first",
+            description="of a store: the judge whose grades count; by default the first that could"
+            " grade any",
+        )
+        of: str | None = Field(
+            default=None,
+            description="of a store: the suite whose questions count; by default all of them",
         )
 
     def __init__(self, options: Options) -> None:
@@ -51,8 +56,9 @@ class TableSuite:
 
     def _file(self) -> SuiteData:
         path = self.options.data
-        if self.options.graded_by is not None:
-            raise OptionError(f"graded_by: {path.name} is no store", "name a .sqlite file")
+        for option in ("graded_by", "of"):
+            if getattr(self.options, option) is not None:
+                raise OptionError(f"{option}: {path.name} is no store", "name a .sqlite file")
         table, notes = read_table(path)
         return from_long(
             table,
@@ -65,7 +71,8 @@ class TableSuite:
 
     def _stored(self) -> SuiteData:
         path = self.options.data
-        found = read_store(path, graded_by=self.options.graded_by)
+        own = self.options
+        found = read_store(path, own.of, own.graded_by, only=own.of is not None)
         return from_long(
             found.table,
             name="table",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from routebench.commands import collect as command
 from routebench.commands.collect import _concurrency, _rate
 from routebench.errors import OptionError
 from routebench.outcomes.store import Store
@@ -89,6 +90,10 @@ def test_a_budget_stops_and_says_how_to_go_on(collect: Main) -> None:
         (("--models", "simulated:sim-flsh"), ["simulated:sim-flsh", "did you mean sim-flash"]),
         (("--models", "simulatd:sim-flash"), ["no provider named 'simulatd'"]),
         (("--judge", "exat"), ["no judge named 'exat'", "did you mean exact"]),
+        (
+            ("--judge", "simpleqa-grader", "--set", "simpleqa-grader.model=gemni:m"),
+            ["no provider named 'gemni'", "did you mean gemini"],
+        ),
         (("--concurrency", "many"), ["--concurrency many"]),
         (("--concurrency", "0"), ["--concurrency 0"]),
         (("--rate", "fast"), ["--rate fast", "10/s"]),
@@ -97,6 +102,10 @@ def test_a_budget_stops_and_says_how_to_go_on(collect: Main) -> None:
         (("--data", "no.csv"), ["no.csv"]),
         (("--set", "simulated.wrld=1"), ["no option 'wrld'", "world"]),
         (("--set", "gemini.seed=1"), ["--set gemini"]),
+        (
+            ("--models", "openai:gpt-4o", "--set", "openai.temperature=nan"),
+            ["--set openai: an option cannot be stored"],
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_before_anything_is_asked(
@@ -112,6 +121,41 @@ def test_what_is_wrong_is_one_line_before_anything_is_asked(
     for name in names:
         assert name in err
     assert not store.exists()
+
+
+def test_an_interrupted_one_says_what_it_has(
+    collect: Main, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = command._collect
+
+    def interrupted(*given: Any) -> Any:
+        done, *rest = real(*given)
+        done.interrupted = True
+        return done, *rest
+
+    monkeypatch.setattr(command, "_collect", interrupted)
+    code, out, _ = collect("--limit", 5, "--json")
+    assert code == 130
+    assert json.loads(out)["interrupted"] is True
+
+
+def test_a_grader_that_does_not_reply_is_no_success(
+    collect: Main, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    words = ("--limit", 3, "--judge", "simpleqa-grader")
+    words += ("--set", "simpleqa-grader.model=openai:gpt-4.1-mini")
+    code, out, _ = collect(*words)
+    assert code == 3
+    assert "6 could not be graded" in out
+    assert "OPENAI_API_KEY is not set" in out
+    assert "grader: 0 replies" in out
+    code, out, _ = collect(*words, "--json")
+    assert code == 3
+    assert json.loads(out)["judge"]["usage"]["calls"] == 0
+    assert collect("--limit", 3, "--judge", "exact")[0] == 0
 
 
 def test_a_model_without_a_price_is_named_and_nobody_is_asked(

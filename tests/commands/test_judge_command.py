@@ -273,6 +273,23 @@ def test_a_store_keeps_its_grades(main: Main, tmp_path: Path) -> None:
     assert said["nothing_to_compare"] == "no answer is graded by both"
 
 
+def test_another_suites_judge_is_nobody_to_compare_with(main: Main, tmp_path: Path) -> None:
+    path = collected(tmp_path / "s.sqlite")
+    assert main("judge", path, "--judge", "exact")[0] == 0
+    with Store(path) as store:
+        store.add(
+            "more",
+            [Question("m", "2 + 2?", "2 + 2?", "4")],
+            [call := Call.of("p", "a", {}, "2 + 2?")],
+        )
+        store.claim(1)
+        store.settle(call.key, Reply("4"), cost=0.1)
+    code, out, err = main("judge", path, "--judge", "numeric", "--suite", "more")
+    assert code == 0, err
+    assert "graded 1 answers" in out
+    assert "no other judge has graded these answers" in out
+
+
 def test_a_store_is_exported_with_the_new_grades(main: Main, tmp_path: Path) -> None:
     path, out = collected(tmp_path / "s.sqlite"), tmp_path / "new.parquet"
     assert main("judge", path, "--judge", "exact", "--suite", "simpleqa", "--out", out)[0] == 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import tomli_w
 from hubs import REPO, Hub, serve
 from published import frame, pickled
 
@@ -231,6 +232,18 @@ def test_names_that_lead_elsewhere(name: str, hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="which is refused"):
         quietly(open_source(), tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("name", ["../users.csv", "/etc/users.csv", "lock.toml"])
+def test_a_lock_that_leads_elsewhere(name: str, hub: Hub, tmp_path: Path) -> None:
+    """It may be somebody else's, and what is not as it says would be removed."""
+    (tmp_path / "users.csv").write_text("mine")
+    (folder := tmp_path / "d").mkdir()
+    held = {"revision": "0" * 40, "files": {name: {"sha256": "0" * 64, "size": 3}}}
+    (folder / LOCK).write_text(tomli_w.dumps(held))
+    with pytest.raises(DataError, match="which is refused"):
+        quietly(open_source(), folder)
+    assert (tmp_path / "users.csv").read_text() == "mine"
 
 
 def test_a_broken_lock(hub: Hub, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from routebench.longform import COLUMNS, from_long
 from routebench.outcomes import tables
 from routebench.outcomes.store import Call, Question, Store
 from routebench.records import Grade, Reply, State, SuiteData
-from routebench_suites.tablefile import read_table
+from routebench.tablefile import read_table
 
 
 def suite(table: pa.Table) -> SuiteData:
@@ -120,7 +120,10 @@ def test_one_call_answers_questions_of_several_suites(tmp_path: Path) -> None:
 def test_a_question_with_new_words_is_another_one(tmp_path: Path) -> None:
     with filled(tmp_path / "s.sqlite", 2) as store:
         changed = Question("q0", "What is 0?", "Say it in one word. What is 0?", "nought")
-        store.add("simpleqa", [changed], calls([changed], ["small"]))
+        added = store.add("simpleqa", [changed], calls([changed], ["small"]))
+        assert (added.changed, added.others) == (1, 1)
+        added = store.add("simpleqa", [changed, questions(2)[1]], [])
+        assert (added.changed, added.others) == (0, 0)
         assert store.table()["query_id"].to_pylist() == ["q1", "q1"]
         (call,) = store.claim(9)
         store.settle(call.key, reply(call), cost=0.001)
@@ -165,11 +168,13 @@ def test_repeated_answers_are_samples_of_a_cell(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.jsonl", "t.ndjson", "t.csv"])
 def test_files_of_it_say_the_same(tmp_path: Path, name: str) -> None:
-    with filled(tmp_path / "s.sqlite", 4, answered=7) as store:
-        (last,) = store.claim(1)
+    with filled(tmp_path / "s.sqlite", 4, answered=6) as store:
+        refused, last = store.claim(2)
+        store.settle(refused.key, Reply("", 10, 0, finish="refused"), cost=0.0005)
         store.fail(last.key, "server", "")
         for answer in list(store.ungraded("exact"))[:5]:
             store.grade("exact", answer, 1.0, Grade.CORRECT)
+        assert any(answer == "" for answer in store.table()["response"].to_pylist())  # refused
         assert store.export(tmp_path / name) == 8
         table, notes = read_table(tmp_path / name)
         assert notes == ()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -179,3 +181,29 @@ def test_odd_bodies_are_failures_like_others(body: Any) -> None:
     with pytest.raises(CallError) as caught:
         replied(body)
     assert caught.value.kind == "malformed"
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody on to another server, which notes what it is sent."""
+
+    to = ""
+
+    def do_POST(self) -> None:
+        self.send_response(307)
+        self.send_header("Location", f"{self.to}{self.path}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_key_goes_to_no_other_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Elsewhere, "to", server.url.replace("127.0.0.1", "localhost"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        with pytest.raises(CallError, match="HTTP 307") as caught:
+            ask({"base_url": f"http://127.0.0.1:{other.server_port}"})
+        other.shutdown()
+    assert caught.value.kind == "denied"
+    assert server.log == []

@@ -595,6 +595,16 @@ def test_odd_pickles(raw: bytes, tmp_path: Path) -> None:
         assert type(held).__module__ == "routebench.outcomes.unpickle"
 
 
+def test_what_stands_in_many_places_is_read_once(tmp_path: Path) -> None:
+    """A file of some hundred bytes that would fill any memory otherwise."""
+    held: list[Any] = []
+    for _ in range(60):
+        held = [held, held, held]
+    path = tmp_path / "e.pkl"
+    path.write_bytes(pickle.dumps(held))
+    assert len(read_pickle(path)) == 3
+
+
 def test_arrays_out_of_pickles(tmp_path: Path) -> None:
     path = tmp_path / "e.pkl"
     held = {

@@ -74,7 +74,9 @@ def test_what_was_collected_is_taken_unasked(place: Path) -> None:
     data = simpleqa()
     assert (data.name, data.source, data.judge) == ("simpleqa", "live", "exact")
     assert data.pool.models == ("large", "small")
-    assert data.notes == ("answers collected in simpleqa.sqlite, not graded yet",)
+    assert data.notes[0] == "answers collected in simpleqa.sqlite, not graded yet"
+    assert "--source embedded" in data.notes[1]
+    assert len(simpleqa(source="recorded").notes) == 1  # asked for
     assert data.files == store_files(place)
     assert [file.name for file in data.files] == [
         "simpleqa.sqlite", "simpleqa.sqlite-wal", "simpleqa.sqlite-shm"
@@ -129,7 +131,62 @@ def test_invented_models_are_never_called_live(tmp_path: Path) -> None:
         assert table(path).source == "simulated"  # a real one is asked, and has not answered
         (call, _) = store.claim(2)
         store.settle(call.key, Reply("x"), cost=0)
-        assert table(path).source == "live"
+        mixed = table(path)
+        assert mixed.source == "simulated"
+        assert "60 of the 61 answers are simulated models'" in mixed.notes
+
+
+def test_a_board_speaks_of_its_own_suite_only(tmp_path: Path) -> None:
+    path = collected(tmp_path / "s.sqlite", "simulated", judge="exact-0")
+    with Store(path) as store:
+        other = questions(3, "other ")
+        store.add("another", other, calls(other, ["m"], provider="openai"))
+        (call, *_) = store.claim(1)
+        store.settle(call.key, Reply("x"), cost=0)
+    data = simpleqa(data=path)
+    assert data.source == "simulated"  # a real one was asked another suite's questions
+    assert not any("not made yet" in note for note in data.notes)
+
+
+def test_a_table_of_several_suites_says_so_and_takes_one(tmp_path: Path) -> None:
+    path = collected(tmp_path / "s.sqlite", judge="exact-0")
+    with Store(path) as store:
+        other = questions(3, "other ")
+        store.add("another", other, calls(other, provider="openai"))
+        for call in store.claim(9):
+            store.settle(call.key, Reply("x"), cost=0)
+    both = table(path)
+    assert "questions of several suites: another, simpleqa (table.of names one)" in both.notes
+    one = table(path, of="simpleqa")
+    assert len(one.ids) == 30
+    assert (one.outcomes.state == State.OK).all()
+    assert not any("several" in note for note in one.notes)
+    with pytest.raises(DataError, match="there is no suite 'simpleqs' in it"):
+        table(path, of="simpleqs")
+
+
+def test_a_judge_that_could_grade_nothing_is_not_the_default(tmp_path: Path) -> None:
+    path = collected(tmp_path / "s.sqlite")
+    with Store(path) as store:
+        for answer in store.answers():
+            store.grade("grader@1a", answer, None, note="no key")
+        assert store.judge() == "grader@1a"
+        for answer in store.answers():
+            store.grade("exact@2b", answer, 1.0, Grade.CORRECT)
+    data = simpleqa(data=path)
+    assert (data.outcomes.state == State.OK).all()
+    said = simpleqa(data=path, graded_by="exact").notes[0]  # a name is enough
+    assert said.endswith("graded by exact@2b (there are grades by grader@1a too)")
+
+
+@pytest.mark.parametrize("content", [b"no store", b"SQLite format 3\0 and then nothing"])
+def test_an_unsound_store_that_nobody_named_can_be_left_out(place: Path, content: bytes) -> None:
+    place.parent.mkdir()
+    place.write_bytes(content)
+    with pytest.raises(DataError, match=r"simpleqa\.sqlite") as caught:
+        simpleqa()
+    assert "--source embedded" in caught.value.hint
+    assert simpleqa(source="embedded").source == "simulated"
 
 
 def test_what_a_judge_left_is_not_graded_by_another(tmp_path: Path) -> None:

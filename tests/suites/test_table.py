@@ -130,6 +130,28 @@ def test_unknown_option() -> None:
         TableSuite.Options.model_validate({"data": "x.csv", "show": "task"})
 
 
+def test_an_answer_of_no_words_is_an_answer(tmp_path: Path) -> None:
+    """In quotes, and said to be one; a failed call, or an empty cell, is none."""
+    lines = "query_id,query,model,response,state,score\n"
+    for n in range(2):
+        lines += f'q{n},text {n},a,"",{"ungraded" if n else "OK"},{"" if n else 0}\n'
+        lines += f'q{n},text {n},b,"","failed",""\n'
+    lines += 'q2,text 2,a,,ungraded,""\nq2,text 2,b,"","",""\n'
+    data = load(written(tmp_path, "t.csv", lines))
+    found = dict(
+        zip(
+            ((i, m) for i in data.ids for m in data.pool.models),
+            zip(data.answers.to_pylist(), data.outcomes.state.ravel(), strict=True),
+            strict=True,
+        )
+    )
+    assert found["q0", "a"] == ("", State.OK)
+    assert found["q1", "a"] == ("", State.UNGRADED)
+    assert found["q0", "b"] == found["q1", "b"] == (None, State.FAILED)
+    assert found["q2", "a"] == (None, State.UNGRADED)
+    assert found["q2", "b"] == (None, State.FAILED)
+
+
 def test_quoted_line_breaks_and_commas(tmp_path: Path) -> None:
     content = LINES + '8,"two\nlines, a comma",a,1\n8,"two\nlines, a comma",b,\n'
     data = load(written(tmp_path, "t.csv", content))

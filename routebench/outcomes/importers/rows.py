@@ -187,7 +187,7 @@ def number(value: Any, what: str) -> float | None:
         return None
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise DataError(f"{what} is {str(value)[:40]!r}, no number") from None
     if math.isinf(found):
         raise DataError(f"{what} is infinite")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from routebench.errors import DataError
 from routebench.longform import COLUMNS, NUMBERS, TEXTS, check_columns, unused_note
@@ -110,6 +111,7 @@ def _csv(path: Path) -> tuple[pa.Table, list[str]]:
                     include_columns=wanted,
                     null_values=[""],
                     strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,  # see `_without_empty`
                 ),
             )
     except pa.ArrowInvalid:
@@ -123,7 +125,22 @@ def _csv(path: Path) -> tuple[pa.Table, list[str]]:
                 "a field with commas or line breaks needs quotes",
             ) from None
         raise
-    return table, present
+    return _without_empty(table), present
+
+
+def _without_empty(table: pa.Table) -> pa.Table:
+    """Null for every empty text, but for an answer in quotes that is said to be one.
+
+    Many programs write null as "" too; an export of ours writes so only what a model said, and a
+    refusal without a word is an answer, to be graded like others.
+    """
+    names = table.column_names
+    columns = {name: pc.if_else(pc.equal(table[name], ""), None, table[name]) for name in names}
+    if "response" in names and "state" in names:
+        state = pc.utf8_lower(pc.utf8_trim_whitespace(table["state"]))
+        answered = pc.is_in(state, pa.array(["ok", "ungraded"], pa.large_string()))
+        columns["response"] = pc.if_else(answered, table["response"], columns["response"])
+    return pa.table(columns)
 
 
 def _header(path: Path) -> list[str]:
