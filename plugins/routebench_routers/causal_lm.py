@@ -77,14 +77,16 @@ class CausalLM:
     def fit(self, train: Table, validation: Table, context: Context) -> None:
         self._names = train.pool.models
         self._chooser = Chooser.learn(train, context.objective)
-        self._columns = np.flatnonzero(known_enough(train.outcomes.ok))
+        known = np.flatnonzero(known_enough(train.outcomes.ok))
+        # By name: the prompt, and all that is learned, depends on no order of columns.
+        self._columns = np.array(sorted(known, key=self._names.__getitem__), dtype=np.int64)
         self._fallback = best_single(train.outcomes, train.outcomes.mean_cost())
         values = self._worth(train)
         self._ties = share_of_ties(values)
         queries = [str(text) for text in train.queries.text]
         share = _Shares(context, pretrain=0.25)
         rows = self._examples(train, context.seed)
-        if not rows:
+        if len({label for _, label in rows}) < 2:
             context.progress(1.0, "no query tells one model from another: best single model")
             return
         self._model = LanguageModel.prepare(
@@ -221,6 +223,8 @@ class CausalLM:
     def _calibrate(self, train: Table, validation: Table) -> None:
         if self.options.decode == "generate" or self._model is None:
             return
+        # Without validation, on what it has learned from: too sure, but in order.
+        validation = validation if len(validation) else train
         found, _ = self._model.log_probs([str(text) for text in validation.queries.text])
         known = train.outcomes.score[train.outcomes.ok]
         score = np.where(validation.outcomes.ok, validation.outcomes.score, np.nan)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from routebench.errors import OptionError
 from routebench.records import Floats
 from routebench_routers.language import bases
 from routebench_routers.language.options import LanguageOptions
@@ -36,14 +37,16 @@ class Engine(Protocol):
 
 def load(folder: Path, options: LanguageOptions, device: str) -> Engine:
     """The engine of the options, with the model that lies in a checkpoint's folder."""
+    apart = (folder / bases.ADAPTER).is_dir()
     if options.engine == "vllm":
+        if apart:
+            raise OptionError("engine: vllm runs merged models only", "train with merge_lora=true")
         from routebench_routers.language.vllm_engine import VLLMEngine
 
         return VLLMEngine(folder, options)
     tokenizer = bases.load_tokenizer(folder)
-    return TransformersEngine(
-        bases.load_model(folder, tokenizer, options, device), tokenizer, options
-    )
+    made = bases.adapted if apart else bases.load_model
+    return TransformersEngine(made(folder, tokenizer, options, device), tokenizer, options)
 
 
 class TransformersEngine:
@@ -111,10 +114,7 @@ class _Spelled:
 
     def __init__(self, tokenizer: Any, choices: Sequence[str]) -> None:
         self.end = tokenizer.eos_token_id
-        self.spelled = [
-            [*tokenizer(choice, add_special_tokens=False)["input_ids"], self.end]
-            for choice in choices
-        ]
+        self.spelled = [[*following(tokenizer, choice), self.end] for choice in choices]
 
     def after(self, width: int) -> Any:
         def allowed(_: int, ids: Any) -> list[int]:
@@ -123,6 +123,13 @@ class _Spelled:
             return sorted(following) or [self.end]
 
         return allowed
+
+
+def following(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a text as they are after a prompt, which ends with a colon."""
+    before, both = tokenizer([":", f":{text}"], add_special_tokens=False)["input_ids"]
+    own: list[int] = both[bases.common([before, both]) :]
+    return own
 
 
 def text_of(tokenizer: Any, ids: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from routebench.errors import DataError
 from routebench.records import Context, Floats, Usage
 from routebench_routers.language import bases, engines, tune
 from routebench_routers.language.options import LanguageOptions
+from routebench_routers.language.prepare import prepare
 from routebench_routers.language.prompts import Prompts, Template
 from routebench_routers.language.tune import Plan
 
@@ -70,9 +71,7 @@ class LanguageModel:
         said = kept / "base.json"
         if not said.exists():
             with one_thread(context.device):
-                facts = bases.prepare(
-                    options, template, queries, kept / "base", context.seed, told, also
-                )
+                facts = prepare(options, template, queries, kept / "base", context.seed, told, also)
             said.write_text(json.dumps(facts))
         made.facts = json.loads(said.read_text())
         losses = made.facts.pop("pretrain_loss", [])
@@ -104,7 +103,13 @@ class LanguageModel:
                 self.device,
             )
             loss = bases.learn_labels(
-                model.eval(), prompts, label, weight, len(held_out), self._base
+                model.eval(),
+                prompts,
+                label,
+                weight,
+                len(held_out),
+                len(self.prompts.tokenizer),
+                self._base,
             )
         self.curves["probe"] = [{"step": 0, "eval_loss": loss}] if loss == loss else []
 
@@ -187,6 +192,7 @@ class LanguageModel:
         made = cls(options, template, device, None, said["facts"], answer_room=said["answer_room"])
         made._model = folder / "model"
         made._open(bases.load_tokenizer(made._model))
+        assert made.engine  # loading it is no part of routing
         return made
 
     def log_probs(self, queries: Sequence[str]) -> tuple[Floats, Usage]:
@@ -229,10 +235,8 @@ class LanguageModel:
         assert self.work is not None
         place = self.work / f"model-{self._plan.stage}"
         with one_thread("cpu"):
-            model, tokenizer = tune.merged(self._plan)
-            model.save_pretrained(place)
-            tokenizer.save_pretrained(place)
-        self.facts["parameters"] = int(sum(p.numel() for p in model.parameters()))
+            tune.finish(self._plan, place)
+        self.facts["parameters"] = _numbers(place)
         self._merged, self._model, self._engine = self._plan.out, place, None
 
     def _open(self, tokenizer: Any) -> None:
@@ -267,6 +271,20 @@ class one_thread:  # noqa: N801  read as `with one_thread(device)`
         import torch
 
         torch.set_num_threads(self.threads)
+
+
+def _numbers(place: Path) -> int:
+    """How many numbers the weights in a folder are, in all their files."""
+    from safetensors import safe_open
+
+    count = 0
+    for path in place.rglob("*.safetensors"):
+        if path.name == bases.LABELS:
+            continue
+        with safe_open(path, "np") as arrays:
+            names = arrays.keys()
+            count += sum(int(np.prod(arrays.get_slice(name).get_shape())) for name in names)
+    return count
 
 
 def _write(place: Path, rows: Sequence[Row]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,11 @@ class LanguageOptions(BaseModel):
     lora_r: int = Field(16, ge=1, description="rank of the adapters")
     lora_alpha: int = Field(32, ge=1, description="scale of the adapters, over their rank")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the adapters")
-    merge_lora: bool = Field(True, description="merge the adapters into the weights when tuned")
+    merge_lora: bool = Field(
+        True,
+        description="merge the adapters into the weights when tuned; else they stay"
+        " beside the base model, which a checkpoint then names",
+    )
     quantization: Literal["none", "4bit"] = Field(
         "none", description="4bit: NF4 weights under the adapters (QLoRA); needs CUDA"
     )
@@ -52,7 +57,7 @@ class LanguageOptions(BaseModel):
     output_usd_per_mtok: float = Field(
         0.0, ge=0, description="what a million generated tokens cost"
     )
-    hidden_size: int = Field(96, ge=8, description="width of the embedded model; multiple of 4")
+    hidden_size: int = Field(96, ge=8, multiple_of=8, description="width of the embedded model")
     num_layers: int = Field(2, ge=1, description="layers of the embedded model")
     vocabulary: int = Field(2000, ge=300, description="BPE tokens of the embedded model")
     pretrain_epochs: int = Field(
@@ -62,6 +67,10 @@ class LanguageOptions(BaseModel):
 
 def check_base(options: LanguageOptions) -> None:
     """An `OptionError` where the base model is neither embedded, nor a folder, nor downloaded."""
+    if options.engine == "vllm" and options.use_lora and not options.merge_lora:
+        raise OptionError("engine: vllm runs merged models only", "merge_lora=true")
+    if options.engine == "vllm" and find_spec("vllm") is None:
+        raise OptionError("engine: vllm is not installed", "pip install 'routebench[vllm]'")
     name = options.base_model
     if name == EMBEDDED or (Path(name) / "config.json").is_file():
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from routebench.errors import OptionError
@@ -42,8 +42,8 @@ class Prompts:
     tokenizer: Any
     room: int
     """Tokens that a prompt may have."""
-    trimmed: int = 0
-    """Prompts that were too long so far."""
+    _trimmed: dict[str, str] = field(default_factory=dict)
+    """The queries that were too long so far, and the prompts they became."""
 
     def __post_init__(self) -> None:
         bare = self._length("")
@@ -52,6 +52,11 @@ class Prompts:
                 f"max_length: the prompt without a query has {bare} tokens, and {self.room} fit",
                 "a larger max_length, or fewer models",
             )
+
+    @property
+    def trimmed(self) -> int:
+        """How many queries were too long so far."""
+        return len(self._trimmed)
 
     def of(self, queries: Sequence[str]) -> list[str]:
         """The prompt of each query."""
@@ -67,7 +72,11 @@ class Prompts:
         # A token has at least one character of a short prompt: most need not be counted.
         if len(prompt.encode()) <= self.room or self._length(query) <= self.room:
             return prompt
-        self.trimmed += 1
+        if query not in self._trimmed:
+            self._trimmed[query] = self._shortened(query)
+        return self._trimmed[query]
+
+    def _shortened(self, query: str) -> str:
         own = self.tokenizer(query, add_special_tokens=False)["input_ids"]
         keep = self.room - self._length(" … ")
         while keep > 0:

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,8 @@ from routebench_routers.language.options import EMBEDDED, LanguageOptions
 
 Told = Callable[[float, str], None]
 Curve = list[dict[str, float]]
+_NEVER = 10**9
+_WEIGHTS = "adapter_model.safetensors"
 
 
 class Plan(BaseModel):
@@ -69,29 +73,94 @@ def run(plan: Plan, told: Told) -> Curve:
     import torch
     import transformers
 
-    said: Any = transformers.utils.logging
-    said.set_verbosity_error()
-    said.disable_progress_bar()
     transformers.set_seed(plan.seed)
-    tokenizer = bases.load_tokenizer(plan.base)
-    model = bases.load_model(plan.source, tokenizer, plan.options, _device(plan), plan.base)
-    trainer = _trainer(plan, model, tokenizer, told)
-    found: Any = transformers.trainer_utils
-    last = found.get_last_checkpoint(str(plan.work))
-    if last:
-        told(0.0, f"going on from step {last.rpartition('-')[2]}")
-    trainer.train(resume_from_checkpoint=last)
-    curve = [_point(entry) for entry in trainer.state.log_history]
-    if trainer.is_world_process_zero():
-        _save(trainer, plan)
-        (plan.out / "curve.json").write_text(json.dumps([p for p in curve if len(p) > 1]))
+    with _quiet(), _only_answers_scored():
+        tokenizer = bases.load_tokenizer(plan.base)
+        model = bases.load_model(plan.source, tokenizer, plan.options, _device(plan), plan.base)
+        trainer = _trainer(plan, model, tokenizer, told)
+        last = _last_checkpoint(plan.work)
+        if last:
+            told(0.0, f"going on from step {last.name.rpartition('-')[2]}")
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        curve = [p for entry in trainer.state.log_history if len(p := _point(entry)) > 1]
+        if trainer.is_world_process_zero():
+            _save(trainer, plan)
+            # Last, and at once: it says that the stage is done.
+            (plan.work / "curve.json").write_text(json.dumps(curve))
+            (plan.work / "curve.json").rename(plan.out / "curve.json")
     del trainer, model
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return [point for point in curve if len(point) > 1]
+    return curve
 
 
-def merged(plan: Plan) -> tuple[Any, Any]:
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars but one's own, and no warnings of these libraries at one another."""
+    import datasets
+    import transformers
+
+    said: Any = transformers.utils.logging
+    said.set_verbosity_error()
+    said.disable_progress_bar()
+    bars: Any = datasets
+    bars.disable_progress_bars()
+    with bases.old_names():
+        yield
+
+
+@contextlib.contextmanager
+def _only_answers_scored() -> Iterator[None]:
+    """TRL's losses over the answers' tokens alone, on a CPU too.
+
+    Without Triton it scores every token of the prompts and drops most of it, for the sake of
+    devices that compile each shape; a CPU does not, and spent half of its time on that.
+    """
+    from trl.trainer import utils
+
+    place, name = vars(utils), "_use_triton"
+    own = place.get(name)
+    if own is not None:
+        place[name] = lambda device: True
+    try:
+        yield
+    finally:
+        if own is not None:
+            place[name] = own
+
+
+def _last_checkpoint(work: Path) -> Path | None:
+    """The last one that was written whole; half ones of a killed run are removed."""
+    whole = {}
+    for folder in work.glob("checkpoint-*"):
+        try:
+            json.loads((folder / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            shutil.rmtree(folder)
+            continue
+        whole[int(folder.name.rpartition("-")[2])] = folder
+    return whole[max(whole)] if whole else None
+
+
+def finish(plan: Plan, place: Path) -> None:
+    """Put the tuned model into the folder `place`: merged, or base and adapters side by side."""
+    if plan.options.use_lora and not plan.options.merge_lora:
+        shutil.copytree(plan.base, place, dirs_exist_ok=True)
+        adapter = place / bases.ADAPTER
+        adapter.mkdir(exist_ok=True)
+        shutil.copyfile(plan.out / _WEIGHTS, adapter / _WEIGHTS)
+        config = json.loads((plan.out / "adapter_config.json").read_text())
+        # Not a folder of this machine.
+        config["base_model_name_or_path"] = plan.options.base_model
+        (adapter / "adapter_config.json").write_text(json.dumps(config, indent=2))
+        return
+    with _quiet():
+        model, tokenizer = _merged(plan)
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+
+
+def _merged(plan: Plan) -> tuple[Any, Any]:
     """The tuned model with its adapters merged into the weights, and its tokenizer."""
     from peft import PeftModel
 
@@ -112,6 +181,8 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
     options = plan.options
     rows = _read(plan.data)
     checked = _read(plan.held_out) if plan.held_out else []
+    if plan.stage == "sft":
+        rows, checked = _encoded(rows, tokenizer), _encoded(checked, tokenizer)
     per_step = options.batch_size * options.gradient_accumulation_steps * options.processes
     steps = -(-len(rows) // plan.passes // per_step)
     best = bool(checked) and plan.passes > 1
@@ -134,10 +205,11 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
         **_saving_memory(plan),
         "dataloader_pin_memory": False,
         "logging_steps": max(1, steps // 5),
+        # At the steps that `_Progress` says.
         "eval_strategy": "steps" if best else "no",
-        "eval_steps": steps,
+        "eval_steps": _NEVER,
         "save_strategy": "steps",
-        "save_steps": steps if best else options.save_steps,
+        "save_steps": _NEVER,
         "save_total_limit": 2,
         "load_best_model_at_end": best,
         "metric_for_best_model": "eval_loss" if best else None,
@@ -148,7 +220,7 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
         "train_dataset": Dataset.from_list(rows),
         "eval_dataset": Dataset.from_list(checked) if best else None,
         "processing_class": tokenizer,
-        "callbacks": [_progress(told)],
+        "callbacks": [_progress(told, plan, best)],
     }
     if plan.stage == "dpo":
         if options.use_lora:
@@ -157,10 +229,41 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
             model = PeftModel.from_pretrained(model, str(plan.adapter), is_trainable=True)
         else:
             model = bases.load_model(str(plan.adapter), tokenizer, options, _device(plan))
-        return methods.DPOTrainer(model, args=methods.DPOConfig(beta=plan.beta, **shared), **given)
+        return _settled(
+            methods.DPOTrainer(model, args=methods.DPOConfig(beta=plan.beta, **shared), **given)
+        )
     lora = _lora(options) if options.use_lora else None
     config = methods.SFTConfig(completion_only_loss=True, packing=False, **shared)
-    return methods.SFTTrainer(model, args=config, peft_config=lora, **given)
+    return _settled(methods.SFTTrainer(model, args=config, peft_config=lora, **given))
+
+
+def _settled(trainer: Any) -> Any:
+    """Without the one that prints every line of the log, and with adapters of no place.
+
+    By the base model's place peft sees that labels were added, and saves the whole vocabulary.
+    """
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    for adapter in getattr(trainer.model, "peft_config", {}).values():
+        adapter.base_model_name_or_path = ""
+    return trainer
+
+
+def _encoded(rows: Sequence[Mapping[str, str]], tokenizer: Any) -> list[dict[str, Any]]:
+    """Tokens of prompt, completion and end, with the completion's as labels.
+
+    As TRL does it, but all at once.
+    """
+    if not rows:
+        return []
+    whole = [row["prompt"] + row["completion"] + tokenizer.eos_token for row in rows]
+    prompts = tokenizer([row["prompt"] for row in rows])["input_ids"]
+    found = []
+    for ids, prompt in zip(tokenizer(whole)["input_ids"], prompts, strict=True):
+        start = bases.common([ids, prompt])
+        found.append({"input_ids": ids, "labels": [-100] * start + ids[start:]})
+    return found
 
 
 def _saving_memory(plan: Plan) -> dict[str, Any]:
@@ -188,13 +291,22 @@ def _lora(options: LanguageOptions) -> Any:
     )
 
 
-def _progress(told: Told) -> Any:
+def _progress(told: Told, plan: Plan, best: bool) -> Any:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):
+        """Tells how far it is; says when to save, and when a pass is over."""
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs:
                 told(state.global_step / state.max_steps, f"loss {float(logs['loss']):.3f}")
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            passes = {round(state.max_steps * (i + 1) / plan.passes) for i in range(plan.passes)}
+            if best and state.global_step in passes:
+                control.should_evaluate = control.should_save = True
+            if state.global_step % plan.options.save_steps == 0:
+                control.should_save = True
 
     return Progress()
 
@@ -206,8 +318,6 @@ def _point(entry: dict[str, Any]) -> dict[str, float]:
 
 
 def _save(trainer: Any, plan: Plan) -> None:
-    import shutil
-
     trainer.save_model(str(plan.out))
     # A frozen copy of what DPO began with is of no more use.
     shutil.rmtree(plan.out / "ref", ignore_errors=True)
@@ -225,7 +335,9 @@ def _launched(plan: Plan) -> Curve:
     command = [sys.executable, "-m", "accelerate.commands.launch"]
     command += ["--num_processes", str(plan.options.processes), "--num_machines", "1"]
     command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command += ["--multi_gpu"] if plan.device.startswith("cuda") else ["--cpu"]
+    # Also on a CPU: `--cpu` starts one process only, whatever their number. The plan says where
+    # they compute.
+    command += ["--multi_gpu"]
     command += ["-m", __spec__.name, str(file)]
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:

@@ -6,7 +6,10 @@ The engine lives in this process. Where there is no GPU it needs a vLLM built fo
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +20,7 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.records import Floats
 from routebench_routers.language import bases
-from routebench_routers.language.engines import PROSE
+from routebench_routers.language.engines import PROSE, following, text_of
 from routebench_routers.language.options import EMBEDDED, LanguageOptions
 
 _CACHE = 1 << 30  # bytes of keys and values, where vLLM would take most of the memory there is
@@ -31,22 +34,19 @@ class VLLMEngine:
     def __init__(self, folder: Path, options: LanguageOptions) -> None:
         self.tokenizer = bases.load_tokenizer(folder)
         self.options = options
-        with _as_it_was():
-            self.model = _start(folder, options)
+        with _as_it_was(), tempfile.TemporaryDirectory() as place:
+            self.model = _start(folder, options, Path(place))
+        self.eager = self.model.llm_engine.model_config.enforce_eager
 
     def label_log_probs(self, prompts: Sequence[list[int]], labels: Sequence[int]) -> Floats:
         """[n, k] log-probabilities of the labels as the next token, which sum to one."""
         from vllm import SamplingParams
-        from vllm.sampling_params import StructuredOutputsParams
 
         asked = SamplingParams(
             temperature=0.0,
             max_tokens=1,
             logprobs=len(labels),
-            # One of these texts, and as the one token that it is.
-            structured_outputs=StructuredOutputsParams(
-                choice=[self.tokenizer.decode([label]) for label in labels]
-            ),
+            # By token, not by a grammar of texts: to that the é of an added token is half a letter.
             allowed_token_ids=list(labels),
             detokenize=False,
         )
@@ -76,24 +76,29 @@ class VLLMEngine:
             allowed_token_ids=None if choices is None else self._spelling(choices),
             logit_bias=dict.fromkeys(without, _BANNED) or None,
             min_tokens=PROSE if without else 0,
-            skip_special_tokens=True,
+            detokenize=False,
             seed=0,
         )
-        return [made.text for made in self._ask(prompts, asked)]
+        return [text_of(self.tokenizer, made.token_ids) for made in self._ask(prompts, asked)]
 
     def _spelling(self, choices: Sequence[str]) -> list[int]:
         """The tokens that training wrote the texts with: vLLM would take any that make them up."""
-        spelled = self.tokenizer(list(choices), add_special_tokens=False)["input_ids"]
-        return sorted({token for ids in spelled for token in ids} | {self.tokenizer.eos_token_id})
+        spelled = {token for text in choices for token in following(self.tokenizer, text)}
+        return sorted(spelled | {self.tokenizer.eos_token_id})
 
     def _ask(self, prompts: Sequence[list[int]], asked: Any) -> list[Any]:
+        import torch
         from vllm import TokensPrompt
 
         given = [TokensPrompt(prompt_token_ids=list(ids)) for ids in prompts]
-        return [out.outputs[0] for out in self.model.generate(given, asked, use_tqdm=False)]
+        # Eager means eager: counting ranks of log-probabilities would start a C++ compiler.
+        stance = "force_eager" if self.eager else "default"
+        with torch.compiler.set_stance(stance):
+            made = self.model.generate(given, asked, use_tqdm=False)
+        return [one.outputs[0] for one in made]
 
 
-def _start(folder: Path, options: LanguageOptions) -> Any:
+def _start(folder: Path, options: LanguageOptions, place: Path) -> Any:
     # A process of its own would be out of reach of the job that must end with this one.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -104,7 +109,7 @@ def _start(folder: Path, options: LanguageOptions) -> Any:
     small, cpu = options.base_model == EMBEDDED, current_platform.is_cpu()
     try:
         return LLM(
-            str(folder),
+            str(widened(folder, place) if small and cpu else folder),
             dtype="float32" if small or cpu else "auto",
             # A small model has answered before its kernels would be compiled.
             enforce_eager=small or cpu,
@@ -112,6 +117,8 @@ def _start(folder: Path, options: LanguageOptions) -> Any:
             max_model_len=options.max_length,
             tensor_parallel_size=options.tensor_parallel_size,
             seed=0,
+            # Tokens that end an answer besides the tokenizer's own are not for this.
+            generation_config="vllm",
             # What is left when only the labels are allowed, not what the whole vocabulary had.
             logprobs_mode="processed_logprobs",
             max_logprobs=-1,
@@ -122,6 +129,35 @@ def _start(folder: Path, options: LanguageOptions) -> Any:
         first = (str(error).strip().splitlines() or [""])[0]
         said = f"{type(error).__name__}: {first[:300]}".removesuffix(": ")
         raise DataError(f"engine: vLLM cannot load {folder.name}: {said}") from error
+
+
+def widened(folder: Path, place: Path) -> Path:
+    """The same embedded model with attention heads as wide as vLLM's on a CPU: 32, 64, 128 …
+
+    What is added to a head is zero and stays out of the rotation; scores are divided by the root
+    of the width, so that queries are multiplied by the root of what it grew by.
+    """
+    from safetensors.torch import load_file, save_file
+    from torch.nn.functional import pad
+
+    config = json.loads((folder / "config.json").read_text())
+    own = config["head_dim"]
+    if own % 32 == 0:
+        return folder
+    wide = max(32, 1 << (own - 1).bit_length())
+    weights: dict[str, Any] = load_file(folder / "model.safetensors")
+    for name, weight in weights.items():
+        if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight")):
+            grown = pad(weight.unflatten(0, (-1, own)), (0, 0, 0, wide - own)).flatten(0, 1)
+            weights[name] = grown * (wide / own) ** 0.5 if "q_proj" in name else grown
+        elif name.endswith("o_proj.weight"):
+            weights[name] = pad(weight.unflatten(1, (-1, own)), (0, wide - own)).flatten(1, 2)
+    shutil.copytree(folder, place, dirs_exist_ok=True)
+    save_file(weights, place / "model.safetensors", {"format": "pt"})
+    config |= {"head_dim": wide}
+    config["rope_parameters"] |= {"partial_rotary_factor": own / wide}
+    (place / "config.json").write_text(json.dumps(config))
+    return place
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from routebench import checkpoint
 from routebench.budget import Budget
+from routebench.errors import RoutebenchError
 from routebench.hookspecs import hookimpl
 from routebench.records import Context, Decisions, Floats, Pool, Queries, Table
 from routebench_routers.confidence import Confidence
@@ -80,7 +81,10 @@ class PolicyRouter:
             """The text of the file: what decides must not change behind a checkpoint's back."""
             if value is None or "\n" in value:
                 return value
-            return Mapper.load(value).dump()
+            try:
+                return Mapper.load(value).dump()
+            except RoutebenchError as error:
+                raise ValueError(str(error)) from error
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": paper(
@@ -337,10 +341,13 @@ class PolicyRouter:
             return
         from sklearn.linear_model import LogisticRegression
 
-        found, _ = self._ask([str(text) for text in validation.queries.text[checked.rows]])
-        known = [label for label in self._labels if label in checked.policy]
+        # Of the policies that training has; validation may have others.
+        told = np.isin(checked.policy.astype(str), self._labels)
+        found, _ = self._ask([str(text) for text in validation.queries.text[checked.rows[told]]])
+        policy = checked.policy[told].astype(str)
+        known = [label for label in self._labels if label in policy]
         if len(known) > 1:
-            fitted = LogisticRegression(C=1.0).fit(found, checked.policy.astype(str))
+            fitted = LogisticRegression(C=1.0).fit(found, policy)
             weight = np.zeros((len(self._labels), len(self._labels)))
             shift = np.full(len(self._labels), -30.0)
             rows = [self._labels.index(str(name)) for name in fitted.classes_]
