@@ -90,7 +90,7 @@ def test_the_planted_rule_is_found(scored: CausalLM) -> None:
     assert (decisions.usage.input_tokens > 20).all()
     facts = scored.facts()
     assert facts["base_model"] == "embedded Llama, 2 layers of 64"
-    assert facts["pretrained"] == "on the 500 training queries, 6 epochs"
+    assert facts["pretrained"] == "on the 500 training queries, 39 epochs"
     assert facts["ties"] == pytest.approx(1 / 3)
 
 
