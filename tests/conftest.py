@@ -75,6 +75,21 @@ def planted(n: int = 300, seed: int = 0, hit: float = 0.95, miss: float = 0.2) -
     return long_table(rng.random((n, 4)) < right, texts, task=[topics[k] for k in kind])
 
 
+HARDLY_TRAINED = tuple(
+    word
+    for name, options in {
+        "causal-lm": ("pretrain_epochs=0", "num_epochs=1", "hidden_size=8", "vocabulary=300"),
+        "policy": (
+            *("pretrain_epochs=0", "num_epochs=1", "hidden_size=8", "vocabulary=300"),
+            *("reasons=false", "dpo_epochs=0"),
+        ),
+    }.items()
+    for option in options
+    for word in ("--set", f"{name}.{option}")
+)
+"""For runs of all routers: a language model trained as usual takes a minute per job."""
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[pa.Table], Path]:
     """Put a table into a Parquet file of its own folder."""
@@ -93,6 +108,8 @@ def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real command in an empty folder."""
 
     def call(*words: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        if words[:1] == ("run",) and not {"--router", "--file"} & set(words):
+            words += HARDLY_TRAINED
         return subprocess.run(
             [sys.executable, "-m", "routebench", *map(str, words)],
             cwd=cwd or tmp_path,

@@ -178,6 +178,8 @@ def test_pull_and_the_command_that_it_prints(
     monkeypatch.setattr(pulling, "SOURCES", tmp_path / "sources.toml")
     with serve() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        # Other tests of this process may have had it imported without a network.
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         revision = hub.commit({"rb.pkl": raw})
         digest = pulling.download.hashlib.sha256(raw).hexdigest()
         (tmp_path / "sources.toml").write_text(

@@ -31,8 +31,9 @@ from routebench.testing import (
 from routebench.testing.conformance import CHECKS
 
 OWN = [info for info in installed("router") if info.distribution == "routebench"]
-# A graph is trained for long by default: briefly in its own tests.
-BUILT_IN = [load(info) for info in OWN if info.ready and info.name != "personalized"]
+# Graphs and language models are trained for long by default: briefly in their own tests.
+LONG = {"personalized", "causal-lm", "policy"}
+BUILT_IN = [load(info) for info in OWN if info.ready and info.name not in LONG]
 
 
 @parametrize_with_checks(BUILT_IN)
