@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -154,7 +155,7 @@ def test_killed_ten_times_it_ends_as_if_nothing_had_been(collect: Collect, tmp_p
     assert info.states["answered"] == 400
     assert sum(paid.values()) - 400 <= info.interrupted <= 10 * 44
     assert len(paid) == 400
-    with sqlite3.connect(store) as database:
+    with contextlib.closing(sqlite3.connect(store)) as database:
         interrupted = dict(
             database.execute(
                 "SELECT text, interrupted FROM calls JOIN prompts ON prompts.id = prompt"
