@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from routebench.metrics.bootstrap import Draw
 from routebench.metrics.calibration import RiskCoverage, brier, ece
 from routebench.metrics.curves import PairCurve, aiq, lambda_grid, sweep
-from routebench.selection import best
+from routebench.plugin.selection import best
 
 Floats = npt.NDArray[np.float64]
 CHUNK, FEW = 128, 8

@@ -15,13 +15,13 @@ from functools import cache
 
 import numpy as np
 
-from routebench.board.schema import Estimate
 from routebench.metrics.bootstrap import bootstrap_means
 from routebench.metrics.operating import POINTS
 from routebench.metrics.predictions import predictions
 from routebench.metrics.setting import Routed, Setting
 from routebench.metrics.statistics import Interval, interval, proportion_interval
 from routebench.records import Outcomes, Pool
+from routebench.schema import Estimate
 
 MEASURED = ("apgr", "cpt_50", "mix_lift", "brier", "ece", "savings_at_iso_accuracy", "aiq")
 REQUIRED = ("accuracy", "cost", "difference", "apgr", "mix_lift", "savings_at_iso_accuracy")

@@ -22,7 +22,7 @@ from rich.table import Table
 from sklearn.metrics import cohen_kappa_score
 
 from routebench.records import Grade
-from routebench_judges.exact import Exact
+from routebench_judges.exact.judge import Exact
 
 NAMES = [grade.name for grade in Grade if grade != Grade.NONE]
 

@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def ours(path: Path) -> int:
-    from routebench_suites.personaroute_files import read_panel
+    from routebench_suites.personaroute.files import read_panel
 
     panel = read_panel(path)
     asked = len(panel.users) * len(panel.text) if panel.asked is None else panel.asked.sum()
@@ -63,7 +63,7 @@ def plain(path: Path) -> int:
 
 def started(path: Path) -> int:
     """Imports only, for what a process takes before it reads."""
-    import routebench_suites.personaroute_files  # noqa: F401
+    import routebench_suites.personaroute.files  # noqa: F401
 
     return 0
 
@@ -86,7 +86,7 @@ def measure(reader: str, path: Path) -> tuple[float, float, int]:
 
 def write(path: Path, users: int, queries: int) -> None:
     """The simulated panel as one expanded file."""
-    from routebench_suites.personaroute_sim import simulate
+    from routebench_suites.personaroute.simulated import simulate
 
     panel = simulate(users, -(-queries // 4))
     rng = np.random.default_rng(0)

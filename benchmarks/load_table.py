@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routebench.duplicates import near_pairs
+from routebench.data.duplicates import near_pairs
 from routebench_suites.table import TableSuite
 
 

@@ -21,8 +21,9 @@ import numpy.typing as npt
 import torch
 from threadpoolctl import threadpool_limits
 
-from routebench.records import Context, Floats, Outcomes, Pool, Queries, State, Table
-from routebench_routers.hybrid import HybridDeterministic, HybridProbabilistic
+from routebench.hookspecs import Context
+from routebench.records import Floats, Outcomes, Pool, Queries, State, Table
+from routebench_routers.hybrid.router import HybridDeterministic, HybridProbabilistic
 from routebench_routers.mf import MF
 from routebench_routers.pairing import Pairs, strict_pairs, winner_pairs
 

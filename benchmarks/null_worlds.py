@@ -16,11 +16,12 @@ from collections import defaultdict
 import numpy as np
 import pyarrow as pa
 
-from routebench import discovery
 from routebench.board.build import score
-from routebench.jobs import Job, Setup, run_here
-from routebench.longform import from_long
-from routebench.splits import make_split
+from routebench.data.long_table import from_long
+from routebench.data.splits import make_split
+from routebench.jobs.setup import Job, Setup
+from routebench.jobs.stages import run_here
+from routebench.plugin import discovery
 
 ROUTERS = ("knn", "linear", "mf", "prompt-length", "task-prior")
 PAIRED = ("hybrid-deterministic", "hybrid-probabilistic", "hybrid-transformed")

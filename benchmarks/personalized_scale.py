@@ -62,11 +62,11 @@ def show(name: str, users: int, found: dict[str, float]) -> None:
 
 def parts(users: int) -> tuple[Any, Any, float]:
     """Train and validation as the router makes them from the embedded set."""
-    from routebench import encoders
-    from routebench.records import Context
-    from routebench.splits import TRAIN, VALIDATION, make_split
-    from routebench_routers.personalized import PersonalizedRouter, Settings
-    from routebench_suites.personaroute import PersonaRoute
+    from routebench.data.splits import TRAIN, VALIDATION, make_split
+    from routebench.encode import encoders
+    from routebench.hookspecs import Context
+    from routebench_routers.personalized.router import PersonalizedRouter, Settings
+    from routebench_suites.personaroute.suite import PersonaRoute
 
     start = time.perf_counter()
     data = PersonaRoute(PersonaRoute.Options(data=str(users))).load()
@@ -84,7 +84,8 @@ def parts(users: int) -> tuple[Any, Any, float]:
 
 
 def ours(users: int) -> dict[str, float]:
-    from routebench_routers.personalized import Settings, graph
+    from routebench_routers.personalized import graph
+    from routebench_routers.personalized.router import Settings
 
     train, validation, loaded = parts(users)
     marks = [time.perf_counter()]
@@ -97,7 +98,8 @@ def ours(users: int) -> dict[str, float]:
 def expanded(users: int) -> dict[str, float]:
     import torch
 
-    from routebench_routers.personalized import Settings, graph, interactions
+    from routebench_routers.personalized import graph, interactions
+    from routebench_routers.personalized.router import Settings
 
     train, validation, loaded = parts(users)
     aggregated = interactions.build

@@ -26,8 +26,8 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from routebench.records import Codes, Floats, Grade, Mask, Request
-from routebench_judges.exact import Exact
-from routebench_providers.simulated import Simulated, Stance
+from routebench_judges.exact.judge import Exact
+from routebench_providers.simulated.provider import Simulated, Stance
 from routebench_suites.questions import EMBEDDED, Question, read_questions
 
 NEIGHBOURS, DIMENSION, FOLDS = 100, 128, 5

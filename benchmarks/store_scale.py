@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from routebench.outcomes.places import store_files
-from routebench.outcomes.store import Call, Question, Store
+from routebench.data.places import store_files
 from routebench.records import Reply
+from routebench.store.store import Call, Question, Store
 
 ONE_BY_ONE = 20_000  # calls that are claimed and settled with a commit each
 BATCH = 10_000
@@ -29,7 +29,7 @@ ANSWER = "The answer is number {}, as far as it is known, and nothing else was e
 RESUME = """
 import sys, time
 from pathlib import Path
-from routebench.outcomes.store import Store
+from routebench.store.store import Store
 start = time.perf_counter()
 with Store(Path(sys.argv[1])) as store:
     found, counts, spent = store.recover(), store.counts(), store.spent()

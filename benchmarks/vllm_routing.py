@@ -34,9 +34,10 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table as Grid
 
-from routebench.records import Context, Ints, Outcomes, Pool, Queries, Table
+from routebench.hookspecs import Context
+from routebench.records import Ints, Outcomes, Pool, Queries, Table
 from routebench_routers.causal_lm import CausalLM
-from routebench_routers.policy import PolicyRouter
+from routebench_routers.policy.router import PolicyRouter
 
 MODELS = ("gpt-4", "gpt-4o", "gpt-4o-mini")
 TELLING = ("poem", "integral", "python")

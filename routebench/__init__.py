@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routebench.errors import DataError, OptionError, PluginError, RoutebenchError
-    from routebench.hookspecs import hookimpl, hookspec
+    from routebench.hookspecs import Context, hookimpl, hookspec
     from routebench.records import (
-        Context,
         Decisions,
         Grade,
         Grades,

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from routebench import options
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.plugin import options
 from routebench.records import HIDEABLE
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -7,15 +7,15 @@ A plugin is a class with `Options` (a pydantic model; `presets` by profile, if i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pluggy
 
-if TYPE_CHECKING:
-    from routebench import records
-    from routebench.records import Context, Decisions, Grades, Queries, SuiteData, Table, Vectors
+from routebench import records
+from routebench.records import Decisions, Grades, Objective, Queries, SuiteData, Table, Vectors
 
 hookspec = pluggy.HookspecMarker("routebench")
 hookimpl = pluggy.HookimplMarker("routebench")
@@ -61,7 +61,7 @@ class Router(Protocol):
     `personal = True` that it learns from `Table.users` and is asked for each of them;
     `facts() -> dict[str, str | float]` is what the board says of it, asked after fit and route;
     `route_options` names the options that `routebench route --set` may change, and an attribute
-    `budget` is a `routebench.budget.Budget` to keep to, outside benchmarks."""
+    `budget` is a `routebench.plugin.budget.Budget` to keep to, outside benchmarks."""
 
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
@@ -70,7 +70,7 @@ class Router(Protocol):
 class Suite(Protocol):
     """Optional: `questions() -> list[Question]`, what `routebench collect` asks (`load` if not)."""
 
-    def load(self) -> SuiteData: ...  # `routebench.longform` builds one from a long table
+    def load(self) -> SuiteData: ...  # `routebench.data.long_table` builds one from a long table
 
 
 class Provider(Protocol):
@@ -105,3 +105,27 @@ class Encoder(FittedEncoder, Protocol):
 
     def fit(self, texts: Sequence[str]) -> None: ...  # the training texts, and no others
     def load(self, folder: Path) -> None: ...
+
+
+def _silent(done: float, note: str = "") -> None:
+    """Progress nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a router is given to learn with, besides the tables."""
+
+    seed: int
+    """Seeds every source of randomness."""
+    encoder: FittedEncoder
+    """Text encoder, already fitted on the training texts (on first use)."""
+    work: Path
+    """An empty folder of this job's own; the only place it may write to."""
+    device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+    objective: Objective = field(default_factory=Objective)
+    progress: Callable[[float, str], None] = _silent
+    """Call with (share done in [0, 1], a short note)."""
+    kept: Path | None = None
+    """A folder that outlives a killed run: what lies in it, this very job has left there, to go
+    on from. None where nothing is kept."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from routebench.board.gate_schema import GateResult
+    from routebench.gate.schema import GateResult
 
 _PathLike = str | os.PathLike[str]
 
@@ -30,14 +30,14 @@ def routebench_gate() -> Callable[..., GateResult]:
         baseline: _PathLike, candidate: _PathLike, rules: _PathLike | None = None, **given: Any
     ) -> GateResult:
         __tracebackhide__ = True
-        from routebench.board import gating
-        from routebench.board import rules as gate_rules
         from routebench.errors import RoutebenchError
+        from routebench.gate import gate
+        from routebench.gate import rules as gate_rules
 
         try:
             values = gate_rules.read(Path(rules)) if rules else {}
             made = gate_rules.make(values | given, str(rules or "routebench_gate"))
-            result = gating.gate(Path(baseline), Path(candidate), made)
+            result = gate.gate(Path(baseline), Path(candidate), made)
         except RoutebenchError as error:
             pytest.fail("\n".join(filter(None, [error.message, error.hint])), pytrace=False)
         if result.exit_code:
@@ -52,8 +52,9 @@ def _table(result: GateResult) -> str:
 
     from rich.console import Console
 
-    from routebench.report import gate_terminal, terminal
+    from routebench.report.gate import terminal as gate_terminal
+    from routebench.report.terminal import console
 
     out = StringIO()
-    gate_terminal.show(result, Console(file=out, width=terminal.WIDE, highlight=False))
+    gate_terminal.show(result, Console(file=out, width=console.WIDE, highlight=False))
     return out.getvalue()

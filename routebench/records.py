@@ -6,19 +6,16 @@ USD, times are seconds, scores are in [0, 1] unless a suite says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from routebench.errors import OptionError, did_you_mean
-
-if TYPE_CHECKING:
-    from routebench.hookspecs import FittedEncoder
 
 _T = TypeVar("_T")
 
@@ -316,30 +313,6 @@ class Objective:
 
     performance: float = 1.0
     cost: float = 0.0
-
-
-def _silent(done: float, note: str = "") -> None:
-    """Progress nobody watches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a router is given to learn with, besides the tables."""
-
-    seed: int
-    """Seeds every source of randomness."""
-    encoder: FittedEncoder
-    """Text encoder, already fitted on the training texts (on first use)."""
-    work: Path
-    """An empty folder of this job's own; the only place it may write to."""
-    device: str = "cpu"
-    """`cpu`, `cuda` or `cuda:N`."""
-    objective: Objective = field(default_factory=Objective)
-    progress: Callable[[float, str], None] = _silent
-    """Call with (share done in [0, 1], a short note)."""
-    kept: Path | None = None
-    """A folder that outlives a killed run: what lies in it, this very job has left there, to go
-    on from. None where nothing is kept."""
 
 
 @dataclass(frozen=True)

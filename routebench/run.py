@@ -9,21 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from routebench import discovery, encoding, options, panel, plan, transfer
-from routebench.board import build, files
-from routebench.board.schema import Fingerprints, Leaderboard
+from routebench.board import build, run_folder, write
 from routebench.config import RunConfig
-from routebench.encoding import Encoded, EncoderInfo
+from routebench.data import users
+from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
+from routebench.data.splits import Split, make_split
+from routebench.encode import precompute
+from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
-from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
-from routebench.jobs import Finished, Job, Result, Setup
-from routebench.judging import judge_answers
-from routebench.observers import Observers
-from routebench.pricing import PriceInfo, load_prices, price
-from routebench.processes import Processes
+from routebench.isolation.subprocesses import Workers, default_workers, scratch_folder
+from routebench.jobs import arrow_io, plan
+from routebench.jobs.pool import Processes
+from routebench.jobs.results import Finished, Result
+from routebench.jobs.setup import Job, Setup
+from routebench.judge.suite import judge_answers
+from routebench.plugin import discovery, options
+from routebench.plugin.observers import Observers
+from routebench.prices.apply import PriceInfo, load_prices, price
 from routebench.records import Objective, State, SuiteData
-from routebench.splits import Split, make_split
-from routebench.workers import Workers, default_workers, scratch_folder
+from routebench.schema import Fingerprints, Leaderboard
 
 
 class Watch(Protocol):
@@ -58,10 +62,10 @@ def run(config: RunConfig, watch: Watch) -> Run:
         data, config.split, config.folds, config.split_seed, data.shares, config.protocol
     )
     prints = fingerprints(config, recorded, split, prices)
-    data = replace(data, notes=(*data.notes, *panel.short_of_shots(data, split, config.shots)))
+    data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
 
     with scratch_folder() as scratch:
-        workers = Workers(scratch, files.protected(config, data.files))
+        workers = Workers(scratch, run_folder.protected(config, data.files))
         encoder = plan.encoder(config, workers)
         shared = dependencies(config, data, prints, encoder)
         code = discovery.code_hash(encoder.plugin)
@@ -79,7 +83,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
         )
         watch.stage(build.outlook(setup))
         setup = replace(setup, encoded=encode(setup, encoder, config, workers, watch))
-        with files.run_folder(config, run_hash(config, shared, entrants)) as folder:
+        with run_folder.run_folder(config, run_hash(config, shared, entrants)) as folder:
             observers = Observers(watch.note)
             observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
             results = {}
@@ -91,7 +95,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
             scored = build.score(setup, entrants, results, against=config.against)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             watch.stage("writing the board")
-            board = files.write(folder, config, setup, prices, board, results, started)
+            board = write.write(folder, config, setup, prices, board, results, started)
             observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
 
@@ -133,7 +137,7 @@ def dependencies(
     """What the decisions of every router depend on, besides its own options and code."""
     return {
         "fingerprints": prints.model_dump(),
-        "pool": transfer.pool_to_json(data.pool),
+        "pool": arrow_io.pool_to_json(data.pool),
         "shown": sorted(data.visible),
         "encoder": encoder.identity,
         "perturbed": config.perturb,
@@ -160,7 +164,7 @@ def execute(
     """All jobs with their results: those finished earlier first, then as they end."""
     ready = [entrant for entrant in entrants if entrant.state == "ready"]
     jobs = plan.jobs(ready, config.seeds, len(setup.split.codes))
-    finished = Finished(folder / files.CHECKPOINTS)
+    finished = Finished(folder / run_folder.CHECKPOINTS)
     stored = {job: None if config.fresh else finished.load(job) for job in jobs}
     done = {job: result for job, result in stored.items() if result is not None}
     watch.jobs(len(jobs), len(done), folder)
@@ -200,7 +204,7 @@ def encode(
     texts = [*setup.data.queries.text, *setup.perturbed_texts()]
     count = config.jobs or default_workers(config.device)
     ids = list(setup.data.ids)
-    return encoding.encode(info, texts, ids, workers, count, config.device, watch.stage)
+    return precompute.encode(info, texts, ids, workers, count, config.device, watch.stage)
 
 
 def check_device(device: str) -> None:

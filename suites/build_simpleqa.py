@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from routebench.duplicates import near_pairs
-from routebench.texts import normalise
+from routebench.data.duplicates import near_pairs
+from routebench.data.texts import normalise
 
 FACTS = Path(__file__).resolve().parent / "routebench_suites" / "simpleqa_facts"
 TOPICS = {

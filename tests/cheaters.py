@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from routebench import checkpoint, hookimpl
+from routebench import hookimpl
+from routebench.plugin import checkpoint
 from routebench.records import Decisions, Outcomes, Queries, SuiteData, Table
 
 

@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routebench import discovery
-from routebench.jobs import Job, Setup, run_here
+from routebench.data.splits import TEST, TRAIN, VALIDATION, make_split
+from routebench.jobs.setup import Job, Setup
+from routebench.jobs.stages import run_here
+from routebench.plugin import discovery
 from routebench.records import Outcomes, Pool, Queries, State, SuiteData, Table
-from routebench.splits import TEST, TRAIN, VALIDATION, make_split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

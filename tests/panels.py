@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from conftest import long_table
 
-from routebench.longform import from_long
+from routebench.data.long_table import from_long
 from routebench.records import SuiteData, Users
 
 HEAD = ["user_id", "performance_preference", "task_id", "query", "llm", "effect", "cost", "reward"]

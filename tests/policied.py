@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel
 
-from routebench import Decisions, Queries, Table, checkpoint, hookimpl
-from routebench.budget import Budget
+from routebench import Decisions, Queries, Table, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.budget import Budget
 
 NAMES = ("standard", "complex", "ambiguous")
 

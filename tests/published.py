@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from routebench.outcomes.importers import Imported, Wish, import_files
+from routebench.importers import Imported, Wish, import_files
 from routebench.records import SuiteData
 from routebench_suites.table import TableSuite
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Callable, Iterator
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +17,66 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import planted
 
-from routebench import config, jobs, plan, run, worker
-from routebench.jobs import Job, Result, Setup
-from routebench.report.progress import Silent
-from routebench.workers import Workers
+from routebench import config, run
+from routebench.encode import encoders
+from routebench.isolation import messages
+from routebench.isolation.messages import Access, Failed, Order, Report, Start
+from routebench.isolation.subprocesses import Workers
+from routebench.jobs import worker
+from routebench.report.terminal.progress import Silent
 
 Board = dict[str, Any]
 
 
 def finish(folder: Path, **options: Any) -> Path:
-    """Run a benchmark into a folder; routers are trained here, which is faster than apart."""
+    """Run a benchmark into a folder; its jobs run in this process, which is faster than apart."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "execute", _here)
-        patch.setattr(Workers, "run", _described)
+        in_process(patch)
         chosen = config.make({"out": str(folder), "perturb": 8, **options})
         return run.run(chosen, Silent()).folder
 
 
-def _described(
-    workers: Workers, stage: str, place: Path, order: dict[str, Any], deadline: float | None
-) -> dict[str, Any]:
-    assert stage == "describe"
-    return worker._STAGES[stage](order, place, io.StringIO())
+def in_process(patch: pytest.MonkeyPatch) -> None:
+    """Have every run of this process carry out its orders here, one job after the other."""
+    patch.setattr(Workers, "run", _here)
+    patch.setattr(run, "default_workers", lambda device: 1)
+
+
+_TURN = threading.Lock()
 
 
 def _here(
-    entrants: list[plan.Entrant], setup: Setup, workers: Any, folder: Path, chosen: Any, watch: Any
-) -> Iterator[tuple[Job, Result]]:
-    ready = [entrant for entrant in entrants if entrant.state == "ready"]
-    for job in plan.jobs(ready, chosen.seeds, len(setup.split.codes)):
+    workers: Workers,
+    order: Order,
+    folder: Path,
+    access: Access,
+    deadline: float | None = None,
+    progress: Callable[[float, str], None] = lambda done, note: None,
+) -> Report:
+    """Do what `Workers.run` does, all messages written and read, but in no process of its own."""
+    if workers.stopped:
+        raise KeyboardInterrupt
+    (folder / "work").mkdir(parents=True, exist_ok=True)
+    sent = messages.read(messages.write(Start(order, str(folder), [], access)))
+    assert isinstance(sent, Start)
+
+    def send(message: messages.Progress) -> None:
+        read = messages.read(messages.write(message))
+        assert isinstance(read, messages.Progress)
+        progress(read.done, read.note)
+
+    with _TURN, warnings.catch_warnings(record=True) as caught:
+        # What a fresh process starts with.
+        encoders.Served.store, encoders.Served.used = None, False
         try:
-            yield job, jobs.run_here(job, setup, lambda done, note="": None)
-        except ValueError as error:
-            yield job, Result("failed", f"fit: {error}")
+            answer = worker.carry_out(sent.order, folder, send)
+        except Exception as error:
+            reason = f"{type(order).__name__.lower()}: {worker.reason(error)}"
+            answer = Failed(reason.replace(str(folder), "<job>"), traceback.format_exc())
+    noted = [f"{w.category.__name__}: {w.message}" for w in caught]
+    report = messages.read(messages.write(Report(answer, "none", list(dict.fromkeys(noted))[:5])))
+    assert isinstance(report, Report)
+    return report
 
 
 def edit_board(folder: Path, change: Callable[[Board], None]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from routebench.records import Context, Decisions, Ints, Outcomes, Pool, Queries, Table
+from routebench.hookspecs import Context
+from routebench.records import Decisions, Ints, Outcomes, Pool, Queries, Table
 
 NAMES = ("gpt-4", "gpt-4o", "gpt-4o-mini")
 """Names that contain each other."""

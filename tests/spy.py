@@ -9,7 +9,8 @@ import warnings
 from troublemakers import Constant
 
 from routebench import hookimpl
-from routebench.records import Context, Table
+from routebench.hookspecs import Context
+from routebench.records import Table
 
 
 class Spy(Constant):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import rows
 
-from routebench import discovery
+from routebench.plugin import discovery
 
 KEPT = Path(__file__).parents[1] / "results" / "simpleqa"
 EXACT = 0.005

@@ -164,7 +164,9 @@ def _ended(pids: set[str]) -> bool:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         lines = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-        workers = {line.split()[0] for line in lines.splitlines() if "routebench.worker" in line}
+        workers = {
+            line.split()[0] for line in lines.splitlines() if "routebench.jobs.worker" in line
+        }
         if not pids & workers:
             return True
         time.sleep(0.1)

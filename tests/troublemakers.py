@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint, hookimpl
-from routebench.records import Context, Decisions, Pool, Queries, Table, Usage
+from routebench import hookimpl
+from routebench.hookspecs import Context
+from routebench.plugin import checkpoint
+from routebench.records import Decisions, Pool, Queries, Table, Usage
 
 
 class Constant:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint
+from routebench.plugin import checkpoint
 
 
 class WordWeights:

@@ -1,0 +1,1 @@
+"""The routers that come with RouteBench, a file or a folder each."""

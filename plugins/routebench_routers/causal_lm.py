@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from routebench import checkpoint
-from routebench.hookspecs import hookimpl
-from routebench.records import Context, Decisions, Floats, Ints, Pool, Queries, Table
-from routebench.selection import Chooser, best, best_single, utility
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import Chooser, best, best_single, utility
+from routebench.records import Decisions, Floats, Ints, Pool, Queries, Table
 from routebench_routers.confidence import Confidence
 from routebench_routers.language.model import LanguageModel, Weighted
 from routebench_routers.language.options import LanguageOptions, check_base, paper

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint, encoders
-from routebench.hookspecs import hookimpl
-from routebench.records import Context, Decisions, Floats, Queries, Table
-from routebench.selection import Chooser, covered
+from routebench.encode import encoders
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import Chooser, covered
+from routebench.records import Decisions, Floats, Queries, Table
 from routebench_routers.confidence import Confidence
 from routebench_routers.references import mean_scores
 

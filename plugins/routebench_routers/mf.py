@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint, encoders
+from routebench.encode import encoders
 from routebench.errors import DataError, OptionError
-from routebench.hookspecs import hookimpl
-from routebench.records import Context, Decisions, Floats, Ints, Mask, Objective, Queries, Table
-from routebench.selection import Chooser, best, utility
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import Chooser, best, utility
+from routebench.records import Decisions, Floats, Ints, Mask, Objective, Queries, Table
 from routebench_routers.confidence import Confidence
 from routebench_routers.pairing import (
     Calibration,

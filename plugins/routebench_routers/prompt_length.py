@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint
 from routebench.hookspecs import hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import best, covered
 from routebench.records import Decisions, Ints, Pool, Queries, Table
-from routebench.selection import best, covered
 from routebench_routers.references import mean_scores, pooled
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint
-from routebench.hookspecs import hookimpl
-from routebench.records import Context, Decisions, Floats, Ints, Mask, Pool, Queries, Table
-from routebench.selection import best, by_cost, covered
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import best, by_cost, covered
+from routebench.records import Decisions, Floats, Ints, Mask, Pool, Queries, Table
 
 
 def pooled(train: Table, validation: Table) -> tuple[Floats, Mask, Floats | None]:

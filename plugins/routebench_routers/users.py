@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import checkpoint, encoders
-from routebench.hookspecs import hookimpl
-from routebench.records import Context, Decisions, Floats, Mask, Pool, Queries, Strings, Table
+from routebench.encode import encoders
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin import checkpoint
+from routebench.records import Decisions, Floats, Mask, Pool, Queries, Strings, Table
 from routebench_encoders.tfidf import WordWeights
 
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)

@@ -1,0 +1,1 @@
+"""The leaderboard and its run folder: put together from jobs, written, read back."""

@@ -9,8 +9,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from routebench import panel
-from routebench.board.schema import (
+from routebench.board.assemble import put_together, references, tested
+from routebench.config import RunConfig
+from routebench.data.splits import TEST, TRAIN, VALIDATION
+from routebench.data.users import valued
+from routebench.jobs.plan import Entrant
+from routebench.jobs.results import Result
+from routebench.jobs.setup import Job, Setup
+from routebench.metrics import headroom
+from routebench.metrics.evaluate import Evaluation, evaluate
+from routebench.metrics.setting import Setting
+from routebench.plugin.selection import COVERED
+from routebench.prices.apply import PriceInfo
+from routebench.records import Floats, Grade, Ints, Outcomes, State
+from routebench.schema import (
     Diagnostics,
     Facet,
     Fingerprints,
@@ -20,17 +32,6 @@ from routebench.board.schema import (
     Row,
     SuiteInfo,
 )
-from routebench.board.together import put_together, references, tested
-from routebench.config import RunConfig
-from routebench.jobs import Job, Result, Setup
-from routebench.metrics import headroom
-from routebench.metrics.evaluate import Evaluation, evaluate
-from routebench.metrics.setting import Setting
-from routebench.plan import Entrant
-from routebench.pricing import PriceInfo
-from routebench.records import Floats, Grade, Ints, Outcomes, State
-from routebench.selection import COVERED
-from routebench.splits import TEST, TRAIN, VALIDATION
 
 RESAMPLES = 10_000
 
@@ -183,7 +184,7 @@ def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any])
     users = setup.data.users
     assert users is not None
     user = np.concatenate([setup.asks(fold).user for fold in range(len(setup.split.codes))])
-    outcomes = panel.valued(setting.outcomes, users.preference[user])
+    outcomes = valued(setting.outcomes, users.preference[user])
     ok = outcomes.ok
     top = np.where(ok, outcomes.score, -np.inf).max(axis=1, keepdims=True)
     # By row: one text under two tasks is two queries, which may be told apart.

@@ -1,0 +1,1 @@
+"""The `routebench` command's subcommands, a file each."""

@@ -109,11 +109,11 @@ def command(
     """
     import json
 
-    from routebench import options
+    from routebench.collect import planning
+    from routebench.collect.limits import Limits
     from routebench.commands.judge import MISSING
-    from routebench.outcomes import planning
-    from routebench.outcomes.limits import Limits
-    from routebench.report import collecting, judgement, terminal
+    from routebench.plugin import options
+    from routebench.report.terminal import collecting, console, judgement
 
     limits = Limits(
         concurrency=_concurrency(given["concurrency"]),
@@ -130,12 +130,12 @@ def command(
     if dry_run:
         _dry_run(plan, budget, as_json)
         return
-    errors = terminal.console(error=True)
+    errors = console.make(error=True)
     watch = collecting.Silent() if quiet or as_json else collecting.Progress(errors)
     if budget is not None:
         for text in collecting.guessed(plan):
             watch.note(text)
-    out = terminal.console(wide=True)
+    out = console.make(wide=True)
     done, found, total = _collect(plan, limits, budget, watch)
     if not as_json:
         collecting.show_result(plan, found, done, total, out)
@@ -167,9 +167,9 @@ def command(
 
 def _collect(plan: Any, limits: Any, budget: float | None, watch: Any) -> tuple[Any, Any, float]:
     """What was done, what has become of the calls by model, and the USD of the whole store."""
-    from routebench.outcomes.collect import collect
-    from routebench.outcomes.standing import standing
-    from routebench.outcomes.store import Store
+    from routebench.collect.collect import collect
+    from routebench.store.standing import standing
+    from routebench.store.store import Store
 
     with watch:
         for target in plan.targets:
@@ -181,8 +181,8 @@ def _collect(plan: Any, limits: Any, budget: float | None, watch: Any) -> tuple[
 
 
 def _judge(plan: Any, judge: str, values: dict[str, Any], watch: Any) -> Any:
-    from routebench.outcomes.grading import grade_store
-    from routebench.outcomes.store import Store
+    from routebench.judge.store import grade_store
+    from routebench.store.store import Store
 
     watch.note(f"grading with {judge}")
     with Store(plan.store, create=False) as store:
@@ -192,8 +192,8 @@ def _judge(plan: Any, judge: str, values: dict[str, Any], watch: Any) -> Any:
 def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
     import json
 
-    from routebench.outcomes.standing import standing
-    from routebench.report import collecting, terminal
+    from routebench.report.terminal import collecting, console
+    from routebench.store.standing import standing
 
     rows = [
         collecting.estimate(plan, target, standing(plan.store, plan.calls(target)))
@@ -208,12 +208,12 @@ def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
         ]
         click.echo(json.dumps({"suite": plan.suite, "models": models}, indent=2))
     else:
-        collecting.show_estimate(plan, rows, budget, terminal.console(wide=True))
+        collecting.show_estimate(plan, rows, budget, console.make(wide=True))
 
 
 def _check_judge(judge: str, values: dict[str, dict[str, Any]]) -> None:
     """A wrong judge, or one whose model cannot be asked, is an error before anything is paid."""
-    from routebench.outcomes.grading import Judge
+    from routebench.judge.store import Judge
 
     _ = Judge(judge, values.get(judge, {})).id  # of a judge that asks a model, its provider too
 

@@ -42,12 +42,12 @@ def command(
     A RUN is a run folder or its leaderboard.json. Exit code 3 where runs are on another suite,
     split, outcomes, judge or pool.
     """
-    from routebench.board.compare import compare, to_json
-    from routebench.report import comparison, terminal
+    from routebench.gate.compare import compare, to_json
+    from routebench.report.terminal import comparison, console
 
     names = [name for text in router for name in text.split(",") if name]
     found = compare(runs, names, flips, by)
     if as_json:
         click.echo(to_json(found), nl=False)
     else:
-        comparison.show(found, terminal.console())
+        comparison.show(found, console.make())

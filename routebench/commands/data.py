@@ -39,7 +39,7 @@ def import_(
 
     Formats: routerbench, llmrouterbench, llmrouter, routellm, simpleqa, or auto.
     """
-    from routebench.outcomes.importers import Wish, import_files
+    from routebench.importers import Wish, import_files
 
     wish = Wish(tasks, models, answers, score_max)
     made = import_files(form, paths, out, wish)
@@ -64,8 +64,8 @@ def pull(name: str, update: bool, answers: bool) -> None:
     It lies under $ROUTEBENCH_DATA/pulled, else ~/.local/share/routebench/pulled. What is there and
     right is not fetched again; what was cut short goes on where it was.
     """
-    from routebench.outcomes import pull as pulling
-    from routebench.outcomes.places import data_folder
+    from routebench.data.places import data_folder
+    from routebench.importers import pull as pulling
 
     source = pulling.find_source(name)
     click.echo(f"{source.title}\nlicence: {source.licence}\ncite: {source.citation}")
@@ -85,22 +85,23 @@ def pull(name: str, update: bool, answers: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def info(file: Path, as_json: bool) -> None:
     """Say what is in FILE, an outcomes table or a store of collected answers."""
+    from routebench.data import summary
     from routebench.errors import DataError
-    from routebench.outcomes import facts, schema
+    from routebench.store import schema
 
     if not file.is_file():
         raise DataError(f"{file}: there is no such file")
     found: Any
     if schema.is_store(file):
-        from routebench.outcomes.store import Store
+        from routebench.store.store import Store
 
         with Store(file, create=False, write=False) as store:
             found = store.info()
     else:
-        found = facts.facts_of(file)
+        found = summary.facts_of(file)
     if as_json:
-        click.echo(facts.to_json(found))
-    elif isinstance(found, facts.Facts):
+        click.echo(summary.to_json(found))
+    elif isinstance(found, summary.Facts):
         _show_facts(found)
     else:
         _show_store(found)
@@ -113,7 +114,7 @@ def info(file: Path, as_json: bool) -> None:
 @click.option("--judge", metavar="ID", help="Whose grades; by default the first judge's.")
 def export(store: Path, out: Path, suite: str | None, judge: str | None) -> None:
     """Write the answers in STORE to a .parquet, .csv or .jsonl file."""
-    from routebench.outcomes.store import Store
+    from routebench.store.store import Store
 
     with Store(store, create=False, write=False) as opened:
         rows = opened.export(out, suite, judge)
@@ -121,7 +122,7 @@ def export(store: Path, out: Path, suite: str | None, judge: str | None) -> None
 
 
 def _notes(notes: tuple[str, ...]) -> None:
-    from routebench.outcomes.shown import one_line
+    from routebench.redact import one_line
 
     for note in notes:
         click.echo(f"note: {one_line(note)}")
@@ -190,7 +191,7 @@ def _show_store(found: Any) -> None:
 
 
 def _line(name: str, counts: dict[str, int], before: str = "") -> None:
-    from routebench.outcomes.shown import one_line
+    from routebench.redact import one_line
 
     if counts:
         shown = [f"{key} {count:,}" for key, count in list(counts.items())[:12]]
@@ -203,10 +204,10 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from routebench.outcomes.shown import one_line
-    from routebench.report import terminal
+    from routebench.redact import one_line
+    from routebench.report.terminal import console
 
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(escape(one_line(cell)) for cell in row))
-    terminal.console().print(table)
+    console.make().print(table)

@@ -58,22 +58,24 @@ def command(
     Exit code 0: no router lost more than its margin; 1: one did, or a guard failed;
     2: usage; 3: the two cannot be compared; 4: the data cannot decide.
     """
-    from routebench.board import baseline as baselines
-    from routebench.board import gate_schema, gating
-    from routebench.report import annotations as workflow
-    from routebench.report import gate_markdown, gate_terminal, terminal
-    from routebench.report import junit as junit_xml
+    from routebench.gate import baseline as baselines
+    from routebench.gate import gate, schema
+    from routebench.report.gate import annotations as workflow
+    from routebench.report.gate import junit as junit_xml
+    from routebench.report.gate import markdown as gate_markdown
+    from routebench.report.gate import terminal as gate_terminal
+    from routebench.report.terminal import console
 
-    result = gating.gate(baseline, candidate, _rules(rules, given))
+    result = gate.gate(baseline, candidate, _rules(rules, given))
     if not quiet:
-        gate_terminal.show(result, terminal.console(wide=True))
+        gate_terminal.show(result, console.make(wide=True))
     if annotations:
         for line in workflow.lines(result):
             click.echo(line)
     for path, content in (
         (junit, junit_xml.render(result)),
         (markdown, gate_markdown.render(result).encode()),
-        (json_file, gate_schema.to_json(result).encode()),
+        (json_file, schema.to_json(result).encode()),
     ):
         if path is not None:
             _write(path, content)
@@ -87,19 +89,19 @@ def command(
 
 
 def _write(path: Path, content: bytes) -> None:
-    from routebench.board import files
     from routebench.errors import OptionError
+    from routebench.files import replace_file
 
     try:
-        files.replace_file(path, content)
+        replace_file(path, content)
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _rules(path: Path | None, given: dict[str, Any]) -> Any:
     """The rules file; what is given on the command line wins over it."""
-    from routebench.board import rules
     from routebench.errors import OptionError, did_you_mean
+    from routebench.gate import rules
 
     values = rules.read(path) if path else {}
     for option, key in (("router", "routers"), ("metric", "metrics")):

@@ -67,19 +67,19 @@ def command(
     been graded is not graded again. Exit code 3 where more than 1% of the answers have no grade.
     """
     from routebench.errors import DataError, OptionError
-    from routebench.outcomes.judged import judge_store, judge_table
-    from routebench.report import judgement, terminal
+    from routebench.judge.table import judge_store, judge_table
+    from routebench.report.terminal import console, judgement
 
     judge, other = _judges(name, against, set_)
     if not source.is_file():
         raise DataError(f"{source}: there is no such file")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
-    watch = _Progress(terminal.console(error=True), silent=quiet or as_json)
+    watch = _Progress(console.make(error=True), silent=quiet or as_json)
     chosen: dict[str, Any] = {"limit": limit, "out": out, "show": show, "regrade": regrade}
     try:
         with watch:
             if _is_store(source):
-                from routebench.outcomes.store import Store
+                from routebench.store.store import Store
 
                 with Store(source, create=False) as store:
                     done = judge_store(
@@ -95,7 +95,7 @@ def command(
     if as_json:
         click.echo(judgement.to_json(done), nl=False)
     else:
-        judgement.show(done, terminal.console())
+        judgement.show(done, console.make())
         if out is not None:
             click.echo(f"written to {out}")
     total = done.counts.graded + done.counts.ungraded
@@ -104,9 +104,9 @@ def command(
 
 def _judges(name: str, against: str, set_: tuple[str, ...]) -> tuple[Any, Any]:
     """The judge and the one to compare with, None for the recorded grades."""
-    from routebench import options
     from routebench.errors import OptionError, did_you_mean
-    from routebench.outcomes.grading import Judge
+    from routebench.judge.store import Judge
+    from routebench.plugin import options
 
     given = options.parse(set_)
     names = [name] if against in (RECORDED, name) else [name, against]
@@ -120,7 +120,7 @@ def _judges(name: str, against: str, set_: tuple[str, ...]) -> tuple[Any, Any]:
 
 
 def _is_store(path: Path) -> bool:
-    from routebench.outcomes.schema import is_store
+    from routebench.store.schema import is_store
 
     return is_store(path)
 

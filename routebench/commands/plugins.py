@@ -17,7 +17,7 @@ def command(what: str | None, as_json: bool) -> None:
 
     Kinds: router, suite, judge, encoder, extension. A list imports no plugin.
     """
-    from routebench import discovery
+    from routebench.plugin import discovery
 
     kind = what.removesuffix("s") if what else None
     if kind is None or kind in discovery.KINDS:
@@ -49,8 +49,8 @@ def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _describe(name: str, as_json: bool) -> None:
-    from routebench import discovery, options
     from routebench.errors import OptionError, did_you_mean
+    from routebench.plugin import discovery, options
 
     known = discovery.installed()
     found = [info for info in known if info.name == name]
@@ -97,9 +97,9 @@ def _table(columns: list[str], rows: list[list[Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from routebench.report import terminal
+    from routebench.report.terminal import console
 
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(escape(str(cell or "")) for cell in row))
-    terminal.console().print(table)
+    console.make().print(table)

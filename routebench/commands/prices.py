@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from routebench.snapshots import Listed, Snapshot
+    from routebench.prices.snapshots import Listed, Snapshot
 
 COLUMNS = {
     "input": "input_usd_per_mtok",
@@ -37,7 +37,7 @@ def command(model: str | None, provider: str | None, day: datetime | None, as_js
     Prices are USD per million tokens. Those of a file given with --prices elsewhere win over
     these, and a model that is in neither is an error, never free.
     """
-    from routebench import snapshots
+    from routebench.prices import snapshots
 
     of = _vendors(provider)
     lists = [one for one in snapshots.snapshots() if not of or one.vendor in of]
@@ -50,8 +50,8 @@ def command(model: str | None, provider: str | None, day: datetime | None, as_js
 
 
 def _vendors(provider: str | None) -> tuple[str, ...]:
-    from routebench import snapshots
     from routebench.errors import OptionError, did_you_mean
+    from routebench.prices import snapshots
 
     if provider is None:
         return ()
@@ -67,8 +67,8 @@ def _of(
     model: str, of: tuple[str, ...], lists: list[Snapshot]
 ) -> list[tuple[str, Snapshot, Listed]]:
     """Every list that has the model; a `DataError` where none has."""
-    from routebench import snapshots
     from routebench.errors import DataError, did_you_mean
+    from routebench.prices import snapshots
 
     provider, colon, plain = model.partition(":")
     if colon:
@@ -121,7 +121,7 @@ def _table(shown: list[tuple[str, Snapshot, Listed]], noted: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from routebench.report import terminal
+    from routebench.report.terminal import console
 
     given = [
         name for name, field in COLUMNS.items() if any(getattr(p.price, field) for *_, p in shown)
@@ -141,7 +141,7 @@ def _table(shown: list[tuple[str, Snapshot, Listed]], noted: bool) -> None:
         table.add_row(
             escape(name) + mark, *numbers, snapshot.id, *([escape(note)] if noted else [])
         )
-    out = terminal.console()
+    out = console.make()
     out.print(table)
     out.print("USD per million tokens; no cached or thinking price: as other tokens")
     if not noted:

@@ -37,20 +37,20 @@ def command(
 
     With --figures or --markdown alone there is no page; --out or --open asks for it too.
     """
-    from routebench.board import stored
+    from routebench.board import read_run
 
     paged = opened or out is not None or (figures is None and markdown is None)
     _installed(paged, figures is not None)
-    read = [stored.read_run(run, check=True) for run in runs]
+    read = [read_run.read_run(run, check=True) for run in runs]
     if paged:
-        from routebench.report.page import page
+        from routebench.report.web.page import page
 
         place = out or (read[0].folder if len(read) == 1 else Path()) / "report.html"
         _write(place, page(read))
         if opened:
             click.launch(str(place.resolve()))
     if figures is not None:
-        from routebench.report.figures import draw
+        from routebench.report.web.figures import draw
 
         for made in draw(read, figures):
             click.echo(f"written to {made}", err=True)
@@ -62,7 +62,7 @@ def command(
 
 def _installed(paged: bool, drawn: bool) -> None:
     """Say what is missing before anything is read."""
-    from routebench.report.page import needed
+    from routebench.report.web.page import needed
 
     for module in ("jinja2", "plotly.offline") if paged else ():
         needed(module, "the page")
@@ -71,8 +71,8 @@ def _installed(paged: bool, drawn: bool) -> None:
 
 
 def _write(place: Path, text: str) -> None:
-    from routebench.board.files import replace_file
     from routebench.errors import OptionError
+    from routebench.files import replace_file
 
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -29,13 +29,13 @@ def command(run: Path, prices: Path, out: Path | None, as_json: bool) -> None:
     RUN is a run folder or its leaderboard.json. What routers decided stays; every cost and every
     comparison of costs is made again, and `routebench verify` checks the result like any run.
     """
-    from routebench.board import files
-    from routebench.board.repriced import reprice
-    from routebench.pricing import load_prices
-    from routebench.report import terminal
+    from routebench.board import run_folder
+    from routebench.prices.apply import load_prices
+    from routebench.report.terminal import console, leaderboard
+    from routebench.verify.reprice import reprice
 
     board, folder = reprice(run, load_prices(prices), prices, out)
     if as_json:
-        click.echo(files.to_json(board), nl=False)
+        click.echo(run_folder.to_json(board), nl=False)
     else:
-        terminal.show(board, terminal.console(), folder=folder)
+        leaderboard.show(board, console.make(), folder=folder)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from routebench.budget import Budget
+    from routebench.board.trained import Trained
+    from routebench.plugin.budget import Budget
     from routebench.records import Decisions
-    from routebench.trained import Trained
 
 _CHUNK = 1024
 """Lines of standard input that are routed at a time."""
@@ -54,9 +54,9 @@ def command(
     The checkpoint of one seed and fold decides, by the text alone. Nothing is asked of any
     model. With a budget every query is charged the mean cost of the model chosen for it.
     """
-    from routebench.budget import Budget
+    from routebench.board.trained import Trained
     from routebench.errors import OptionError
-    from routebench.trained import Trained
+    from routebench.plugin.budget import Budget
 
     if spent is not None and budget is None:
         raise OptionError("--spent is a part of a budget", "--budget USD")
@@ -75,8 +75,9 @@ def command(
 
 def _changes(router: str, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Options of the router, by its label or its plugin's name."""
-    from routebench import config, options
+    from routebench import config
     from routebench.errors import OptionError
+    from routebench.plugin import options
 
     given = options.parse(assignments)
     names = [router.partition("@")[0], router]

@@ -122,14 +122,14 @@ def command(
     Run again after an interruption, the same command goes on where it stopped.
     """
     from routebench import config
-    from routebench.board.files import to_json
-    from routebench.report import terminal
-    from routebench.report.progress import Progress, Silent
+    from routebench.board.run_folder import to_json
+    from routebench.report.terminal import console, leaderboard
+    from routebench.report.terminal.progress import Progress, Silent
     from routebench.run import run
 
     values = config.read(file) if file else {}
     chosen = config.make(values | _given(ctx, given, values))
-    errors = terminal.console(error=True)
+    errors = console.make(error=True)
     progress = Silent() if quiet or as_json else Progress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
@@ -140,9 +140,9 @@ def command(
     if as_json:
         click.echo(to_json(done.board), nl=False)
     else:
-        out = terminal.console(wide=wide)
-        baseline = chosen.against[0] if chosen.against else terminal.BASELINE
-        terminal.show(
+        out = console.make(wide=wide)
+        baseline = chosen.against[0] if chosen.against else leaderboard.BASELINE
+        leaderboard.show(
             done.board, out, wide=wide, curves=curves, folder=done.folder, baseline=baseline
         )
     ctx.exit(_exit_code(done.board))
@@ -157,8 +157,8 @@ def _exit_code(board: Any) -> int:
 
 def _given(ctx: click.Context, given: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:
     """The options that stand on the command line, in the run file's terms."""
-    from routebench import options
     from routebench.errors import OptionError
+    from routebench.plugin import options
 
     values: dict[str, Any] = {}
     for name, value in given.items():

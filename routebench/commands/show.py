@@ -15,20 +15,20 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
 def command(run: Path, wide: bool, curves: bool, against: str | None, as_json: bool) -> None:
     """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
-    from routebench.board import files
+    from routebench.board import run_folder
     from routebench.errors import OptionError
-    from routebench.report import terminal
+    from routebench.report.terminal import console, leaderboard
 
-    board = files.read(run)
+    board = run_folder.read(run)
     if as_json:
-        click.echo(files.to_json(board), nl=False)
+        click.echo(run_folder.to_json(board), nl=False)
     else:
-        baseline = against or terminal.BASELINE
+        baseline = against or leaderboard.BASELINE
         known = {name for row in board.rows for name in row.against}
         if against and baseline not in known:
             raise OptionError(
                 f"--against {baseline}: the board compares with {', '.join(sorted(known))}",
                 f"run again with --against {baseline}; finished jobs are not repeated",
             )
-        out = terminal.console(wide=wide)
-        terminal.show(board, out, wide=wide, curves=curves, baseline=baseline)
+        out = console.make(wide=wide)
+        leaderboard.show(board, out, wide=wide, curves=curves, baseline=baseline)

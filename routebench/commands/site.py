@@ -28,8 +28,8 @@ def command(results: Path, out: Path) -> None:
     An index, a page per suite with its history, and a page per router. They need no JavaScript
     and no network. Hidden folders and checkpoints are skipped.
     """
-    from routebench.report import site
-    from routebench.report.page import needed
+    from routebench.report.web import site
+    from routebench.report.web.page import needed
 
     needed("jinja2", "the site")
     place = out.resolve()
@@ -42,7 +42,7 @@ def command(results: Path, out: Path) -> None:
 def _free(place: Path, results: Path, out: Path) -> None:
     """Raise an `OptionError` unless the folder may be replaced: what is lost, we have made."""
     from routebench.errors import OptionError
-    from routebench.report.site import MARKER
+    from routebench.report.web.site import MARKER
 
     if results.is_relative_to(place):
         raise OptionError(f"-o {out}: the boards lie in it", "name a folder beside them")

@@ -23,12 +23,12 @@ def command(ctx: click.Context, run: Path, regrade: bool, first: int, as_json: b
     RUN is a run folder or its leaderboard.json. Exit code 0 where all agree to nine digits, 1
     where a number or a file differs.
     """
-    from routebench.board.verify import verify
-    from routebench.report import terminal, verified
+    from routebench.report.terminal import console, verified
+    from routebench.verify.verify import verify
 
     verdict = verify(run, regrade)
     if as_json:
         click.echo(verified.to_json(verdict), nl=False)
     else:
-        verified.show(verdict, terminal.console(), first)
+        verified.show(verdict, console.make(), first)
     ctx.exit(1 if verdict.differences else 0)

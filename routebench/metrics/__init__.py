@@ -1,0 +1,1 @@
+"""Metrics, their intervals and tests, computed on choices and outcomes alone."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routebench.board.schema import Difference
-from routebench.metrics import cost
+from routebench.metrics import definitions
 from routebench.metrics.bootstrap import Column, Groups
 from routebench.metrics.estimates import UNPRICED, is_binary
 from routebench.metrics.parties import Columns, Means, Party, Values
 from routebench.metrics.statistics import bootstrap_p, holm, interval, mcnemar, mde, ranks
 from routebench.records import Floats
+from routebench.schema import Difference
 
 METRICS = ("accuracy", "cost_per_1k", "total_cost_per_1k")
 
@@ -64,8 +64,8 @@ def measure(metric: str, values: Values | Columns) -> Floats | None:
         return None
     answers = values["cost"]
     if metric == "total_cost_per_1k" and "router_cost" in values:
-        answers = cost.total_cost(answers, values["router_cost"])
-    return cost.cost_per_1k(answers)
+        answers = definitions.total_cost(answers, values["router_cost"])
+    return definitions.cost_per_1k(answers)
 
 
 def _paired(a: Column, b: Column) -> Floats:

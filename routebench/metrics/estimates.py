@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from routebench.board.schema import Estimate
-from routebench.metrics import cost, quality, usage
+from routebench.metrics import definitions
 from routebench.metrics.curves import arena_score
 from routebench.metrics.parties import BESIDE, Means, Party, Values
 from routebench.metrics.statistics import interval, proportion_interval
 from routebench.records import Floats
+from routebench.schema import Estimate
 
 UNPRICED = "unpriced"
 UNDEFINED = {
@@ -66,12 +66,12 @@ def base_metrics(own: Values) -> dict[str, Floats]:
     """What references and routers share: accuracy, cost, and the three-state metrics."""
     found = {"accuracy": own["score"]}
     if "cost" in own:
-        found["cost_per_1k"] = cost.cost_per_1k(own["cost"])
+        found["cost_per_1k"] = definitions.cost_per_1k(own["cost"])
     if "correct" in own:
         c, i = own["correct"], own["incorrect"]
-        found["attempted"] = quality.attempted(c, i)
-        found["accuracy_given_attempted"] = quality.accuracy_given_attempted(c, i)
-        found["f_score"] = quality.f_score(c, i)
+        found["attempted"] = definitions.attempted(c, i)
+        found["accuracy_given_attempted"] = definitions.accuracy_given_attempted(c, i)
+        found["f_score"] = definitions.f_score(c, i)
     return found | {name: own[name] for name in BESIDE if name in own}
 
 
@@ -79,20 +79,20 @@ def router_metrics(own: Values, references: Mapping[str, Values]) -> dict[str, F
     """Every metric of a router that its means, and those of the references, can give."""
     found = base_metrics(own)
     best = references["best_single"]
-    found["gap_recovered"] = quality.gap_recovered(
+    found["gap_recovered"] = definitions.gap_recovered(
         own["score"], best["score"], references["oracle"]["score"]
     )
     if "router_cost" in own:
-        found["router_cost_per_1k"] = cost.cost_per_1k(own["router_cost"])
+        found["router_cost_per_1k"] = definitions.cost_per_1k(own["router_cost"])
     if "cost" in own:
         # All-in: a router that spends on routing saves that much less.
-        total = cost.total_cost(own["cost"], own["router_cost"])
-        found["total_cost_per_1k"] = cost.cost_per_1k(total)
-        found["savings_vs_best_single"] = cost.savings(total, best["cost"])
+        total = definitions.total_cost(own["cost"], own["router_cost"])
+        found["total_cost_per_1k"] = definitions.cost_per_1k(total)
+        found["savings_vs_best_single"] = definitions.savings(total, best["cost"])
         found["arena_score"] = arena_score(own["score"], found["total_cost_per_1k"])
         if "strongest" in references:
             strongest = references["strongest"]["cost"]
-            found["savings_vs_strongest"] = cost.savings(total, strongest)
+            found["savings_vs_strongest"] = definitions.savings(total, strongest)
     return found
 
 
@@ -103,8 +103,8 @@ def router_estimates(
     point = router_metrics(means.point, {k: m.point for k, m in references.items()})
     samples = router_metrics(means.samples, {k: m.samples for k, m in references.items()})
     for values, shares in ((point, means.usage), (samples, means.usage_samples)):
-        values["usage_entropy"] = usage.usage_entropy(shares)
-        values["top_model_share"] = usage.top_model_share(shares)
+        values["usage_entropy"] = definitions.usage_entropy(shares)
+        values["top_model_share"] = definitions.top_model_share(shares)
     return _estimates(point, samples, party, n) | _nulls(point, "strongest" in references)
 
 

@@ -9,17 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from routebench.board.schema import (
-    CurvePoint,
-    Difference,
-    Estimate,
-    Facet,
-    OperatingPoint,
-    Policies,
-)
 from routebench.errors import DataError
 from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
+from routebench.metrics.definitions import COLLAPSE
 from routebench.metrics.estimates import (
     reference_estimates,
     router_estimates,
@@ -33,8 +26,8 @@ from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
 from routebench.metrics.predictions import Predictions, predictions, reference_curves
 from routebench.metrics.setting import Routed, Setting, missing_share, scorable, state_counts
 from routebench.metrics.statistics import ALPHA
-from routebench.metrics.usage import COLLAPSE
 from routebench.records import Mask
+from routebench.schema import CurvePoint, Difference, Estimate, Facet, OperatingPoint, Policies
 
 __all__ = ["Evaluation", "Routed", "Scores", "Setting", "evaluate"]
 

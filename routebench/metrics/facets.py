@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routebench.board.schema import Estimate, Facet
 from routebench.metrics.bootstrap import Groups
+from routebench.metrics.definitions import gain_at
 from routebench.metrics.estimates import (
     UNDEFINED,
     UNPRICED,
@@ -18,9 +18,9 @@ from routebench.metrics.estimates import (
     null,
 )
 from routebench.metrics.parties import Means, Party, resample
-from routebench.metrics.quality import gain_at
 from routebench.metrics.setting import Setting
 from routebench.records import Floats, Mask
+from routebench.schema import Estimate, Facet
 
 RESAMPLES = 1000
 LIMIT = 200

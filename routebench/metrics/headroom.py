@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from routebench.metrics.statistics import ratio
+from routebench.plugin.selection import covered
 from routebench.records import Codes, Floats, Grade, Ints, Mask, Outcomes
-from routebench.selection import covered
 
 
 def oracle_choice(outcomes: Outcomes) -> Ints:

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board.schema import Difference, Estimate, Policies, PolicyUse, SingleModel
-from routebench.metrics import contrasts, cost
+from routebench.metrics import contrasts, definitions
 from routebench.metrics.bootstrap import Column, Groups, bootstrap_means
 from routebench.metrics.estimates import UNDEFINED, UNPRICED, estimate, is_binary, null
 from routebench.metrics.headroom import Cells
 from routebench.metrics.parties import Party, cell_columns, resample, router_party
 from routebench.metrics.setting import Routed, Setting
 from routebench.metrics.statistics import ratio
+from routebench.plugin.selection import COVERED
 from routebench.records import Floats, Ints, Mask
-from routebench.selection import COVERED
+from routebench.schema import Difference, Estimate, Policies, PolicyUse, SingleModel
 
 NOT_NAMED = "no query of the resample has this policy"
 HOLES = "the two models have no answer on most test queries"
@@ -113,7 +113,7 @@ def _savings(router: Any, single: Any) -> Estimate:
     if "cost" not in router.point:
         return null(UNPRICED)
     paid, samples = (
-        cost.savings(cost.total_cost(own["cost"], own["router_cost"]), other["cost"])
+        definitions.savings(definitions.total_cost(own["cost"], own["router_cost"]), other["cost"])
         for own, other in ((router.point, single.point), (router.samples, single.samples))
     )
     known = np.isfinite(float(router.point["router_cost"]))

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from routebench.board.schema import CurvePoint, Estimate, OperatingPoint
 from routebench.metrics import calibration, curves
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts, seed_weights
-from routebench.metrics.cost import savings
 from routebench.metrics.curves import PairCurve
+from routebench.metrics.definitions import savings
 from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
 from routebench.metrics.facets import LIMIT
 from routebench.metrics.headroom import Cells
 from routebench.metrics.setting import Routed, Setting
+from routebench.plugin.selection import COVERED, covered
 from routebench.records import Floats, Ints, Mask
-from routebench.selection import COVERED, covered
+from routebench.schema import CurvePoint, Estimate, OperatingPoint
 
 RESAMPLES = 1000
 LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}

@@ -1,0 +1,1 @@
+"""Boards and gates for people: terminal, web pages, Markdown, CI formats."""

@@ -6,9 +6,9 @@ import html
 import re
 from collections.abc import Sequence
 
-from routebench.board.schema import Leaderboard
-from routebench.report import standing
-from routebench.report.numbers import Cell
+from routebench.report import summary
+from routebench.report.format import Cell
+from routebench.schema import Leaderboard
 
 
 def markdown(boards: Sequence[Leaderboard]) -> str:
@@ -17,14 +17,14 @@ def markdown(boards: Sequence[Leaderboard]) -> str:
 
 
 def _board(board: Leaderboard) -> str:
-    table = standing.leaderboard(board)
-    facts = " · ".join(f"{name.lower()}: {escape(value)}" for name, value in standing.facts(board))
-    lines = [f"## {escape(standing.title(board))}", "", facts, ""]
+    table = summary.leaderboard(board)
+    facts = " · ".join(f"{name.lower()}: {escape(value)}" for name, value in summary.facts(board))
+    lines = [f"## {escape(summary.title(board))}", "", facts, ""]
     lines += [_line([Cell(head) for head in table.heads])]
     lines += ["|" + "|".join("---" if i == 1 else "--:" for i in range(len(table.heads))) + "|"]
     lines += [_line(row) for row in [*table.rows, *table.foot]]
     lines += ["", "± and [ ]: 95% intervals; =: tied; \\*: p < .05, paired, Holm-adjusted.", ""]
-    lines += [f"- {escape(text)}" for text in standing.notices(board)]
+    lines += [f"- {escape(text)}" for text in summary.notices(board)]
     return "\n".join(lines).rstrip() + "\n"
 
 

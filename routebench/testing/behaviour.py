@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.harness import SINGLES
+from routebench.jobs.harness import SINGLES
 from routebench.records import Objective, Table
 from routebench.testing import tables as synthetic
 from routebench.testing.contract import check_needs

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from routebench.harness import Harness
+from routebench.jobs.harness import Harness
 from routebench.testing.learning import check_objects_share_nothing
 from routebench.testing.rules import Check, check, expect
 from routebench.testing.subject import Subject, ask
 
 _PICKLE_SUFFIXES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill"}
-_SAFETENSORS = "routebench.checkpoint.save(folder, meta, arrays) writes safetensors and JSON"
+_SAFETENSORS = "routebench.plugin.checkpoint.save(folder, meta, arrays) writes safetensors and JSON"
 
 
 @check(after=check_objects_share_nothing)
@@ -59,7 +59,7 @@ def check_missing_checkpoint(subject: Subject) -> None:
         False,
         "load() to raise an error for an empty folder",
         "no error",
-        "routebench.checkpoint.load raises one",
+        "routebench.plugin.checkpoint.load raises one",
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from routebench.harness import Harness
-from routebench.options import describe, validate
+from routebench.jobs.harness import Harness
+from routebench.plugin.options import describe, validate
 from routebench.testing.rules import Check, check, expect
 from routebench.testing.subject import EVERYTHING, Subject
 

@@ -85,7 +85,7 @@ def check_row_order(subject: Subject) -> None:
         same.mean() >= _AGREEMENT,
         f"the same choice for {_AGREEMENT:.0%} of queries after shuffling the training rows",
         f"the same for {same.mean():.0%}",
-        "break ties by a rule (routebench.selection.best), not by which row comes first",
+        "break ties by a rule (routebench.plugin.selection.best), not by which row comes first",
     )
 
 

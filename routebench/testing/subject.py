@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from routebench import encoders
 from routebench.config import ENCODERS
-from routebench.harness import Harness
-from routebench.options import validate
-from routebench.records import HIDEABLE, Context, Decisions, Objective, Queries, Table
+from routebench.encode import encoders
+from routebench.hookspecs import Context
+from routebench.jobs.harness import Harness
+from routebench.plugin.options import validate
+from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
 from routebench.testing.tables import Tables, synthetic_tables, with_scores, with_users
 
 EVERYTHING = frozenset(HIDEABLE)

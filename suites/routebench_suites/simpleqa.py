@@ -9,6 +9,7 @@ has the answers of real models. Where there is a store at the usual place, it is
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,12 +19,13 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from routebench.data.files import read_table
+from routebench.data.long_table import from_long
+from routebench.data.places import default_store
 from routebench.errors import DataError, OptionError
-from routebench.longform import from_long
-from routebench.outcomes import entries
-from routebench.outcomes.places import default_store
+from routebench.plugin import discovery
 from routebench.records import Answers, Pool, Request, SuiteData
-from routebench.tablefile import read_table
+from routebench.store import entries
 from routebench_suites.questions import EMBEDDED, Question, is_questions, read_questions
 from routebench_suites.storefile import has_answers, is_store, read_store
 
@@ -145,12 +147,9 @@ class SimpleQA:
         return replace(data, judge="exact")
 
     def _simulated(self, path: Path) -> SuiteData:
-        from routebench_providers import simulated
-
         questions = read_questions(path)
-        provider = simulated.Simulated(
-            simulated.Simulated.Options(facts=path, world=self.options.world)
-        )
+        simulated = discovery.load(discovery.find("provider", "simulated"))
+        provider = simulated(simulated.Options(facts=path, world=self.options.world))
         pool = provider.pool()
         requests = [Request(m, q.query) for q in questions for m in pool.models]
         data = from_long(
@@ -161,7 +160,7 @@ class SimpleQA:
             pool=pool,
             # The tables that the questions were made from hold the answers too, and who knows what
             # stands in the provider's own.
-            files=(path.resolve(), EMBEDDED.parent, Path(simulated.__file__).parent),
+            files=(path.resolve(), EMBEDDED.parent, Path(inspect.getfile(simulated)).parent),
             notes=(
                 f"the answers are those of a simulated pool of {len(pool)} models: no real"
                 " model was asked",

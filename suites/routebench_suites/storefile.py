@@ -9,11 +9,11 @@ from typing import Literal
 
 import pyarrow as pa
 
+from routebench.data.long_table import COLUMNS
+from routebench.data.places import store_files
 from routebench.errors import DataError
-from routebench.longform import COLUMNS
-from routebench.outcomes.places import store_files
-from routebench.outcomes.schema import is_store
-from routebench.outcomes.store import Store
+from routebench.store.schema import is_store
+from routebench.store.store import Store
 
 __all__ = ["Collected", "has_answers", "is_store", "read_store"]
 
@@ -22,7 +22,7 @@ _SIMULATED = "simulated"  # the provider whose models are invented
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was collected, as `routebench.longform` reads it."""
+    """What was collected, as `routebench.data.long_table` reads it."""
 
     table: pa.Table
     source: Literal["live", "simulated"]

@@ -8,15 +8,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from routebench.data.files import read_table
+from routebench.data.long_table import from_long
 from routebench.errors import OptionError
-from routebench.longform import from_long
 from routebench.records import SuiteData
-from routebench.tablefile import read_table
 from routebench_suites.storefile import is_store, read_store
 
 
 class TableSuite:
-    """Outcomes that were recorded elsewhere; see `routebench.longform` for the columns."""
+    """Outcomes that were recorded elsewhere; see `routebench.data.long_table` for the columns."""
 
     class Options(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from routebench.commands import collect as command
 from routebench.commands.collect import _concurrency, _rate
 from routebench.errors import OptionError
-from routebench.outcomes.store import Store
+from routebench.store.store import Store
 
 Main = Callable[..., tuple[int, str, str]]
 POOL = "simulated:sim-flash,simulated:sim-pro"

@@ -12,7 +12,7 @@ import pytest
 from hubs import REPO, serve
 from published import frame, pickled
 
-from routebench.outcomes import pull as pulling
+from routebench.importers import pull as pulling
 
 Main = Callable[..., tuple[int, str, str]]
 COLOURS = ["red", "green", "blue", "grey"]
@@ -133,7 +133,7 @@ def test_escapes_are_shown_harmlessly(main: Main, tmp_path: Path) -> None:
 
 
 def test_a_store(main: Main, tmp_path: Path) -> None:
-    store = pytest.importorskip("routebench.outcomes.store")
+    store = pytest.importorskip("routebench.store.store")
     path = tmp_path / "answers.sqlite"
     with store.Store(path):
         pass

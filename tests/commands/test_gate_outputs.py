@@ -12,19 +12,12 @@ from typing import Any
 import gates
 import pytest
 
-from routebench.board.gate import Verdict
-from routebench.board.gate_schema import (
-    Change,
-    Comparison,
-    Finding,
-    Flip,
-    Flips,
-    GateResult,
-    to_json,
-)
-from routebench.board.rules import Rules
-from routebench.report import annotations, gate_markdown, gate_words, junit
-from routebench.report.gate_terminal import show
+from routebench.gate.rules import Rules
+from routebench.gate.schema import Change, Comparison, Finding, Flip, Flips, GateResult, to_json
+from routebench.gate.tests import Verdict
+from routebench.report.gate import annotations, junit, markdown
+from routebench.report.gate import words as gate_words
+from routebench.report.gate.terminal import show
 
 pytest_plugins = ["pytester"]
 
@@ -198,7 +191,7 @@ def test_junit_is_accepted_by_a_junit_parser() -> None:
 
 
 def test_markdown_shows_whatever_is_in_a_name() -> None:
-    page = gate_markdown.render(mixed())
+    page = markdown.render(mixed())
     assert page.startswith("## ❌ RouteBench gate: REGRESSION: simpleqa (simulated pool), 1 pass")
     assert "<script>" not in page
     header, _, *rows = [line for line in page.splitlines() if line.startswith("|")][:6]
@@ -215,7 +208,7 @@ def test_markdown_shows_whatever_is_in_a_name() -> None:
 
 def test_markdown_of_an_invalid_gate() -> None:
     wrong = [Change(what="pool", old="1", new="2")]
-    page = gate_markdown.render(result("invalid", 3, mismatches=wrong))
+    page = markdown.render(result("invalid", 3, mismatches=wrong))
     assert "⛔" in page
     assert "- pool differs: baseline 1, candidate 2" in page
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routebench.outcomes.entries import Call, Question
-from routebench.outcomes.store import Store
 from routebench.records import Reply
+from routebench.store.entries import Call, Question
+from routebench.store.store import Store
 
 Main = Callable[..., tuple[int, str, str]]
 Put = Callable[..., Path]

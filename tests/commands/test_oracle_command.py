@@ -14,7 +14,7 @@ import pytest
 from conftest import long_table, noise
 from runs import finish, graded, price_list, put
 
-from routebench.texts import text_hash
+from routebench.data.texts import text_hash
 
 Main = Callable[..., tuple[int, str, str]]
 

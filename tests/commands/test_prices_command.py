@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from routebench import snapshots
-from routebench.snapshots import find_price
+from routebench.prices import snapshots
+from routebench.prices.snapshots import find_price
 
 Main = Callable[..., tuple[int, str, str]]
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import planted
 from runs import SMALL, edit_table, finish, graded, price_list, put
 
-from routebench.board.repriced import NOTE
+from routebench.verify.reprice import NOTE
 
 Main = Callable[..., tuple[int, str, str]]
 Board = dict[str, Any]

@@ -17,9 +17,10 @@ import runs
 from conftest import planted
 from runs import SMALL, finish, price_list, put
 
-from routebench import jobs, plan
-from routebench.board.files import CHECKPOINTS
-from routebench.jobs import Finished, Job, Result, Setup
+from routebench.board.run_folder import CHECKPOINTS
+from routebench.jobs import plan, stages
+from routebench.jobs.results import Finished, Result
+from routebench.jobs.setup import Job, Setup
 
 Main = Callable[..., tuple[int, str, str]]
 ROUTER = f"{Path(__file__).parents[1] / 'policied.py'}:Policied"
@@ -41,7 +42,7 @@ def _with_checkpoints(
     for job in plan.jobs(ready, chosen.seeds, len(setup.split.codes)):
         with tempfile.TemporaryDirectory() as place:
             checkpoint = Path(place) / "checkpoint"
-            result = jobs.run_here(job, setup, lambda done, note="": None, checkpoint)
+            result = stages.run_here(job, setup, lambda done, note="": None, checkpoint)
             finished.save(job, result, checkpoint)
         yield job, result
 

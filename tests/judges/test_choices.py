@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.records import Grade, Grades, State
-from routebench_judges.choices import MultipleChoice
-from routebench_judges.optionlist import listed
+from routebench_judges.multiple_choice.judge import MultipleChoice
+from routebench_judges.multiple_choice.options import listed
 
 C, W, N = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED
 CAPITAL = "What is the capital of France?\nA) London\nB) Paris\nC) Rome\nD) Both A and C"

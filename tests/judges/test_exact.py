@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from routebench.records import Grade, Grades, State
-from routebench_judges.exact import Exact
+from routebench_judges.exact.judge import Exact
 
 C, W, N = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from routebench.records import Grade
-from routebench_judges.exact import Exact
+from routebench_judges.exact.judge import Exact
 
 C, W, N = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED
 

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.errors import DataError, OptionError
-from routebench.judging import judge_answers
-from routebench.options import validate
+from routebench.judge.suite import judge_answers
+from routebench.plugin.options import validate
 from routebench.records import Grade, Grades, State
-from routebench_judges.grader import SimpleQAGrader
-from routebench_judges.grader_prompt import prompt
-from routebench_judges.grader_replies import paper, strict
+from routebench_judges.simpleqa_grader.judge import SimpleQAGrader
+from routebench_judges.simpleqa_grader.prompt import prompt
+from routebench_judges.simpleqa_grader.replies import paper, strict
 
 C, W, N = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED
 
@@ -375,7 +375,7 @@ def test_any_text_can_be_asked_about(question: str, answer: str) -> None:
 def test_in_a_run(fake: Any) -> None:
     import pyarrow as pa
 
-    from routebench.longform import from_long
+    from routebench.data.long_table import from_long
 
     fake.STATE["say"] = lambda request: "A" if "good" in request.prompt else "C"
     table = pa.table(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.records import Grade, Grades, State
-from routebench_judges.numeric import Numeric
+from routebench_judges.numeric.judge import Numeric
 
 C, W, N, U = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED, Grade.NONE
 HOW_MANY = "How many apples are left?"

@@ -19,8 +19,8 @@ from routebench.metrics.curves import (
     qnc,
     sweep,
 )
+from routebench.plugin.selection import best
 from routebench.records import Floats, Ints
-from routebench.selection import best
 
 SEEDS = range(12)
 

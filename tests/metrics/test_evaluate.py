@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from worlds import COSTS, NAN, SCORES, big, router, run, setting, values
 
-from routebench.board.schema import Row
 from routebench.errors import DataError
 from routebench.metrics.evaluate import Routed
 from routebench.metrics.predictions import NO_CONFIDENCE, NO_QUALITY, NOT_PERTURBED
 from routebench.metrics.statistics import mde
 from routebench.records import State
+from routebench.schema import Row
 
 
 def test_a_perfect_router_by_hand() -> None:

@@ -16,9 +16,9 @@ from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 from worlds import NAN, big, router, run, setting
 
-from routebench.board.schema import Policies, Row, json_schema
 from routebench.metrics.policies import HOLES, policies
 from routebench.metrics.setting import Routed, Setting
+from routebench.schema import Policies, Row, json_schema
 
 Main = Callable[..., tuple[int, str, str]]
 ROUTER = f"{Path(__file__).parents[1] / 'policied.py'}:Policied"

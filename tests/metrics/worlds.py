@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board.schema import Estimate
 from routebench.metrics.evaluate import Evaluation, Routed, Setting, evaluate
 from routebench.records import Outcomes, Pool, State
+from routebench.schema import Estimate
 
 NAN = float("nan")
 SCORES = [[1, 1], [0, 1], [0, 1], [1, 0]]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from servers import Server
 
-from routebench import discovery, options
 from routebench.errors import CallError, OptionError
+from routebench.plugin import discovery, options
 from routebench.records import Reply, Request
-from routebench_providers.gemini import Gemini
+from routebench_providers.gemini.provider import Gemini
 
 pytest.importorskip("google.genai")
 

@@ -15,8 +15,8 @@ from servers import OUTCOMES, PLANTED, PROMPTS, Server
 
 from routebench.errors import CallError, OptionError
 from routebench.records import Reply, Request
-from routebench_providers.gemini import Gemini
-from routebench_providers.openai_compatible import OpenAICompatible
+from routebench_providers.gemini.provider import Gemini
+from routebench_providers.openai.provider import OpenAICompatible
 
 KEY = "planted-0123456789abcdef"
 KINDS = {"gemini": (Gemini, "google.genai", ""), "openai": (OpenAICompatible, "openai", "/v1")}
@@ -279,10 +279,10 @@ def test_the_library_is_imported_only_to_ask() -> None:
     import subprocess
     import sys
 
-    modules = "routebench_providers.gemini, routebench_providers.openai_compatible"
+    modules = "routebench_providers.gemini.provider, routebench_providers.openai.provider"
     code = f"import sys, {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "routebench_providers.gemini" in loaded
+    assert "routebench_providers.gemini.provider" in loaded
     assert not loaded & {"google.genai", "openai", "httpx", "httpx2", "aiohttp"}
     assert importlib.util.find_spec("routebench_providers.live")

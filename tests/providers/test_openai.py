@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from servers import Server
 
-from routebench import discovery, options
 from routebench.errors import CallError, OptionError
+from routebench.plugin import discovery, options
 from routebench.records import Reply, Request
-from routebench_providers.openai_compatible import OpenAICompatible
+from routebench_providers.openai.provider import OpenAICompatible
 
 pytest.importorskip("openai")
 
@@ -115,7 +115,7 @@ def test_the_limit_has_the_name_that_the_server_knows(
     server: Server, monkeypatch: pytest.MonkeyPatch, chosen: str, elsewhere: bool, expected: str
 ) -> None:
     if not elsewhere:
-        monkeypatch.setattr("routebench_providers.openai_compatible._OWN", server.url + "/v1")
+        monkeypatch.setattr("routebench_providers.openai.provider._OWN", server.url + "/v1")
         monkeypatch.setenv("OPENAI_API_KEY", "k")
     ask(server, {"max_tokens": 9, "limit_as": chosen})
     assert set(server.log[0].body) == {"model", "messages", "temperature", expected}

@@ -14,7 +14,7 @@ import pytest
 
 from routebench.errors import DataError, OptionError
 from routebench.records import Answers, Floats, Grade, Request
-from routebench_providers.simulated import Simulated, Stance
+from routebench_providers.simulated.provider import Simulated, Stance
 from routebench_suites.questions import EMBEDDED, Question, read_questions
 
 ROOT = Path(__file__).resolve().parents[2]

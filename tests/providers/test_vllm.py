@@ -25,8 +25,8 @@ import tiny
 
 from routebench.errors import CallError, DataError
 from routebench.records import Reply, Request
-from routebench_providers.openai_compatible import OpenAICompatible
-from routebench_providers.vllm_offline import VLLMOffline
+from routebench_providers.openai.provider import OpenAICompatible
+from routebench_providers.vllm.provider import VLLMOffline
 
 there = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vllm")
 alone = [there, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

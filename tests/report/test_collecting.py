@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from routebench.collect.collect import Spending
+from routebench.collect.planning import Plan, Target
 from routebench.errors import CallError
-from routebench.outcomes.collect import Spending
-from routebench.outcomes.planning import Plan, Target
-from routebench.outcomes.standing import Standing
-from routebench.pricing import ModelPrice
-from routebench.report import collecting
+from routebench.prices.apply import ModelPrice
+from routebench.report.terminal import collecting
+from routebench.store.standing import Standing
 
 PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0})
 NASTY = "\x1b[2J[bold]x[/bold] [/nonsense] \u202e\x00 y\nz"

@@ -20,14 +20,15 @@ from conftest import planted
 from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
-from routebench.board.stored import Stored, read_run
-from routebench.report import plots, standing
-from routebench.report.browse import browse
+from routebench.board.read_run import Stored, read_run
+from routebench.report import summary
+from routebench.report.web import plots
+from routebench.report.web.browse import browse
 
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 pytest.importorskip("plotly", reason="the report extra is not installed")
 
-from routebench.report.page import embedded, page
+from routebench.report.web.page import embedded, page
 
 CHROMIUM = Path("/usr/bin/chromium")
 EVIL = ["<script>alert(1)</script>", "</script><b>x", 'a" onload="alert(2)', "{{ 7 * 7 }} $x$ @ink"]
@@ -253,7 +254,7 @@ def test_latency_where_it_was_measured(priced: Path) -> None:
 def test_ties_are_marked(priced: Path) -> None:
     board = read_run(priced).board
     ranks = [row.rank for row in board.rows if row.state == "ok"]
-    for row in standing.leaderboard(board).rows:
+    for row in summary.leaderboard(board).rows:
         rank = int(row[0].text.rstrip("="))
         assert row[0].text.endswith("=") == (ranks.count(rank) > 1)
 

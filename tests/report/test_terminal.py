@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from routebench.board.schema import Leaderboard
-from routebench.report import terminal
+from routebench.report.terminal import leaderboard
+from routebench.schema import Leaderboard
 
 POOL = ["vendor/[red]model[b]", "other/a-very-long-name-of-a-model-with-many-words-32B-instruct"]
 
@@ -73,9 +73,9 @@ def board(*rows: dict[str, Any], **changes: Any) -> Leaderboard:
 
 
 def shown(made: Leaderboard, wide: bool = False) -> str:
-    width = terminal.WIDE if wide else terminal.WIDTH
+    width = leaderboard.WIDE if wide else leaderboard.WIDTH
     out = Console(file=io.StringIO(), width=width, highlight=False)
-    terminal.show(made, out, wide=wide)
+    leaderboard.show(made, out, wide=wide)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
     return str(text)
@@ -218,7 +218,7 @@ def test_wide_says_what_routers_say_of_themselves() -> None:
     made = board(row("policy", facts=FACTS), row("knn"), row("lm", facts={"a": 1}), timing=timing)
     text = shown(made, wide=True)
     block = text[text.index("About the routers") :].split("\n\n")[0]
-    assert max(map(len, block.splitlines())) <= terminal.WIDTH
+    assert max(map(len, block.splitlines())) <= leaderboard.WIDTH
     assert " ".join(block.split()) == (
         "About the routers policy base model: embedded Llama, 2 layers of 96 · parameters: 276,096 "
         "· ties: 0.412 · rate: 1.2e-05 · format validity: 1 · sft margin: -0.2 · steps: 1,234 · "

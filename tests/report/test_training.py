@@ -13,9 +13,9 @@ import pytest
 from conftest import planted
 from runs import edit_board, finish, put
 
-from routebench.board.stored import read_run
-from routebench.report import plots, training
-from routebench.report.training import LIMIT, POINTS, Line, Panel
+from routebench.board.read_run import read_run
+from routebench.report.web import plots, training
+from routebench.report.web.training import LIMIT, POINTS, Line, Panel
 
 NASTY = "<script>alert(1)</script><b>@ink"
 FACTS = {"base_model": "embedded Llama, 2 layers of 96", "parameters": 276096, "ties": 0.4}
@@ -71,7 +71,7 @@ def read(run: Path) -> list[training.Training]:
 def html(run: Path) -> str:
     for module in ("jinja2", "plotly"):
         pytest.importorskip(module, reason="the report extra is not installed")
-    from routebench.report.page import page
+    from routebench.report.web.page import page
 
     return page([read_run(run)])
 
@@ -264,7 +264,7 @@ def test_speed_stands_with_the_facts_and_in_the_table(run: Path) -> None:
 
 def test_figures_for_papers(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
-    from routebench.report.figures import draw
+    from routebench.report.web.figures import draw
 
     keep(run, CURVES)
     keep(run, {"_$\\frac{<x>$": [{"step": 1, "_loss": 1.0}]}, seed=1)

@@ -10,20 +10,15 @@ import pyarrow as pa
 import pytest
 from conftest import long_table, noise, recovered, small_table
 
-from routebench.encoders import FittedOnUse
+from routebench.data.long_table import from_long
+from routebench.encode.encoders import FittedOnUse
 from routebench.errors import DataError, OptionError
-from routebench.longform import from_long
-from routebench.options import validate
-from routebench.records import Context, Decisions, Pool, Queries, Table
+from routebench.hookspecs import Context
+from routebench.plugin.options import validate
+from routebench.records import Decisions, Pool, Queries, Table
 from routebench.testing import MODELS, RouterCheck, parametrize_with_checks
-from routebench_routers import hybrid
-from routebench_routers.hybrid import (
-    Hybrid,
-    HybridDeterministic,
-    HybridProbabilistic,
-    HybridTransformed,
-)
-from routebench_routers.labels import (
+from routebench_routers.hybrid import router as hybrid_router
+from routebench_routers.hybrid.labels import (
     Samples,
     labels,
     margin,
@@ -31,6 +26,12 @@ from routebench_routers.labels import (
     share_good_enough,
     spread,
     threshold_for,
+)
+from routebench_routers.hybrid.router import (
+    Hybrid,
+    HybridDeterministic,
+    HybridProbabilistic,
+    HybridTransformed,
 )
 
 NAN = np.nan
@@ -339,7 +340,7 @@ def test_no_warning_leaks(solver: str, loss: str) -> None:
 def test_prediction_is_that_of_the_library(activation: str, loss: str) -> None:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    from routebench_routers.network import _arrays
+    from routebench_routers.hybrid.network import _arrays
 
     rng = np.random.default_rng(0)
     vectors, target = rng.normal(size=(80, 5)), rng.integers(0, 2, 80)
@@ -382,7 +383,7 @@ def two_kinds(n: int = 600) -> pa.Table:
 @pytest.mark.parametrize("cls", CLASSES)
 def test_the_planted_rule_is_found(cls: type[Hybrid]) -> None:
     data = from_long(two_kinds(), name="t", source="recorded", place="t")
-    name = f"{hybrid.__file__}:{cls.__name__}"
+    name = f"{hybrid_router.__file__}:{cls.__name__}"
     assert recovered(name, data, small="a", large="b") > 0.8
 
 
@@ -391,6 +392,6 @@ def test_noise_is_not_beaten(cls: type[Hybrid]) -> None:
     shares = []
     for seed in range(3):
         data = from_long(noise(400, 2, seed), name="t", source="recorded", place="t")
-        name = f"{hybrid.__file__}:{cls.__name__}"
+        name = f"{hybrid_router.__file__}:{cls.__name__}"
         shares.append(recovered(name, data, small="a", large="b"))
     assert float(np.mean(shares)) < 0.2

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pytest
 from conftest import planted, recovered, small_table
 
-from routebench.encoders import FittedOnUse
-from routebench.longform import from_long
-from routebench.records import Context, Objective, Queries, Table
+from routebench.data.long_table import from_long
+from routebench.encode.encoders import FittedOnUse
+from routebench.hookspecs import Context
+from routebench.records import Objective, Queries, Table
 from routebench_routers.knn import KNN
 
 NAN = np.nan

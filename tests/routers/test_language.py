@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 from small_models import SMALL, TINY, base_model, fit, stored, told_by_word
 
 from routebench.errors import OptionError
-from routebench.options import validate
+from routebench.plugin.options import validate
 from routebench_routers.causal_lm import CausalLM
-from routebench_routers.language import bases, engines, tune
+from routebench_routers.language import bases, transformers_engine, tune
 from routebench_routers.language.options import LanguageOptions
 from routebench_routers.language.prepare import build_tokenizer, similar
 from routebench_routers.language.prompts import Prompts, Template
@@ -88,7 +88,7 @@ def test_labels_that_contain_each_other_are_one_token_each(tokenizer: Any) -> No
 
 def test_constrained_writing_knows_names_that_contain_each_other(tokenizer: Any) -> None:
     torch = pytest.importorskip("torch")
-    allowed = engines._Spelled(tokenizer, [" gpt-4", " gpt-4o"]).after(0)
+    allowed = transformers_engine._Spelled(tokenizer, [" gpt-4", " gpt-4o"]).after(0)
     end = tokenizer.eos_token_id
     said: list[int] = []
     for _ in range(20):
@@ -97,7 +97,7 @@ def test_constrained_writing_knows_names_that_contain_each_other(tokenizer: Any)
         said.append(max(following, key=lambda one: one != end))
         if said[-1] == end:
             break
-    assert engines.text_of(tokenizer, said) == " gpt-4o"
+    assert transformers_engine.text_of(tokenizer, said) == " gpt-4o"
     short = tokenizer(" gpt-4")["input_ids"]
     assert end in allowed(0, torch.tensor(short))
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from conftest import noise, planted, recovered, small_table
 
-from routebench.encoders import FittedOnUse
+from routebench.data.long_table import from_long
+from routebench.encode.encoders import FittedOnUse
 from routebench.errors import DataError, OptionError
-from routebench.longform import from_long
-from routebench.options import validate
-from routebench.records import Context, Decisions, Objective, Queries, Table
+from routebench.hookspecs import Context
+from routebench.plugin.options import validate
+from routebench.records import Decisions, Objective, Queries, Table
 from routebench.testing import RouterCheck, parametrize_with_checks, synthetic_tables
 from routebench_routers import mf
 from routebench_routers.mf import MF

@@ -11,15 +11,16 @@ import pytest
 from conftest import planted as plain_panel
 from panels import opposites
 
-from routebench.discovery import find
+from routebench.data.long_table import from_long
+from routebench.data.splits import make_split
+from routebench.data.users import reward
 from routebench.errors import OptionError
-from routebench.jobs import Job, Setup, run_here
-from routebench.longform import from_long
-from routebench.panel import reward
+from routebench.jobs.setup import Job, Setup
+from routebench.jobs.stages import run_here
+from routebench.plugin.discovery import find
 from routebench.records import Pool
-from routebench.splits import make_split
 from routebench.testing import parametrize_with_checks
-from routebench_routers.personalized import PersonalizedRouter, Settings
+from routebench_routers.personalized.router import PersonalizedRouter, Settings
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")

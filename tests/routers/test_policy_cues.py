@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from routebench import discovery
+from routebench.plugin import discovery
 from routebench_routers.policy.cues import arithmetic, cues, grounded, named, reasoning
 from routebench_routers.policy.oracle import POLICIES
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from routebench.budget import Budget
 from routebench.errors import DataError, OptionError
+from routebench.plugin.budget import Budget
 from routebench_routers.policy.mapper import Mapped, Mapper
 
 KEYWORD, SUM = "please code", "what is 2 + 2"

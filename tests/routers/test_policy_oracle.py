@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from conftest import small_table
 
+from routebench.data.texts import text_hash
 from routebench.errors import DataError, OptionError
 from routebench.records import Grade, Outcomes, Pool, State, Table
-from routebench.texts import text_hash
 from routebench_routers.policy.oracle import (
     GRADES,
     MATRIX,

@@ -14,11 +14,11 @@ from conftest import planted
 from scipy.stats import binomtest
 from small_models import SMALL, TINY, ask, fit, graded, kinds, some, stored, texts
 
+from routebench.data.texts import text_hash
 from routebench.records import Table
-from routebench.texts import text_hash
-from routebench_routers.policy import PolicyRouter
 from routebench_routers.policy.cues import reasoning
 from routebench_routers.policy.oracle import POLICIES
+from routebench_routers.policy.router import PolicyRouter
 
 for name in ("torch", "transformers", "trl", "peft"):
     pytest.importorskip(name, reason="language models need routebench[language]")

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from conftest import long_table, recovered, small_table
 
+from routebench.data.long_table import from_long
 from routebench.errors import OptionError
-from routebench.longform import from_long
 from routebench.records import Queries, Table
 from routebench_routers.prompt_length import PromptLength
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from conftest import planted, recovered, small_table
 
-from routebench.encoders import FittedOnUse
+from routebench.data.long_table import from_long
+from routebench.data.splits import TEST, TRAIN, hash_split
+from routebench.encode.encoders import FittedOnUse
 from routebench.errors import OptionError
-from routebench.longform import from_long
-from routebench.records import Context, Pool, Table
-from routebench.splits import TEST, TRAIN, hash_split
+from routebench.hookspecs import Context
+from routebench.records import Pool, Table
 from routebench_routers.references import (
     BestSingle,
     Cheapest,

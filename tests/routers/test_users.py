@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from panels import panel
 
-from routebench.encoders import FittedOnUse
-from routebench.records import Context, Queries, State, SuiteData, Table
+from routebench.encode.encoders import FittedOnUse
+from routebench.hookspecs import Context
+from routebench.records import Queries, State, SuiteData, Table
 from routebench.testing import parametrize_with_checks
 from routebench_routers.users import (
     PreferenceLinear,

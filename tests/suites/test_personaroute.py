@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from panels import opposites, panel, write_csv
 
+from routebench.data.fingerprints import outcomes_fingerprint, suite_fingerprint
+from routebench.data.splits import make_split
 from routebench.errors import DataError, OptionError
-from routebench.fingerprints import outcomes_fingerprint, suite_fingerprint
 from routebench.records import State
-from routebench.splits import make_split
-from routebench_suites.personaroute import PersonaRoute
+from routebench_suites.personaroute.suite import PersonaRoute
 
 
 def suite(**options: Any) -> PersonaRoute:
@@ -70,7 +70,7 @@ def test_rows_in_another_order_are_the_same_suite(tmp_path: Path) -> None:
 
 def test_what_the_embedded_answers_were_made_with_is_protected() -> None:
     names = {path.name for path in suite().load().files}
-    assert names == {"personaroute_sim.py", "personaroute_sim"}
+    assert names == {"simulated.py", "simulated_data"}
     assert all(path.exists() for path in suite().load().files)
 
 

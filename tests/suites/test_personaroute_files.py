@@ -21,10 +21,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from routebench.errors import DataError
-from routebench_suites import personaroute_blocks
-from routebench_suites.personaroute_cells import CellError, parse_cell
-from routebench_suites.personaroute_files import Panel, read_panel
-from routebench_suites.personaroute_pickle import read_pickle
+from routebench.importers.unpickle import read_arrays as read_pickle
+from routebench_suites.personaroute import blocks
+from routebench_suites.personaroute.cells import CellError, parse_cell
+from routebench_suites.personaroute.files import Panel, read_panel
 
 Row = dict[str, Any]
 USERS = {"10": 1.0, "9": 0.25, "u2": 0.5}
@@ -136,13 +136,13 @@ def test_small_blocks_and_long_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     held = rows()
     path = write(tmp_path / "d.csv", held)
     whole = read_panel(path)
-    monkeypatch.setattr("routebench_suites.personaroute_rows.BLOCK", 700)
+    monkeypatch.setattr("routebench_suites.personaroute.rows.BLOCK", 700)
     same(whole, read_panel(path))
     for row in held:
         row["response"] = "x" * 5_000
     same(whole, read_panel(write(tmp_path / "long.csv", held)))
-    monkeypatch.setattr(personaroute_blocks, "LONG_BLOCK", 900)
-    monkeypatch.setattr("routebench_suites.personaroute_rows.LONG_BLOCK", 900)
+    monkeypatch.setattr(blocks, "LONG_BLOCK", 900)
+    monkeypatch.setattr("routebench_suites.personaroute.rows.LONG_BLOCK", 900)
     with pytest.raises(DataError, match="cannot be read"):
         read_panel(tmp_path / "long.csv")
 
@@ -352,7 +352,7 @@ def test_parts_by_name(tmp_path: Path) -> None:
 
 
 def test_users_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("routebench_suites.personaroute_rows.BLOCK", 1 << 16)
+    monkeypatch.setattr("routebench_suites.personaroute.rows.BLOCK", 1 << 16)
     queries = tuple(("t", f"query {q} {'about something ' * 20}") for q in range(20))
     users = {str(u): u / 400 for u in range(400)}
     path = write(tmp_path / "d.csv.gz", rows(users, queries))
@@ -592,7 +592,7 @@ def test_odd_pickles(raw: bytes, tmp_path: Path) -> None:
     except DataError as error:
         assert error.message.startswith("e.pkl: ")  # noqa: PT017
     else:  # a name alone does nothing, and is no array
-        assert type(held).__module__ == "routebench.outcomes.unpickle"
+        assert type(held).__module__ == "routebench.importers.unpickle"
 
 
 def test_what_stands_in_many_places_is_read_once(tmp_path: Path) -> None:

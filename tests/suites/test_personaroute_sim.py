@@ -12,9 +12,9 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from routebench.duplicates import near_pairs
-from routebench_suites.personaroute_files import Panel
-from routebench_suites.personaroute_sim import simulate
+from routebench.data.duplicates import near_pairs
+from routebench_suites.personaroute.files import Panel
+from routebench_suites.personaroute.simulated import simulate
 
 
 def references(panel: Panel, seed: int) -> dict[str, float]:
@@ -132,7 +132,7 @@ def test_texts_are_varied(panel: Panel) -> None:
 
 
 def test_too_many_queries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("routebench_suites.personaroute_sim._TRIES", 1)
+    monkeypatch.setattr("routebench_suites.personaroute.simulated._TRIES", 1)
     with pytest.raises(ValueError, match="the templates of facts cannot tell 900 queries apart"):
         simulate(queries_per_task=900)
     with pytest.raises(ValueError, match="a user and a query"):

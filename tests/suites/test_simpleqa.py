@@ -15,12 +15,12 @@ from conftest import noise as conftest_noise
 from conftest import rows
 
 from routebench.config import make
+from routebench.data.splits import TEST, TRAIN, VALIDATION, make_split
 from routebench.errors import OptionError
-from routebench.judging import judge_answers
-from routebench.pricing import price
+from routebench.judge.suite import judge_answers
+from routebench.prices.apply import price
 from routebench.records import Grade, State, SuiteData
 from routebench.run import load_data
-from routebench.splits import TEST, TRAIN, VALIDATION, make_split
 from routebench_suites.simpleqa import SimpleQA
 
 
@@ -190,7 +190,7 @@ class Looking:
     [
         "Path(self.options.path).read_text()",
         "(Path(self.options.path).parent / 'countries.csv').read_text()",
-        "import routebench_providers.simulated",
+        "import routebench_providers.simulated.provider",
         "import routebench_suites.simpleqa",
     ],
 )

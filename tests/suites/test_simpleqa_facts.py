@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from routebench.duplicates import near_pairs
+from routebench.data.duplicates import near_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "suites" / "routebench_suites" / "simpleqa_facts"

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import rows
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "outcomes"))
-
 from stores import calls, filled, questions
 
 from routebench.config import make
+from routebench.data.places import default_store, store_files
 from routebench.errors import DataError, OptionError
-from routebench.outcomes.places import default_store, store_files
-from routebench.outcomes.store import Store
 from routebench.records import Grade, Reply, State, SuiteData
 from routebench.run import load_data
+from routebench.store.store import Store
 from routebench_suites.simpleqa import SimpleQA
 from routebench_suites.table import TableSuite
 

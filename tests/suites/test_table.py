@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
-from routebench.duplicates import near_pairs
+from routebench.data.duplicates import near_pairs
+from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
+from routebench.data.splits import make_split
 from routebench.errors import DataError, OptionError
-from routebench.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.records import State, SuiteData
-from routebench.splits import make_split
 from routebench_suites.table import TableSuite
 
 DATA = Path(__file__).resolve().parents[1] / "data"

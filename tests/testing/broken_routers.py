@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import Context, Decisions, Queries, Table, checkpoint, hookimpl
+from routebench import Context, Decisions, Queries, Table, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import best
 from routebench.records import Floats
-from routebench.selection import best
 
 
 class Sound:

@@ -20,7 +20,7 @@ from broken_routers import (
     WantsTasks,
 )
 
-from routebench.discovery import installed, load
+from routebench.plugin.discovery import installed, load
 from routebench.testing import (
     RouterCheck,
     check_router,

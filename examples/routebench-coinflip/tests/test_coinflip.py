@@ -13,7 +13,7 @@ def test_conformance(check: RouterCheck) -> None:
 
 
 def test_found_by_name() -> None:
-    from routebench.discovery import find, load
+    from routebench.plugin.discovery import find, load
 
     assert load(find("router", "coinflip")) is CoinFlip
 

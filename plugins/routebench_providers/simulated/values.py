@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
-from routebench.texts import normalise
+from routebench.data.texts import normalise
 from routebench_providers.simulated.datewords import MONTHS, NUMBERS, split_date
 from routebench_providers.simulated.draws import uniforms
 from routebench_suites.questions import Question

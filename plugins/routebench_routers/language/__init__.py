@@ -1,0 +1,1 @@
+"""What the routers on a language model share: base models, tuning, engines."""

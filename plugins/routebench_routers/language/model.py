@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from routebench.errors import DataError
-from routebench.records import Context, Floats, Usage
+from routebench.hookspecs import Context
+from routebench.records import Floats, Usage
 from routebench_routers.language import bases, engines, tune
 from routebench_routers.language.options import LanguageOptions
 from routebench_routers.language.prepare import prepare

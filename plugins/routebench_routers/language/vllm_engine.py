@@ -20,8 +20,8 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.records import Floats
 from routebench_routers.language import bases
-from routebench_routers.language.engines import PROSE, following, text_of
 from routebench_routers.language.options import EMBEDDED, LanguageOptions
+from routebench_routers.language.transformers_engine import PROSE, following, text_of
 
 _CACHE = 1 << 30  # bytes of keys and values, where vLLM would take most of the memory there is
 _NEVER = -1e9

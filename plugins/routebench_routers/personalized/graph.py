@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,7 @@ from routebench_routers.personalized.interactions import (
     centroids,
     directed,
 )
-
-if TYPE_CHECKING:
-    from routebench_routers.personalized import Settings as Options
+from routebench_routers.personalized.options import Settings
 
 PENALTIES = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 300.0, 10_000.0)
 SLACK = 0.1
@@ -38,7 +36,7 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        options: Options,
+        options: Settings,
         width: int,
         tasks: int,
         llms: int,
@@ -107,7 +105,7 @@ class Fit:
         self,
         train: Training,
         validation: Training,
-        options: Options,
+        options: Settings,
         seed: int,
         device: str,
         llm_text: npt.NDArray[np.float32] | None,
@@ -348,7 +346,7 @@ def soft_reward(utility: Tensor, reward: Tensor, weight: Tensor, temperature: fl
 def fit(
     train: Training,
     validation: Training,
-    options: Options,
+    options: Settings,
     seed: int = 0,
     device: str = "cpu",
     llm_text: npt.NDArray[np.float32] | None = None,

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from routebench.data.texts import text_hash
 from routebench.records import Floats, Ints, Table
-from routebench.texts import text_hash
 from routebench_routers.language.prompts import Prompts
 from routebench_routers.policy.cues import reasoning
 from routebench_routers.policy.oracle import Oracle

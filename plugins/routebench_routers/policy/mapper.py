@@ -14,8 +14,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from routebench.budget import Budget
 from routebench.errors import DataError, did_you_mean
+from routebench.plugin.budget import Budget
 from routebench_routers.policy.cues import arithmetic
 from routebench_routers.policy.oracle import POLICIES
 

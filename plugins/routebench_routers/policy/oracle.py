@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from routebench.data.texts import text_hash
 from routebench.errors import DataError, OptionError
+from routebench.plugin.selection import best, covered
 from routebench.records import (
     Codes,
     Floats,
@@ -22,8 +24,6 @@ from routebench.records import (
     SuiteData,
     Table,
 )
-from routebench.selection import best, covered
-from routebench.texts import text_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa

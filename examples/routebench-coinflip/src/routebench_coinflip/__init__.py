@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench import Context, Decisions, Queries, Table, checkpoint, hookimpl
+from routebench import Context, Decisions, Queries, Table, hookimpl
+from routebench.plugin import checkpoint
 
 
 class CoinFlip:

@@ -1,0 +1,1 @@
+"""How judges read answers: words, numbers, units, dates, refusals, final answers."""

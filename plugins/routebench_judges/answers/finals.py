@@ -1,0 +1,119 @@
+"""Where an answer says what its final answer is: boxes, `####`, `the answer is …`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+MOST = 400  # statements looked at in one answer
+_HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
+_POWERS = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_VULGAR = re.compile("[¼-¾⅐-⅞↉]")
+_WRAPPED = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|bm|emph|displaystyle|bold)"
+    r"\s?\{([^{}]{0,300})\}"
+)
+_LATEX = ((r"\$", "$"), (r"\%", "%"), ("{,}", ","), (r"\!", ""), (r"\,", " "), (r"\;", " "))
+_DELIMITERS = re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)\b|\\ ")
+_BOX = re.compile(
+    r"\\f?boxed\s*(?:\{|(?P<bare>[^\s{}\\]{1,60}))"
+    r"|<(?:final_)?answer>(?P<tagged>[^<>]{1,300})</(?:final_)?answer>",
+    re.I,
+)
+_THOUGHT = re.compile(r"</think(?:ing)?>", re.I)
+_TAG = re.compile(r"</?(?:b|strong|i|em|u|p|br|span|div|code)\s?/?>", re.I)
+_CORRECTED = re.compile(
+    r"\b(?:wait|correction|actually|scratch that|on second thoughts?|let me (?:re\w+|correct|fix)"
+    r"|i (?:made|was) (?:a mistake|an error|wrong|mistaken)|my mistake|oops|i meant|rather,)",
+    re.I,
+)
+# What comes before a statement in its clause and takes it back: `if the answer is B`.
+_UNMEANT = re.compile(
+    r"\b(?:if|whether|suppos\w+|assum\w+|unless|imagin\w+|hypothetically|(?<!second )thought(?!s)"
+    r"|tempting|mistaken(?:ly)?|(?<!no )(?<!without )(?<!without a )doubt(?!less)"
+    r"|(?:you|one|some|many|people|students) (?:\w+ )?(?:think|say|guess|claim|believe|expect"
+    r"|choose|answer))\b|\b(?:wrong|incorrect|false)\s$"
+    r"|(?:\b(?:not|never|cannot|cant|deny|denies)|n['’]t)\s(?:\w+\s){0,5}$",
+    re.I,
+)
+_SUPPOSED = re.compile(r"^\W*(?:if|suppose|assum\w+|had|were|imagine)\b", re.I)
+_SENTENCE = re.compile(r"[.!?]\s|[\n;]")
+_CLAUSE = re.compile(r"[.,;!?\n]\s|[\n;]|\b(?:but|however|so|then|therefore)\b", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A statement of an answer, and where it stands."""
+
+    start: int
+    end: int
+    text: str = ""
+
+
+def spoken(text: str) -> str:
+    """What is said after the reasoning, where that ends with `</think>`."""
+    *_, rest = _THOUGHT.split(text)
+    return rest if rest.strip() else text
+
+
+def plain(text: str) -> str:
+    """The text without hidden characters, LaTeX wrappers and tags; case and asterisks stay."""
+    # Before NFKC, which makes 10⁵ into 105 and 3½ into 31/2.
+    text = _POWERS.sub(lambda found: "^" + found[0].replace("⁻", "-"), text)
+    text = _VULGAR.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]), text)
+    text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text).replace("⁄", "/"))
+    if "\\" in text:
+        for written, meant in _LATEX:
+            text = text.replace(written, meant)
+        for _ in range(3):  # \textbf{\text{B}}
+            text = _WRAPPED.sub(r"\1", text)
+        text = _DELIMITERS.sub(" ", text)
+    return _TAG.sub(" ", text) if "<" in text else text
+
+
+def boxes(text: str) -> Iterator[Found]:
+    r"""What stands in every `\boxed{…}` and `<answer>…</answer>` of a plain text."""
+    for match in islice(_BOX.finditer(text), MOST):
+        if inner := match["bare"] or match["tagged"]:
+            yield Found(match.start(), match.end(), inner)
+            continue
+        depth, end = 1, match.end()
+        while end < min(len(text), match.end() + 500) and depth:
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        if not depth:
+            yield Found(match.start(), end, text[match.end() : end - 1])
+
+
+def meant(text: str, start: int) -> bool:
+    """Whether the clause before a statement lets it stand."""
+    before = text[max(0, start - 100) : start]
+    return not _UNMEANT.search(_CLAUSE.split(before)[-1])
+
+
+def settled(text: str, said: Sequence[tuple[int, _T]]) -> list[_T]:
+    """Distinct values of the statements, in order: of those it only supposes none where there are
+    others, and only the last ones where it corrects itself.
+
+    `said` holds the position and the value of each, in order.
+    """
+    values = list(dict.fromkeys(value for _, value in said))
+    if len(values) < 2:
+        return values
+    if plainly := [one for one in said if not _SUPPOSED.search(_sentence(text, one[0]))]:
+        said = plainly
+        values = list(dict.fromkeys(value for _, value in said))
+    places = [match.start() for match in islice(_CORRECTED.finditer(text), MOST)]
+    last = max((place for place in places if place < said[-1][0]), default=-1)
+    return list(dict.fromkeys(value for at, value in said if at > last)) or values[-1:]
+
+
+def _sentence(text: str, at: int) -> str:
+    """What stands before a place in its sentence."""
+    return _SENTENCE.split(text[max(0, at - 200) : at])[-1]

@@ -1,0 +1,179 @@
+"""Answers that attempt nothing: what refuses, and what says nothing at all."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from routebench_judges.answers.folding import ARTICLES, listed_words, words
+
+DECLINING = re.compile(
+    r"\bneed to (?:search|research|verify|look|check)\b|\bnot possible to\b"
+    r"|\bcannot (?:\w+ ){0,2}(?:state|give)\b|"
+    r"\bneed (?:more|additional|further|some) (?:information|context|details?)\b"
+    r"|\b(?:could you|can you|please) (?:please )?(?:clarify|provide|specify|give|rephrase)\b|"
+    r"\bidk\b|\bn/a\b|\bno (?:idea|clue|answer|comment|record|records|data|information|info|"
+    r"knowledge)\b|\b(?:(?:do|does|did|would|could)(?:nt| not)|cant|"
+    r"can not) (?:\w+ ){0,2}(?:know|recall|remember|have(?! been\b)|find|say|tell|answer|provide|"
+    r"determine|confirm|verify|identify|access|possess|recognize|understand|pinpoint|"
+    r"be determined|be sure|help)\b|\bcannot (?:\w+ ){0,2}(?:know|recall|remember|find|say|"
+    r"tell|answer|provide|determine|confirm|verify|identify|access|help|be determined|be known"
+    r"|be answered|be certain|be sure|assist|pinpoint)\b|\b(?:not|never|isnt|"
+    r"n't) (?:\w+ ){0,2}(?:sure|certain|aware|familiar|known|available|clear|able|possible to|"
+    r"enough information|publicly|specified|confident|documented|disclosed)\b|\b(?:unable|"
+    r"unsure|uncertain|unaware|unknown|undetermined|unclear|undisclosed|unspecified|"
+    r"unavailable)\b|\bas an? (?:ai|artificial|(?:large )?language model|llm)\b|\bi(?:m|"
+    r" am) an? (?:ai|language model)\b|\b(?:i )?apologi[sz]e\b(?! for (?:the|my|any) "
+    r"(?:confusion|mistake|error|earlier|previous)\b)|\bhard to say\b|"
+    r"\bdifficult to (?:say|determine)\b|\bit depends\b|\bwho knows\b|\bbeats me\b|"
+    r"\black (?:\w+ ){0,2}(?:information|knowledge|data)\b|\bno (?:\w+ ){1,3}(?:information|"
+    r"data|record|records|knowledge|answer)\b|\bbeyond my knowledge\b|"
+    r"\binsufficient (?:information|data)\b|\bdecline to\b|\bwont answer\b|\bwithout (?:more|"
+    r"further|additional) (?:context|information)\b"
+    r"|\b(?:not|isnt|wasnt) (?:something|anything|a (?:thing|fact|detail|question|topic)|one) "
+    r"(?:(?:that|which) )?(?:i|ive|im)\b(?! (?:think|believe|would say))"
+    # Of the first person only: others are stumped, at a loss and would rather not.
+    r"|\bi(?:d| would)? (?:rather|prefer) (?:not|to not)\b|\bnot that i (?:know|recall|am aware)\b"
+    r"|\bdunno\b|\bguess is as good\b|\b(?:nobody|no one) (?:really )?knows\b|\bescapes me\b"
+    r"|\bi(?:m| am|ve| have)? (?:\w+ )?(?:(?:drawing|draw|drew) a blank|at a loss|stumped"
+    r"|unfamiliar|never heard|havent heard|not heard)\b|\bi (?:have )?(?:forget|forgot|forgotten)\b"
+    r"|\bno way (?:to know|of knowing|to tell)\b|\bi have no (?:\w+ )?(?:recollection|memory)\b"
+    r"|\bi (?:have not|havent) (?:heard|come across|a clue|the (?:faintest|foggiest|slightest))\b"
+    r"|\bi (?:must |have to )?(?:refuse|prefer not) to\b|\bi(?:d| would) like not to\b"
+    r"|\bi (?:dont|do not) (?:want|wish|like) to (?:guess|speculate|give|mislead|say|answer)\b"
+    r"|\bi (?:wont|will not|cannot|cant) (?:guess|speculate|say)\b"
+    r"|\bi(?:d| would|m| am) (?:\w+ )?(?:be )?(?:\w+ )?guessing\b(?=\s*(?:[.,;!?]|here|at|$))"
+)
+_DECLINE_WORDS = frozenset(
+    listed_words(
+        "need clarify specify please rephrase "
+        "idk n no dont doesnt didnt wouldnt couldnt cant can cannot not never isnt unable unsure "
+        "uncertain unaware unknown undetermined unclear undisclosed unspecified unavailable ai "
+        "artificial language llm rather prefer dunno guess blank loss stumped unfamiliar forget "
+        "guessing escapes nobody refuse will "
+        "forgot forgotten havent apologize apologise hard difficult depends knows beats lack "
+        "beyond insufficient decline wont without sorry do does did would could isn"
+    )
+)
+_ATTEMPT = re.compile(
+    r"\b(?:but|however|though|although|still)\b[\s,]*(?:(?:i|my|it|he|she|they|that|this|"
+    r"the|perhaps"
+    r"|maybe|probably|possibly|likely|about|around|approximately)\b|$|[^a-z])"
+    r"|\b(?:i (?:think|believe|guess|suspect|would say|would guess)|id (?:say|guess)"
+    r"|(?:my )?best guess|my guess|probably|likely|perhaps|maybe|possibly|might be|may be|could be"
+    r"|may have been|might have been)\b"
+)
+_ADVICE = re.compile(
+    r"\b(?:check|consult|recommend|suggest|search|visit|contact|look|refer|verif\w+|help|assist"
+    r"|provide|tell|share|offer|more (?:context|information)|sources?|cannot|can't|dont|do not)\b"
+)
+# How a refusal begins: `based on the information in the question, …`.
+_PREAMBLE = frozenset(
+    listed_words(
+        "as while although if based according given regarding concerning to information question"
+        " research context unfortunately"
+    )
+)
+EMPTY = frozenset(
+    listed_words(
+        "maybe perhaps possibly probably sorry im unfortunately hmm well answer the is it be "
+        "could might may anything anyone anybody something someone somebody many things various a "
+        "an i think that there are pass skip null none tbd na n not sure idk"
+    )
+)
+_FILLERS = EMPTY | frozenset(listed_words("no nope oh ok okay honestly hello hi alas"))
+# Short, and yet no symbol even in capitals.
+_EMPTY_SHORT = frozenset(listed_words("a i im idk na tbd hmm not"))
+_POINTED = re.compile(r"(?:^|\s)\.[A-Za-z]{2,3}\b")
+_CODES = frozenset({"NA", "Na", "I"})
+_COMMON = frozenset(
+    listed_words(
+        "a an the is are was were be been it its that this to of in on for and or by as at i he she"
+        " they who which what"
+    )
+)
+_VERBS = frozenset(listed_words("is was were are has had starred stars features featured"))
+# Something must follow, or the quoted words are all that is answered.
+_QUOTE_OPENS = re.compile(r"\w[\w ,:]*[\"“«][^\"“”«»\n]*$")
+_QUOTE_CLOSES = re.compile(r"[^\"“”«»\n]{0,60}[\"”»][,.]?\s(?=\w)")
+_MANY = 50  # refusals looked at in one answer
+SCOPE_END = re.compile(r"[.,;:!?\n()]|\b(?:but|however|though)\b")
+
+
+def declines(
+    folded: str, found: list[str], extra: re.Pattern[str] | None = None, asked: str = ""
+) -> bool:
+    """Whether an answer without the reference attempts nothing: it refuses, or says nothing.
+
+    What only repeats the question, whose words are `asked`, refuses nothing.
+    """
+    if not found or (len(found) < 8 and EMPTY.issuperset(found)):
+        return True
+    if extra is not None and extra.search(folded):
+        return True
+    if _DECLINE_WORDS.isdisjoint(found):
+        return False
+    for first in islice(DECLINING.finditer(folded), _MANY):
+        if not mentioned(folded, first.start(), first.end(), asked):
+            return not _attempted(folded, first)
+    return False
+
+
+def mentioned(folded: str, start: int, end: int, asked: str) -> bool:
+    """Whether words are only a name: quoted within a sentence, or as they stand in the question."""
+    said = words(folded[start:end])
+    before = words(folded[max(0, start - 40) : start])[-1:]
+    after = words(folded[end : end + 40])[:1]
+    # `The Unknown` is a name, `it is unknown` is not.
+    for near, run in ((before, before + said), (after, said + after)):
+        article = near is before and not ARTICLES.isdisjoint(near)
+        if near and (article or _COMMON.isdisjoint(near)) and f" {' '.join(run)} " in asked:
+            return True
+    run = before + said + after
+    if after and after[0] in _VERBS and len(run) > 3 and f" {' '.join(run[:-1])} " in asked:
+        return True  # a title, `I Don't Know was sung by X`
+    if not before and after and after[0] in _VERBS and f" {' '.join(said)} " in asked:
+        return True
+    opened = _QUOTE_OPENS.search(folded, max(0, start - 80), start)
+    return bool(opened and _QUOTE_CLOSES.match(folded, end))
+
+
+def only_a_symbol(text: str, asks: bool) -> bool:
+    """Whether an answer of empty words is a symbol all the same: `N`, `Perhaps IT.`
+
+    Where the question `asks` for one, any short word alone is; else capitals must tell.
+    """
+    found = re.findall(r"[^\W\d_]+", text)
+    if asks and _POINTED.search(text):
+        return True
+    if len(found) > 7 or (text.isupper() and len(found) > 1) or "/" in text:
+        return False
+    if asks and len(found) == 1:
+        return len(found[0]) < 4 and (found[0].lower() not in _EMPTY_SHORT or found[0] in _CODES)
+    return any(
+        len(word) < 4
+        and word.lower() not in _EMPTY_SHORT
+        and (word.isupper() or (asks and at > 0 and word[0].isupper()))
+        for at, word in enumerate(found)
+    )
+
+
+def _attempted(folded: str, first: re.Match[str]) -> bool:
+    # `London, but I'm not sure`: a few words and then the doubt.
+    lead = re.split(
+        r"[.,;:!?\n-]|\bbut\b|\bthough\b", folded[max(0, first.start() - 300) : first.start()]
+    )
+    said = [word for part in lead[:-1] for word in re.findall(r"\w+", part)]
+    if 0 < len(said) < 12 and _PREAMBLE.isdisjoint(said) and not _FILLERS.issuperset(said):
+        return True
+    rest = folded[first.end() : first.end() + 400]
+    # `I'm not sure. London.`
+    for sentence in re.split(r"[.!?;]\s|\n", rest)[1:] if len(rest) < 80 else ():
+        said = re.findall(r"\w+", sentence)
+        if 0 < len(said) < 4 and not EMPTY.issuperset(said) and not _ADVICE.search(sentence):
+            return True
+    return any(
+        not _ADVICE.search(clause) and not DECLINING.search(clause)
+        for found in _ATTEMPT.finditer(rest)
+        if len(clause := SCOPE_END.split(rest[found.end() - 1 :], maxsplit=1)[0]) > 2
+    )

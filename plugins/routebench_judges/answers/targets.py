@@ -1,0 +1,269 @@
+"""What a reference asks an answer to say: phrases, quantities or dates."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from routebench_judges.answers.dates import Date, Order, dates
+from routebench_judges.answers.folding import ARTICLES, fold, listed_words, words
+from routebench_judges.answers.marks import MARK, Marks, asks_symbol, marks
+from routebench_judges.answers.numbers import Quantity, quantities
+from routebench_judges.answers.units import asked, things
+
+_LEAD = re.compile(
+    r"(?:in|on|about|around|approximately|approx\.?|roughly|circa|ca?\.|~|#|no\.\s?|number\s)\s*"
+    r"(?=[\d(]|[a-z]+)"
+)
+_POINT = re.compile(r"(?<!\.)\.$")
+_COUNT = re.compile(
+    r"\bhow (?:many|much|long|old|tall|far|high|big|large|heavy|deep|wide)\b|\bnumber\b|\bid\b"
+    r"|\bpopulation\b|\bamount\b|\brank\b|\bposition\b|\bage\b"
+)
+_TIME = re.compile(r"\b(?:years?|when|dates?|decade|century)\b")
+_ASKS_YEAR = re.compile(
+    r"\b(?:what|which)\b(?:\s\w+){0,3}?\s(?:years?|dates?|decade|century)\b"
+    r"|(?:^|[,.;?:]\s|\band\s|\bor\s)when\b|\bthe (?:\w+ )?(?:year|date)\b(?! \d)"
+)
+_PERSON = re.compile(
+    r"\b(?:who|whom|whose|(?:first|last|full|sur) ?name|surname|person|man|woman|author|recipient"
+    r"|winner|scientist|artist|actor|actress|singer|politician|player|director|president|architect)\b"
+)
+_TITLES = frozenset(listed_words("dr prof professor mr mrs ms miss sir dame"))
+_NOT_MIDDLE = (
+    r"(?!and\b|or\b|not\b|is\b|was\b|by\b|with\b|but\b|to\b|for\b|in\b|as\b|who\b|met\b|at\b|on\b)"
+)
+_KEYS = frozenset(listed_words("major minor flat sharp level levels"))
+_STOP = frozenset(
+    listed_words(
+        "the and was were what which who whom whose when where how did does for with from that "
+        "this his her their its into are has had have been many much year date day month name "
+        "number"
+    )
+)
+POLAR = frozenset({"yes", "no", "true", "false"})
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, and what of it is looked at when a value is weighed."""
+
+    folded: str
+
+    @cached_property
+    def words(self) -> list[str]:
+        return words(self.folded)
+
+    @cached_property
+    def plain(self) -> str:
+        return f" {' '.join(word for word in self.words if word not in ARTICLES)} "
+
+    @cached_property
+    def whole(self) -> str:
+        return f" {' '.join(self.words)} "
+
+    @cached_property
+    def keys(self) -> set[str]:
+        """Beginnings of its words of substance."""
+        return beginnings(self.words)
+
+    @cached_property
+    def quantities(self) -> list[Quantity]:
+        return quantities(self.folded)
+
+    @cached_property
+    def dates(self) -> list[Date]:
+        return dates(self.folded)
+
+
+def beginnings(found: list[str]) -> set[str]:
+    """The first letters of words, so that `die` meets `died` and `paint` meets `painted`."""
+    kept = [word for word in found if len(word) > 2 and word not in _STOP]
+    return {word[:4] for word in kept} | {word[:3] for word in kept if len(word) <= 5}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Words that must stand in the answer, in order and whole."""
+
+    words: tuple[str, ...]
+    articles: bool
+    """Its articles count, as in `vitamin A` and `The The`."""
+    items: tuple[Phrase, ...] = ()
+    """The parts of a list such as `Sonipat, Ghaziabad, Hisar`: in any order, all of them."""
+    person: bool = False
+
+    plain: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", f" {' '.join(self.words)} ")
+
+    @property
+    def single(self) -> bool:
+        return len(self.words) == 1 and len(self.words[0].rstrip(MARK)) == 1
+
+    @cached_property
+    def pattern(self) -> str:
+        """Where it stands in a folded text; a person may have middle names."""
+        gap = r"[\W_]+" if self.articles else r"[\W_]+(?:(?:the|an?)[\W_]+)*"
+        body = gap.join(re.escape(word) for word in self.words)
+        if self.person:
+            *first, last = (re.escape(word) for word in self.words)
+            between = rf" (?:{_NOT_MIDDLE}(?:[^\W\d_]\. ?|[^\W\d_]+[ -])){{1,2}}"
+            body += "|" + gap.join(first) + between + last
+        sharp = r"(?!#|\+\+)" if self.single else ""
+        return rf"(?<![^\W_])(?:{body})(?![^\W_]){sharp}"
+
+    @cached_property
+    def wide(self) -> re.Pattern[str] | None:
+        return re.compile(self.pattern) if self.person else None
+
+
+@dataclass(frozen=True)
+class Target:
+    """All that counts as the right answer to one question."""
+
+    question: Question
+    phrases: list[Phrase] = field(default_factory=list)
+    quantities: list[Quantity] = field(default_factory=list)
+    dates: list[Date] = field(default_factory=list)
+    counts: list[Quantity] = field(default_factory=list)
+    """Bare numbers that may be years too: the form of the answer tells."""
+    marks: Marks | None = None
+
+    @cached_property
+    def asks_symbol(self) -> bool:
+        return asks_symbol(self.question.folded)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Any of the phrases, in a folded text."""
+        parts = [part for phrase in self.phrases for part in (phrase.items or (phrase,))]
+        return re.compile("|".join(part.pattern for part in parts))
+
+    @cached_property
+    def named(self) -> bool:
+        """Whether the question itself names it."""
+        return any(phrase.plain in self.question.plain for phrase in self.phrases)
+
+    @cached_property
+    def rival(self) -> str | None:
+        """The other choice of a question that names two, `X or Y` or `X and Y`."""
+        for phrase in self.phrases:
+            text = self.question.plain
+            at = text.find(phrase.plain)
+            if at < 0:
+                continue
+            after = text[at + len(phrase.plain) :].split()
+            before = text[:at].split()
+            if len(after) > 1 and after[0] in ("or", "and"):
+                return after[1]
+            if len(before) > 1 and before[-1] in ("or", "and"):
+                return before[-2]
+        return None
+
+
+def aliases(reference: str) -> list[str]:
+    """The reference and its aliases: a JSON list of strings, or else the text itself."""
+    if reference.lstrip()[:1] == "[":
+        try:
+            listed = json.loads(reference)
+        except (ValueError, RecursionError):
+            return [reference]
+        if isinstance(listed, list) and listed and all(isinstance(one, str) for one in listed):
+            return listed
+    return [reference]
+
+
+def target(reference: str, question: str, order: Order, middle_names: bool) -> Target:
+    """A reference, its aliases sorted by what they are."""
+    every = aliases(reference)
+    marked = marks(every, question)
+    asks = Question(fold(marked(question) if marked else question))
+    made = Target(asks, marks=marked)
+    for alias in every:
+        text = marked(alias) if marked else alias
+        folded = _stripped(fold(text))
+        date = _date(folded, asks, order)
+        quantity = _quantity(folded, asks) if date is None or date.bare else None
+        if date:
+            made.dates.append(date)
+            if quantity and not _ASKS_YEAR.search(asks.folded):
+                made.counts.append(quantity)
+        elif quantity:
+            made.quantities.append(quantity)
+        else:
+            made.phrases.extend(_phrases(text, folded, asks, middle_names))
+    return made
+
+
+def _stripped(folded: str) -> str:
+    """Without the signs around it; but the point of `.500` is of the number."""
+    kept = folded.strip().strip(".,;:!?\"'*_`").strip()
+    at = folded.find(kept)
+    return f".{kept}" if kept[:1].isdigit() and _POINT.search(folded[:at]) else kept
+
+
+def _date(folded: str, asks: Question, order: Order) -> Date | None:
+    core = folded[lead.end() :] if (lead := _LEAD.match(folded)) else folded
+    found = dates(core, order)
+    if len(found) != 1 or found[0].start or found[0].end < len(core) or found[0].vague:
+        return None
+    date = found[0]
+    if date.bare and not _TIME.search(asks.folded):
+        likely = date.year is not None and 1000 <= date.year <= 2100
+        return date if likely and not _COUNT.search(asks.folded) else None
+    return date
+
+
+def _quantity(folded: str, asks: Question) -> Quantity | None:
+    core = folded[lead.end() :] if (lead := _LEAD.match(folded)) else folded
+    found = quantities(core)
+    code = re.match(r"0\d", core)
+    if len(found) != 1 or found[0].start or found[0].vague or code:
+        return None
+    rest = words(core[found[0].end :])
+    counted = bool(_COUNT.search(asks.folded)) and len(rest) <= 3
+    if rest and not (set(rest) <= set(asks.words) or counted):
+        return None
+    unit = found[0].unit or asked(asks.folded)
+    return replace(found[0], unit=unit, weak=False, things=tuple(things(core, found[0].end)))
+
+
+def _phrases(alias: str, folded: str, asks: Question, middle_names: bool) -> list[Phrase]:
+    found = words(folded)
+    if not found:
+        return []
+    person = bool(_PERSON.search(asks.folded)) and all(word.isalpha() for word in found)
+    made = [_phrase(alias, found, person and middle_names and 2 <= len(found) <= 4)]
+    items = re.split(r"\s*[,;]\s*(?:and\s|&\s)?|\s(?:and|&)\s", folded)
+    parts = [words(item) for item in items]
+    if len(parts) > 1 and all(parts) and (re.search("[,;]", folded) or min(map(len, parts)) > 1):
+        made.append(
+            replace(made[0], items=tuple(_phrase("", part, False) for part in parts), person=False)
+        )
+    trimmed = list(found)
+    while person and len(trimmed) > 2 and trimmed[0] in _TITLES:
+        del trimmed[0]
+    if person and len(trimmed) > 2:
+        trimmed = [w for n, w in enumerate(trimmed) if len(w) > 1 or n in (0, len(trimmed) - 1)]
+    gloss = words(re.sub(r"\s\([^()]*\)$", "", folded))
+    made += [
+        _phrase("", other, False)
+        for other in (trimmed, gloss)
+        if other and other != found and f" {' '.join(other)} " not in asks.plain
+    ]
+    return made
+
+
+def _phrase(alias: str, found: list[str], person: bool) -> Phrase:
+    kept = tuple(word for word in found if word not in ARTICLES)
+    # A capital A inside or at the end is a letter, not an article; so is one before `major`.
+    letter = re.search(r"\S\s+A\b(?!\s+[A-Z][a-z])", alias) or (
+        len(found) > 1 and found[0] == "a" and found[1] in _KEYS
+    )
+    if letter or not kept or found[-1] in ARTICLES:
+        return Phrase(tuple(found), True)
+    return Phrase(kept, False, person=person)

@@ -1,0 +1,186 @@
+"""Units of measurement: every spelling under one name."""
+
+from __future__ import annotations
+
+import re
+
+from routebench_judges.answers.folding import listed_words, words
+
+# A name, then its other spellings; a plural in -s and the British -metre are added below.
+_SPELLINGS = """
+mm: millimeter
+cm: centimeter
+m: meter
+km: kms, kilometer
+in: inch, inches
+ft: foot, feet
+yd: yard
+mi: mile
+nmi: nautical mile
+mg: milligram, milligramme
+g: gram, gramme
+kg: kgs, kilo, kilogram, kilogramme
+t: tonne, metric ton
+ton: ton
+lb: lbs, pound
+oz: ounce
+ml: milliliter, millilitre
+l: liter, litre
+gal: gallon
+mm2: mm^2, sq mm, square millimeter
+cm2: cm^2, sq cm, square centimeter
+m2: m^2, sqm, sq m, square meter
+km2: km^2, sq km, square kilometer
+ft2: ft^2, sq ft, square foot, square feet
+mi2: mi^2, sq mi, square mile
+m3: m^3, cubic meter
+km3: km^3, cubic kilometer
+ft3: ft^3, cubic foot, cubic feet
+ha: hectare
+acre: ac
+ms: millisecond
+s: sec, secs, second
+min: mins, minute
+h: hr, hrs, hour
+day: day
+week: week
+month: month
+year: yr, yrs
+km/h: kmh, kph, kmph, kilometers per hour, km per hour
+mph: mi/h, miles per hour
+m/s: meters per second, m per second
+kn: knot
+%: percent, per cent, pct
+pp: percentage point
+°c: celsius, degrees celsius, degrees c, degrees centigrade, ° c, deg c
+°f: fahrenheit, degrees fahrenheit, degrees f, ° f, deg f
+kelvin: kelvin
+°: degree, deg
+hz: hertz
+khz: kilohertz
+mhz: megahertz
+ghz: gigahertz
+w: watt
+kw: kilowatt
+mw: megawatt
+gw: gigawatt
+v: volt
+j: joule
+kj: kilojoule
+n: newton
+pa: pascal
+kpa: kilopascal
+hp: horsepower
+kb: kilobyte
+mb: megabyte
+gb: gigabyte
+tb: terabyte
+usd: $, us$, dollar, us dollar
+eur: €, euro
+gbp: £, pounds sterling
+jpy: ¥, yen
+inr: ₹, rs, rupee
+"""
+
+POUNDS = {"lb", "gbp"}
+"""One word for two units."""
+
+
+def _table() -> dict[str, str]:
+    table = {}
+    for line in _SPELLINGS.strip().splitlines():
+        name, _, rest = line.partition(": ")
+        for spelling in (name, *rest.split(", ")):
+            for form in (spelling, spelling.replace("meter", "metre")):
+                table[form] = name
+                if len(form) > 2 and form[-1].isalpha() and form[-1] != "s":
+                    table[form + "s"] = name
+    return table
+
+
+UNITS = _table()
+
+# Counted things: what is on one line can be the same thing, what is on two of a kind cannot.
+_THINGS = {
+    "metal": """
+gold golden
+silver
+bronze
+""",
+    "noun": """
+medal award prize title win victory trophy championship honour honor
+nomination
+wicket
+run
+over
+inning innings
+goal try touchdown
+point
+assist
+rebound
+lap
+match game test cap appearance
+round stage
+position place rank spot ranking
+season series
+episode
+chapter
+volume
+edition
+floor storey story level
+song track single
+film movie
+book novel
+page
+vote
+seat
+son boy
+daughter girl
+brother
+sister
+""",
+}
+
+
+def _things() -> dict[str, tuple[str, str]]:
+    table = {}
+    for kind, lines in _THINGS.items():
+        for line in lines.strip().splitlines():
+            for name in line.split():
+                for form in (name, f"{name}s", f"{name[:-1]}ies" if name[-1] == "y" else name):
+                    table[form] = (kind, line)
+    return table
+
+
+_THING = _things()
+_NEXT_WORDS = re.compile(r"(?:[\s-][^\W\d_]+){1,3}")
+_LINKS = frozenset(
+    listed_words("of in at on and or for with by to from out per the a an is was were are as")
+)
+
+
+def things(text: str, end: int) -> list[tuple[str, str]]:
+    """Which counted things the words right after a number name, as (kind, line of the table)."""
+    found = []
+    near = _NEXT_WORDS.match(text, end)
+    for word in words(near[0]) if near else ():
+        if word in _LINKS:
+            break
+        if word in _THING:
+            found.append(_THING[word])
+    return found
+
+
+_NAMES = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
+UNIT = rf"(?:{_NAMES})(?![^\W_])"
+CURRENCY = r"us\$|[$€£¥₹]|rs\.?(?=\s?\d)|usd|eur|gbp"
+
+_ASKED = re.compile(
+    rf"\b(?:(?:in|how many|number of|many) (?:the )?(?:total |nearest |full )?)({UNIT})"
+)
+
+
+def asked(question: str) -> str | None:
+    """The one unit that a folded question asks for, as in `in meters` or `how many feet`."""
+    found = {UNITS[name] for name in _ASKED.findall(question)}
+    return found.pop() if len(found) == 1 else None

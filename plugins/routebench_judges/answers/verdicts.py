@@ -1,0 +1,33 @@
+"""What a judge says of one answer: a grade and the reason for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from routebench.records import Grade, Grades, State
+
+
+class Verdict(NamedTuple):
+    """A grade and the reason in a few words."""
+
+    grade: Grade
+    note: str
+    missed: bool = False
+    """The right answer is not there; perhaps none was attempted."""
+
+
+def grades(found: Sequence[Verdict]) -> Grades:
+    """Verdicts as a judge returns them; those without a grade are ungraded."""
+    grade = np.array([int(one.grade) for one in found], dtype=np.int8)
+    known = grade != Grade.NONE
+    note = np.empty(len(found), dtype=object)
+    note[:] = [one.note for one in found]
+    return Grades(
+        np.where(known, (grade == Grade.CORRECT).astype(np.float64), np.nan),
+        np.where(known, State.OK, State.UNGRADED).astype(np.int8),
+        grade,
+        note,
+    )

@@ -1,0 +1,1 @@
+"""`exact`: short factual answers against references, by fixed rules."""

@@ -1,0 +1,196 @@
+"""What the words around an answer do to it: declining, negating, offering another one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+
+from routebench_judges.answers.folding import listed_words, words
+from routebench_judges.answers.refusals import DECLINING, EMPTY, SCOPE_END, mentioned
+
+_NEGATED = re.compile(
+    r"(?:\b(?:not(?! (?:only|just|until|before|sure|certain)\b)|never|neither|nor|cannot|"
+    r"rather than|instead of|(?<!none )(?<!nobody )(?<!nothing )other than|except|unlike"
+    r"|different from|excluding|apart from)|\b(?:is|was|are|were|do|does|did|ca|could|wo|"
+    r"would|has|have|had)nt|\bi (?:\w+ )?doubt)\s(?:[^\W_]+-?[^\W_]*\s){0,4}$|\bnon-$"
+)
+_DENIED = re.compile(
+    r"\s?(?:is|was|are|were|did|does|has)(?:\snot|nt)\b(?! only\b)|\s?(?:is|was) (?:wrong|"
+    r"incorrect|false)\b"
+)
+_CORRECTED = re.compile(
+    r"(?:[.,;:!?…\n-]\s?|\s)(?:no,? wait|wait,? no|scratch that|correction|i meant?|"
+    r"make that|or rather"
+    r"|on second thought)(?![^\W_])|[.!?;]\s?or (?:was|is) it\b"
+    r"|[.,;:!?…\n-]\s?(?:no|wait|sorry|nope)\s?[,.!?…:-]"
+)
+_TIES = frozenset(
+    listed_words(
+        "or no wait actually rather maybe perhaps possibly sorry either it was is in the around "
+        "about probably even on a an also of at by and year nope mean i not"
+    )
+)
+_JOINS = frozenset({"or", "no", "wait", "actually", "rather", "sorry", "and", "mean", "nope"})
+_OR_AFTER = re.compile(
+    r"[\s\"'*_)]*,?\s(?:and/)?or\s(?!so\b|not\b|more\b|simply\b|just\b)|\s?/\s?(?=\w)"
+)
+_OR_BEFORE = re.compile(
+    r"(?P<left>\w+)[\"'*_)]*,?\sor\s(?P<inner>(?:\w+\s){0,2})[\"'*_(]*$|\w\s?/\s?$"
+)
+_COPULAS = frozenset(listed_words("is was are were be became"))
+# `No. 5` and `Dr. No`, where the point or the word is of a name.
+_NUMERO = re.compile(r"\s?\d")
+NUMBERED = re.compile(r",\s?no\.\s?")
+_TITLED = re.compile(r"\b(?:dr|mr|mrs|ms|prof|sgt|capt|st)$")
+_LIST_LEADS = frozenset(
+    listed_words(
+        "answer final the a an maybe perhaps probably possibly likely i think believe guess both"
+        " well correct"
+    )
+)
+_AND_AFTER = re.compile(r"[\s\"'*_)]*(?:,[^,.;:]{1,40}){0,4},?\s(?:and|&)\s(?P<rest>.*)")
+_AND_BEFORE = re.compile(r"(?P<rest>[^.;:]*)\s(?:and|&)\s(?:the\s|an?\s)?[\"'*_(]*$")
+_EITHER = re.compile(r"\beither\s(?:\w+\s){0,2}[\"'*_(]*$")
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+\S.*$", re.MULTILINE)
+_SENTENCE = frozenset(
+    listed_words(
+        "is was are were be has have had in of on at by to for with from as it its he his she her "
+        "they their who which that this did does do"
+    )
+)
+_TRIGGERS = frozenset(
+    listed_words(
+        "or not never no neither nor cannot rather instead other except unlike different "
+        "excluding apart either wait sorry correction scratch make mean meant second nope wrong "
+        "incorrect false and non know sure unsure whether if isnt wasnt arent werent dont doesnt "
+        "didnt doubt cant couldnt wont wouldnt hasnt havent hadnt say find confirm verify"
+    )
+)
+
+
+def quiet(found: Iterable[str]) -> bool:
+    """Whether no word among these could turn an answer around; the fast way out."""
+    return _TRIGGERS.isdisjoint(found)
+
+
+def standing(folded: str, start: int, end: int, asked: str = "") -> str:
+    """How the words from `start` to `end` are meant: `said`, `negated` or `declined`.
+
+    What only repeats the question, whose words are `asked`, neither negates nor declines.
+    """
+    before = SCOPE_END.split(folded[max(0, start - 120) : start])[-1]
+    at = start - len(before)
+    for found in DECLINING.finditer(before):
+        if found[0].startswith("as a"):
+            continue
+        if not mentioned(folded, at + found.start(), at + found.end(), asked):
+            return "declined"
+    negated = _NEGATED.search(before)
+    if (negated and not _repeated(negated[0], asked)) or _DENIED.match(folded, end):
+        return "negated"
+    return "said"
+
+
+def _repeated(negated: str, asked: str) -> bool:
+    """Whether a negation is the question's and ends before the answer: `not by Bach was`."""
+    run = words(negated)
+    return any(
+        (size > 2 or run[size] in _COPULAS) and f" {' '.join(run[:size])} " in asked
+        for size in range(2, len(run))
+    )
+
+
+def alternative(folded: str, start: int, end: int, same: re.Pattern[str], asked: str = "") -> bool:
+    """Whether another answer stands beside these words, joined by `or`; `same` are its aliases."""
+    after = _OR_AFTER.match(folded, end)
+    if after and not same.match(folded, after.end()):
+        return True
+    before = folded[max(0, start - 200) : start]
+    joined = _OR_BEFORE.search(before)
+    if joined and joined["inner"]:
+        inner = joined["inner"].split()
+        # `Physiology or Medicine was X`: what `or` joins is not X.
+        if (not {"it", "maybe", "perhaps", "possibly"} & set(inner) and _COPULAS & set(inner)) or (
+            f" {joined['left']} or {inner[0]} " in asked
+        ):
+            return False
+    if joined:
+        others = list(same.finditer(before))
+        return not (others and others[-1].end() >= joined.start() - 2)
+    return bool(_EITHER.search(before) and " or " in SCOPE_END.split(folded[end : end + 120])[0])
+
+
+def listed(folded: str, found: list[str], size: int, same: re.Pattern[str]) -> bool:
+    """Whether the answer is a bare list, `X and Y` or bullets, with others than the reference."""
+    if len(found) <= size + 10 and ("and" in found or "&" in folded) and len(folded) < 400:
+        text = " ".join(folded.split())
+        for hit in islice(same.finditer(text), 20):
+            before, after = text[: hit.start()], text[hit.end() :]
+            item = before.endswith(", ") and _other(before, same)  # `X, the reference and Y`
+            if (
+                (item or _lead(before))
+                and (beside := _AND_AFTER.match(after))
+                and _other(beside[0], same)
+            ):
+                return True
+            if not words(after) and (beside := _AND_BEFORE.search(before)):
+                lead = beside["rest"].split()
+                while lead and lead[0].strip(",") in _LIST_LEADS:
+                    del lead[0]
+                if _other(" ".join(lead), same):
+                    return True
+    bullets = [match[0] for match in _BULLET.finditer(folded)]
+    if len(bullets) < 2:
+        return False
+    hits = [bool(same.search(bullet)) for bullet in bullets]
+    return any(hits) and not all(hits) and not same.search(_BULLET.sub(" ", folded))
+
+
+def _lead(text: str) -> bool:
+    return text.rstrip(" \"'*_(").endswith(":") or _LIST_LEADS.issuperset(words(text))
+
+
+def _other(text: str, same: re.Pattern[str]) -> bool:
+    """Whether a part of a list names something else, and is no clause."""
+    found = [word for word in words(text) if word != "and"]
+    return 0 < len(found) < 6 and _SENTENCE.isdisjoint(found) and not same.search(text)
+
+
+def segments(folded: str, asked: str = "") -> list[tuple[int, int]]:
+    """The answer cut where it corrects itself, as in `1912, no, 1913`."""
+    cuts = [0]
+    for found in _CORRECTED.finditer(folded):
+        if not _part_of_a_name(folded, found, asked):
+            cuts += [found.start(), found.end()]
+    cuts.append(len(folded))
+    spans = list(zip(cuts[::2], cuts[1::2], strict=True))
+    return [
+        (a, b)
+        for a, b in spans
+        if not EMPTY.issuperset(re.findall(r"\w+", folded[a:b])) and re.search(r"\w", folded[a:b])
+    ]
+
+
+def _part_of_a_name(folded: str, found: re.Match[str], asked: str) -> bool:
+    """Whether what reads as a correction is a title's: `Prelude, No. 4`, `Dr. No.`"""
+    said = words(found[0])
+    if said == ["no"] and found[0][-1] == "." and _NUMERO.match(folded, found.end()):
+        return True
+    if found[0][0] == "." and _TITLED.search(folded, max(0, found.start() - 5), found.start()):
+        return True
+    before = words(folded[max(0, found.start() - 30) : found.start()])[-1:]
+    after = words(folded[found.end() : found.end() + 30])[:1]
+    return bool(before and f" {' '.join(before + said)} " in asked) or bool(
+        after and f" {' '.join(said + after)} " in asked
+    )
+
+
+def tied(between: str) -> bool:
+    """Whether the words between two values of one kind make them two answers to one question."""
+    if len(between) > 60:
+        return False
+    inner = re.findall(r"[^\W_]+", between)
+    if not inner:
+        return not re.search(r"[()=]", between)
+    return _TIES.issuperset(inner) and not _JOINS.isdisjoint(inner)

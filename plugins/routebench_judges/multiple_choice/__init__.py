@@ -1,0 +1,1 @@
+"""`multiple-choice`: the option that an answer settles on."""

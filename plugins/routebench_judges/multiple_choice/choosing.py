@@ -1,0 +1,216 @@
+"""Which option an answer in prose settles on: statements by how firmly they are made."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from routebench_judges.answers.finals import MOST, boxes, meant, plain, settled
+from routebench_judges.multiple_choice import cues
+from routebench_judges.multiple_choice.options import Listed, key
+
+
+class Reader:
+    """Reads answers to one question."""
+
+    def __init__(self, options: Listed, question: str) -> None:
+        self.options = options
+        # `A is right` chooses nothing where the wrong one is asked for.
+        self.asks_wrong = bool(cues.NEGATIVE.search(question))
+
+    def chosen(self, text: str) -> tuple[list[str], bool]:
+        """The letters it settles on, and whether it says so in so many words."""
+        body = plain(text).strip()
+        if whole := self._whole(body):
+            return self._one(whole), True
+        for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
+            if said := _flat(settled(body, sorted(firm))):
+                return self._one(said), True
+        if len(bold := self._bold(body)) == 1:
+            return bold, True
+        if said := _flat(settled(body, sorted(self._weak(body)))):
+            return self._one(said), False
+        if len(led := self._led(body)) == 1 and not (self.options and len(led[0]) > 2):
+            return self._one(list(led[0])), False
+        return self._by_text(body), False
+
+    def _one(self, letters: list[str]) -> list[str]:
+        """Both A and B, where an option says so, are that option."""
+        own = self.options.joining(frozenset(letters)) if len(letters) > 1 else None
+        return [own] if own else letters
+
+    def _whole(self, body: str) -> list[str]:
+        """An answer of letters and nothing else, or of one option's text."""
+        bare = re.sub(r"[*_`\"'“”()\[\]{}$:,;/&!]+|\.(?!\w)", " ", body) if len(body) < 200 else "…"
+        tokens = [token for token in bare.split() if not cues.BARE.fullmatch(token)]
+        if tokens and all(len(token) == 1 and self._valid(token, True) for token in tokens):
+            return list(dict.fromkeys(token.upper() for token in tokens))
+        own = self.options.named(body) if len(body) < 2000 else None
+        return [own] if own else []
+
+    def _valid(self, letter: str, closed: bool) -> bool:
+        name = letter.upper()
+        if not ("A" <= name <= "Z"):
+            return False
+        return name in self.options.texts or name in "ABCDEFGHJ" or (name == "I" and closed)
+
+    def _boxed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
+        found = []
+        for box in boxes(body):
+            letters = self._whole(box.text.strip()) or self._statement(box.text, 0)
+            if letters:
+                found.append((box.start, tuple(letters)))
+        return found
+
+    def _cued(self, body: str, cue: re.Pattern[str]) -> list[tuple[int, tuple[str, ...]]]:
+        found = []
+        for match in islice(cue.finditer(body), MOST):
+            letters = self._statement(body, match.end(), match.start())
+            if letters and meant(body, match.start()):
+                found.append((match.end(), letters))
+        return found
+
+    def _committed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
+        """`The answer is B`, and a first or last line that is a letter."""
+        found = self._cued(body, cues.MAIN)
+        lines = list(cues.LINE.finditer(body))
+        for match in lines[:1] + lines[1:][-1:]:
+            at, line = match.start(), match[0].strip(" \t*_`#>\"'")
+            if (lone := cues.LONE.fullmatch(line)) and self._valid(lone[1], True):
+                found.append((at, (lone[1],)))
+        return found
+
+    def _statement(self, body: str, at: int, cue: int | None = None) -> tuple[str, ...]:
+        """The letters that stand right after a cue; none where something else does."""
+        rest = body[at : at + cues.NEAR]
+        rest = cues.SKIP.sub("", rest, count=1)
+        found = self._letters(rest)
+        if found is None:
+            return self._texts(rest)
+        letters, end = found
+        asks = rest[end : end + 2].lstrip("*)")[:1] == "?"
+        if asks and cue is not None and cues.ASKS.search(body[max(0, cue - 12) : cue]):
+            return ()  # `is the answer B?`
+        return letters
+
+    def _letters(self, rest: str) -> tuple[tuple[str, ...], int] | None:
+        """The letters that a text begins with, and where they end; None where it does not."""
+        first = cues.LETTER.match(rest)
+        if not first or not self._stands(first, rest):
+            return None
+        letters, end = [first["letter"].upper()], first.end()
+        listed = bool(cues.COMMA.match(rest, end))
+        while more := cues.JOINED.match(rest, end):
+            closed = bool(more["close"])
+            ends = self._ends(rest, more.end()) or cues.ARE.match(rest, more.end())
+            if not (ends and self._valid(more["letter"], closed)):
+                break
+            letters.append(more["letter"])
+            end = more.end()
+        if cues.UNDONE.match(rest, end):
+            # `The answer is A, B and C are wrong`, but `A and B are wrong`.
+            return ((letters[0],), first.end()) if listed and len(letters) > 1 else ((), end)
+        other = self._contradicted(letters[0], rest[first.end() :]) if len(letters) == 1 else None
+        return tuple(dict.fromkeys([*letters, other] if other else letters)), end
+
+    def _stands(self, first: re.Match[str], rest: str) -> bool:
+        """Whether a letter is a choice, and no article, pronoun or initial."""
+        letter, closed = first["letter"], bool(first["close"])
+        if not self._valid(letter, closed):
+            return False
+        if closed or self._ends(rest, first.end()):
+            return True
+        if letter.islower():
+            return False
+        after = rest[first.end() :]
+        opened = self.options.opening(after.split("\n")[0])
+        if opened and opened[0] == letter.upper():
+            return True
+        if self.options and self._texts(rest):
+            return False  # `A Farewell to Arms`
+        return bool(letter not in "AI" and re.match(r"\s+[A-Z0-9]", after))
+
+    def _ends(self, rest: str, at: int) -> bool:
+        return bool(cues.ENDS.match(rest, at) or cues.GOES_ON.match(rest, at))
+
+    def _contradicted(self, letter: str, after: str) -> str | None:
+        """Another option whose text is given as that of the letter: `B) London`."""
+        if not self.options:
+            return None
+        line = after.split("\n")[0].lstrip(" *).:]-–—=(,")
+        opened = self.options.opening(line)
+        if opened and opened[0] == letter:
+            return None
+        segment = re.split(r"[;,()*]|[.!?](?:\s|$)|\s[-–—]\s", line)[0]
+        other = self.options.named(segment)
+        telling = other and (len(segment.strip()) > 2 or segment.strip().isdigit())
+        return other if telling and other != letter else None
+
+    def _texts(self, rest: str) -> tuple[str, ...]:
+        """The options whose texts a text begins with: `Paris`, `Paris or London`."""
+        if not self.options:
+            return ()
+        cuts = [cut.start() for cut in islice(cues.CUTS.finditer(rest), 12)] + [len(rest)]
+        ends = [(cut, own) for cut in cuts if (own := self.options.named(rest[:cut]))]
+        if not ends:
+            return ()
+        end, own = ends[-1]
+        if cues.UNDONE.match(rest, end):
+            return ()
+        joined = cues.OR.match(rest, end)
+        more = self._texts(rest[joined.end() :]) if joined and joined.end() > end else ()
+        return tuple(dict.fromkeys([own, *more]))
+
+    def _bold(self, body: str) -> list[str]:
+        """The choices that stand in bold; several are a list of options rather than a choice."""
+        found: list[str] = []
+        for match in islice(cues.BOLD.finditer(body), MOST):
+            if not meant(body, match.start()) or cues.UNDONE.match(body, match.end()):
+                continue
+            rest = cues.SKIP.sub("", match[1], count=1)
+            letters = self._letters(rest)
+            found += letters[0] if letters else self._texts(rest)
+        return list(dict.fromkeys(found))
+
+    def _weak(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
+        found = self._cued(body, cues.WEAK)
+        if (first := cues.BEGINS.match(body)) and self._valid(first["letter"], True):
+            found.append((0, (first["letter"],)))
+        for match in islice(cues.AFTERWARDS.finditer(body), MOST):
+            named = match["what"].split()[-1] in ("answer", "option", "choice", "one")
+            stands = self._valid(match["letter"], True) and meant(body, match.start())
+            if stands and (named or not self.asks_wrong):
+                found.append((match.start(), (match["letter"],)))
+        return found
+
+    def _led(self, body: str) -> list[tuple[str, ...]]:
+        """`B) Paris` at the start of a line."""
+        found = []
+        for line in body.split("\n")[:MOST]:
+            led = cues.LED.match(line)
+            if led and self._valid(led["letter"], True) and not cues.DENIES.search(line[:200]):
+                letter = led["letter"].upper()
+                other = self._contradicted(letter, line[led.end() :])
+                found.append((letter, other) if other else (letter,))
+        return list(dict.fromkeys(found))
+
+    def _by_text(self, body: str) -> list[str]:
+        """One sentence that names one option and no other, and denies nothing."""
+        sentence = body.strip(" \n*.!")
+        if (
+            len(sentence) > 300
+            or re.search(r"[.!?]\s|\n", sentence)
+            or cues.DENIES.search(sentence)
+        ):
+            return []
+        found = self.options.mentioned(sentence)
+        if len(found) != 1:
+            return []
+        own, given = self.options.keys[found[0]], key(sentence)
+        # A number or a short word may stand anywhere by chance.
+        telling = max(map(len, own)) > 3 and not any(word.isdigit() for word in own)
+        return found if telling or own in (given[: len(own)], given[-len(own) :]) else []
+
+
+def _flat(said: list[tuple[str, ...]]) -> list[str]:
+    return list(dict.fromkeys(letter for letters in said for letter in letters))

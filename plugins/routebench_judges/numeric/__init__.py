@@ -1,0 +1,1 @@
+"""`numeric`: the final number of an answer against the reference's."""

@@ -1,0 +1,146 @@
+"""The numbers that an answer gives as its result, by how firmly it says so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from routebench_judges.answers.finals import MOST, boxes, meant, settled
+from routebench_judges.numeric.amounts import Amount, amounts, folded
+
+_FINAL = re.compile(
+    r"####|\bfinal (?:answer|result|value|total)\b(?: (?:to|for|of|here)\b[^.:;\n]{0,80}?)?"
+    r"[\"*_`\s]*(?:\b(?:is|are|was|would be|will be|must be|should be)\b|[:=]|->?)?"
+)
+_MAIN = re.compile(
+    r"\b(?:answer|ans)\b"
+    r"(?:,? (?:to|for|of|here|then|therefore|thus|in|as|rounded)\b[^:;\n]{0,80}?)?"
+    r"[\"*_`\s,]*(?:\b(?:is|are|was|(?:would|will|must|should|has to) (?:\w+ )?be|comes to"
+    r"|equals)\b|[:=]|-+>?|→)"
+)
+_SKIP = re.compile(
+    r"(?:[\s*_`:\"'“”(\[$>→≈~]|=(?!=)|\b(?:approximately|approx\.?|about|around|roughly|exactly"
+    r"|equal|equals|is|be|that|thus|therefore|simply|just|only|in total|total of|number of|it|he"
+    r"|she|they|we|there|are|so|clearly|the|a|to|would|will|have|has|had|needs?|costs?|gets?"
+    r"|option|[nxyz])\b)*"
+)
+_LINE = re.compile(r"[^\n]+")
+_NUMBERED = re.compile(r"[\s*]*\d+[.)][\s*]+\S")
+_UNIT_ONLY = re.compile(r"(?:[\s*_`]+[^\W\d_]+){0,3}[\s*_`\"'.!)]*")
+_REASON = re.compile(r"\b(?:because|since|as|given|where|so)\b|\s\(")
+_ASIDE = re.compile(r"\([^()\n]{0,300}\)")
+_SENTENCE = re.compile(r"\n|[.!?;](?=\s|$)")
+_OPERATOR = re.compile(
+    r"(?:\s*[-+/x×÷·^]|\s\*|\*(?!\*)|\s(?:of|times|plus|minus|divided by|multiplied by|over))\s*"
+    r"[($]?\s*\d"
+)
+_RANGE = re.compile(r"\s?--?\s?(\d{1,15})(?![\d=]|\s?=)")
+_NOT = re.compile(r"\b(?:not|never|isnt|cannot|cant|neither|unclear|unknown)\b")
+_ALSO = re.compile(r"[\s*_`]*(?:,?\s*(?:or|and)\s+|/\s*|,\s*(?=[-$]?\d))[(*_`]*(?:also\s)?")
+_ENDED = re.compile(r"[\s*_`)\"']*(?:[a-z]+\s*)?(?:$|[.!?;\n)])")
+_BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
+_BOUND = re.compile(r"\b(?:at (?:least|most)|up to|minimum of|maximum of)\s*(?:the\s|a\s)?[$€£]?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one statement gives as the answer: several amounts where it does not tell which."""
+
+    amounts: tuple[Amount, ...]
+    several: bool = False
+    """It says them all, as in `3 or 4`."""
+
+
+class Text:
+    """An answer, and the numbers in it."""
+
+    def __init__(self, text: str) -> None:
+        self.folded = folded(text)
+        self.amounts = amounts(self.folded)
+
+    def marked(self) -> list[Said]:
+        """What its statements give: boxes, `####` and final answers before others."""
+        for said in (self._boxed() + self._cued(_FINAL), self._cued(_MAIN) + self._alone()):
+            if found := settled(self.folded, sorted(said, key=lambda each: each[0])):
+                return found
+        return []
+
+    def last(self) -> Said | None:
+        """The bold number of the last line, or else the last number outside brackets."""
+        line = next((line for line in reversed(self.folded.split("\n")) if line.strip()), "")
+        bold = [amounts(part)[:1] for part in _BOLD.findall(line) if amounts(part)[:1]]
+        bold = [one for one in bold if one[0].start <= 1 and not one[0].vague]
+        if len(bold) == 1:
+            return Said((bold[0][0],))
+        asides = [match.span() for match in islice(_ASIDE.finditer(self.folded), MOST)]
+        open_ = [
+            one for one in self.amounts if not any(a <= one.start < b for a, b in asides)
+        ] or self.amounts
+        plainly = [one for one in open_ if not one.spelled] or open_
+        firm = [one for one in plainly if not one.vague] or plainly
+        return Said((firm[-1],)) if firm else None
+
+    def bound(self, amount: Amount) -> bool:
+        """Whether it stands as a bound, `at least 5`."""
+        return bool(_BOUND.search(self.folded[max(0, amount.start - 20) : amount.start]))
+
+    def _boxed(self) -> list[tuple[int, Said]]:
+        said = ((box.start, Text(box.text)._statement(0)) for box in boxes(self.folded))
+        return [(at, each) for at, each in said if each]
+
+    def _cued(self, cue: re.Pattern[str]) -> list[tuple[int, Said]]:
+        found = []
+        for match in islice(cue.finditer(self.folded), MOST):
+            said = self._statement(match.end())
+            if said and meant(self.folded, match.start()):
+                found.append((match.end(), said))
+        return found
+
+    def _alone(self) -> list[tuple[int, Said]]:
+        """A first or last line, of several, that is a number and its unit."""
+        lines = [line for line in _LINE.finditer(self.folded) if line[0].strip(" *_`")]
+        found = []
+        for line in (lines[0], lines[-1]) if len(lines) > 1 else ():
+            own = [one for one in self.amounts if line.start() <= one.start < line.end()]
+            if len(own) == 1 and not own[0].vague and _NUMBERED.match(line[0]) is None:
+                before = self.folded[line.start() : own[0].start]
+                after = self.folded[own[0].end : line.end()]
+                if not before.strip(" *_`\"'#(") and _UNIT_ONLY.fullmatch(after):
+                    found.append((line.start(), Said((own[0],))))
+        return found
+
+    def _statement(self, at: int) -> Said | None:
+        """What stands after a cue, to the end of the sentence; None where no number does."""
+        start = at + len(_SKIP.match(self.folded, at)[0])  # type: ignore[index]
+        end = _SENTENCE.search(self.folded, start)
+        stop = min(end.start() if end else len(self.folded), start + 400)
+        own = [one for one in self.amounts if at <= one.start < stop]
+        if not own:
+            return None
+        if _NOT.search(self.folded, start, own[0].start):
+            return None  # `the answer is not 18`
+        direct = own[0].start <= start
+        reason = _REASON.search(self.folded, own[0].end, stop) if direct else None
+        equals = self.folded.rfind("=", start, reason.start() if reason else stop)
+        if after := [one for one in own if one.start > equals >= 0]:
+            return self._one(after[0])
+        if direct:
+            return self._one(own[0])
+        if len({one.value for one in own}) == 1:
+            return Said((own[0],))
+        return Said(tuple(own))
+
+    def _one(self, first: Amount) -> Said:
+        """The number a statement begins with, and others that it gives beside it."""
+        span = _RANGE.match(self.folded, first.end)
+        if span and int(span[1]) > first.value:
+            return Said((first,))
+        if _OPERATOR.match(self.folded, first.end):
+            return Said(())
+        if (also := _ALSO.match(self.folded, first.end)) and not first.vague:
+            more = [one for one in self.amounts if also.end() - 1 <= one.start <= also.end()]
+            either = re.search(r"\bor\b", also[0])
+            if more and (either or _ENDED.match(self.folded, more[0].end)):
+                return Said((first, more[0]), several=True)
+        return Said((first,))

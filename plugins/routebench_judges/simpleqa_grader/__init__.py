@@ -1,0 +1,1 @@
+"""`simpleqa-grader`: a language model grades short answers in three states."""

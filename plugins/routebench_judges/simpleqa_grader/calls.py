@@ -1,0 +1,151 @@
+"""The calls of a grader: one per different answer, again where the reply is no grade."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from routebench.collect.calls import BATCH, Outcome, ask_all, ask_batch, is_live
+from routebench.collect.limits import Limits
+from routebench.errors import CallError, RoutebenchError
+from routebench.records import Grade, Reply, Request
+from routebench.redact import one_line
+from routebench_judges.answers.verdicts import Verdict
+
+Told = Callable[[int, Verdict], None]
+"""Gets the place of an answer and its verdict, as soon as there is one."""
+_SHOWN = 60  # characters of a reply that could not be read
+
+
+@dataclass
+class Usage:
+    """What grading took."""
+
+    calls: int = 0
+    """Replies that came."""
+    unread: int = 0
+    """Those of them that were no grade."""
+    failed: int = 0
+    """Calls without a reply, with all their attempts."""
+    doubtful: int = 0
+    """Attempts without a reply that may have been charged all the same."""
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+    usd: float = 0.0
+    unpriced: int = 0
+    """Replies whose cost is not known; they are not in `usd`."""
+    price: str = ""
+    """Where the price is from, or why there is none."""
+
+
+class Grader(Protocol):
+    """Whom the calls are made for."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def limits(self) -> Limits: ...
+    def read(self, reply: str) -> Grade | None: ...
+    def count(self, outcome: Outcome, unread: bool) -> None: ...
+
+
+@dataclass
+class Grading:
+    """The calls of one batch: in rounds, for replies that could not be read."""
+
+    grader: Grader
+    provider: Any
+    places: dict[str, list[int]]
+    told: Told
+    settled: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        if is_live(self.provider):
+            asyncio.run(self._live())
+        else:
+            self._batches()
+        self._give_up(CallError("rejected", "the grader was not asked"))
+
+    async def _live(self) -> None:
+        limits, plain = self.grader.limits, _Plain(self.provider)
+        try:
+            for attempt in range(limits.attempts):
+                asked = self._asked(attempt)
+                await ask_all(
+                    plain, asked, limits=limits, on_reply=self._heard, on_failure=self._heard
+                )
+        except CallError as error:
+            self._give_up(error)
+        finally:
+            await self.provider.close()
+
+    def _batches(self) -> None:
+        try:
+            for attempt in range(self.grader.limits.attempts):
+                asked = self._asked(attempt)
+                for start in range(0, len(asked), BATCH):
+                    for outcome in ask_batch(self.provider, asked[start : start + BATCH]):
+                        self._heard(outcome)
+        except CallError as error:
+            self._give_up(error)
+
+    def _asked(self, attempt: int) -> list[Request]:
+        return [
+            Request(self.grader.model, prompt, attempt)
+            for prompt in self.places
+            if prompt not in self.settled
+        ]
+
+    def _heard(self, outcome: Outcome) -> None:
+        prompt, reply = outcome.request.prompt, outcome.result
+        if isinstance(reply, CallError):
+            self.grader.count(outcome, False)
+            self._tell(prompt, Verdict(Grade.NONE, f"no grade: {one_line(reply.message, 200)}"))
+            return
+        grade = self.grader.read(reply.text)
+        self.grader.count(outcome, grade is None)
+        if grade is not None:
+            self._tell(prompt, Verdict(grade, ""))
+        elif outcome.request.sample + 1 >= self.grader.limits.attempts:
+            self._tell(prompt, Verdict(Grade.NONE, f"no grade: {_said(reply)}"))
+
+    def _tell(self, prompt: str, verdict: Verdict) -> None:
+        self.settled.add(prompt)
+        for place in self.places[prompt]:
+            self.told(place, verdict)
+
+    def _give_up(self, error: CallError) -> None:
+        """The grader does not answer any more: what is left stays without a grade."""
+        for prompt in self.places:
+            if prompt not in self.settled:
+                note = f"no grade: {one_line(error.message, 200)}"
+                self._tell(prompt, Verdict(Grade.NONE, note))
+
+
+@dataclass
+class _Plain:
+    """A provider whose own errors, such as a missing key, end the calls at once."""
+
+    provider: Any
+
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.provider.parameters())
+
+    async def ask(self, request: Request) -> Reply:
+        try:
+            reply: Reply = await self.provider.ask(request)
+        except CallError:
+            raise
+        except RoutebenchError as error:
+            raise CallError("denied", error.message, error.hint) from error
+        return reply
+
+    async def close(self) -> None:
+        await self.provider.close()
+
+
+def _said(reply: Reply) -> str:
+    how = {"length": " (cut short)", "refused": " (refused)"}.get(reply.finish, "")
+    return f"the grader said {one_line(reply.text, _SHOWN)!r}{how}"

@@ -1,0 +1,159 @@
+"""A judge that asks a model: short factual answers in three states, strictly read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from routebench.collect.calls import Outcome
+from routebench.collect.limits import Limits
+from routebench.errors import CallError, DataError
+from routebench.hookspecs import hookimpl
+from routebench.plugin import discovery, options
+from routebench.prices.lists import ModelPrice, load_prices
+from routebench.prices.snapshots import find_price
+from routebench.records import Grade, Grades
+from routebench_judges.answers.verdicts import Verdict, grades
+from routebench_judges.simpleqa_grader import prompt, replies
+from routebench_judges.simpleqa_grader.calls import Grading, Told, Usage
+
+
+class SimpleQAGrader:
+    """CORRECT, INCORRECT or NOT_ATTEMPTED by a model that sees one answer at a time, blind.
+
+    A reply that is no grade is asked for again, and then the answer is ungraded, as it is where
+    no reply comes. `usage` counts tokens and USD.
+    """
+
+    class Options(BaseModel):
+        model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+        model: str = Field(description="provider:model, such as gemini:gemini-2.5-flash")
+        mode: Literal["strict", "paper"] = Field(
+            "strict",
+            description="strict: the whole reply must be a grade; paper: the published parser",
+        )
+        attempts: int = Field(
+            3, ge=1, description="how often the grader is asked where no grade comes"
+        )
+        timeout: float = Field(60.0, gt=0, description="seconds to wait for a reply")
+        concurrency: int | Literal["auto"] = Field("auto", description="calls at a time")
+        provider_options: dict[str, Any] = Field(
+            {}, description="the provider's own, as a table: {temperature = 0}"
+        )
+        prices: Path | None = Field(
+            None, description="price list for a model that the package has no price of"
+        )
+
+        @field_validator("model")
+        @classmethod
+        def _named(cls, value: str) -> str:
+            provider, colon, model = value.partition(":")
+            if not (provider.strip() and colon and model.strip()):
+                raise ValueError("expected provider:model")
+            return value
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.usage = Usage()
+
+    def parameters(self) -> dict[str, Any]:
+        """All that a grade depends on besides the texts."""
+        asked = getattr(self._provider, "parameters", None)
+        given: dict[str, Any] = asked() if asked else self.options.provider_options
+        chosen = {"model": self.options.model, "mode": self.options.mode}
+        return chosen | {"provider": given, "prompt": prompt.version()}
+
+    @hookimpl
+    def judge(
+        self, questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
+    ) -> Grades:
+        found = [Verdict(Grade.NONE, "not asked")] * len(answers)
+        self.judge_each(questions, references, answers, found.__setitem__)
+        return grades(found)
+
+    def judge_each(
+        self,
+        questions: Sequence[str],
+        references: Sequence[str | None],
+        answers: Sequence[str],
+        told: Told,
+    ) -> None:
+        """Like `judge`, and tells each verdict when it is there.
+
+        Equal answers to a question are one call. What `told` raises ends the grading.
+
+        Raises:
+            OptionError: where the provider cannot be used at all.
+        """
+        places: dict[str, list[int]] = {}
+        for place, texts in enumerate(zip(questions, references, answers, strict=True)):
+            question, reference, answer = texts
+            if reference is None or not reference.strip():
+                told(place, Verdict(Grade.NONE, "no reference"))
+            else:
+                places.setdefault(prompt.prompt(question, reference, answer), []).append(place)
+        if places:
+            self._provider, self._price  # noqa: B018  before anything is paid
+            Grading(self, self._provider, places, told).run()
+
+    def read(self, reply: str) -> Grade | None:
+        """The grade that a reply is; None where it is none."""
+        return replies.paper(reply) if self.options.mode == "paper" else replies.strict(reply)
+
+    def count(self, outcome: Outcome, unread: bool) -> None:
+        """Add one call to the usage."""
+        usage, reply = self.usage, outcome.result
+        usage.doubtful += outcome.doubtful
+        if isinstance(reply, CallError):
+            usage.failed += 1
+            return
+        usage.calls += 1
+        usage.unread += unread
+        usage.input_tokens += np.nan_to_num(reply.input_tokens)
+        usage.output_tokens += np.nan_to_num(reply.output_tokens)
+        price, usage.price = self._price
+        cost = math.nan
+        if price is not None:
+            cost = price.usd(
+                reply.input_tokens,
+                reply.output_tokens,
+                reply.cached_tokens,
+                reply.thinking_tokens,
+            )
+        usage.unpriced += math.isnan(cost)
+        usage.usd += np.nan_to_num(cost)
+
+    @property
+    def model(self) -> str:
+        """The model as its provider knows it."""
+        return self.options.model.partition(":")[2]
+
+    @property
+    def limits(self) -> Limits:
+        chosen = self.options
+        most = None if chosen.concurrency == "auto" else chosen.concurrency
+        return Limits(concurrency=most, timeout=chosen.timeout, attempts=chosen.attempts)
+
+    @cached_property
+    def _provider(self) -> Any:
+        name = self.options.model.partition(":")[0]
+        plugin = discovery.load(discovery.find("provider", name))
+        return plugin(options.validate(plugin, name, self.options.provider_options))
+
+    @cached_property
+    def _price(self) -> tuple[ModelPrice | None, str]:
+        name = self.options.model.partition(":")[0]
+        prices = load_prices(self.options.prices) if self.options.prices else None
+        try:
+            return find_price(name, self.model, prices)
+        except DataError as error:
+            if prices is not None:
+                raise
+            return None, error.message

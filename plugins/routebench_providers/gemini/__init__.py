@@ -1,0 +1,1 @@
+"""`gemini`: Google's models through google-genai."""

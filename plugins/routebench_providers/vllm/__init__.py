@@ -1,0 +1,1 @@
+"""`vllm`: models run by vLLM in this process."""

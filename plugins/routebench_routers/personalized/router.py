@@ -1,0 +1,229 @@
+"""`personalized`: a heterogeneous graph of users, queries, tasks and LLMs.
+
+After PersonalizedRouter (https://arxiv.org/abs/2511.16883), with these differences: users are nodes
+of their own, so that they can be told apart; masks hide whole queries, for all users; and the heads
+start from what the visible edges already say, in closed form (`residual = false` leaves that out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from routebench.encode import encoders
+from routebench.errors import OptionError
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin import checkpoint
+from routebench.plugin.selection import Chooser
+from routebench.records import Decisions, Floats, Ints, Mask, Pool, Queries, Strings, Table, Users
+from routebench_routers.confidence import Confidence
+from routebench_routers.personalized.options import Settings
+
+
+class PersonalizedRouter:
+    """Message passing over who asked what and how it went; one router for all users.
+
+    Without users it serves one, who only wants quality.
+    """
+
+    Options = Settings
+    personal = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {
+            "weight_decay": 1e-4,
+            "train_epoch": 100,
+            "batch_size": 4,
+            "residual": False,
+            "dropout": 0.0,
+            "heads": 1,
+            "members": 1,
+            "patience": None,
+        }
+    }
+
+    def __init__(self, options: Settings) -> None:
+        self.options = options
+        self._encoder: Any = None
+        self._model: Any = None
+        self._places: dict[str, int] = {}
+        self._tasks: dict[str, int] = {}
+        self._chooser: Any = None
+        self._confidence = Confidence()
+
+    def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
+        """An `OptionError` for a family of models that are not there; else it needs nothing."""
+        for model in self.options.llm_family:
+            pool.index(model, "llm_family")
+        if self.options.embedding_dim % self.options.heads:
+            raise OptionError("heads: they must divide embedding_dim")
+        return None
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        from routebench_routers.personalized import graph
+
+        self._encoder = context.encoder
+        self._chooser = None
+        if train.users is None:
+            self._chooser = Chooser.learn(train, context.objective)
+            train, validation = (_for_one(table) for table in (train, validation))
+        assert train.users is not None
+        self._check_users(train.users)
+        self._places = {str(name): at for at, name in enumerate(train.users.name)}
+        tasks = train.queries.task
+        known = [] if tasks is None else sorted({str(task) for task in tasks if task is not None})
+        self._tasks = {task: at for at, task in enumerate(known)}
+        seed = context.seed if self.options.random_state is None else self.options.random_state
+        self._model = graph.fit(
+            self._training(train, train.users),
+            self._training(validation, train.users),
+            self.options,
+            seed,
+            context.device,
+            self._described(train.pool),
+            context.progress,
+        ).cpu()
+        if self._chooser is not None:
+            expected = self._quality(validation.queries)
+            self._confidence = Confidence.learn(
+                expected, self._chooser.choose(expected), validation
+            )
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        quality = self._quality(queries)
+        if self._chooser is None:
+            return Decisions(quality.argmax(axis=1), quality=quality)
+        choice = self._chooser.choose(quality)
+        return Decisions(choice, quality=quality, confidence=self._confidence(quality, choice))
+
+    def _quality(self, queries: Queries) -> Floats:
+        """[n, m] expected reward; without users expected score, NaN for models never answered."""
+        import torch
+
+        n = len(queries)
+        user: Ints = np.full(n, -1, dtype=np.int64)
+        stated: Floats = np.full(n, np.nan)
+        if self._chooser is not None:
+            user, stated = np.zeros(n, dtype=np.int64), np.ones(n)
+        else:
+            if queries.user is not None:
+                user = np.array([self._places.get(str(name), -1) for name in queries.user])
+            if queries.preference is not None:
+                stated = queries.preference
+        task = self._task_numbers(queries.task, n)
+        said = self._model.utility(
+            torch.from_numpy(self._vectors(queries.text)),
+            None if task is None else torch.from_numpy(task),
+            torch.from_numpy(user),
+            torch.from_numpy(stated),
+        )
+        quality: Floats = said.double().numpy()
+        if self._chooser is not None:
+            quality[:, self._model.edges.answered.numpy() == 0] = np.nan
+        return quality
+
+    def _training(self, table: Table, users: Users) -> Any:
+        """What the graph is made of; users of training whom this table lacks asked nothing."""
+        from routebench_routers.personalized.interactions import Training
+
+        outcomes = table.outcomes
+        assert outcomes.relative_cost is not None
+        families = self.options.llm_family
+        numbers = {name: at for at, name in enumerate(sorted(set(families.values())))}
+        family = [
+            numbers[families[model]] if model in families else -1 - at
+            for at, model in enumerate(table.pool.models)
+        ]
+        return Training(
+            self._vectors(table.queries.text),
+            self._task_numbers(table.queries.task, len(table)) if self._tasks else None,
+            np.where(outcomes.ok, outcomes.score, np.nan),
+            np.where(outcomes.ok, outcomes.relative_cost, np.nan),
+            users.preference,
+            _seen(table, users),
+            np.array(family) if families else None,
+        )
+
+    def _check_users(self, users: Users) -> None:
+        if self.options.user_num not in (None, len(users)):
+            raise OptionError(
+                f"personalized.user_num is {self.options.user_num}, and {len(users)} users are"
+                " in training"
+            )
+
+    def _task_numbers(self, tasks: Strings | None, n: int) -> Ints | None:
+        if not self._tasks:
+            return None
+        if tasks is None:
+            return np.full(n, -1, dtype=np.int64)
+        return np.array([self._tasks.get(str(task), -1) for task in tasks], dtype=np.int64)
+
+    def _vectors(self, texts: Strings) -> npt.NDArray[np.float32]:
+        """[n, d]; users ask the same queries, and a text is encoded once."""
+        unique, place = np.unique(texts.astype(str), return_inverse=True)
+        vectors = np.asarray(self._encoder.encode(list(unique)), dtype=np.float32)
+        return np.ascontiguousarray(vectors[place])
+
+    def _described(self, pool: Pool) -> npt.NDArray[np.float32] | None:
+        """[m, d'] what is known of models without asking them: description and price."""
+        if pool.description is None or not any(pool.description):
+            return None
+        parts = [np.asarray(self._encoder.encode(list(pool.description)), dtype=np.float32)]
+        if pool.output_price is not None:
+            price = np.log(np.maximum(pool.output_price, 1e-6))
+            spread = price.std() or 1.0
+            parts.append((0.5 * (price - price.mean()) / spread)[:, None].astype(np.float32))
+        return np.hstack(parts)
+
+    def save(self, folder: Path) -> None:
+        arrays = {name: value.numpy() for name, value in self._model.state_dict().items()}
+        meta = {
+            "config": self._model.config,
+            "users": self._places,
+            "tasks": self._tasks,
+            "chooser": None if self._chooser is None else self._chooser.to_json(),
+            "confidence": self._confidence.to_json(),
+        }
+        checkpoint.save(folder, meta, arrays)
+        self._encoder.save(folder / "encoder")
+
+    def load(self, folder: Path) -> None:
+        import torch
+
+        from routebench_routers.personalized.head import Personalized
+
+        meta, arrays = checkpoint.load(folder)
+        self._places, self._tasks = meta["users"], meta["tasks"]
+        self._chooser = None if meta["chooser"] is None else Chooser.from_json(meta["chooser"])
+        self._confidence = Confidence(**meta["confidence"])
+        self._model = Personalized(meta["config"])
+        self._model.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+        self._model.eval()
+        self._encoder = encoders.load(folder / "encoder")
+
+
+def _for_one(table: Table) -> Table:
+    """The table as asked by one user who only wants quality."""
+    outcomes = replace(table.outcomes, relative_cost=np.zeros_like(table.outcomes.score))
+    users = Users(np.array(["everybody"], dtype=object), np.ones(1))
+    return replace(table, outcomes=outcomes, users=users)
+
+
+def _seen(table: Table, users: Users) -> Mask | None:
+    """[users, n] who asked what of a table; None where all asked all."""
+    own = table.users
+    assert own is not None
+    if own.asked is None and list(own.name) == list(users.name):
+        return None
+    place = {name: at for at, name in enumerate(own.name)}
+    seen = np.zeros((len(users), len(table)), dtype=np.bool_)
+    for row, name in enumerate(users.name):
+        if name in place:
+            seen[row] = True if own.asked is None else own.asked[:, place[name]]
+    return seen

@@ -1,0 +1,212 @@
+"""From the jobs of one router, by seed and fold, to its choices on all test queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from routebench.data.perturbations import KINDS
+from routebench.data.splits import TEST, TRAIN
+from routebench.jobs.results import Result
+from routebench.jobs.setup import Job, Setup
+from routebench.metrics.operating import POINTS, Ground, Swept, sweep
+from routebench.metrics.setting import Routed
+from routebench.plugin.selection import best_single, by_cost
+from routebench.records import Decisions, Floats, Ints, Outcomes
+
+
+def tested(setup: Setup, fold: int) -> Ints:
+    """The rows that a fold tests: once for every user who asks, where there are users."""
+    return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
+
+
+def put_together(setup: Setup, label: str, own: Iterable[tuple[Job, Result]]) -> Routed:
+    """One router's choices and expectations by seed [S, n], folds one after the other."""
+    found = {(j.seed, j.fold): r for j, r in own}
+    if setup.data.users is not None:
+        return _for_users(setup, label, {(j.seed, j.fold): (j, r) for j, r in own})
+    seeds = sorted({seed for seed, _ in found})
+    folds = sorted({fold for _, fold in found})
+
+    def table(value: Callable[[int, Result], Any]) -> Any:
+        return np.stack([np.concatenate([value(f, found[s, f]) for f in folds]) for s in seeds])
+
+    def column(name: str) -> Any:
+        parts = [getattr(_test(result), name) for result in found.values()]
+        if any(part is None for part in parts):
+            return None
+        return table(lambda _, result: getattr(_test(result), name))
+
+    known = {
+        "choice": column("choice"),
+        "quality": column("quality"),
+        "confidence": column("confidence"),
+        "policy": column("policy"),
+    }
+    if any(_test(result).usage for result in found.values()):
+        known["router_cost"] = table(lambda _, result: _own_cost(_test(result)))
+    if setup.perturb:
+        known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
+    if known["quality"] is not None:
+        known["pair"] = _pair(setup, folds, known["quality"])
+        swept = {at: _sweep(setup, at[1], result) for at, result in found.items()}
+        if all(swept.values()):
+            known |= _swept([[swept[s, f] for f in folds] for s in seeds])  # type: ignore[misc]
+    return Routed(label, **known)
+
+
+def _for_users(
+    setup: Setup, label: str, found: dict[tuple[int, int], tuple[Job, Result]]
+) -> Routed:
+    """Choices [S, n] for every user and query; one that knows no users decides for all alike.
+
+    Trade-offs and calibration are about scores, which rewards are not: none are made of these.
+    """
+    seeds = sorted({seed for seed, _ in found})
+    folds = sorted({fold for _, fold in found})
+    by_fold: dict[str, list[list[Any]]] = {}
+    for seed in seeds:
+        parts: dict[str, list[Any]] = {}
+        for fold in folds:
+            for name, values in _asked_by_users(setup, fold, *found[seed, fold]).items():
+                parts.setdefault(name, []).append(values)
+        for name, each in parts.items():
+            by_fold.setdefault(name, []).append(each)
+    known: dict[str, Any] = {
+        name: np.stack([np.concatenate(seed) for seed in each]) for name, each in by_fold.items()
+    }
+    return Routed(label, **known)
+
+
+def _asked_by_users(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
+    """Per pair of query and user, one fold of one seed."""
+    asks, decisions = setup.asks(fold), _test(result)
+    rows, own_cost, sample = setup.rows(fold, TEST), _own_cost(decisions), setup.perturbed(fold)
+    choice, policy = decisions.choice, decisions.policy
+    # One pair of each query that was also asked perturbed and that anybody asks.
+    places = asks.one_each(sample)
+    if not job.personal:
+        place = np.searchsorted(rows, asks.row)
+        choice, own_cost = choice[place], own_cost[place]
+        policy = None if policy is None else policy[place]
+        asked = np.isin(sample, asks.row)
+    else:
+        asked = np.ones(len(places), dtype=np.bool_)
+    stable = np.full(len(asks), np.nan)
+    if setup.perturb:
+        assert result.perturbed is not None
+        forms = result.perturbed.choice.reshape(len(KINDS), len(asked))[:, asked]
+        stable[places] = (forms == choice[places]).mean(axis=0)
+    made: dict[str, Any] = {"choice": choice, "routed_differently": _differently(asks.row, choice)}
+    if decisions.usage:
+        made["router_cost"] = own_cost
+    if policy is not None:
+        made["policy"] = policy
+    return made | ({"stable": stable} if setup.perturb else {})
+
+
+def _differently(row: Ints, choice: Ints) -> Floats:
+    """[p] whether users of a query are sent to different models; NaN where there is one alone."""
+    first, query = np.unique(row, return_index=True, return_inverse=True)[1:]
+    low, high = (np.full(len(first), fill) for fill in (np.iinfo(np.int64).max, -1))
+    np.minimum.at(low, query, choice)
+    np.maximum.at(high, query, choice)
+    several = np.bincount(query) > 1
+    return np.where(several, low < high, np.nan)[query]
+
+
+def references(setup: Setup, fold: int) -> dict[str, int]:
+    """The fixed models that a fold's own training data name."""
+    tables = setup.tables(fold)
+    pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
+    cost = train.mean_cost()
+    fixed = {"best_single": best_single(_both(train, validation), cost)}
+    for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
+        if declared is not None:
+            fixed[name] = pool.index(declared)
+        elif cost is not None:
+            fixed[name] = by_cost(train, cost, dearest=name == "strongest")
+    return fixed
+
+
+def _both(one: Outcomes, other: Outcomes) -> Outcomes:
+    """Scores and states of two parts, one after the other."""
+    return Outcomes(
+        np.concatenate([one.score, other.score]), np.concatenate([one.state, other.state])
+    )
+
+
+def _test(result: Result) -> Decisions:
+    assert result.decisions is not None, "only routers whose jobs all ended well are put together"
+    return result.decisions
+
+
+def _own_cost(decisions: Decisions) -> Floats:
+    return decisions.usage.cost if decisions.usage else np.zeros(len(decisions.choice))
+
+
+def _stable(setup: Setup, fold: int, result: Result) -> Floats:
+    """[n] share of a test query's perturbed forms that are decided like itself; NaN unasked."""
+    rows, sample = setup.rows(fold, TEST), setup.perturbed(fold)
+    stable = np.full(len(rows), np.nan)
+    assert result.perturbed is not None
+    choice = _test(result).choice[: len(sample)]
+    forms = result.perturbed.choice.reshape(len(KINDS), len(sample))
+    stable[: len(sample)] = (forms == choice).mean(axis=0)
+    return stable
+
+
+def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] | None:
+    """The weak and the strong model [n] of a router that considers just two in every job."""
+    considered = ~np.isnan(quality)
+    if (considered.sum(axis=2) != 2).any() or (considered != considered[0]).any():
+        return None
+    ends: list[Ints] = []
+    start = 0
+    for fold in folds:
+        n = len(setup.rows(fold, TEST))
+        if not n:
+            continue
+        both = np.flatnonzero(considered[0, start])
+        train = setup.table(fold, TRAIN).outcomes
+        cost = train.mean_cost()
+        worth = (train.mean_score() if cost is None else cost)[both]
+        ends.append(np.tile(both[np.argsort(worth, kind="stable")], (n, 1)))
+        start += n
+    weak, strong = np.concatenate(ends).T
+    return weak, strong
+
+
+def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
+    """A job's trade-offs; None where no model it considers has a known cost."""
+    train, known = (table.outcomes for table in setup.tables(fold))
+    cost, fixed = train.mean_cost(), references(setup, fold)
+    quality, test = getattr(result.validation, "quality", None), _test(result).quality
+    if cost is None or quality is None or test is None or not len(quality):
+        return None
+    usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
+    if not usable.any():
+        return None
+    ground = Ground(known, cost, fixed["best_single"], fixed["strongest"])
+    return sweep(ground, quality, test)
+
+
+def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:
+    """By seed and fold: grids of equal length, and every operating point."""
+    steps = max(len(job.lambdas) for seed in jobs for job in seed)
+
+    def grid(job: Swept) -> Ints:
+        # A shorter grid stays at its end, where all goes to the cheapest model.
+        return job.choice[np.minimum(np.arange(steps), len(job.lambdas) - 1)]
+
+    points, lambdas = {}, {}
+    for name in POINTS:
+        at = [[job.points[name] for job in seed] for seed in jobs]
+        choices = np.stack([np.concatenate([choice for choice, _ in seed]) for seed in at])
+        fixed = [np.concatenate([np.full(len(c), x is None) for c, x in seed]) for seed in at]
+        points[name] = choices, np.stack(fixed)
+        lambdas[name] = [value for seed in at for _, value in seed]
+    swept = np.stack([np.concatenate([grid(job) for job in seed], axis=1) for seed in jobs])
+    return {"swept": swept, "points": points, "lambdas": lambdas}

@@ -1,0 +1,220 @@
+"""A run folder read back, offline: what was decided for every test query, and what that came to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.board import run_folder
+from routebench.board.assemble import tested
+from routebench.board.read_decisions import Decided, Key, by_seed, read_decisions
+from routebench.board.read_tables import read_suite
+from routebench.data.splits import TEST
+from routebench.data.users import valued
+from routebench.errors import DataError, did_you_mean
+from routebench.jobs.setup import Setup
+from routebench.prices.apply import costs, cover
+from routebench.prices.lists import PriceList, load_prices
+from routebench.records import Floats, Ints, Outcomes, Strings
+from routebench.schema import Leaderboard
+
+PRICES = "prices.toml"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One run's board with its tables; n test queries (asked by each user, where there are)."""
+
+    folder: Path
+    board: Leaderboard
+    setup: Setup
+    """Suite and split as far as they are stored: without texts, references and answers."""
+    decided: dict[Key, Decided]
+    prices: PriceList | None
+    """The snapshot that the costs were made from; None where they were recorded."""
+    tokens: tuple[Floats, Floats] | None
+    """Prompt and answer tokens of the suite's cells, as far as costs were made from them."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return self.setup.data.pool.models
+
+    @property
+    def routers(self) -> list[str]:
+        """Names of the rows that ended well, in the board's order."""
+        return [row.router for row in self.board.rows if row.state == "ok"]
+
+    @cached_property
+    def rows(self) -> Ints:
+        """[n] row of each test query in the suite; folds one after the other."""
+        return np.concatenate([tested(self.setup, fold) for fold in self._folds])
+
+    @cached_property
+    def folds(self) -> Ints:
+        """[n] the fold that tests it."""
+        sizes = [len(tested(self.setup, fold)) for fold in self._folds]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+    @cached_property
+    def keys(self) -> Strings:
+        """[n] the query's key."""
+        return self.setup.data.keys[self.rows]
+
+    @cached_property
+    def users(self) -> Strings | None:
+        """[n] who asks, where the board has users; with `keys` this names a row."""
+        users = self.setup.data.users
+        if users is None:
+            return None
+        named: Strings = users.name[self._user]
+        return named
+
+    @cached_property
+    def clusters(self) -> Ints:
+        """[n] rows of one text, which are resampled together."""
+        _, clusters = np.unique(self.setup.data.text_hash[self.rows], return_inverse=True)
+        return clusters
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """[n, m]; the score is the reward where the board ranks by that."""
+        data = self.setup.data
+        outcomes = data.outcomes.take(self.rows)
+        if data.users is None:
+            return outcomes
+        return valued(outcomes, data.users.preference[self._user])
+
+    def choices(self, router: str) -> Ints:
+        """[S, n] index into the models, by seed."""
+        made: Ints = self._table(router, lambda fold, own: own.decisions.choice)
+        return made
+
+    def router_cost(self, router: str) -> Floats | None:
+        """[S, n] USD that routing itself cost, NaN where unknown; None for what calls nothing."""
+        known = [own.decisions.usage for key, own in self.decided.items() if key[0] == router]
+        if not any(known):
+            return None
+        made: Floats = self._table(router, _own_cost)
+        return made
+
+    def seeds(self, router: str) -> list[int]:
+        """The seeds of a router's jobs, in the order of its choices."""
+        return sorted({seed for label, seed, _ in self.decided if label == router})
+
+    def repriced(self, prices: PriceList) -> Stored:
+        """The same run at other prices, from the tokens that its costs were made from.
+
+        A `DataError` where there are none, or a model of the pool has no price. The board stays
+        as it was made; what routers spent themselves stays too.
+        """
+        cost = self.cost_at(prices)
+        given = self.setup.data.outcomes
+        answered = given.ok if given.cost is None else ~np.isnan(given.cost)
+        lost = answered if cost is None else answered & np.isnan(cost)
+        if cost is None or lost.any():
+            raise DataError(
+                f"{self.folder}: cannot be re-priced: no tokens are recorded of "
+                f"{int(lost.sum()):,} of {int(answered.sum()):,} answers",
+                "run it again with --prices",
+            )
+        outcomes = replace(given, cost=np.where(answered, cost, np.nan))
+        data = replace(self.setup.data, outcomes=outcomes)
+        return replace(self, setup=replace(self.setup, data=data), prices=prices)
+
+    def cost_at(self, prices: PriceList) -> Floats | None:
+        """USD [queries, m] of the suite's cells at given prices; None without tokens.
+
+        A `DataError` where a model of the pool has no price.
+        """
+        listed = cover(self.setup.data.pool, prices)
+        return self.tokens and costs(listed, self.tokens, self.setup.data.outcomes)
+
+    @property
+    def _folds(self) -> range:
+        return range(len(self.setup.split.codes))
+
+    @cached_property
+    def _user(self) -> Ints:
+        return np.concatenate([self.setup.asks(fold).user for fold in self._folds])
+
+    def _table(self, router: str, value: Any) -> Any:
+        if not any(label == router for label, _, _ in self.decided):
+            known = {label for label, _, _ in self.decided}
+            raise DataError(f"{self.folder}: no decisions of {router}", did_you_mean(router, known))
+
+        def of_fold(fold: int, own: Decided) -> Any:
+            decided = value(fold, own)
+            if self.setup.data.users is None or own.personal:
+                return decided
+            # One that knows no users decides for all of them alike.
+            asks = self.setup.asks(fold)
+            return decided[np.searchsorted(self.setup.rows(fold, TEST), asks.row)]
+
+        return np.stack([np.concatenate(seed) for seed in by_seed(self.decided, router, of_fold)])
+
+
+def read_run(path: Path, check: bool = False) -> Stored:
+    """A run folder, or the one around a `leaderboard.json`.
+
+    Raises:
+        DataError: for what is missing, damaged or made by something else; with `check` also for
+            a file whose sha256 is not the board's.
+    """
+    board = run_folder.read(path)
+    folder = path if path.is_dir() else path.parent
+    if missing := [name for name in board.files if not (folder / name).is_file()]:
+        raise DataError(
+            f"{folder}: {missing[0]} is not there, which belongs to the board",
+            "the whole run folder is needed, not its leaderboard.json alone",
+        )
+    if check and (changed := differing(folder, board)):
+        raise DataError(f"{folder / changed[0]}: not the file that the board was written with")
+    kept = read_suite(folder, board)
+    setup = Setup(kept.data, kept.split, board.encoder, {})
+    prices = load_prices(folder / PRICES) if PRICES in board.files else None
+    return Stored(folder, board, setup, read_decisions(folder, setup), prices, kept.tokens)
+
+
+def differing(folder: Path, board: Leaderboard) -> list[str]:
+    """Files of the board that are not what it was written with."""
+    return [name for name, digest in board.files.items() if sha256(folder / name) != digest]
+
+
+def sha256(path: Path) -> str:
+    """The file's hash, as boards state it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def common(first: Stored, second: Stored) -> tuple[Ints, Ints]:
+    """Rows of the one and of the other that are about the same query (and user)."""
+    if _same(first.keys, second.keys) and _same(first.users, second.users):
+        return np.arange(len(first.keys)), np.arange(len(first.keys))
+    runs, n = (first, second), len(first.keys)
+    code = _codes([run.keys for run in runs])
+    if first.users is not None and second.users is not None:
+        user = _codes([run.users for run in runs])
+        code = code * (user.max() + 1) + user
+    _, one, other = np.intersect1d(code[:n], code[n:], return_indices=True)
+    order = np.argsort(one)
+    return one[order], other[order]
+
+
+def _same(one: Strings | None, other: Strings | None) -> bool:
+    return one is other is None or np.array_equal(one, other)  # type: ignore[arg-type]
+
+
+def _codes(columns: Sequence[Any]) -> Ints:
+    """Equal texts get equal numbers."""
+    _, codes = np.unique(np.concatenate(columns).astype(str), return_inverse=True)
+    return codes
+
+
+def _own_cost(fold: int, own: Decided) -> Floats:
+    usage = own.decisions.usage
+    return np.zeros(len(own.decisions.choice)) if usage is None else usage.cost

@@ -1,0 +1,154 @@
+"""A router of a finished run, ready to route: its code, its checkpoint, what its models cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench import config
+from routebench.board import run_folder
+from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
+from routebench.jobs.harness import Harness
+from routebench.jobs.stages import create
+from routebench.plugin import discovery
+from routebench.plugin.budget import Budget
+from routebench.plugin.discovery import PluginInfo
+from routebench.records import Decisions, Queries
+from routebench.schema import Leaderboard
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One checkpoint, loaded into this process; its router is trusted, not shut in."""
+
+    label: str
+    router: Any
+    models: tuple[str, ...]
+    cost: dict[str, float | None]
+    """USD per call by model, mean over the run's training queries; empty in an unpriced run."""
+    shown: tuple[str, ...]
+    """Columns that the run's routers saw beside the text."""
+    _harness: Harness
+
+    @classmethod
+    def load(
+        cls,
+        run: Path,
+        label: str,
+        seed: int = 0,
+        fold: int = 0,
+        changes: dict[str, Any] | None = None,
+    ) -> Trained:
+        """The checkpoint that a run folder keeps of a router.
+
+        `changes` are options that the router reads when it routes: those that its class names in
+        `route_options`.
+
+        Raises:
+            DataError: no run, or no whole checkpoint of that router, seed and fold.
+            OptionError: an option that is fixed by training.
+        """
+        board = run_folder.read(run)
+        folder = run if run.is_dir() else run.parent
+        place = _place(folder, board, label, seed, fold)
+        header = _header(place / "job.json")
+        info = _plugin(folder, header["plugin"])
+        _changeable(discovery.load(info), label, changes or {})
+        router = create(info, header["options"] | (changes or {}), label)
+        models = tuple(_header(place / "checkpoint" / "router.json")["models"])
+        harness = Harness(router)
+        _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
+        cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
+        shown = (*board.suite.shown, *(["users"] if board.suite.users else []))
+        return cls(label, router, models, cost or {}, shown, harness)
+
+    def spend(self, budget: Budget) -> None:
+        """Give the router a budget; an `OptionError` for one that keeps to none."""
+        if not hasattr(self.router, "budget"):
+            raise OptionError(f"--budget: {self.label} keeps to no budget")
+        lost = [model for model in self.models if self.cost.get(model) is None]
+        if lost:
+            raise OptionError(
+                f"--budget: the run does not know what {lost[0]} costs", "run it with --prices"
+            )
+        self.router.budget = budget
+
+    def route(self, texts: list[str]) -> Decisions:
+        """Decisions for queries of which nothing but the text is known."""
+        queries = Queries(np.array(texts, dtype=object))
+        seen = f"it was trained with {', '.join(self.shown)}" if self.shown else ""
+        made: Decisions = _guarded(
+            self.label,
+            "route texts alone",
+            lambda: self._harness.route(queries, len(self.models)),
+            seen,
+        )
+        return made
+
+    def charge(self, budget: Budget, decisions: Decisions) -> None:
+        """Charge the expected cost of the chosen models, and what routing itself spent."""
+        for choice in decisions.choice:
+            budget.charge(self.cost[self.models[choice]] or 0.0)
+        if decisions.usage is not None:
+            budget.charge(float(np.nan_to_num(decisions.usage.cost).sum()))
+
+
+def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -> Path:
+    root = folder / run_folder.CHECKPOINTS
+    known = [row.router for row in board.rows if row.state == "ok"]
+    if label not in known:
+        raise OptionError(f"{folder}: no router {label!r} ended well", did_you_mean(label, known))
+    place = root / label / f"seed-{seed}" / f"fold-{fold}"
+    if (place / "checkpoint" / "router.json").is_file():
+        return place
+    there = sorted(
+        path.parent.relative_to(root / label) for path in root.glob(f"{label}/*/*/checkpoint")
+    )
+    shown = ", ".join(str(path).replace("/", " ").replace("-", " ") for path in there[:6])
+    hint = f"there is {shown}" if there else "run it again: checkpoints are in its folder routers"
+    raise DataError(f"{folder}: no checkpoint of {label}, seed {seed}, fold {fold}", hint)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a finished job: {error}") from error
+    return found
+
+
+def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:
+    """The plugin, installed or in the file that the run names."""
+    if ".py:" not in plugin["target"]:
+        return discovery.find("router", plugin["name"])
+    for text in config.read(folder / run_folder.RUN_FILE)["router"]:
+        name = text.partition("@")[0]
+        if Path(name.rpartition(":")[0]).name + ":" + name.rpartition(":")[2] == plugin["target"]:
+            return discovery.find("router", name)
+    raise DataError(f"{folder / run_folder.RUN_FILE}: no router {plugin['target']}")
+
+
+def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:
+    known = getattr(cls, "route_options", ())
+    fixed = set(cls.Options.model_fields) - set(known)
+    for option in changes:
+        if option in fixed:
+            raise OptionError(
+                f"{label}.{option} is fixed by training",
+                f"options that count in routing: {', '.join(sorted(known)) or 'none'}",
+            )
+
+
+def _guarded(label: str, what: str, call: Any, hint: str = "") -> Any:
+    """What a router's code makes; its own errors as they are, any other as one line."""
+    try:
+        return call()
+    except RoutebenchError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+        raise PluginError(f"{label} cannot {what}: {reason}", hint) from error

@@ -1,0 +1,92 @@
+"""Write a finished run into its folder: tables, run file, and the board last."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from routebench.board import write_tables
+from routebench.board.run_folder import BOARD, RUN_FILE, to_json
+from routebench.config import RunConfig, dump, located
+from routebench.files import replace_file, sha256
+from routebench.jobs.results import Result
+from routebench.jobs.setup import Job, Setup
+from routebench.prices.apply import PriceInfo
+from routebench.schema import Leaderboard
+
+
+def write(
+    folder: Path,
+    config: RunConfig,
+    setup: Setup,
+    prices: PriceInfo,
+    board: Leaderboard,
+    results: Mapping[Job, Result],
+    started: float,
+) -> Leaderboard:
+    """Write all files of the run, the board last; returns the board as it was written."""
+    made = write_tables.tables(setup, prices, results)
+    for name, content in made.items():
+        replace_file(folder / name, content)
+    for name in set(write_tables.NAMES) - set(made):
+        (folder / name).unlink(missing_ok=True)
+    run_file = dump(config).encode()
+    replace_file(folder / RUN_FILE, run_file)
+    board = board.model_copy(
+        update={
+            "files": {name: sha256(content) for name, content in sorted(made.items())},
+            "environment": environment(config, setup, results) | {"run_toml": sha256(run_file)},
+            "timing": timing(setup, results) | {"seconds": round(time.time() - started, 3)},
+        }
+    )
+    replace_file(folder / BOARD, to_json(board).encode())
+    return board
+
+
+def environment(config: RunConfig, setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
+    """Where and with what the run was made; nothing here decides comparability."""
+    names = {"routebench", "numpy", "pyarrow", "scikit-learn", "scipy", "pluggy", "pydantic"}
+    names |= {job.plugin.distribution for job in results if job.plugin.distribution}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "device": setup.device,
+        "packages": {name: metadata.version(name) for name in sorted(names)},
+        "isolation": sorted({result.isolation for result in results.values()}),
+        "data": [located(config.suite_data)] if config.suite_data else [],
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
+    """Seconds, latencies and memory per router: means over its jobs, the peak for memory.
+
+    Where texts were encoded beforehand, the latency of a router that used their vectors has that
+    of encoding one text added, quantile by quantile, which is rather too much than too little.
+    """
+    encoder = setup.encoded.timing if setup.encoded else {}
+    routers: dict[str, list[dict[str, Any]]] = {}
+    for job, result in results.items():
+        if result.state == "ok":
+            routers.setdefault(job.label, []).append(result.timing)
+    summary = {}
+    for label, parts in routers.items():
+        own = {
+            name: (max if name.startswith("peak") else _mean)([part[name] for part in parts])
+            for name in sorted(set.intersection(*map(set, parts)))
+        }
+        if own.pop("encodes", 0):
+            own |= {name: own[name] + encoder[name] for name in encoder if name in own}
+        summary[label] = own
+    return {"routers": summary} | ({"encoder": encoder} if encoder else {})
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

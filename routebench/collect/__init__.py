@@ -1,0 +1,1 @@
+"""Ask live models a suite's questions: calls, limits, budget."""

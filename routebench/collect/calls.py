@@ -1,0 +1,359 @@
+"""Asking live models: many calls at a time, each as often as it takes and no oftener.
+
+A failure that may pass is asked again after exponential backoff with full jitter, or after what
+the server asks for. How many calls run at a time is found out: see `routebench.collect.limits`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tenacity
+
+from routebench.collect.limits import Limits, Stopped, Throttle
+from routebench.collect.overload import Ticket
+from routebench.errors import CallError, OptionError, RoutebenchError
+from routebench.hookspecs import LiveProvider, Provider
+from routebench.records import Reply, Request
+from routebench.redact import one_line
+
+BATCH = 256
+"""Requests that a provider which answers in batches gets at a time."""
+HOPELESS = 25
+"""Calls in a row that fail in spite of all attempts: no reason to go on with a model."""
+TOO_LONG = 900.0
+"""Seconds: a server that asks to wait longer (a quota per day, say) is left until another time."""
+_WAITING = 64
+"""Calls that may wait for another attempt before no further one is drawn."""
+_TOKENS = 1e8
+"""No call has more: a server that says so has not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one call ended, with all its attempts."""
+
+    request: Request
+    result: Reply | CallError
+    attempts: int
+    latency: float
+    """Seconds of the last attempt."""
+    doubtful: int = 0
+    """Attempts without an answer that the vendor may have charged: those that timed out, or whose
+    answer came broken."""
+
+
+Told = Callable[[Outcome], Awaitable[None] | None]
+Requests = AsyncIterable[Request] | Iterable[Request]
+
+
+async def ask_all(
+    provider: LiveProvider,
+    requests: Requests,
+    *,
+    limits: Limits,
+    on_reply: Told,
+    on_failure: Told,
+    throttle: Throttle | None = None,
+    on_retry: Callable[[Request, CallError], None] | None = None,
+) -> None:
+    """Ask everything that `requests` yields, which is drawn from only when a call may start.
+
+    A request whose call was stopped before an answer came (`throttle.stop()`) is told to nobody.
+    A failed one is told once, after its last attempt.
+
+    Raises:
+        CallError: of kind `denied`, or the last of `HOPELESS` failures in a row; all calls under
+            way have ended by then.
+    """
+    asking = _Asking(provider, throttle or Throttle(limits), limits, on_reply, on_failure, on_retry)
+    await asking.all(_drawn(requests))
+
+
+@dataclass
+class _Asking:
+    provider: LiveProvider
+    throttle: Throttle
+    limits: Limits
+    on_reply: Told
+    on_failure: Told
+    on_retry: Callable[[Request, CallError], None] | None
+    telling: int = 0
+    """Ended calls that are not told yet: no further call is paid while they cannot be stored."""
+    failures: int = 0
+    broken: BaseException | None = None
+
+    async def all(self, requests: AsyncIterator[Request]) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                flying = self.throttle.flying
+                while len(tasks) >= max(_WAITING, 4 * flying) or self.telling > max(8, flying):
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await self.throttle.room()
+                request = await anext(requests)
+                task = asyncio.create_task(self._one(request))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                await asyncio.sleep(0)  # it takes its place before the next one is drawn
+        except (StopAsyncIteration, Stopped):
+            pass
+        except Exception as error:  # the source's own; what is under way still ends
+            self._stop(error)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+        while tasks:
+            await asyncio.wait(tasks)
+        if self.broken is not None:
+            raise self.broken
+
+    async def _one(self, request: Request) -> None:
+        try:
+            outcome = await self._attempts(request)
+        except Stopped:
+            return
+        self.telling += 1
+        try:
+            await self._tell(outcome)
+        except Exception as error:
+            self._stop(error)
+        finally:
+            self.telling -= 1
+
+    async def _tell(self, outcome: Outcome) -> None:
+        error = outcome.result
+        told = self.on_failure if isinstance(error, CallError) else self.on_reply
+        if inspect.isawaitable(waiting := told(outcome)):
+            await waiting
+        if not isinstance(error, CallError):
+            self.failures = 0
+            return
+        self.failures += error.kind != "rejected"
+        if error.kind == "denied" or self.failures >= HOPELESS:
+            self._stop(error)
+
+    def _stop(self, error: BaseException) -> None:
+        self.broken = self.broken or error
+        self.throttle.stop()
+
+    async def _attempts(self, request: Request) -> Outcome:
+        """The call with all its attempts; `Stopped` where it was stopped between two of them."""
+        began, latency, doubtful, attempt = _now(), 0.0, 0, 0
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_passing),
+            stop=tenacity.stop_after_attempt(self.limits.attempts),
+            wait=_wait(self.limits),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            async for each in retrying:
+                attempt += 1
+                ticket = await self.throttle.start()
+                began = _now()
+                with each:
+                    try:
+                        reply = await self._ask(request, ticket)
+                    except CallError as error:
+                        doubtful += error.kind in ("timeout", "malformed")
+                        if error.passing and self.on_retry and attempt < self.limits.attempts:
+                            self.on_retry(request, error)
+                        raise
+                    finally:
+                        latency = _now() - began
+        except CallError as error:
+            return Outcome(request, error, attempt, latency, doubtful)
+        return Outcome(request, reply, attempt, latency, doubtful)
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.throttle.pause(seconds)
+        if self.throttle.stopped:
+            raise Stopped
+
+    async def _ask(self, request: Request, ticket: Ticket) -> Reply:
+        try:
+            async with asyncio.timeout(self.limits.timeout) as timeout:
+                reply = sound(await self.provider.ask(request))
+        except CallError as error:
+            self._ended(ticket, error)
+            raise
+        except TimeoutError as error:
+            late = f"no answer within {self.limits.timeout:g} s" if timeout.expired() else ""
+            failed = CallError("timeout", late or one_line(str(error)) or "timed out")
+            self._ended(ticket, failed)
+            raise failed from None
+        except RoutebenchError as error:  # no key, say
+            self.throttle.end(ticket)
+            raise CallError("denied", error.message, error.hint) from None
+        except Exception as error:
+            self.throttle.end(ticket)
+            raise CallError("rejected", f"{type(error).__name__}: {one_line(str(error))}") from None
+        except BaseException:
+            self.throttle.leave()
+            raise
+        self.throttle.end(ticket)
+        return reply
+
+    def _ended(self, ticket: Ticket, error: CallError) -> None:
+        if (error.retry_after or 0.0) > TOO_LONG:
+            self.throttle.end(ticket)
+            wait = f"asks to wait {error.retry_after:,.0f} s"
+            raise CallError("denied", f"{error.message}: {wait}", "go on after that") from None
+        overload = {"rate-limited": "refused", "server": "strained", "timeout": "strained"}
+        self.throttle.end(ticket, overload.get(error.kind), error.retry_after)
+
+
+def ask_many(
+    provider: LiveProvider | Provider,
+    requests: Sequence[Request],
+    concurrency: int | str = "auto",
+    timeout: float = 120.0,
+    attempts: int = 6,
+    watch: Callable[[int, int], None] | None = None,
+) -> list[Reply | CallError]:
+    """The replies to all requests, in their order; for each without one, the reason.
+
+    Once a call was `denied`, those not yet made get the same error. `watch(done, total)` is called
+    as calls end. The provider is left open.
+    """
+    if not is_live(provider):
+        return _batches(provider, requests, watch)  # type: ignore[arg-type]
+    if not (concurrency == "auto" or (isinstance(concurrency, int) and concurrency > 0)):
+        raise OptionError(f"concurrency: {concurrency!r} is neither auto nor a number above 0")
+    most = None if concurrency == "auto" else int(concurrency)
+    limits = Limits(concurrency=most, timeout=timeout, attempts=attempts)
+    return asyncio.run(_many(provider, requests, limits, watch))  # type: ignore[arg-type]
+
+
+async def _many(
+    provider: LiveProvider,
+    requests: Sequence[Request],
+    limits: Limits,
+    watch: Callable[[int, int], None] | None,
+) -> list[Reply | CallError]:
+    places: dict[Request, list[int]] = {}
+    for place, request in enumerate(requests):
+        places.setdefault(request, []).append(place)
+    found: list[Reply | CallError | None] = [None] * len(requests)
+    done = 0
+
+    def told(outcome: Outcome) -> None:
+        nonlocal done
+        for place in places[outcome.request]:
+            found[place] = outcome.result
+            done += 1
+        if watch:
+            watch(done, len(requests))
+
+    rest = CallError("denied", "was not asked")
+    try:
+        await ask_all(provider, places, limits=limits, on_reply=told, on_failure=told)
+    except CallError as error:
+        rest = CallError("denied", error.message, error.hint)
+    return [rest if each is None else each for each in found]
+
+
+def _batches(
+    provider: Provider, requests: Sequence[Request], watch: Callable[[int, int], None] | None
+) -> list[Reply | CallError]:
+    found: list[Reply | CallError] = []
+    for start in range(0, len(requests), BATCH):
+        found += [
+            outcome.result for outcome in ask_batch(provider, requests[start : start + BATCH])
+        ]
+        if watch:
+            watch(len(found), len(requests))
+    return found
+
+
+def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
+    """One batch of a provider that answers in batches.
+
+    Raises:
+        CallError: `denied`, where the provider refuses or breaks: that is nothing to ask again.
+    """
+    began = time.perf_counter()
+    try:
+        answers = provider.answer(requests)
+        if not len(answers.text) == len(answers.input_tokens) == len(requests):
+            raise CallError("denied", f"{len(answers.text)} answers to {len(requests)} requests")
+    except CallError:
+        raise
+    except RoutebenchError as error:
+        raise CallError("denied", error.message, error.hint) from error
+    except Exception as error:
+        raise CallError("denied", f"{type(error).__name__}: {one_line(str(error))}") from error
+    each = (time.perf_counter() - began) / len(requests)
+
+    def outcome(n: int) -> Outcome:
+        latency = each if answers.latency is None else float(answers.latency[n])
+        if (text := answers.text[n]) is None:
+            note = answers.note[n] if answers.note else None
+            return Outcome(requests[n], CallError("rejected", note or "no answer"), 1, latency)
+        used = float(answers.input_tokens[n]), float(answers.output_tokens[n])
+        return Outcome(requests[n], sound(Reply(text, *used)), 1, latency)
+
+    return [outcome(n) for n in range(len(requests))]
+
+
+def sound(reply: Reply) -> Reply:
+    """The reply with counts that can be: one that cannot is unknown, and no part is more than its
+    whole. One server's nonsense must not keep all other answers from being stored and read."""
+
+    def whole(tokens: float) -> float:
+        return tokens if 0 <= tokens <= _TOKENS else math.nan
+
+    def part(tokens: float, of: float) -> float:
+        return min(tokens, of) if 0 <= tokens <= _TOKENS else 0.0
+
+    given, said = whole(reply.input_tokens), whole(reply.output_tokens)
+    return replace(
+        reply,
+        input_tokens=given,
+        output_tokens=said,
+        cached_tokens=part(reply.cached_tokens, given),
+        thinking_tokens=part(reply.thinking_tokens, said),
+    )
+
+
+def is_live(provider: Any) -> bool:
+    """Whether the provider is asked call by call, not in batches."""
+    return hasattr(provider, "ask")
+
+
+async def _drawn(requests: Requests) -> AsyncIterator[Request]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+    else:
+        for request in requests:
+            yield request
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(error, CallError) and error.passing
+
+
+def _wait(limits: Limits) -> Callable[[tenacity.RetryCallState], float]:
+    """Full jitter under a bound that doubles; never sooner than the server asks for."""
+    jitter = tenacity.wait_random_exponential(limits.patience, limits.longest)
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, CallError) else None
+        # A little later than asked, so that not all come back in the same instant.
+        return jitter(state) if asked is None else asked + jitter(state) / 4
+
+    return wait
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

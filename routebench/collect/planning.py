@@ -1,0 +1,193 @@
+"""What a collection asks: a suite's questions, of which models, at what price."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from routebench.collect.budget import most_usd
+from routebench.collect.calls import is_live
+from routebench.data.places import default_store
+from routebench.data.texts import encode, normalise
+from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.plugin import discovery, options
+from routebench.prices.apply import ModelPrice, PriceList, load_prices, own_prices
+from routebench.prices.snapshots import find_price
+from routebench.store.entries import Call, Question, canonical
+
+Values = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model to be asked."""
+
+    provider: str
+    model: str
+    plugin: Any
+    """The provider, made; shared by its models."""
+    parameters: dict[str, Any]
+    """All else that an answer depends on."""
+    price: ModelPrice
+    price_id: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+    @property
+    def live(self) -> bool:
+        """Whether it is asked call by call."""
+        return is_live(self.plugin)
+
+    def most_usd(self, prompt: str) -> float:
+        """USD that an answer to the prompt costs at most."""
+        return most_usd(self.price, prompt, self.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All calls of a collection, made or not."""
+
+    suite: str
+    questions: tuple[Question, ...]
+    targets: tuple[Target, ...]
+    samples: int
+    store: Path
+    available: int = 0
+    """Questions that the suite has."""
+
+    def calls(self, target: Target) -> Iterator[Call]:
+        """The calls to a model, each prompt once: first the first sample of all of them."""
+        known = canonical(target.parameters)
+        prompts = dict.fromkeys(question.prompt for question in self.questions)
+        for sample in range(self.samples):
+            for prompt in prompts:
+                yield Call.of(target.provider, target.model, known, prompt, sample)
+
+
+def make(
+    suite: str,
+    models: Sequence[str],
+    *,
+    data: str | None = None,
+    source: str | None = None,
+    samples: int = 1,
+    limit: int | None = None,
+    prices: Path | None = None,
+    store: Path | None = None,
+    values: Values | None = None,
+    judge: str | None = None,
+    timeout: float | None = None,
+) -> Plan:
+    """Load the questions, the providers and the prices; nothing is asked or written.
+
+    `timeout`: seconds per call, for providers that have an option of that name.
+
+    Raises:
+        RoutebenchError: for whatever of it cannot be had; a model without a price is named.
+    """
+    name, _, behind = suite.partition(":")
+    if behind and data:
+        raise OptionError(f"--data {data}: the suite names a file too", "give one of them")
+    split = [_split(model) for model in dict.fromkeys(models)]
+    values = values or {}
+    known = [name, *(provider for provider, _ in split), *([judge] if judge else [])]
+    for each in values:
+        if each not in known:
+            raise OptionError(f"--set {each}: not part of this", did_you_mean(each, known))
+    price_list = load_prices(prices) if prices else None
+    plugins = {provider: _provider(provider, values, timeout) for provider, _ in split}
+    targets = tuple(_target(p, m, plugins[p], price_list) for p, m in split)
+    given = {"data": behind or data, "source": source}
+    own = values.get(name, {}) | {key: value for key, value in given.items() if value}
+    found = questions(name, own)
+    asked = _drawn(found, limit)
+    return Plan(name, asked, targets, samples, store or default_store(name), len(found))
+
+
+def questions(suite: str, values: dict[str, Any]) -> list[Question]:
+    """A suite's questions: those that it lists, or the queries of what it loads."""
+    plugin = discovery.load(discovery.find("suite", suite))
+    made = plugin(options.validate(plugin, suite, values))
+    listed = made.questions() if hasattr(made, "questions") else None
+    if listed is not None:
+        return list(listed)
+    data = made.load()
+    if data.users is not None:
+        raise OptionError(f"--suite {suite}: is answered per user, which cannot be collected")
+
+    def column(values: Any, row: int) -> str | None:
+        return None if values is None else values[row]
+
+    return [
+        Question(
+            query_id=str(data.ids[row]),
+            query=text,
+            prompt=text,
+            reference=column(data.references, row),
+            task=column(data.queries.task, row),
+            topic=column(data.queries.topic, row),
+            split=column(data.split, row),
+        )
+        for row, text in enumerate(data.queries.text)
+    ]
+
+
+def _drawn(found: list[Question], limit: int | None) -> tuple[Question, ...]:
+    """`limit` of the questions, by the hash of their text: more of them hold the fewer."""
+    if not found:
+        raise DataError("this suite has no questions")
+    if limit is None or limit >= len(found):
+        return tuple(found)
+    order = sorted(found, key=lambda q: hashlib.sha256(encode(normalise(q.query))).digest())
+    kept = {question.query_id for question in order[:limit]}
+    return tuple(question for question in found if question.query_id in kept)
+
+
+def _split(model: str) -> tuple[str, str]:
+    provider, colon, name = model.strip().partition(":")
+    if not (colon and provider and name):
+        known = [info.name for info in discovery.installed("provider")]
+        raise OptionError(
+            f"--models {model!r}: expected PROVIDER:MODEL", f"providers: {', '.join(known)}"
+        )
+    return provider, name
+
+
+def _provider(name: str, values: Values, timeout: float | None) -> Any:
+    plugin = discovery.load(discovery.find("provider", name))
+    given = values.get(name, {})
+    if timeout is not None and "timeout" in plugin.Options.model_fields:
+        given = {"timeout": timeout} | given
+    return plugin(options.validate(plugin, name, given))
+
+
+def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) -> Target:
+    given = plugin.parameters() if hasattr(plugin, "parameters") else None
+    if given is None:
+        given = plugin.options.model_dump(mode="json", exclude_none=True)
+    try:
+        canonical(given)
+    except ValueError as error:  # NaN
+        raise OptionError(f"--set {provider}: an option cannot be stored: {error}") from error
+    return Target(provider, model, plugin, given, *_price(provider, model, plugin, prices))
+
+
+def _price(
+    provider: str, model: str, plugin: Any, prices: PriceList | None
+) -> tuple[ModelPrice, str]:
+    """The user's price, a snapshot's, or the provider's own."""
+    own = own_prices(plugin.pool()) if hasattr(plugin, "pool") else None
+    if own is not None and model not in own.models:
+        hint = did_you_mean(model, own.models)
+        raise OptionError(f"--models {provider}:{model}: {provider} has no such model", hint)
+    try:
+        return find_price(provider, model, prices)
+    except DataError:
+        if own is None:
+            raise
+    return own.models[model], f"{provider}@{own.fingerprint}"

@@ -1,0 +1,1 @@
+"""Outcomes and queries: read from files, aligned, split, fingerprinted."""

@@ -1,0 +1,317 @@
+"""From a long-form table, one row per answer, to a suite's aligned matrices.
+
+Everything per cell is done by Arrow and NumPy; Python loops over distinct queries only. The
+result is canonical: the order of a file's rows or models changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from routebench.data.cells import Cells, first_rows
+from routebench.data.columns import Coded, Rows, objects
+from routebench.data.texts import encode, hash_normalised, normalise
+from routebench.errors import DataError, did_you_mean
+from routebench.records import (
+    Codes,
+    Floats,
+    Grade,
+    Ints,
+    Outcomes,
+    Pool,
+    Queries,
+    State,
+    Strings,
+    SuiteData,
+)
+
+REQUIRED = ("query_id", "query", "model", "score")
+PER_QUERY = ("query", "task", "topic", "user", "split", "reference")
+TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "grade", "state")
+PARTS = {"cached_tokens": "input_tokens", "thinking_tokens": "output_tokens"}
+"""Columns of tokens that are part of another one's."""
+NUMBERS = (
+    "score", "input_tokens", "output_tokens", *PARTS, "cost_usd", "latency", "preference"
+)  # fmt: skip
+COLUMNS = (*TEXTS, *NUMBERS)
+"""Every column that is understood; others are noted and left out."""
+
+_STATES = {s.name: int(s) for s in (State.OK, State.FAILED, State.UNGRADED)}
+_GRADES = {g.name: int(g) for g in Grade if g != Grade.NONE}
+
+
+def from_long(
+    table: pa.Table,
+    *,
+    name: str,
+    source: str,
+    place: str,
+    pool: Pool | None = None,
+    visible: frozenset[str] = frozenset(),
+    files: tuple[Path, ...] = (),
+    notes: tuple[str, ...] = (),
+    score_range: tuple[float, float] = (0.0, 1.0),
+) -> SuiteData:
+    """Validate a long-form table and align it to [query, model].
+
+    A null score is `UNGRADED` beside a response and `FAILED` without one, a missing row is
+    `ABSENT`; a `state` column overrides both. A missing score follows from the grade, if any.
+    `cost` is what `cost_usd` recorded; `routebench.prices.apply.price` completes it.
+
+    Rows of one (query, model) with different `sample` labels are repeated answers. The scored
+    ones make up the cell: its score, tokens and latency are means of what they record, its cost
+    the mean if all of them record one (those that do not may be dearer). Without a scored one
+    the cell is `UNGRADED` if any answer is, else `FAILED`. Grades are kept where no two answers
+    of a cell differ in theirs, and the answer is the first by label.
+
+    Raises:
+        DataError: naming `place`, the rows (from 1, a header not counted) and the column.
+    """
+    check_columns(table.column_names, place)
+    rows = Rows(table, place)
+    query, model = rows.key("query_id"), rows.key("model")
+    rows.key("query")
+    models = _models(rows, model, pool)
+    attributes = {c: _per_query(rows, query, c) for c in PER_QUERY if c in rows}
+    preference = _preference(rows, query)
+    normal = [normalise(text) for text in attributes["query"]]
+    hashes = objects([hash_normalised(text) for text in normal])
+    order = np.array(
+        sorted(range(len(normal)), key=lambda q: (hashes[q], query.values[q])), dtype=np.int64
+    )
+    keys = objects(
+        [
+            hashlib.sha256(encode(f"{i}\x1f{text}")).hexdigest()[:16]
+            for i, text in zip(query.values, normal, strict=True)
+        ]
+    )
+    cells = Cells.of(rows, query, model, order, models)
+    said = _Answers.of(rows, score_range)
+    cells, beside = cells.settled(said.state), cells.beside(said.state)
+    outcomes = _outcomes(rows, cells, said)
+    column = {c: values[order] for c, values in attributes.items()}
+    return SuiteData(
+        name=name,
+        source=source,
+        queries=Queries(
+            text=column["query"],
+            task=column.get("task"),
+            topic=column.get("topic"),
+            user=column.get("user"),
+            preference=None if preference is None else preference[order],
+        ),
+        ids=query.values[order],
+        keys=keys[order],
+        text_hash=hashes[order],
+        outcomes=outcomes,
+        pool=_pool(pool, models),
+        visible=visible,
+        split=column.get("split"),
+        references=column.get("reference"),
+        answers=_answers(rows, cells),
+        files=files,
+        notes=notes + unused_note(table.column_names) + _repeat_notes(said, outcomes, beside),
+        ungraded_repeats=int(
+            (said.state == State.UNGRADED).sum() - (outcomes.state == State.UNGRADED).sum()
+        ),
+    )
+
+
+def check_columns(present: Sequence[str], place: str) -> None:
+    """One `DataError` naming every required column that is not there."""
+    needed = [c for c in REQUIRED if c not in present]
+    if "score" in needed and ("response" in present or "grade" in present):
+        needed.remove("score")
+    if needed:
+        spare = set(present) - set(COLUMNS) or set(present)
+        hints = "; ".join(f"{c}: {did_you_mean(c, spare)}" for c in needed)
+        raise DataError(
+            f"{place}: missing column{'s' * (len(needed) > 1)} {', '.join(needed)}", hints
+        )
+    twice = sorted({c for c in present if list(present).count(c) > 1 and c in COLUMNS})
+    if twice:
+        raise DataError(f"{place}: column {', '.join(twice)} is there more than once")
+
+
+def unused_note(present: Iterable[str]) -> tuple[str, ...]:
+    """A note on the columns that are not understood, or nothing."""
+    unused = sorted(set(present) - set(COLUMNS))
+    return (f"columns not used: {', '.join(unused)}",) if unused else ()
+
+
+def _models(rows: Rows, model: Coded, pool: Pool | None) -> tuple[str, ...]:
+    """The pool's models in name order."""
+    if pool is None:
+        if len(model.values) < 2:
+            raise DataError(
+                f"{rows.place}: at least two models are needed, and only {model.values[0]!r} is"
+                " there"
+            )
+        return tuple(sorted(model.values))
+    unknown = np.array([value not in pool.models for value in model.values])[model.codes]
+    if unknown.any():
+        value = model.values[model.codes[np.flatnonzero(unknown)[0]]]
+        rows.fail(unknown, "model", f"no {value!r} in the pool", did_you_mean(value, pool.models))
+    return tuple(sorted(pool.models))
+
+
+def _pool(pool: Pool | None, models: tuple[str, ...]) -> Pool:
+    """The given pool in name order, or one that is only names."""
+    if pool is None:
+        return Pool(models)
+    at = [pool.models.index(model) for model in models]
+    given = pool.description
+    return replace(
+        pool,
+        models=models,
+        input_price=None if pool.input_price is None else pool.input_price[at],
+        output_price=None if pool.output_price is None else pool.output_price[at],
+        size=None if pool.size is None else pool.size[at],
+        description=None if given is None else tuple(given[i] for i in at),
+    )
+
+
+def _per_query(rows: Rows, query: Coded, column: str) -> Strings:
+    """[n] the value that all rows of a query share; None where no row has one."""
+    coded = rows.coded(column)
+    said = np.flatnonzero(coded.codes >= 0)
+    at = first_rows(query.codes, said, len(query.values))
+    differs = said[coded.codes[said] != coded.codes[at[query.codes[said]]]]
+    if len(differs):
+        one, other = int(at[query.codes[differs[0]]]), int(differs[0])
+        rows.fail(
+            np.array([one, other]),
+            column,
+            f"query {query.values[query.codes[other]]!r} has two values,"
+            f" {_short(coded.values[coded.codes[one]])} and"
+            f" {_short(coded.values[coded.codes[other]])}",
+        )
+    values = objects([*coded.values, None])
+    shared: Strings = values[np.where(at >= 0, coded.codes[at], -1)]
+    return shared
+
+
+def _preference(rows: Rows, query: Coded) -> Floats | None:
+    if "preference" not in rows:
+        return None
+    values, null = rows.number("preference")
+    outside = ~null & ((values < 0) | (values > 1))
+    if outside.any():
+        rows.fail(outside, "preference", "is not in [0, 1]")
+    said = np.flatnonzero(~null)
+    at = first_rows(query.codes, said, len(query.values))
+    differs = said[values[said] != values[at[query.codes[said]]]]
+    if len(differs):
+        one = int(at[query.codes[differs[0]]])
+        rows.fail(np.array([one, int(differs[0])]), "preference", "one query has two values")
+    shared: Floats = np.where(at >= 0, values[at], np.nan)
+    return shared
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What every row of the table says of one answer."""
+
+    score: Floats  # NaN wherever the state is not OK
+    state: Codes
+    grade: Codes | None
+
+    @classmethod
+    def of(cls, rows: Rows, score_range: tuple[float, float]) -> _Answers:
+        grade = rows.choice("grade", _GRADES) if "grade" in rows else None
+        score = _scores(rows, grade, score_range)
+        state = _states(rows, score)
+        ok = state == State.OK
+        grades = None if grade is None else np.where(ok, grade, Grade.NONE).astype(np.int8)
+        return cls(np.where(ok, score, np.nan), state, grades)
+
+
+def _outcomes(rows: Rows, cells: Cells, said: _Answers) -> Outcomes:
+    state: Codes = cells.spread(said.state, State.ABSENT)
+    return Outcomes(
+        score=cells.mean(said.score),
+        state=state,
+        cost=_amount(rows, cells, "cost_usd", whole=True),
+        grade=None if said.grade is None else cells.shared(said.grade, Grade.NONE),
+        input_tokens=_amount(rows, cells, "input_tokens"),
+        output_tokens=_amount(rows, cells, "output_tokens"),
+        latency=_amount(rows, cells, "latency"),
+        samples=cells.samples(said.score),
+        **{column: _part(rows, cells, column) for column in PARTS},
+    )
+
+
+def _repeat_notes(said: _Answers, outcomes: Outcomes, beside: int) -> tuple[str, ...]:
+    """What repeated answers left out."""
+    notes = []
+    if said.grade is not None and outcomes.grade is None:
+        notes.append("repeated answers with different grades: three-state metrics are left out")
+    if beside:
+        notes.append(f"repeated answers without a score, left out beside scored ones: {beside}")
+    return tuple(notes)
+
+
+def _scores(rows: Rows, grade: Ints | None, allowed: tuple[float, float]) -> Floats:
+    """[rows] scores, from the grade where only that is given; NaN where there is neither."""
+    score = np.full(rows.table.num_rows, np.nan)
+    if "score" in rows:
+        score, null = rows.number("score")
+        outside = ~null & ((score < allowed[0]) | (score > allowed[1]))
+        if outside.any():
+            value = score[np.flatnonzero(outside)[0]]
+            rows.fail(outside, "score", f"{value:g} is not in [{allowed[0]:g}, {allowed[1]:g}]")
+    if grade is not None:
+        implied = np.where(grade == Grade.CORRECT, 1.0, 0.0)
+        score = np.where(np.isnan(score) & (grade >= 0), implied, score)
+    return score
+
+
+def _states(rows: Rows, score: Floats) -> Codes:
+    """[rows] the state of every asked cell."""
+    state = np.where(np.isnan(score), State.FAILED, State.OK)
+    if "response" in rows:
+        answered = rows.table["response"].is_valid().to_numpy()
+        state[np.isnan(score) & answered] = State.UNGRADED
+    if "state" in rows:
+        given = rows.choice("state", _STATES)
+        if (bad := (given == State.OK) & np.isnan(score)).any():
+            rows.fail(bad, "state", "is ok, but there is no score")
+        state = np.where(given >= 0, given, state)
+    return state.astype(np.int8)
+
+
+def _amount(rows: Rows, cells: Cells, column: str, *, whole: bool = False) -> Floats | None:
+    """[n, m] mean of a column of amounts that cannot be negative; NaN where not recorded."""
+    if column not in rows:
+        return None
+    values, null = rows.number(column)
+    if (bad := ~null & (values < 0)).any():
+        rows.fail(bad, column, f"{values[np.flatnonzero(bad)[0]]:g} is negative")
+    return cells.mean(values, whole=whole)
+
+
+def _part(rows: Rows, cells: Cells, column: str) -> Floats | None:
+    """[n, m] of tokens that are part of others."""
+    if column in rows and (whole := PARTS[column]) in rows:
+        part, total = (rows.number(name)[0] for name in (column, whole))
+        if (bad := part > total).any():
+            first = np.flatnonzero(bad)[0]
+            rows.fail(bad, column, f"{part[first]:g} are more than all {total[first]:g} {whole}")
+    return _amount(rows, cells, column)
+
+
+def _answers(rows: Rows, cells: Cells) -> Any:
+    if "response" not in rows:
+        return None
+    return rows.text("response").take(pa.array(cells.row, mask=cells.row < 0))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:39] + "…")

@@ -1,0 +1,171 @@
+"""What is in an outcomes file, without aligning it: also of one that a run would refuse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from routebench.data.long_table import COLUMNS, NUMBERS, unused_note
+from routebench.errors import DataError
+
+_READ = tuple(name for name in COLUMNS if name not in ("query", "reference", "topic"))
+_AMOUNTS = ("input_tokens", "output_tokens", "cost_usd", "latency")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model's rows."""
+
+    rows: int
+    states: dict[str, int]
+    score: float | None
+    """Mean over its scored rows."""
+    usd: float | None
+    """Of all its rows that say what they cost; None where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """An outcomes file in numbers."""
+
+    rows: int
+    queries: int
+    models: dict[str, ModelFacts]
+    states: dict[str, int]
+    grades: dict[str, int]
+    tasks: dict[str, int]
+    """Queries by task."""
+    splits: dict[str, int]
+    """Queries by part."""
+    recorded: dict[str, int]
+    """Rows that have a value, by column of amounts."""
+    missing: int
+    """Pairs of query and model that have no row: never asked."""
+    duplicates: int
+    """Rows of a query, model and sample that have one already."""
+    notes: tuple[str, ...] = ()
+
+
+def facts_of(path: Path) -> Facts:
+    """The facts of a .parquet, .csv or .jsonl file; a `DataError` naming it where it is none."""
+    table, present = _read(path)
+    missing = [name for name in ("query_id", "model") if name not in present]
+    if missing:
+        raise DataError(
+            f"{path.name}: no outcomes file: there is no column {', '.join(missing)}",
+            "its columns are " + ", ".join(present[:12]),
+        )
+    table = table.append_column("_state", _states(table))
+    keys = [name for name in ("query_id", "model", "sample") if name in present]
+    queries = pc.count_distinct(table["query_id"]).as_py()
+    pairs = table.group_by(["query_id", "model"]).aggregate([]).num_rows
+    models = {str(name): _model(table, name) for name in _sorted(table["model"])}
+    return Facts(
+        rows=len(table),
+        queries=queries,
+        models=models,
+        states=_counts(table["_state"]),
+        grades=_counts(table["grade"]) if "grade" in present else {},
+        tasks=_by_query(table, "task"),
+        splits=_by_query(table, "split"),
+        recorded={
+            name: len(table) - table[name].null_count for name in _AMOUNTS if name in present
+        },
+        missing=queries * len(models) - pairs,
+        duplicates=len(table) - table.group_by(keys).aggregate([]).num_rows,
+        notes=unused_note(present),
+    )
+
+
+def _read(path: Path) -> tuple[pa.Table, list[str]]:
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    try:
+        if kind == ".parquet":
+            import pyarrow.parquet as pq
+
+            with pq.ParquetFile(path) as file:
+                present = file.schema_arrow.names
+                # The answers only where nothing else says what state a row is in.
+                spare = {"response"} if "state" in present else set()
+                wanted = [name for name in present if name in _READ and name not in spare]
+                table = file.read(columns=wanted)
+        else:
+            table = _text(path, kind)
+            present = table.column_names
+            table = table.select([name for name in present if name in _READ])
+        return _typed(table), present
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise DataError(f"{path.name}: cannot be read: {line}") from error
+
+
+def _text(path: Path, kind: str) -> pa.Table:
+    if kind == ".csv":
+        from pyarrow import csv
+
+        head = csv.open_csv(path).schema.names
+        types = dict.fromkeys(head, pa.large_string())
+        return csv.read_csv(
+            path,
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                column_types=types, null_values=[""], strings_can_be_null=True
+            ),
+        )
+    if kind in (".jsonl", ".ndjson"):
+        from pyarrow import json as lines
+
+        return lines.read_json(path, lines.ReadOptions(block_size=1 << 26))
+    raise ValueError("known are .parquet, .csv, .jsonl and .ndjson, and SQLite stores")
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    kinds = [pa.float64() if name in NUMBERS else pa.large_string() for name in table.column_names]
+    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+
+
+def _states(table: pa.Table) -> Any:
+    """A state per row, as a run reads it: what the column says, else by score and answer."""
+    rows = len(table)
+    none = pa.nulls(rows, pa.large_string())
+    score = table["score"] if "score" in table.column_names else pa.nulls(rows, pa.float64())
+    known = pc.and_(pc.is_valid(score), pc.invert(pc.is_nan(pc.fill_null(score, 0.0))))
+    if "grade" in table.column_names:
+        known = pc.or_(known, pc.is_valid(table["grade"]))
+    answer = table["response"] if "response" in table.column_names else none
+    guessed = pc.if_else(known, "ok", pc.if_else(pc.is_valid(answer), "ungraded", "failed"))
+    said = table["state"] if "state" in table.column_names else none
+    return pc.coalesce(pc.utf8_lower(said), guessed.cast(pa.large_string()))
+
+
+def _model(table: pa.Table, name: Any) -> ModelFacts:
+    rows = table.filter(pc.equal(table["model"], name))
+    score = pc.mean(rows["score"]).as_py() if "score" in rows.column_names else None
+    usd = pc.sum(rows["cost_usd"]).as_py() if "cost_usd" in rows.column_names else None
+    return ModelFacts(len(rows), _counts(rows["_state"]), score, usd)
+
+
+def _sorted(column: Any) -> list[Any]:
+    return sorted((v for v in pc.unique(column).to_pylist() if v is not None), key=str)
+
+
+def _counts(column: Any) -> dict[str, int]:
+    found = {e["values"]: e["counts"] for e in pc.value_counts(column.drop_null()).to_pylist()}
+    return {str(name): found[name] for name in sorted(found)}
+
+
+def _by_query(table: pa.Table, column: str) -> dict[str, int]:
+    if column not in table.column_names:
+        return {}
+    pairs = table.select(["query_id", column]).group_by(["query_id", column]).aggregate([])
+    return _counts(pairs[column])
+
+
+def to_json(facts: Any) -> str:
+    """Facts, or a store's, as JSON."""
+    return json.dumps(asdict(facts), indent=2, default=str)

@@ -1,0 +1,1 @@
+"""Text encoders: fitted in a job, or run once beforehand and cached."""

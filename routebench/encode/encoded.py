@@ -1,0 +1,50 @@
+"""The run's encoder as it described itself, and the vectors made of all texts beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from routebench.encode import vectors
+from routebench.plugin.discovery import PluginInfo
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """The run's encoder, as a process of its own described it."""
+
+    plugin: PluginInfo
+    options: dict[str, Any]
+    stateless: bool = False
+    by_id: bool = False
+    """Whether it knows vectors by query id only, and can encode no other text."""
+    dimension: int = 0
+    fingerprint: str = ""
+
+    @property
+    def identity(self) -> list[Any]:
+        """What decides its vectors: content where that is known, not the place it lies at."""
+        if self.stateless:
+            return [self.plugin.name, self.fingerprint]
+        return [self.plugin.name, self.options]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The vectors of all texts of a run."""
+
+    info: EncoderInfo
+    store: Path
+    timing: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path, texts: Sequence[str]) -> None:
+        """The vectors of the given texts alone, for a job."""
+        found, _ = vectors.Store.open(self.store).find(texts)
+        vectors.write(folder, texts, found)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a job's encoder must know of it."""
+        return {"dimension": self.info.dimension, "fingerprint": self.info.fingerprint}

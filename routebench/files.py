@@ -1,0 +1,49 @@
+"""Files written whole or not at all, their hashes, and locks that die with their holder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write beside the place, then rename: a reader sees the old or the new, never a part."""
+    part = path.with_name(f".{path.name}-{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes, as 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, as 64 hex digits; it is read piece by piece."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def lock_file(stream: IO[Any]) -> None:
+    """Take an exclusive lock on an open file; the kernel frees it however its holder dies.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def locked(path: Path, mode: str = "a") -> Iterator[None]:
+    """Open a file and hold its lock; an OSError where it cannot be opened, or is held."""
+    with path.open(mode) as stream:
+        lock_file(stream)
+        yield

@@ -1,0 +1,1 @@
+"""Compare two runs and decide PASS, REGRESSION, INVALID or INCONCLUSIVE."""

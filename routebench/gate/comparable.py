@@ -1,0 +1,83 @@
+"""May two boards be compared at all, and what differs between their runs?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from routebench.gate.schema import Change
+from routebench.schema import Leaderboard, Row
+
+HARD = ("suite", "split", "outcomes", "judge", "pool")
+
+
+def mismatches(old: Leaderboard, new: Leaderboard) -> list[Change]:
+    """The hard fingerprints that differ; none: the two may be compared."""
+    found = []
+    for name in HARD:
+        prints = [getattr(board.fingerprints, name) for board in (old, new)]
+        if prints[0] != prints[1]:
+            said = [
+                f"{board.suite.name} {own}" if name == "suite" else own
+                for board, own in zip((old, new), prints, strict=True)
+            ]
+            found.append(Change(what=name, old=said[0], new=said[1]))
+    return found
+
+
+def invalid(old: Leaderboard, new: Leaderboard) -> str | None:
+    """Why one of the two is no valid run by itself."""
+    for side, board in (("baseline", old), ("candidate", new)):
+        if not board.valid:
+            return f"the {side} is not a valid run: {board.invalid_reason or 'no reason given'}"
+    return None
+
+
+def changes(old: Leaderboard, new: Leaderboard, routers: list[str]) -> list[Change]:
+    """Options, versions, device and seeds that differ, for the reader to judge."""
+    return [
+        Change(what=what, old=_text(before), new=_text(after))
+        for what, before, after in _facts(old, new, routers)
+        if before != after
+    ]
+
+
+def _facts(
+    old: Leaderboard, new: Leaderboard, routers: list[str]
+) -> Iterator[tuple[str, Any, Any]]:
+    for name in ("prices",):
+        yield name, getattr(old.fingerprints, name), getattr(new.fingerprints, name)
+    for name in ("priced", "encoder", "objective"):
+        yield name, getattr(old, name), getattr(new, name)
+    yield "shown to routers", old.suite.shown, new.suite.shown
+    for name in ("device", "machine", "platform", "python"):
+        yield name, old.environment.get(name), new.environment.get(name)
+    yield from _each("", _packages(old), _packages(new))
+    before, after = ({row.router: row for row in board.rows} for board in (old, new))
+    for router in routers:
+        if router in before and router in after:
+            yield from _router(router, before[router], after[router])
+
+
+def _router(name: str, old: Row, new: Row) -> Iterator[tuple[str, Any, Any]]:
+    for what in ("plugin", "distribution", "version", "seeds"):
+        yield f"{name}: {what}", getattr(old, what), getattr(new, what)
+    yield from _each(f"{name}: ", old.options, new.options)
+    if old.options == new.options and old.version == new.version:
+        # The fingerprint covers options and code: alone, it is the code that changed.
+        yield f"{name}: code", old.fingerprint, new.fingerprint
+
+
+def _each(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in sorted({*old, *new}):
+        yield prefix + name, old.get(name), new.get(name)
+
+
+def _packages(board: Leaderboard) -> dict[str, Any]:
+    return dict(board.environment.get("packages", {}))
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,132 @@
+"""The gate: two stored runs in, one result out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from routebench.board import run_folder
+from routebench.board.read_run import read_run
+from routebench.errors import OptionError, did_you_mean
+from routebench.gate import comparable, guards
+from routebench.gate.family import comparisons, missing
+from routebench.gate.measures import Both, Ground
+from routebench.gate.rules import AUTO, METRICS, Metric, Rules
+from routebench.gate.schema import EXIT_CODES, Comparison, Finding, GateResult, Outcome
+from routebench.gate.tests import Verdict
+from routebench.schema import Leaderboard
+
+
+def gate(baseline: Path, candidate: Path, rules: Rules | None = None) -> GateResult:
+    """May the candidate replace the baseline? Each a run folder or its leaderboard.json.
+
+    Raises:
+        DataError: where one of them cannot be read.
+        OptionError: for a router that neither of them has.
+    """
+    rules = Rules() if rules is None else rules
+    boards = run_folder.read(baseline), run_folder.read(candidate)
+    about: dict[str, Any] = {
+        "baseline": str(baseline),
+        "candidate": str(candidate),
+        "suite": boards[1].suite.name,
+        "source": boards[1].suite.source,
+        "rules": rules,
+    }
+    if wrong := comparable.mismatches(*boards):
+        return _invalid(about, mismatches=wrong)
+    if reason := comparable.invalid(*boards):
+        return _invalid(about, reason=reason)
+    routers = _routers(*boards, rules)
+    about["changes"] = comparable.changes(*boards, routers)
+    ground = Ground.of(read_run(baseline, check=True), read_run(candidate, check=True))
+    absent = {name: reason for name in routers if (reason := _absent(*boards, name))}
+    there = [_both(ground, name) for name in routers if name not in absent]
+    metrics = _metrics(*boards, rules)
+    compared = comparisons(ground, there, metrics, rules)
+    lacking = [missing(name, metric, why) for name, why in absent.items() for metric in metrics]
+    order = {name: i for i, name in enumerate(routers)}
+    every = sorted([*compared, *lacking], key=lambda one: order[one.router])
+    found = guards.findings(ground, there, rules)
+    outcome = _outcome(every, found)
+    return GateResult(
+        verdict=outcome,
+        exit_code=_exit_code(outcome, rules),
+        family=sum(one.verdict is not Verdict.MISSING for one in every),
+        comparisons=every,
+        findings=found,
+        flips=[both.flips() for both in there if not both.alike and both.scored.any()],
+        notes=_notes(*boards, rules),
+        **about,
+    )
+
+
+def _invalid(about: dict[str, Any], **why: Any) -> GateResult:
+    return GateResult(verdict="invalid", exit_code=EXIT_CODES["invalid"], **about, **why)
+
+
+def _routers(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
+    """Who is gated: all rows of either side, but those that both skipped."""
+    state = [{row.router: row.state for row in board.rows} for board in (new, old)]
+    known = list(dict.fromkeys([*state[0], *state[1]]))
+    for name in rules.routers:
+        if name not in known:
+            raise OptionError(f"router {name!r} is on neither board", did_you_mean(name, known))
+    skipped = [name for name in known if {s.get(name) for s in state} == {"skipped"}]
+    return list(rules.routers) or [name for name in known if name not in skipped]
+
+
+def _absent(old: Leaderboard, new: Leaderboard, router: str) -> str | None:
+    """Why a router cannot be compared; None where it can."""
+    for side, board in (("candidate", new), ("baseline", old)):
+        rows = [row for row in board.rows if row.router == router]
+        if not rows:
+            return f"missing from the {side}"
+        if rows[0].state != "ok":
+            return f"{rows[0].state} in the {side}: {rows[0].message or 'no reason given'}"
+    return None
+
+
+def _both(ground: Ground, router: str) -> Both:
+    return Both(router, ground.side(router, new=False), ground.side(router, new=True))
+
+
+def _metrics(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[Metric]:
+    """Named ones, or the suite's measure and, where either side knows prices, the cost."""
+    if rules.metrics:
+        return list(dict.fromkeys(rules.metrics))
+    priced = any(board.priced != "unpriced" for board in (old, new))
+    return [new.suite.measure, *(["cost"] if priced else [])]  # type: ignore[list-item]
+
+
+def _outcome(compared: Sequence[Comparison], found: Sequence[Finding]) -> Outcome:
+    seen = {one.verdict for one in compared}
+    if {Verdict.REGRESSION, Verdict.MISSING} & seen or any(one.level == "fail" for one in found):
+        return "regression"
+    return "inconclusive" if Verdict.INCONCLUSIVE in seen else "pass"
+
+
+def _exit_code(outcome: Outcome, rules: Rules) -> int:
+    if outcome == "inconclusive" and rules.inconclusive != "report":
+        return 0 if rules.inconclusive == "pass" else 1
+    return EXIT_CODES[outcome]
+
+
+def _notes(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
+    notes = []
+    if new.suite.source == "simulated":
+        notes.append("the answers are simulated")
+    if new.priced == "unpriced" and old.priced == "unpriced":
+        notes.append("unpriced: cost is not gated")
+    elif old.fingerprints.prices != new.fingerprints.prices or old.priced != new.priced:
+        notes.append("prices differ: both sides are priced as the candidate")
+    auto = [name for name in METRICS if getattr(rules.margins, name) == AUTO]
+    if auto:
+        notes.append(
+            f"margin auto ({', '.join(auto)}): each margin is what that comparison can detect"
+        )
+    skipped = [row.router for row in new.rows if row.state == "skipped"]
+    if skipped and not rules.routers:
+        notes.append(f"skipped: {', '.join(skipped)}")
+    return notes

@@ -1,0 +1,158 @@
+"""One file from the hub or from another address, checked, and taken up again where it was cut.
+
+huggingface_hub's own client does the transfer (its retries, its proxies, its token); its download
+to a folder keeps nothing of one that was interrupted, so the pieces are kept here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from routebench.errors import DataError, OptionError
+from routebench.files import lock_file
+
+PIECES = ".pieces"
+"""The folder, beside the files, of what is not whole yet."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file has to hold."""
+
+    algorithm: str
+    """`sha256`, or `git`: how the hub names a file that is not in its large file store."""
+    digest: str
+    size: int | None = None
+
+    def of(self, path: Path) -> bool:
+        """Whether a file holds it."""
+        if self.size is not None and path.stat().st_size != self.size:
+            return False
+        return hash_file(path, self.algorithm) == self.digest
+
+
+def hash_file(path: Path, algorithm: str = "sha256") -> str:
+    """The digest of a file, as hex digits."""
+    if algorithm == "sha256":
+        digest = hashlib.sha256()
+    else:
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def fetch(url: str, path: Path, content: Content, headers: dict[str, Any]) -> None:
+    """Bring the content of an address to `path`, which is whole and right or not there.
+
+    Raises:
+        DataError: if it cannot be had, in one line; what came is kept for the next try, but not
+            what turned out to be something else.
+    """
+    hub = library()
+    pieces = path.parent / PIECES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pieces.mkdir(exist_ok=True)
+    part = pieces / f"{content.digest[:24]}.part"
+    try:
+        with part.open("ab") as stream, _alone(stream, path.name):
+            have = stream.tell()
+            _check_space(path, (content.size or 0) - have)
+            if content.size is None or have < content.size:
+                reach(
+                    path.name,
+                    lambda: hub.file_download.http_get(
+                        url,
+                        stream,
+                        resume_size=have,
+                        headers={**headers, "Accept-Encoding": "identity"},
+                        expected_size=content.size,
+                        displayed_filename=path.name,
+                    ),
+                    f"run the same command again: {part.name} goes on where it was cut",
+                )
+            stream.flush()
+            os.fsync(stream.fileno())
+        if not content.of(part):
+            found = hash_file(part, content.algorithm)
+            part.unlink()
+            raise DataError(
+                f"{path.name}: refused: its {content.algorithm} is {found}, not {content.digest}",
+                "it is not the file that was asked for; nothing of it was kept",
+            )
+        os.replace(part, path)
+    finally:
+        _tidy(part, pieces, path.parent)
+
+
+def reach(what: str, call: Callable[[], _T], hint: str = "") -> _T:
+    """What a call over the network gives; one `DataError` for all that may go wrong there."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its retries are not the user's concern
+    try:
+        return call()
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403, 404):
+            said = "is not there" if status == 404 else "needs a token that may read it (HF_TOKEN)"
+            raise DataError(f"{what}: {said} (HTTP {status})", _line(error)) from error
+        raise DataError(f"{what}: cannot be had: {_line(error)}", hint) from error
+    finally:
+        logger.setLevel(level)
+
+
+def library() -> Any:
+    """huggingface_hub, or an `OptionError` that names what to install."""
+    try:
+        import huggingface_hub
+        import huggingface_hub.file_download
+    except ImportError as error:
+        raise OptionError("this needs huggingface-hub", "pip install 'routebench[hub]'") from error
+    return huggingface_hub
+
+
+@contextmanager
+def _alone(stream: Any, name: str) -> Iterator[None]:
+    try:
+        lock_file(stream)
+    except OSError:
+        raise DataError(f"{name}: another process is pulling it") from None
+    yield
+
+
+def _check_space(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise DataError(
+            f"{path.name}: {needed / 1e9:.1f} GB are to come, and {free / 1e9:.1f} GB are free",
+            "put the data elsewhere with ROUTEBENCH_DATA",
+        )
+
+
+def _tidy(part: Path, *folders: Path) -> None:
+    """Remove what is empty."""
+    if part.exists() and part.stat().st_size == 0:
+        part.unlink()
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what an error says, or its name."""
+    text = " ".join(str(error).split("\n\n")[0].split())[:200]
+    return text or type(error).__name__

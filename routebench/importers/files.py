@@ -1,0 +1,160 @@
+"""Reading the files of public data: their beginning, and their rows one by one."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from routebench.errors import DataError
+from routebench.redact import one_line
+
+_HEAD = 1 << 16  # bytes in which a file says what it is
+_KEY = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:')
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a file is by its beginning."""
+
+    path: Path
+    kind: str
+    """`csv`, `json` (an object), `list` (of JSON), `jsonl`, `pickle`, `tar`, `parquet`, or `""`."""
+    names: tuple[str, ...] = ()
+    """The columns of a table; of JSON the keys at its beginning, those of inner objects too."""
+    first: tuple[str, ...] = ()
+    """The cells of a CSV's first row."""
+
+    def shown(self) -> str:
+        """What was found, for a message."""
+        if not self.names:
+            return "no columns or keys are found in it"
+        names = [one_line(name, 30) for name in self.names[:12]]
+        more = ", …" if len(self.names) > 12 else ""
+        what = "columns" if self.kind in ("csv", "parquet") else "keys"
+        return f"found {what}: {', '.join(names)}{more}"
+
+
+def files_in(path: Path, *suffixes: str) -> list[Path]:
+    """A file itself, or the files of a folder and those below with these endings, by name."""
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(suffixes))
+    if not found:
+        raise DataError(f"{path}: there is no {' or '.join(suffixes)} in this folder")
+    return found
+
+
+def head_of(path: Path) -> Head:
+    """What a file is."""
+    try:
+        return _head(path)
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 160)}") from error
+
+
+def _head(path: Path) -> Head:
+    with open_file(path) as stream:
+        raw = stream.read(_HEAD)
+    kind = "".join(path.suffixes[-2:]).lower()
+    if kind.endswith((".tar", ".tar.gz", ".tgz")):
+        return Head(path, "tar")
+    if raw.startswith(b"PAR1"):
+        import pyarrow.parquet as pq
+
+        return Head(path, "parquet", tuple(pq.read_schema(path).names))
+    if raw.startswith(b"\x80"):
+        return Head(path, "pickle")
+    text = raw.decode("utf-8-sig", "replace").lstrip()
+    if text.startswith(("{", "[")):
+        line, more, _ = text.partition("\n")
+        rows = text.startswith("{") and _is_object(line) and bool(more or path.suffix == ".jsonl")
+        # The rest may speak of anything: of JSON lines the first one says what they are.
+        names = tuple(dict.fromkeys(_KEY.findall(line if rows else text)))
+        return Head(path, "jsonl" if rows else "list" if text.startswith("[") else "json", names)
+    lines = csv.reader(io.StringIO(text, newline=""))
+    try:
+        return Head(path, "csv", tuple(next(lines, ())), tuple(next(lines, ())))
+    except csv.Error:
+        return Head(path, "")
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def open_file(path: Path) -> Any:
+    """The bytes of a file, unpacked if it is a .gz."""
+    try:
+        return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every row with the place to name it by: `file: row 1`, the header not counted."""
+    csv.field_size_limit(min(sys.maxsize, (1 << 31) - 1))  # answers are longer than its default
+    row = 0
+    try:
+        with io.TextIOWrapper(open_file(path), "utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines, strict=True)
+            if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+                raise DataError(f"{path.name}: a column is there more than once")
+            for row, cells in enumerate(reader, 1):
+                place = f"{path.name}: row {row}"
+                if None in cells or None in cells.values():
+                    raise DataError(f"{place} has not as many fields as the header")
+                yield place, cells
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name}: after row {row}: the text is not UTF-8") from None
+    except (csv.Error, EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path.name}: after row {row}: cannot be read: {error}") from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of a file of JSON lines with the place to name it by; NaN is null."""
+    row = 0
+    try:
+        with open_file(path) as lines:
+            for raw in lines:
+                if not raw.strip():
+                    continue
+                row += 1
+                record = parse_json(raw, f"{path.name}: row {row}")
+                if not isinstance(record, dict):
+                    raise DataError(f"{path.name}: row {row} is no JSON object")
+                yield f"{path.name}: row {row}", record
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path.name}: after row {row}: cannot be read: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """A whole JSON file; NaN is null."""
+    try:
+        with open_file(path) as stream:
+            return parse_json(stream.read(), path.name)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path.name}: cannot be read: {error}") from error
+
+
+def parse_json(raw: bytes, place: str) -> Any:
+    """What JSON text says; a `DataError` naming the place where it is none."""
+    try:
+        return json.loads(raw.decode("utf-8-sig"), parse_constant=lambda _: None)
+    except UnicodeDecodeError:
+        raise DataError(f"{place}: the text is not UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON: {error}") from None

@@ -1,0 +1,130 @@
+"""LLMRouter's routing data: one JSON object per query and model.
+
+As written by ulab-uiuc/LLMRouter: llmrouter/data/README.md (at 322c2cf3) and
+llmrouter/data/api_calling_evaluation.py (at 27566924), with task_name, query, ground_truth,
+model_name, response, input_tokens, output_tokens, response_time (seconds) and performance (0 to
+1). A call that failed is written there as the answer `ERROR: …` or `API Error: …` without tokens,
+and graded as wrong. Also its lists of {question, scores: {model: score}}, as in
+data/dcrouter_preprocessed/test.json (at 17e4c692). Costs are not in either: they come from the
+prices in its default_llm.json, which `--prices` reads as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from routebench.errors import DataError
+from routebench.importers.files import Head, files_in, head_of, read_json, read_jsonl
+from routebench.importers.rows import Rows, Shared, Wish, hash_text
+
+NEEDED = ("query", "model_name", "performance")
+PAIRS = ("question", "scores")
+EXPECTED = f"one JSON object per line with {', '.join(NEEDED)}; or a list of {{question, scores}}"
+_FAILURES = ("ERROR", "API Error")
+_PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+
+
+def looks(head: Head) -> bool:
+    """Whether a file begins with such an object."""
+    names = set(head.names)
+    return head.kind in ("json", "jsonl", "list") and (names >= set(NEEDED) or names >= set(PAIRS))
+
+
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+    """The rows of every file. A file named train, val or test is that part of the split.
+
+    Of a folder those that are no routing data (queries, descriptions of models) are left out.
+    """
+    shared = Shared(wish)
+    for path in (file for given in paths for file in _files(given)):
+        head = head_of(path)
+        if not looks(head):
+            raise DataError(
+                f"{path.name}: no routing data; {head.shown()}", f"expected: {EXPECTED}"
+            )
+        rows, split = Rows(shared), _split(path)
+        for place, record in _records(path, head):
+            if "scores" in record:
+                _add_scores(rows, place, record, split)
+            else:
+                _add_answer(rows, place, record, split)
+        yield str(path), rows
+
+
+def _files(path: Path) -> list[Path]:
+    files = files_in(path, ".jsonl", ".json")
+    return [file for file in files if looks(head_of(file))] or files
+
+
+def _split(path: Path) -> str | None:
+    words = re.split(r"[^a-z]+", path.stem.lower())
+    found = {_PARTS[word] for word in words if word in _PARTS}
+    return found.pop() if len(found) == 1 else None
+
+
+def _records(path: Path, head: Head) -> Iterator[tuple[str, dict[str, Any]]]:
+    if head.kind != "list":
+        yield from read_jsonl(path)
+        return
+    for row, record in enumerate(read_json(path), 1):
+        if not isinstance(record, dict):
+            raise DataError(f"{path.name}: row {row} is no JSON object")
+        yield f"{path.name}: row {row}", record
+
+
+def _add_answer(rows: Rows, place: str, record: dict[str, Any], split: str | None) -> None:
+    missing = [name for name in NEEDED if name not in record]
+    if missing or not isinstance(record["query"], str):
+        raise DataError(
+            f"{place} has no {', '.join(missing) or 'text as query'}", f"expected: {EXPECTED}"
+        )
+    response, task = record.get("response"), record.get("task_name")
+    truth = _text(record.get("ground_truth"))
+    # A text that asks for two different answers is two queries.
+    digest = hash_text("\x1f".join((task or "", record["query"], truth or "")))
+    rows.add(
+        place,
+        query_id=f"{split or 'all'}/{digest}",
+        query=record["query"],
+        reference=truth,
+        task=task,
+        split=split,
+        model=str(record["model_name"]),
+        score=record["performance"],
+        failed=_failed(record),
+        response=response if isinstance(response, str) else None,
+        input_tokens=record.get("input_tokens"),
+        output_tokens=record.get("output_tokens"),
+        latency=record.get("response_time"),
+    )
+
+
+def _failed(record: dict[str, Any]) -> bool:
+    response = record.get("response")
+    if record.get("output_tokens"):
+        return False
+    answered = response is None and record["performance"] is not None
+    return not answered and (not response or str(response).startswith(_FAILURES))
+
+
+def _add_scores(rows: Rows, place: str, record: dict[str, Any], split: str | None) -> None:
+    question, scores = record.get("question"), record["scores"]
+    if not isinstance(question, str) or not isinstance(scores, dict):
+        raise DataError(f"{place} has no question, or no scores by model", f"expected: {EXPECTED}")
+    for model, score in scores.items():
+        rows.add(
+            f"{place}, {model}",
+            query_id=f"{split or 'all'}/{hash_text(question)}",
+            query=question,
+            split=split,
+            model=model,
+            score=score,
+            failed=score is None,
+        )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else value if isinstance(value, str) else str(value)

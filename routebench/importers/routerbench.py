@@ -1,0 +1,117 @@
+"""RouterBench's wide table: one row per prompt, three columns per model.
+
+As written by withmartian/routerbench: convertors/common.py (at 30e0925a), and as released in
+withmartian/routerbench on the hub (at 78402148): sample_id, prompt (a list of turns written as
+text), eval_name, and for each model its score (0 to 1, also as bool), `<model>|model_response` and
+`<model>|total_cost` (USD of the call); oracle_model_to_route_to is not read. Tokens are not in it.
+
+The released files are pickles. They are read without being run: see
+`routebench.importers.unpickle`.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from routebench.errors import DataError
+from routebench.importers.files import Head, files_in, head_of, read_csv
+from routebench.importers.rows import Rows, Shared, Wish, number, score_of
+from routebench.importers.unpickle import read_frame
+
+NEEDED = ("sample_id", "prompt", "eval_name")
+ANSWER, COST = "|model_response", "|total_cost"
+_PART = 50_000  # rows
+EXPECTED = f"{', '.join(NEEDED)}, and <model>, <model>{ANSWER}, <model>{COST} for each model"
+
+
+def looks(head: Head) -> bool:
+    """Whether a file is a pickle, or a table with such columns."""
+    return head.kind == "pickle" or any(name.endswith(COST) for name in head.names)
+
+
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+    """The rows of every table."""
+    shared = Shared(wish)
+    for path in (file for given in paths for file in files_in(given, ".pkl", ".parquet", ".csv")):
+        columns = _columns(path)
+        models = [name for name in columns if name + COST in columns or name + ANSWER in columns]
+        missing = [name for name in NEEDED if name not in columns]
+        if missing or not models:
+            raise DataError(
+                f"{path.name}: there is no column {', '.join(missing) or 'of a model'};"
+                f" {Head(path, 'csv', tuple(columns)).shown()}",
+                f"expected: {EXPECTED}",
+            )
+        yield from _parts(path, columns, models, shared)
+
+
+def _columns(path: Path) -> Mapping[str, Any]:
+    head = head_of(path)
+    if head.kind == "pickle":
+        return read_frame(path)
+    if head.kind == "parquet":
+        import pyarrow.parquet as pq
+
+        return {k: v for k, v in pq.read_table(path).to_pydict().items() if isinstance(k, str)}
+    if head.kind != "csv":
+        raise DataError(f"{path.name}: no table; {head.shown()}", f"expected: {EXPECTED}")
+    columns: dict[str, list[str]] = {name: [] for name in head.names}
+    for _, cells in read_csv(path):
+        for name, cell in cells.items():
+            columns[name].append(cell)
+    return columns
+
+
+def _parts(
+    path: Path, columns: Mapping[str, Any], models: list[str], shared: Shared
+) -> Iterator[tuple[str, Rows]]:
+    """The rows in parts: each of them repeats its prompt."""
+    file, rows = path.name, Rows(shared)
+    for at, (key, prompt, task) in enumerate(zip(*(columns[n] for n in NEEDED), strict=True)):
+        place, text = f"{file}: row {at + 1}", _prompt(prompt)
+        for model in models:
+            score = columns[model][at]
+            answer, cost = (
+                columns[name][at] if name in columns else None
+                for name in (model + ANSWER, model + COST)
+            )
+            said = answer if isinstance(answer, str) and answer.strip() else None
+            paid = number(cost, f"{place}: the cost of {model}")
+            value = score.item() if hasattr(score, "item") else score
+            # Where a score was missing it is released as 0.
+            nothing = said is None and not paid and model + ANSWER in columns
+            rows.add(
+                f"{place}, column {model}",
+                query_id=str(key),
+                query=text,
+                task=str(task),
+                model=model,
+                score=value,
+                failed=nothing
+                or (said is None and score_of(value, place, shared.wish.score_max) is None),
+                response=said,
+                cost=paid,
+            )
+        if len(rows) > _PART:
+            yield f"{path}\x1f{at}", rows
+            rows = Rows(shared)
+    yield str(path), rows
+
+
+def _prompt(value: Any) -> str:
+    """The turns of a prompt, one below the other."""
+    turns = value
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes inside the text
+            try:
+                turns = ast.literal_eval(value.strip())
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                turns = value
+    if isinstance(turns, (list, tuple)) and turns and all(isinstance(t, str) for t in turns):
+        return "\n\n".join(turns)
+    return str(value)

@@ -1,0 +1,1 @@
+"""Processes that may read and write only what they were given."""

@@ -1,0 +1,231 @@
+"""What a run and the processes of its jobs say to each other: one JSON line a message.
+
+A process gets one `Start` on stdin, and answers on stdout: `Progress` as often as it likes, then a
+`Report`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from routebench.plugin.discovery import PluginInfo
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a process may do besides reading code and writing to its own folder."""
+
+    banned: list[str] = field(default_factory=list)
+    """Packages it must not import: they know the suite's answers."""
+    processes: bool = False
+    """Whether it may start programs."""
+    downloads: bool = False
+    """Whether it may write to the cache of downloaded models."""
+    kept: str | None = None
+    """A second folder it may write to, which outlives it."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Order: train a router on the tables in the folder, and save its checkpoint there."""
+
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    seed: int
+    encoder: str
+    encoder_options: dict[str, Any]
+    encoded: dict[str, Any] | None
+    """What an encoder served from vectors must know of it; None: fitted in the job."""
+    device: str
+    objective: dict[str, float]
+    kept: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """Order: load the checkpoint in the folder, and route the queries there."""
+
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    models: list[str]
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Order: check a plugin's options, and say what it declares and lacks."""
+
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    profile: str
+    argument: str = ""
+    """What follows an encoder's colon: the value of its first option."""
+    pool: dict[str, Any] | None = None
+    """The run's models, for a router; None for what needs none."""
+    shown: list[str] = field(default_factory=list)
+    priced: bool = False
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Order: encode the texts in the folder, or look up the query ids there."""
+
+    encoder: str
+    encoder_options: dict[str, Any]
+    device: str
+
+
+Order = Fit | Route | Describe | Encode
+
+
+@dataclass(frozen=True)
+class Start:
+    """All that a process is told."""
+
+    order: Order
+    folder: str
+    """The job's own folder: all that it may write to."""
+    protected: list[str]
+    """What it must not read."""
+    access: Access
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an order is."""
+
+    done: float
+    """Share in [0, 1]."""
+    note: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Answer to `Fit`."""
+
+    timing: dict[str, Any]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Answer to `Route`; the decisions lie in the folder."""
+
+    timing: dict[str, Any]
+    facts: dict[str, Any]
+    encoded: bool
+    """Whether vectors made beforehand were used."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """Answer to `Describe`."""
+
+    options: dict[str, Any]
+    """All options with their values, defaults included."""
+    lacks: str | None
+    """Why the router cannot run on this suite; None where it can."""
+    starts_processes: bool
+    personal: bool
+    stateless: bool = False
+    by_id: bool = False
+    dimension: int = 0
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class VectorsMade:
+    """Answer to `Encode`; the vectors lie in the folder, a file per part."""
+
+    seconds: list[float]
+    """What each part took."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Answer: what the user asked for is wrong."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Answer: the plugin cannot be used at all."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Answer: the order was not carried out."""
+
+    reason: str
+    log: str = ""
+    timed_out: bool = False
+
+
+Answer = Fitted | Routed | Described | VectorsMade | Refused | Broken | Failed
+
+
+@dataclass(frozen=True)
+class Report:
+    """The last message of a process."""
+
+    answer: Answer
+    isolation: str = "none"
+    """`landlock`, `audit`, or `none`."""
+    warnings: list[str] = field(default_factory=list)
+    """The first warnings of Python code, each once."""
+
+
+_KIND = "is"
+_MESSAGES = {"order", "access", "answer", "plugin"}
+"""Fields that hold a message themselves."""
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        *(Start, Access, Fit, Route, Describe, Encode, PluginInfo),
+        *(Progress, Report, Fitted, Routed, Described, VectorsMade, Refused, Broken, Failed),
+    )
+}
+
+
+def write(message: Start | Progress | Report) -> str:
+    """Return a message as one line of JSON, without the newline."""
+    return json.dumps(_plain(message))
+
+
+def read(line: str) -> Start | Progress | Report:
+    """Return the message that `write` made a line of.
+
+    Raises:
+        ValueError: the line is no such message.
+    """
+    try:
+        message = _typed(json.loads(line))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a message: {error}") from error
+    if not isinstance(message, Start | Progress | Report):
+        raise ValueError("not a message")
+    return message
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    """Return a message's fields by name, with the name of its class."""
+    values = {f.name: getattr(message, f.name) for f in fields(message)}
+    inner = {name: _plain(values[name]) for name in _MESSAGES & set(values)}
+    return values | inner | {_KIND: type(message).__name__}
+
+
+def _typed(values: Any) -> Any:
+    """Return the message that `_plain` made a dictionary of."""
+    kind = _KINDS[values[_KIND]]
+    inner = {name: _typed(values[name]) for name in _MESSAGES & set(values)}
+    given = values | inner
+    return kind(**{name: value for name, value in given.items() if name != _KIND})

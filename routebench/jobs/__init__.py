@@ -1,0 +1,1 @@
+"""One router, one seed, one fold: what a job is given, how it runs, what is kept."""

@@ -1,0 +1,200 @@
+"""One router on its hooks: fitted, asked, and held to the contract. The same code serves jobs,
+in-process runs and the conformance tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pluggy
+
+from routebench import hookspecs
+from routebench.errors import PluginError
+from routebench.hookspecs import Context
+from routebench.records import Decisions, Queries, Table, Usage
+
+CHUNK = 1024
+SINGLES = 64
+MARGIN = 1e-5
+
+
+class Metering:
+    """Wraps fit and route to time them; part of every job."""
+
+    def __init__(self) -> None:
+        self.fit_seconds = 0.0
+        self.route_seconds: list[float] = []
+
+    @hookspecs.hookimpl(wrapper=True)
+    def fit(self) -> Generator[None, Any, Any]:
+        start = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self.fit_seconds = time.perf_counter() - start
+
+    @hookspecs.hookimpl(wrapper=True)
+    def route(self) -> Generator[None, Any, Any]:
+        start = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self.route_seconds.append(time.perf_counter() - start)
+
+
+class Harness:
+    """A router registered alone, so that who answers is never in doubt."""
+
+    def __init__(self, router: Any) -> None:
+        self.router = router
+        self.metering = Metering()
+        self._manager = pluggy.PluginManager("routebench")
+        self._manager.add_hookspecs(hookspecs)
+        try:
+            self._manager.register(router, "router")
+            self._manager.register(self.metering, "metering")
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            text = " ".join(str(error).split())
+            hint = "hooks are fit(train, validation, context) and route(queries)"
+            raise PluginError(text, hint) from error
+        for name in ("fit", "route"):
+            impls = getattr(self._manager.hook, name).get_hookimpls()
+            if not any(impl.plugin is router for impl in impls):
+                raise PluginError(
+                    f"{type(router).__name__} has no {name} hook",
+                    f"decorate its method {name} with @routebench.hookimpl",
+                )
+
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        """Train the router."""
+        self._manager.hook.fit(train=train, validation=validation, context=context)
+
+    def route(self, queries: Queries, models: int) -> Decisions:
+        """Decisions for all queries, asked in chunks; a `PluginError` for one that breaks rules."""
+        if not len(queries):  # a fold in which nobody asks anything
+            return Decisions(np.zeros(0, dtype=np.int64))
+        starts = range(0, len(queries), CHUNK)
+        parts = [
+            self._ask(queries, np.arange(s, min(s + CHUNK, len(queries))), models) for s in starts
+        ]
+        return concatenate(parts)
+
+    def disagreements(self, queries: Queries, decisions: Decisions, models: int) -> int:
+        """How many of the first queries are decided otherwise when asked one by one.
+
+        A different choice between two models whose predicted quality is within 1e-5 is not
+        counted: sums of floats depend on the batch.
+        """
+        count = 0
+        for row in range(min(SINGLES, len(queries))):
+            single = self._ask(queries, np.array([row]), models)
+            here, there = int(single.choice[0]), int(decisions.choice[row])
+            if here != there and not _close(decisions, row, here, there):
+                count += 1
+        return count
+
+    def _ask(self, queries: Queries, rows: Any, models: int) -> Decisions:
+        chunk = queries.take(rows)
+        return check(self._manager.hook.route(queries=chunk), len(chunk), models)
+
+
+def check(decisions: Any, n: int, m: int) -> Decisions:
+    """The decisions in canonical types, or a `PluginError` that says what is wrong with them."""
+    if not isinstance(decisions, Decisions):
+        raise PluginError(f"route returned {type(decisions).__name__}, expected Decisions")
+    choice = np.asarray(decisions.choice)
+    if choice.shape != (n,) or not np.issubdtype(choice.dtype, np.integer):
+        raise PluginError(f"choice is {choice.dtype} {choice.shape}, expected integers ({n},)")
+    if n and (choice.min() < 0 or choice.max() >= m):
+        raise PluginError(f"choice has {choice.min()} to {choice.max()}, expected 0 to {m - 1}")
+    return replace(
+        decisions,
+        choice=choice.astype(np.int64),
+        quality=_quality(decisions.quality, choice, (n, m)),
+        confidence=_numbers("confidence", decisions.confidence, (n,), bounds=(0.0, 1.0)),
+        policy=_strings("policy", decisions.policy, n),
+        reason=_strings("reason", decisions.reason, n),
+        usage=_usage(decisions.usage, n),
+    )
+
+
+def concatenate(parts: list[Decisions]) -> Decisions:
+    """Decisions of consecutive chunks as one; every chunk must bring the same fields."""
+    present = [{f.name for f in fields(p) if getattr(p, f.name) is not None} for p in parts]
+    if any(names != present[0] for names in present):
+        raise PluginError("route returned different fields for different chunks of one batch")
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in present[0] - {"usage"}
+    }
+    if "quality" in joined:
+        known = np.isfinite(joined["quality"])
+        if (known.any(axis=0) != known.all(axis=0)).any():
+            raise PluginError("route considered different models for different queries")
+    usages = [part.usage for part in parts if part.usage is not None]
+    if usages:
+        joined["usage"] = Usage(
+            *(np.concatenate([getattr(u, f.name) for u in usages]) for f in fields(Usage))
+        )
+    return Decisions(**joined)
+
+
+def _close(decisions: Decisions, row: int, one: int, other: int) -> bool:
+    if decisions.quality is None:
+        return False
+    quality = decisions.quality[row]
+    return bool(abs(quality[one] - quality[other]) <= MARGIN)
+
+
+def _numbers(
+    name: str, value: Any, shape: tuple[int, ...], bounds: tuple[float, float] | None = None
+) -> Any:
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape:
+        raise PluginError(f"{name} has shape {array.shape}, expected {shape}")
+    if not np.isfinite(array).all():
+        raise PluginError(f"{name} has NaN or infinite values")
+    if bounds and array.size and not (bounds[0] <= array.min() and array.max() <= bounds[1]):
+        raise PluginError(f"{name} has {array.min():g} to {array.max():g}, expected {bounds}")
+    return array
+
+
+def _quality(value: Any, choice: Any, shape: tuple[int, int]) -> Any:
+    """Checked like other numbers, but whole columns may be NaN: models not considered."""
+    if value is None:
+        return None
+    array = np.array(value, dtype=np.float64)
+    if array.shape != shape:
+        raise PluginError(f"quality has shape {array.shape}, expected {shape}")
+    left_out = np.logical_and.reduce(np.isnan(array), axis=0)
+    _numbers("quality", np.where(left_out, 0.0, array), shape)
+    if left_out[choice].any():
+        raise PluginError("quality is NaN for a model that was chosen")
+    return array
+
+
+def _strings(name: str, value: Any, n: int) -> Any:
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=object)
+    if array.shape != (n,) or not all(isinstance(item, str) for item in array):
+        raise PluginError(f"{name} must hold {n} strings")
+    return array
+
+
+def _usage(usage: Usage | None, n: int) -> Usage | None:
+    if usage is None:
+        return None
+    columns = []
+    for f in fields(Usage):
+        column = _numbers(f"usage.{f.name}", getattr(usage, f.name), (n,))
+        if column.size and column.min() < 0:
+            raise PluginError(f"usage.{f.name} is negative")
+        columns.append(column)
+    return Usage(*columns)

@@ -1,0 +1,213 @@
+"""Which routers a run has, and which jobs that makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import routebench
+from routebench.config import RunConfig, absolute
+from routebench.encode.encoded import EncoderInfo
+from routebench.errors import OptionError, PluginError, did_you_mean
+from routebench.isolation.messages import Access, Broken, Describe, Described, Failed, Refused
+from routebench.isolation.subprocesses import Workers, default_workers
+from routebench.jobs import arrow_io
+from routebench.jobs.setup import Job
+from routebench.plugin import discovery
+from routebench.plugin.discovery import PluginInfo
+from routebench.records import SuiteData
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A router of this run: ready to be run, or the reason why not."""
+
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    """All options with their values, defaults included."""
+    fingerprint: str = ""
+    state: str = "ready"
+    """`ready`, `skipped` (part of `all`, but not possible here) or `failed` (broken plugin)."""
+    message: str = ""
+    starts_processes: bool = False
+    personal: bool = False
+
+
+def entrants(
+    config: RunConfig, data: SuiteData, shared: dict[str, Any], workers: Workers
+) -> list[Entrant]:
+    """The run's routers, by label. `shared` is what else their decisions depend on.
+
+    A router asked for by name that cannot run is an `OptionError`; under `all` it is skipped.
+    """
+    asked: dict[str, tuple[PluginInfo, bool]] = {}
+    for text in config.router:
+        if text == "all":
+            for info in discovery.installed("router"):
+                asked.setdefault(info.name, (discovery.find("router", info.name), False))
+            continue
+        name, at, label = text.partition("@")
+        info = discovery.find("router", name)
+        full = f"{info.name}@{label}" if at else info.name
+        if not _LABEL.fullmatch(info.name) or (at and not _LABEL.fullmatch(label)):
+            raise OptionError(f"--router {text}: a label is letters, digits, dots and dashes")
+        asked[full] = (info, True)
+    for name in config.against:
+        if name not in asked:
+            raise OptionError(f"--against {name}: no router of this run", did_you_mean(name, asked))
+    known = [*asked, *(label.partition("@")[0] for label in asked)]
+    known += [config.suite_name, config.encoder_name, *filter(None, [config.judge or data.judge])]
+    for name in config.set:
+        if name not in known:
+            raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
+    models, shown = data.pool, data.visible
+    if data.users is not None:
+        # Training will name a pair, whichever it is; and users are there to be learned from.
+        ends = models.models[0], models.models[-1]
+        models = replace(models, small=models.small or ends[0], large=models.large or ends[1])
+        shown = shown | {"users"}
+    facts = {
+        "pool": arrow_io.pool_to_json(models),
+        "shown": sorted(shown),
+        "priced": data.outcomes.cost is not None,
+    }
+
+    def enter(item: tuple[str, tuple[PluginInfo, bool]]) -> Entrant:
+        label, (info, named) = item
+        return _entrant(label, info, named, config, facts, shared, workers)
+
+    with ThreadPoolExecutor(default_workers("cpu")) as pool:
+        try:
+            return list(pool.map(enter, sorted(asked.items())))
+        except BaseException:
+            workers.stop()  # the pool waits for its threads, and they for their processes
+            raise
+
+
+def describe(
+    workers: Workers,
+    label: str,
+    info: PluginInfo,
+    values: dict[str, Any],
+    config: RunConfig,
+    **facts: Any,
+) -> Described | Broken:
+    """A plugin's checked options, and what it lacks or declares, asked of a process of its own.
+
+    Its code is never imported in this one, which holds all outcomes. `Broken` says why it cannot
+    be used at all. `facts` are the `pool`, `shown` and `priced` that a router may need, or the
+    `argument` of an encoder. An `OptionError` where an option is wrong.
+    """
+    if not info.ready:
+        raise OptionError(f"{info.kind} {info.name!r} needs {', '.join(info.missing)}", info.pip)
+    order = Describe(label, info, values, config.profile, **facts)
+    access = Access(discovery.answer_modules(info), downloads=info.kind == "encoder")
+    timeout = config.job_timeout
+    place = Path(tempfile.mkdtemp(prefix="describe-", dir=workers.scratch)) / "describe"
+    deadline = time.monotonic() + timeout if timeout else None
+    answer = workers.run(order, place, access, deadline).answer
+    match answer:
+        case Described() | Broken():
+            return answer
+        case Refused():
+            raise OptionError(answer.message, answer.hint)
+        case Failed():
+            return Broken(answer.reason, "")
+    return Broken(f"the process answered with {type(answer).__name__}", "")
+
+
+def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
+    """The run's encoder with all its option values, checked."""
+    info = discovery.find("encoder", config.encoder_name)
+    # Processes work in folders of their own: what is a path here must be one there.
+    values = {name: absolute(value) for name, value in config.set.get(info.name, {}).items()}
+    argument = absolute(config.encoder_argument)
+    found = describe(workers, info.name, info, values, config, argument=argument)
+    if isinstance(found, Broken):
+        raise PluginError(found.message, found.hint)
+    return EncoderInfo(
+        info, found.options, found.stateless, found.by_id, found.dimension, found.fingerprint
+    )
+
+
+def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
+    """One job per router, seed and fold."""
+    return [
+        Job(
+            e.label,
+            e.plugin,
+            e.options,
+            seed,
+            fold,
+            digest([e.fingerprint, seed, fold]),
+            e.starts_processes,
+            e.personal,
+        )
+        for e in ready
+        for seed in range(seeds)
+        for fold in range(folds)
+    ]
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """Hex hash of a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def _entrant(
+    label: str,
+    info: PluginInfo,
+    named: bool,
+    config: RunConfig,
+    facts: dict[str, Any],
+    shared: dict[str, Any],
+    workers: Workers,
+) -> Entrant:
+    if not info.ready and not named:
+        message = f"needs {', '.join(info.missing)}: {info.pip}"
+        return Entrant(label, info, {}, state="skipped", message=message)
+    given = config.set.get(info.name, {}) | config.set.get(label, {})
+    # Processes work in folders of their own: what is a path here must be one there.
+    values = {name: absolute(value) for name, value in given.items()}
+    found = describe(workers, label, info, values, config, **facts)
+    if isinstance(found, Broken):
+        if info.distribution is None:
+            raise PluginError(found.message, found.hint)  # a file is the user's own input
+        return Entrant(label, info, values, state="failed", message=found.message)
+    full = found.options
+    if found.lacks:
+        reason = found.lacks.replace("NAME", label)
+        if named:
+            raise OptionError(f"router {label!r} {reason}")
+        return Entrant(label, info, full, state="skipped", message=reason)
+    return Entrant(
+        label,
+        info,
+        full,
+        _fingerprint(info, full, shared),
+        starts_processes=found.starts_processes,
+        personal=found.personal,
+    )
+
+
+def _fingerprint(info: PluginInfo, values: dict[str, Any], shared: dict[str, Any]) -> str:
+    plugin = {
+        "name": info.name,
+        "target": Path(info.target).name,
+        "version": info.version,
+        "code": discovery.code_hash(info),
+        "options": values,
+    }
+    return digest([plugin, shared, routebench.__version__])

@@ -1,0 +1,154 @@
+"""Jobs in processes: two freshly started ones each, the second without any table."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from routebench.errors import RoutebenchError
+from routebench.isolation.messages import Access, Answer, Failed, Fit, Fitted, Route, Routed
+from routebench.isolation.subprocesses import Workers
+from routebench.jobs import arrow_io
+from routebench.jobs.results import Finished, Result
+from routebench.jobs.setup import Job, Setup
+from routebench.jobs.stages import Progress
+from routebench.plugin import discovery
+
+
+class Processes:
+    """Runs jobs, `count` at a time; each is kept by `finished` as soon as it ends."""
+
+    def __init__(self, setup: Setup, finished: Finished, workers: Workers, count: int) -> None:
+        self.setup = setup
+        self.finished = finished
+        self.workers = workers
+        self.count = count
+
+    def run(
+        self, jobs: Sequence[Job], progress: Callable[[Job, float, str], None]
+    ) -> Generator[tuple[Job, Result], None, None]:
+        """Yield every job with its result, in order of completion. Leaving early kills the rest."""
+        executor = ThreadPoolExecutor(self.count)
+        pending: dict[Future[Result], Job] = {
+            executor.submit(self._run_one, job, progress): job for job in jobs
+        }
+        try:
+            while pending:
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield pending.pop(future), future.result()
+        finally:
+            self.workers.stop()
+            executor.shutdown(cancel_futures=True)
+
+    def _run_one(self, job: Job, progress: Callable[[Job, float, str], None]) -> Result:
+        with tempfile.TemporaryDirectory(
+            prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
+        ) as folder:
+            place, said = Path(folder), [""]
+
+            def told(done: float, note: str) -> None:
+                said.append(note or said[-1])
+                progress(job, done, note)
+
+            try:
+                result = replace(self._stages(job, place, told), note=said[-1])
+            except Exception as error:
+                # What a job leaves behind is the router's doing: it may cost its own row only.
+                result = Result("failed", f"{type(error).__name__}: {error}")
+            if not self.workers.stopped:
+                checkpoint = place / "route" / "checkpoint"
+                self.finished.save(job, result, checkpoint if result.state == "ok" else None)
+        return result
+
+    def _stages(self, job: Job, place: Path, progress: Progress) -> Result:
+        timeout = self.setup.timeout
+        deadline = time.monotonic() + timeout if timeout else None
+        train, validation = self.setup.tables(job.fold, job.personal)
+        fit, route = place / "fit", place / "route"
+        fit.mkdir()
+        arrow_io.write_table(fit / "train.arrow", train)
+        arrow_io.write_table(fit / "validation.arrow", validation)
+        encoded = self.setup.encoded
+        if encoded is not None:
+            known = [*train.queries.text, *validation.queries.text]
+            encoded.write(fit / "vectors", known)
+        kept = str(self.finished.begun(job))
+        order = Fit(
+            label=job.label,
+            plugin=job.plugin,
+            options=job.options,
+            seed=job.seed,
+            encoder=self.setup.encoder,
+            encoder_options=self.setup.encoder_options,
+            encoded=None if encoded is None else encoded.facts,
+            device=self.setup.device,
+            objective=asdict(self.setup.objective),
+            kept=kept,
+        )
+        access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
+        fit_report = self.workers.run(order, fit, replace(access, kept=kept), deadline, progress)
+        fitted = fit_report.answer
+        if not isinstance(fitted, Fitted):
+            return self._failure(fitted)
+        only_files(fit / "checkpoint")
+        route.mkdir()
+        (fit / "checkpoint").rename(route / "checkpoint")
+        # The training tables are gone before the process that routes exists.
+        shutil.rmtree(fit)
+        asked = self.setup.asked(job)
+        arrow_io.write_queries(route / "queries.arrow", asked.queries)
+        if encoded is not None:
+            encoded.write(route / "vectors", list(asked.queries.text))
+        models = list(train.pool.models)
+        route_report = self.workers.run(
+            Route(job.label, job.plugin, job.options, models), route, access, deadline
+        )
+        routed = route_report.answer
+        if not isinstance(routed, Routed):
+            return self._failure(routed)
+        only_files(route / "checkpoint")
+        parts = asked.parts(arrow_io.read_decisions(route / "decisions.arrow"))
+        return Result(
+            "ok",
+            decisions=parts.test,
+            validation=parts.validation,
+            perturbed=parts.perturbed,
+            timing=_timing(fitted.timing, routed.timing)
+            | {"encodes": encoded is not None and routed.encoded},
+            warnings=tuple(dict.fromkeys(fit_report.warnings + route_report.warnings)),
+            isolation=route_report.isolation,
+            facts=fitted.facts | routed.facts,
+        )
+
+    def _failure(self, answer: Answer) -> Result:
+        if not isinstance(answer, Failed):
+            return Result("failed", f"the process answered with {type(answer).__name__}")
+        if answer.timed_out:
+            stage = answer.reason.partition(":")[0]
+            limit = f"{stage}: no end after {self.setup.timeout:g} s (--job-timeout)"
+            return Result("failed", limit, log=answer.log)
+        return Result("failed", answer.reason, log=answer.log)
+
+
+def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
+    """The figures of both stages; of memory the higher peak."""
+    both = fitted | routed
+    peaks = {name for name in both if name.startswith("peak")}
+    return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}
+
+
+def only_files(checkpoint: Path) -> None:
+    """Refuse links, sockets and pipes in a checkpoint: it must be whole wherever it is copied."""
+    for folder, folders, names in os.walk(checkpoint):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise RoutebenchError(f"save left {name!r}, which is no regular file")

@@ -1,0 +1,165 @@
+"""What jobs are made from: which router, seed and fold, and the tables they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.data.perturbations import KINDS, perturb
+from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
+from routebench.data.users import Asks, blind, few
+from routebench.encode.encoded import Encoded
+from routebench.jobs.query_batch import Asked
+from routebench.plugin.discovery import PluginInfo
+from routebench.records import (
+    Ints,
+    Mask,
+    Objective,
+    Outcomes,
+    Pool,
+    State,
+    SuiteData,
+    Table,
+)
+
+
+@dataclass(frozen=True, eq=False)  # a job is itself: usable as a key, never compared
+class Job:
+    """What is to be done, by name: the tables come from the `Setup` shared by all jobs."""
+
+    label: str
+    """Name on the board: the plugin's, or `plugin@label`."""
+    plugin: PluginInfo
+    options: dict[str, Any]
+    seed: int
+    fold: int
+    fingerprint: str
+    """Hash of all that can change the decisions; a finished job with another one is redone."""
+    starts_processes: bool = False
+    """Whether the router declares that it runs programs of its own."""
+    personal: bool = False
+    """Whether it declares that it learns from users, and is asked for each of them."""
+
+    @property
+    def path(self) -> Path:
+        """Where its results live below the run folder's `routers`."""
+        return Path(self.label) / f"seed-{self.seed}" / f"fold-{self.fold}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all jobs of a run share."""
+
+    data: SuiteData
+    split: Split
+    encoder: str
+    encoder_options: dict[str, Any]
+    device: str = "cpu"
+    objective: Objective = field(default_factory=Objective)
+    timeout: float | None = None
+    """Seconds for fit and route together; None waits for ever."""
+    encoded: Encoded | None = None
+    """Vectors of all texts, where the encoder is stateless."""
+    perturb: int = 0
+    """Test queries, over all folds, that are also asked in perturbed form."""
+
+    shots: int = 0
+    """Training queries by which users unseen in training are known, under that protocol."""
+
+    def rows(self, fold: int, code: int) -> Ints:
+        """Row numbers of one part of a fold's split."""
+        return np.flatnonzero(self.split.codes[fold] == code)
+
+    def tables(self, fold: int, personal: bool = False) -> tuple[Table, Table]:
+        """Train and validation, as fresh tables of the visible columns."""
+        return self.table(fold, TRAIN, personal), self.table(fold, VALIDATION, personal)
+
+    def table(self, fold: int, code: int, personal: bool = False) -> Table:
+        """What a router learns from in a fold; without users for one that knows none."""
+        table = self.data.table(self.rows(fold, code))
+        if self.split.protocol == "llm":
+            away = self.held_out(fold)
+            pool = table.pool.without_pair(np.array(table.pool.models, dtype=object)[away])
+            table = replace(table, outcomes=_without(table.outcomes, away), pool=pool)
+        if table.users is None:
+            return table
+        pool, users = self._pair(fold, table), table.users
+        newcomers = np.zeros(len(users), dtype=np.bool_)
+        if self.split.protocol == "user":
+            newcomers = self.held_out(fold)
+        if not personal:
+            return blind(replace(table, pool=pool, users=users.only(~newcomers)))
+        shots = self.shots if code == TRAIN else 0
+        known = few(users, newcomers, len(table), shots, fold)
+        return replace(table, pool=pool, users=known)
+
+    def _pair(self, fold: int, table: Table) -> Pool:
+        """The pool with its cheapest and dearest model by what training calls cost users."""
+        pool, outcomes = table.pool, self.data.outcomes.take(self.rows(fold, TRAIN))
+        if self.split.protocol == "llm":
+            outcomes = _without(outcomes, self.held_out(fold))
+        cost = outcomes.mean_relative_cost()
+        known = np.flatnonzero(~np.isnan(cost))
+        if not len(known):
+            return pool
+        low, high = known[cost[known].argmin()], known[cost[known].argmax()]
+        return replace(
+            pool, small=pool.small or pool.models[low], large=pool.large or pool.models[high]
+        )
+
+    def held_out(self, fold: int) -> Mask:
+        """Users or models that a fold keeps from training."""
+        assert self.split.held_out is not None
+        apart: Mask = self.split.held_out[fold]
+        return apart
+
+    def asks(self, fold: int) -> Asks:
+        """Who asks what in the test of a fold, in a suite with users."""
+        users = self.data.users
+        assert users is not None
+        who = np.arange(len(users))
+        if self.split.protocol == "user":
+            who = who[self.held_out(fold)]
+        return Asks.of(self.rows(fold, TEST), who, users.asked)
+
+    def perturbed(self, fold: int) -> Ints:
+        """Test rows of a fold that are also asked in perturbed form."""
+        # Rows are sorted by the hash of their text, so the first ones are a random sample.
+        return self.rows(fold, TEST)[: -(-self.perturb // len(self.split.codes))]
+
+    def perturbed_texts(self) -> list[str]:
+        """All perturbed forms that are asked in any fold."""
+        rows = np.concatenate([self.perturbed(f) for f in range(len(self.split.codes))])
+        return [perturb(self.data.queries.text[row], kind) for row in rows for kind in KINDS]
+
+    def asked(self, job: Job) -> Asked:
+        """Bare queries in an order shuffled by the seed."""
+        if job.personal and self.data.users is not None:
+            asks = self.asks(job.fold)
+            everything = asks.queries(self.data.queries.show(self.data.visible), self.data.users)
+            sample = asks.one_each(self.perturbed(job.fold))
+            none = np.zeros(0, dtype=np.int64)
+            return Asked.of(everything, none, np.arange(len(asks)), sample, [job.seed, job.fold])
+        return Asked.of(
+            self.data.queries.show(self.data.visible),
+            self.rows(job.fold, VALIDATION),
+            self.rows(job.fold, TEST),
+            self.perturbed(job.fold),
+            [job.seed, job.fold],
+        )
+
+
+def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
+    """The outcomes as if the given models had never been asked."""
+    changed: dict[str, Any] = {
+        f.name: np.where(models[:, None] if value.ndim == 3 else models, np.nan, value)
+        for f in fields(outcomes)
+        if (value := getattr(outcomes, f.name)) is not None and value.dtype.kind == "f"
+    }
+    changed["state"] = np.where(models, State.ABSENT, outcomes.state).astype(np.int8)
+    if outcomes.grade is not None:
+        changed["grade"] = np.where(models, -1, outcomes.grade).astype(np.int8)
+    return Outcomes(**changed)

@@ -1,0 +1,286 @@
+"""The process of one stage of a job: `python -m routebench.jobs.worker`, told what to do on stdin.
+
+Nothing of the run is in its arguments, environment or working folder. Its messages are those of
+`routebench.isolation.messages`. Whatever the router prints goes to the log instead.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from routebench.isolation import firewall, messages
+from routebench.isolation.messages import (
+    Answer,
+    Broken,
+    Describe,
+    Described,
+    Encode,
+    Failed,
+    Fit,
+    Fitted,
+    Order,
+    Progress,
+    Refused,
+    Report,
+    Route,
+    Routed,
+    Start,
+    VectorsMade,
+)
+
+Send = Callable[[Progress], None]
+
+
+def main() -> None:
+    start = messages.read(sys.stdin.readline())
+    assert isinstance(start, Start)
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    # The router gets an empty standard input; the real one tells when the parent dies.
+    parent = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.argv = ["routebench-job"]
+    folder, access, order = Path(start.folder), start.access, start.order
+    level, violations = firewall.enter(
+        folder,
+        [Path(path) for path in start.protected],
+        access.banned,
+        access.processes,
+        access.downloads,
+        Path(access.kept) if access.kept else None,
+    )
+    del start  # what is protected is in no object that a router could find
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    noted: list[str] = []
+    warnings.showwarning = lambda message, category, *_: noted.append(
+        f"{category.__name__}: {message}"
+    )
+
+    def send(message: Progress | Report) -> None:
+        print(messages.write(message), file=channel, flush=True)
+
+    try:
+        answer = carry_out(order, folder, send)
+        if violations:
+            answer = Failed(f"isolation: {violations[0]}")
+    except BaseException as error:  # a router may raise anything, SystemExit too
+        why = f"isolation: {violations[0]}" if violations else reason(error)
+        answer = Failed(why, traceback.format_exc())
+    send(Report(answer, level, list(dict.fromkeys(noted))[:5]))
+    # Threads or exit handlers of a router must not hold up the run.
+    os._exit(0)
+
+
+def carry_out(order: Order, folder: Path, send: Send) -> Answer:
+    """Do in this process what the order says, in the job's folder."""
+    match order:
+        case Fit():
+            return _fit(order, folder, send)
+        case Route():
+            return _route(order, folder)
+        case Describe():
+            return _describe(order)
+        case Encode():
+            return _encode(order, folder, send)
+
+
+def _fit(order: Fit, folder: Path, send: Send) -> Fitted:
+    from routebench.hookspecs import Context
+    from routebench.jobs import arrow_io, stages
+    from routebench.records import Objective
+
+    train = arrow_io.read_table(folder / "train.arrow")
+    validation = arrow_io.read_table(folder / "validation.arrow")
+
+    def progress(done: float, note: str = "") -> None:
+        send(Progress(float(done), str(note)))
+
+    encoder = _encoder(order, folder, list(train.queries.text))
+    work = folder / "work"
+    for name in ("train.arrow", "validation.arrow"):
+        (folder / name).unlink()
+    objective = Objective(**order.objective)
+    kept = Path(order.kept)
+    context = Context(order.seed, encoder, work, order.device, objective, progress, kept)
+    harness = _harness(order)
+    stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
+    timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
+    size = _size(folder / "checkpoint")
+    return Fitted(timing | size | _memory(), stages.facts(harness.router))
+
+
+def _encoder(order: Fit, folder: Path, texts: list[str]) -> Any:
+    from routebench.encode.encoders import FittedOnUse, Served
+
+    if order.encoded is None:
+        return FittedOnUse(order.encoder, order.encoder_options, texts)
+    Served.store = folder / "vectors"
+    return Served(order.encoder, order.encoder_options, device=order.device, **order.encoded)
+
+
+def _route(order: Route, folder: Path) -> Routed:
+    import numpy as np
+
+    from routebench.encode.encoders import Served
+    from routebench.jobs import arrow_io, stages
+    from routebench.jobs.harness import CHUNK
+
+    if (folder / "vectors").exists():
+        Served.store = folder / "vectors"
+    queries = arrow_io.read_queries(folder / "queries.arrow")
+    harness = _harness(order)
+    models = tuple(order.models)
+    decisions = stages.load_and_route(harness, folder / "checkpoint", queries, models)
+    arrow_io.write_decisions(folder / "decisions.arrow", decisions)
+    chunks = -(-len(queries) // CHUNK)
+    seconds = harness.metering.route_seconds
+    single = 1000 * np.array(seconds[chunks:])
+    timing = {
+        "route_seconds": sum(seconds[:chunks]),
+        "queries_per_second": len(queries) / max(sum(seconds[:chunks]), 1e-9),
+    } | {f"latency_ms_p{q}": float(np.quantile(single, q / 100)) for q in (50, 95, 99)}
+    if decisions.usage is not None and (tokens := decisions.usage.input_tokens.sum()):
+        tokens += decisions.usage.output_tokens.sum()
+        timing["router_tokens_per_second"] = float(tokens) / max(sum(seconds[:chunks]), 1e-9)
+    return Routed(timing | _memory(), stages.facts(harness.router), Served.used)
+
+
+def _describe(order: Describe) -> Described | Refused | Broken:
+    """What the run must know of a plugin; its code is not imported where the outcomes are."""
+    from routebench.errors import OptionError, PluginError, RoutebenchError
+    from routebench.jobs import arrow_io
+    from routebench.plugin import discovery, options
+
+    label = order.label
+    try:
+        cls = discovery.load(order.plugin)
+        given = order.options
+        if order.argument:
+            first = options.first(cls, label)
+            if first in given:
+                raise OptionError(
+                    f"{label}.{first} is given twice: {order.argument} and {given[first]}",
+                    f"leave out --set {label}.{first}, or what follows the colon",
+                )
+            given = given | {first: order.argument}
+        checked = options.validate(cls, label, options.preset(cls, order.profile) | given)
+    except PluginError as error:
+        return Broken(error.message, error.hint)
+    except OptionError as error:
+        return Refused(error.message, error.hint)
+    facts: dict[str, Any] = {}
+    if getattr(cls, "stateless", False):
+        try:
+            encoder = cls(checked)
+            facts = {"fingerprint": encoder.fingerprint, "dimension": int(encoder.dimension)}
+        except RoutebenchError as error:
+            return Refused(error.message, error.hint)
+        facts |= {"stateless": True, "by_id": bool(getattr(cls, "by_id", False))}
+    lacks, router = None, cls(checked)
+    if order.pool is not None and hasattr(router, "needs"):
+        pool = arrow_io.pool_from_json(order.pool)
+        try:
+            lacks = router.needs(pool, frozenset(order.shown), order.priced)
+        except OptionError as error:
+            return Refused(f"{label}.{error.message}", error.hint)
+    return Described(
+        options=checked.model_dump(mode="json"),
+        lacks=None if lacks is None else str(lacks),
+        # Of the object, not its class: a router may start processes with some options only.
+        starts_processes=bool(getattr(router, "starts_processes", False)),
+        personal=bool(getattr(cls, "personal", False)),
+        **facts,
+    )
+
+
+def _encode(order: Encode, folder: Path, send: Send) -> VectorsMade | Refused:
+    """Vectors of texts, a file per chunk, or of query ids; only here are models fetched."""
+    import numpy as np
+
+    from routebench.encode import encoders
+    from routebench.errors import RoutebenchError
+
+    content = json.loads((folder / "texts.json").read_text())
+    encoder = encoders.create(order.encoder, order.encoder_options)
+    encoder.device = order.device
+    seconds: list[float] = []
+    try:
+        if "ids" in content:
+            np.save(folder / "0.npy", encoder.lookup(content["ids"]), allow_pickle=False)
+            return VectorsMade(seconds)
+        encoder.encode(content["chunks"][0][:1])  # loading the model is no part of the time
+        for part, chunk in enumerate(content["chunks"]):
+            start = time.perf_counter()
+            made = encoder.encode(chunk)
+            seconds.append(time.perf_counter() - start)
+            np.save(folder / f"{part}.npy", made, allow_pickle=False)
+            done = (part + 1) / len(content["chunks"])
+            send(Progress(done, str(part)))
+    except RoutebenchError as error:
+        return Refused(error.message, error.hint)
+    return VectorsMade(seconds)
+
+
+def _harness(order: Fit | Route) -> Any:
+    from routebench.jobs import stages
+    from routebench.jobs.harness import Harness
+
+    return Harness(stages.create(order.plugin, order.options, order.label))
+
+
+def _size(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint weighs: bytes, and the numbers in its arrays."""
+    from safetensors import safe_open
+
+    files = [path for path in checkpoint.rglob("*") if path.is_file()]
+    numbers = 0
+    for path in files:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np") as arrays:
+                numbers += sum(math.prod(arrays.get_slice(k).get_shape()) for k in arrays.keys())  # noqa: SIM118
+    return {"parameters": numbers, "checkpoint_bytes": sum(path.stat().st_size for path in files)}
+
+
+def _memory() -> dict[str, Any]:
+    peaks = {}
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: on Linux its peak is inherited from the process that started this one.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                peaks["peak_rss_bytes"] = int(line.split()[1]) * 1024
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        peaks["peak_device_bytes"] = torch.cuda.max_memory_allocated()
+    return peaks
+
+
+def reason(error: BaseException) -> str:
+    """Type, message, and the last line of the traceback outside the harness."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = str(Path(__file__).parents[1])
+    outside = [f for f in frames if not f.filename.startswith(own) and "pluggy" not in f.filename]
+    place = f" ({Path(outside[-1].filename).name}:{outside[-1].lineno})" if outside else ""
+    return f"{type(error).__name__}: {str(error) or 'no message'}{place}".replace("\n", " ")
+
+
+def _end_with_parent(pipe: int) -> None:
+    """The parent holds the other end of the pipe; when it dies, however it dies, so do we."""
+    while os.read(pipe, 1024):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Grade answers with a judge plugin, and measure how far judges agree."""

@@ -1,0 +1,199 @@
+"""Grading stored answers: blind, one at a time, and never twice what a judge has graded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from routebench.judge.suite import check_grades, load_judge
+from routebench.plugin import options
+from routebench.records import Grade
+from routebench.store.entries import Answer
+from routebench.store.store import Store
+
+Watch = Callable[[int], None]
+"""Called with the number of answers judged so far."""
+AT_ONCE = 512
+"""Answers in a batch of a judge that returns them together."""
+ASKED_AT_ONCE = 4096
+"""Answers in a batch of a judge that tells each when it is there."""
+_CHARACTERS = 1 << 26
+"""Of a batch, at most, but for one answer that is longer."""
+_NOTES = 5
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the answers to be graded."""
+
+    judge: str
+    """Its id: whose grades these are in the store."""
+    graded: int = 0
+    ungraded: int = 0
+    """Without a grade: the judge failed, or has no reference. Tried again next time."""
+    grades: dict[str, int] = field(default_factory=dict)
+    """Graded answers by grade, of a judge with three states."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """Why answers stayed without a grade."""
+    seconds: float = 0.0
+    usage: Any = None
+    """What a judge that asks a model has used; None for one that asks none."""
+
+    def add(self, mark: Mark) -> None:
+        """Count one more answer."""
+        if mark.score is None:
+            self.ungraded += 1
+            self.notes[mark.note or "the judge could not decide"] += 1
+            return
+        self.graded += 1
+        if mark.grade is not None and mark.grade != Grade.NONE:
+            self.grades[mark.grade.name] = self.grades.get(mark.grade.name, 0) + 1
+
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """The commonest notes."""
+        return self.notes.most_common(_NOTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a judge says of one answer."""
+
+    score: float | None
+    """None where it could not decide."""
+    grade: Grade | None
+    note: str | None
+
+
+class Judge:
+    """A judge plugin with its options, and the id of its grades."""
+
+    def __init__(self, name: str, values: dict[str, Any]) -> None:
+        self.name = name
+        self._hook = load_judge(name, values)
+        self.plugin = self._hook.judge.get_hookimpls()[0].plugin
+        self._options = options.validate(type(self.plugin), name, values)
+        self.streams = hasattr(self.plugin, "judge_each")
+
+    @property
+    def id(self) -> str:
+        """The name with 8 hex digits over all that a grade depends on besides the texts.
+
+        A judge says what that is in `parameters()`; by default all of its options.
+        """
+        asked = getattr(self.plugin, "parameters", None)
+        known = asked() if asked else self._options.model_dump(mode="json")
+        text = json.dumps(known, sort_keys=True, default=str)
+        return f"{self.name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def usage(self) -> Any:
+        return getattr(self.plugin, "usage", None)
+
+    def mark(
+        self,
+        texts: Sequence[Sequence[str | None]],
+        told: Callable[[int, Mark], None],
+        seed: int = 0,
+    ) -> None:
+        """Tell the mark of each answer by its place; the judge sees them in a shuffled order.
+
+        `texts` are questions, references and answers.
+        """
+        order = np.random.default_rng(seed).permutation(len(texts[0])).tolist()
+        texts = [[column[at] for at in order] for column in texts]
+        if self.streams:
+            self.plugin.judge_each(*texts, lambda at, found: told(order[at], _mark(*found[:2])))
+            return
+        named = dict(zip(("questions", "references", "answers"), texts, strict=True))
+        found = check_grades(self._hook.judge(**named), self.name, len(order))
+        for at, place in enumerate(order):
+            grade = None if found.grade is None else Grade(found.grade[at])
+            score = float(found.score[at])
+            note = None if found.note is None else found.note[at]
+            told(place, Mark(None if math.isnan(score) else score, grade, note))
+
+
+def grade_store(
+    store: Store,
+    judge: str | Judge,
+    values: dict[str, Any] | None = None,
+    watch: Watch | None = None,
+    regrade: bool = False,
+    *,
+    suite: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Counts:
+    """Grade the stored answers that a judge has not graded, or with `regrade` all of them.
+
+    What the judge sees is question, reference and answer, in an order that tells nothing of the
+    models. Grades are on the disk batch by batch, those of a judge that asks a model one by one:
+    after an interruption the same call goes on with the rest. `limit`: this many answers at most.
+    """
+    hook = judge if isinstance(judge, Judge) else Judge(judge, values or {})
+    counts, began = Counts(hook.id, usage=hook.usage), time.perf_counter()
+    answers = store.answers(suite) if regrade else store.ungraded(hook.id, suite)
+    for number, batch in enumerate(_batches(answers, hook.streams, limit)):
+        marks = _Marks(store, counts, batch, watch)
+        columns = [[getattr(one, name) for one in batch] for name in _COLUMNS]
+        if hook.streams:  # a grade that was paid for is committed at once
+            hook.mark(columns, marks.told, seed + number)
+            continue
+        found: dict[int, Mark] = {}
+        hook.mark(columns, found.__setitem__, seed + number)
+        with store.together():  # others wait for the writing only, not for the judge
+            for at, mark in found.items():
+                marks.told(at, mark)
+    counts.seconds = time.perf_counter() - began
+    return counts
+
+
+_COLUMNS = ("query", "reference", "response")
+
+
+@dataclass(slots=True)
+class _Marks:
+    """Writes the marks of one batch, and counts them."""
+
+    store: Store
+    counts: Counts
+    batch: list[Answer]
+    watch: Watch | None
+
+    def told(self, at: int, mark: Mark) -> None:
+        self.store.grade(self.counts.judge, self.batch[at], mark.score, mark.grade, mark.note)
+        self.counts.add(mark)
+        if self.watch:
+            self.watch(self.counts.graded + self.counts.ungraded)
+
+
+def _mark(grade: Grade, note: str) -> Mark:
+    if grade == Grade.NONE:
+        return Mark(None, None, note)
+    return Mark(float(grade == Grade.CORRECT), grade, note or None)
+
+
+def _batches(answers: Iterable[Answer], streams: bool, limit: int | None) -> Iterator[list[Answer]]:
+    size, left = ASKED_AT_ONCE if streams else AT_ONCE, limit
+    remaining = iter(answers)
+    while left is None or left > 0:
+        batch: list[Answer] = []
+        characters = 0
+        for one in remaining:
+            batch.append(one)
+            characters += len(one.response) + len(one.query)
+            if len(batch) == size or len(batch) == left or characters > _CHARACTERS:
+                break
+        if not batch:
+            return
+        left = None if left is None else left - len(batch)
+        yield batch

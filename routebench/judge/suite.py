@@ -1,0 +1,92 @@
+"""Grading answers that came without a score: the judge hook, called blind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pluggy
+
+from routebench import hookspecs
+from routebench.errors import DataError, PluginError
+from routebench.plugin import discovery, options
+from routebench.records import Grade, Grades, State, SuiteData
+
+
+def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteData:
+    """The suite with its ungraded cells graded by a judge plugin, where their answer is there.
+
+    The judge sees question, reference and answer of one cell at a time, in a seeded order that
+    tells nothing of the model. Recorded scores are left as they are.
+    """
+    hook = load_judge(name, values)  # first: a wrong name is an error whatever there is to grade
+    if data.answers is None:
+        raise DataError(f"--judge {name}: this suite has no answers to grade")
+    if data.ungraded_repeats:
+        raise DataError(
+            f"--judge {name}: {data.ungraded_repeats} repeated answers have no score, and a judge"
+            " grades only one answer per query and model",
+            f"`routebench judge FILE --judge {name}` grades every one of them: in a store, or of a"
+            " table with --out NEW.parquet",
+        )
+    answered = data.answers.is_valid().to_numpy(zero_copy_only=False)
+    ungraded = data.outcomes.state == State.UNGRADED
+    rows, models = np.nonzero(ungraded & answered.reshape(ungraded.shape))
+    if not len(rows):
+        said = f"the judge {name} had nothing to grade: the scores that were there stand"
+        return replace(data, notes=(*data.notes, said))
+    order = np.random.default_rng(0).permutation(len(rows))
+    rows, models = rows[order], models[order]
+    answers = data.answers.take(rows * len(data.pool) + models).to_pylist()
+    references = [None] * len(rows) if data.references is None else data.references[rows].tolist()
+    grades = hook.judge(
+        questions=data.queries.text[rows].tolist(), references=references, answers=answers
+    )
+    return _filled(data, rows, models, check_grades(grades, name, len(rows)))
+
+
+def load_judge(name: str, values: dict[str, Any]) -> Any:
+    plugin = discovery.load(discovery.find("judge", name))
+    manager = pluggy.PluginManager("routebench")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin(options.validate(plugin, name, values)), name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        text = " ".join(str(error).split())
+        raise PluginError(text, "the hook is judge(questions, references, answers)") from error
+    if not manager.hook.judge.get_hookimpls():
+        raise PluginError(
+            f"judge {name!r} has no judge hook", "decorate its method with @routebench.hookimpl"
+        )
+    return manager.hook
+
+
+def check_grades(grades: Any, name: str, n: int) -> Grades:
+    if not isinstance(grades, Grades):
+        raise PluginError(f"judge {name!r} returned {type(grades).__name__}, expected Grades")
+    score, state = np.asarray(grades.score, dtype=np.float64), np.asarray(grades.state)
+    if score.shape != (n,) or state.shape != (n,):
+        raise PluginError(f"judge {name!r} returned {score.shape} scores for {n} answers")
+    graded = state == State.OK
+    if not ((score[graded] >= 0) & (score[graded] <= 1)).all():
+        raise PluginError(f"judge {name!r} returned a score outside [0, 1]")
+    return replace(grades, score=np.where(graded, score, np.nan), state=state.astype(np.int8))
+
+
+def _filled(data: SuiteData, rows: Any, models: Any, grades: Grades) -> SuiteData:
+    outcomes = data.outcomes
+    score, state = outcomes.score.copy(), outcomes.state.copy()
+    score[rows, models], state[rows, models] = grades.score, grades.state
+    grade, samples = outcomes.grade, outcomes.samples
+    if samples is not None:
+        samples = samples.copy()
+        samples[rows, models, 0] = grades.score
+    # Where repeated answers have no common grade there are none at all: see `longform`.
+    if grades.grade is not None and (grade is not None or samples is None):
+        empty = np.full(score.shape, Grade.NONE, dtype=np.int8)
+        grade = empty if grade is None else grade.copy()
+        grade[rows, models] = grades.grade
+    judged = replace(outcomes, score=score, state=state, grade=grade, samples=samples)
+    return replace(data, outcomes=judged)

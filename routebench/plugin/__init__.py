@@ -1,0 +1,1 @@
+"""Find plugins, check their options; what plugin authors build on."""

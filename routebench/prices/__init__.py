@@ -1,0 +1,1 @@
+"""Price lists, dated list prices by vendor, and costs computed from them."""

@@ -1,0 +1,212 @@
+"""What every answer costs: recorded, or priced from tokens, and marked where it is a guess."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from routebench.errors import DataError, did_you_mean
+from routebench.prices.lists import ModelPrice, PriceList, as_written, fingerprint, load_prices
+from routebench.records import Floats, Mask, Outcomes, Pool, State, SuiteData
+
+__all__ = ["ModelPrice", "PriceInfo", "PriceList", "load_prices", "price"]
+
+BASES = ("recorded", "tokens", "estimated", "assumed")
+CHARS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInfo:
+    """Where a run's costs come from."""
+
+    label: str
+    """`recorded`, `prices`, `estimated` or `unpriced`."""
+    basis: dict[str, int]
+    """Answered cells by the basis of their cost: recorded, tokens, estimated, assumed."""
+    fingerprint: str | None
+    """16 hex digits over the pool's prices; None without a price list."""
+    snapshot: dict[str, dict[str, Any]]
+    """The pool's prices as `load_prices` reads them back; empty without a price list."""
+    tokens: tuple[Floats, Floats] | None = field(default=None, compare=False, repr=False)
+    """[n, m] prompt and answer tokens that were priced, guesses included."""
+
+
+def price(
+    data: SuiteData, prices: PriceList | None, assume_output_tokens: int = 256
+) -> tuple[SuiteData, PriceInfo]:
+    """Give every answered cell its cost in USD; NaN where nothing was answered.
+
+    Without a price list the recorded costs stand, and a scored cell that lacks one becomes
+    `UNPRICED`; where tokens were recorded and no cost at all, the suite's own prices of its
+    models are the list, and where there are none the run stays unpriced. A price list re-prices
+    every cell, recorded costs included: whoever names one wants to know what the answers cost
+    at these prices. Tokens that were not recorded are estimated from characters.
+
+    Raises:
+        DataError: naming the models of the pool that the list does not price.
+    """
+    if prices is not None:
+        return _from_list(data, prices, assume_output_tokens)
+    if data.outcomes.cost is not None:
+        return _recorded(data, data.outcomes.cost)
+    # Without tokens the suite's prices would only price our guesses of them.
+    if data.outcomes.input_tokens is not None and (own := own_prices(data.pool)) is not None:
+        return _from_list(data, own, assume_output_tokens)
+    return data, PriceInfo("unpriced", dict.fromkeys(BASES, 0), None, {})
+
+
+def own_prices(pool: Pool) -> PriceList | None:
+    """The prices that the suite itself states for its models; None where it states none."""
+    if pool.input_price is None or pool.output_price is None:
+        return None
+    said = pool.description or ("",) * len(pool)
+    sizes = np.full(len(pool), np.nan) if pool.size is None else pool.size
+    listed = {
+        model: ModelPrice(
+            input_usd_per_mtok=float(pool.input_price[at]),
+            output_usd_per_mtok=float(pool.output_price[at]),
+            size=None if np.isnan(sizes[at]) else float(sizes[at]),
+            description=said[at] or None,
+        )
+        for at, model in enumerate(pool.models)
+    }
+    return PriceList(listed, "the suite's prices")
+
+
+def _answered(outcomes: Outcomes) -> Mask:
+    answered: Mask = ~np.isin(outcomes.state, (State.FAILED, State.ABSENT))
+    return answered
+
+
+def _recorded(data: SuiteData, recorded: Floats) -> tuple[SuiteData, PriceInfo]:
+    outcomes = data.outcomes
+    cost = np.where(_answered(outcomes), recorded, np.nan)
+    unpriced = outcomes.ok & np.isnan(cost)
+    state = np.where(unpriced, State.UNPRICED, outcomes.state).astype(np.int8)
+    # Only OK cells carry a score or a grade.
+    grade, samples = outcomes.grade, outcomes.samples
+    if grade is not None:
+        grade = np.where(unpriced, -1, grade).astype(np.int8)
+    if samples is not None:
+        samples = np.where(unpriced[..., None], np.nan, samples)
+    priced = replace(
+        outcomes,
+        score=np.where(unpriced, np.nan, outcomes.score),
+        state=state,
+        cost=cost,
+        grade=grade,
+        samples=samples,
+    )
+    basis = dict.fromkeys(BASES, 0) | {"recorded": int((~np.isnan(cost)).sum())}
+    return replace(data, outcomes=priced), PriceInfo("recorded", basis, None, {})
+
+
+def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteData, PriceInfo]:
+    listed = cover(data.pool, prices)
+    pool = _priced_pool(data.pool, listed)
+    answered = _answered(data.outcomes)
+    prompt, prompt_known = _prompt_tokens(data)
+    answer, answer_known, answer_read = _answer_tokens(data, assumed)
+    cost = costs(listed, (prompt, answer), data.outcomes)
+    known = prompt_known & answer_known
+    basis = dict.fromkeys(BASES, 0) | {
+        "tokens": int((answered & known).sum()),
+        "estimated": int((answered & ~known & answer_read).sum()),
+        "assumed": int((answered & ~answer_read).sum()),
+    }
+    guessed = basis["estimated"] + basis["assumed"] > 0
+    info = PriceInfo(
+        "estimated" if guessed else "prices",
+        basis,
+        fingerprint(listed),
+        {m: as_written(p) for m, p in listed.items()},
+        (np.broadcast_to(prompt, answer.shape), answer),
+    )
+    outcomes = replace(data.outcomes, cost=np.where(answered, cost, np.nan))
+    return replace(data, outcomes=outcomes, pool=pool), info
+
+
+def costs(
+    listed: Mapping[str, ModelPrice], tokens: tuple[Floats, Floats], outcomes: Outcomes
+) -> Floats:
+    """[n, m] USD of prompt and answer tokens, cached ones and those of reasoning as recorded.
+
+    The prices are those of the m models, in their order.
+    """
+    cached, thinking = outcomes.cached_tokens, outcomes.thinking_tokens
+    columns = [
+        entry.usd(
+            tokens[0][:, at],
+            tokens[1][:, at],
+            0.0 if cached is None else cached[:, at],
+            0.0 if thinking is None else thinking[:, at],
+        )
+        for at, entry in enumerate(listed.values())
+    ]
+    return np.stack(columns, axis=1)
+
+
+def cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:
+    """The pool's models with their prices, in the pool's order.
+
+    Raises:
+        DataError: naming the models that the list does not price.
+    """
+    missing = [model for model in pool.models if model not in prices.models]
+    if missing:
+        spare = set(prices.models) - set(pool.models)
+        hints = [f"{model}: {did_you_mean(model, spare)}" for model in missing[:5]]
+        raise DataError(
+            f"{prices.place}: no price for {', '.join(missing)}",
+            "; ".join(hints) if spare else "every model of the pool needs a price",
+        )
+    return {model: prices.models[model] for model in pool.models}
+
+
+def _priced_pool(pool: Pool, listed: dict[str, ModelPrice]) -> Pool:
+    entries = list(listed.values())
+    sizes = np.array([math.nan if e.size is None else e.size for e in entries])
+    said = tuple(e.description or "" for e in entries)
+    return replace(
+        pool,
+        input_price=np.array([e.input_usd_per_mtok for e in entries]),
+        output_price=np.array([e.output_usd_per_mtok for e in entries]),
+        size=pool.size if np.isnan(sizes).all() else sizes,
+        description=said if any(said) else pool.description,
+    )
+
+
+def _prompt_tokens(data: SuiteData) -> tuple[Floats, Mask]:
+    """[n, m] prompt tokens, and where they are recorded."""
+    chars = np.array([len(text) for text in data.queries.text], dtype=np.float64)
+    estimate = np.ceil(chars / CHARS_PER_TOKEN)[:, None]
+    return _recorded_or(data.outcomes.input_tokens, estimate, data.outcomes.state.shape)
+
+
+def _answer_tokens(data: SuiteData, assumed: int) -> tuple[Floats, Mask, Mask]:
+    """[n, m] answer tokens; where they are recorded; where recorded or read off the answer."""
+    shape = data.outcomes.state.shape
+    chars = np.full(shape, np.nan)
+    if data.answers is not None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        lengths = pc.cast(pc.utf8_length(data.answers), pa.float64())
+        chars = lengths.to_numpy(zero_copy_only=False).reshape(shape)
+    read = ~np.isnan(chars)
+    estimate = np.where(read, np.ceil(chars / CHARS_PER_TOKEN), float(assumed))
+    tokens, known = _recorded_or(data.outcomes.output_tokens, estimate, shape)
+    return tokens, known, known | read
+
+
+def _recorded_or(
+    recorded: Floats | None, estimate: Floats, shape: tuple[int, ...]
+) -> tuple[Floats, Mask]:
+    if recorded is None:
+        return np.broadcast_to(estimate, shape), np.zeros(shape, dtype=bool)
+    known = ~np.isnan(recorded)
+    return np.where(known, recorded, estimate), known

@@ -1,0 +1,1 @@
+"""A gate's result for terminals and CI systems."""

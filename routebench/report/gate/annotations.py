@@ -1,0 +1,38 @@
+"""Workflow commands of GitHub Actions: what shows beside a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from routebench.gate.schema import GateResult
+from routebench.gate.tests import Verdict
+from routebench.report.gate import words
+
+_MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_PROPERTY = _MESSAGE | {":": "%3A", ",": "%2C"}
+
+
+def lines(result: GateResult) -> Iterator[str]:
+    """One line per finding; errors are what makes the command fail."""
+    for line in words.why_invalid(result):
+        yield command("error", "RouteBench gate: invalid", line)
+    undecided = "error" if result.exit_code else "warning"
+    for one in result.comparisons:
+        title = f"RouteBench gate: {one.router} {one.metric}"
+        if one.verdict in (Verdict.REGRESSION, Verdict.MISSING):
+            yield command("error", f"{title}: {one.verdict.value}", words.sentence(one))
+        elif one.verdict is Verdict.INCONCLUSIVE:
+            yield command(undecided, f"{title}: inconclusive", words.sentence(one))
+    for found in result.findings:
+        level = "error" if found.level == "fail" else "warning"
+        title = f"RouteBench gate: {found.router} {found.guard}"
+        yield command(level, title, found.message)
+
+
+def command(level: str, title: str, message: str) -> str:
+    """`::error title=…::message`, escaped as the runner reads it."""
+    return f"::{level} title={_escaped(title, _PROPERTY)}::{_escaped(message, _MESSAGE)}"
+
+
+def _escaped(value: str, table: dict[str, str]) -> str:
+    return "".join(table.get(character, character) for character in value)

@@ -1,0 +1,205 @@
+"""A board in words and tables, for the page and for Markdown: headline, standing, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from routebench.report.format import MISSING, Cell, change, money, plain, share
+from routebench.schema import Estimate, Leaderboard, Row
+
+SOURCES = {
+    "recorded": "recorded answers",
+    "simulated": "simulated pool",
+    "live": "live answers",
+}
+REFERENCES = {
+    "oracle": "oracle",
+    "blind_oracle": "user-blind oracle",
+    "best_single_hindsight": "best single in hindsight",
+    "best_single": "best single",
+    "random": "random, exact",
+}
+BASELINE = "best-single"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and cells; `foot` holds lines to read the others against."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    foot: Sequence[Sequence[Cell]] = ()
+
+
+def title(board: Leaderboard) -> str:
+    """The suite, with the names of its files."""
+    named = [Path(str(path)).name for path in board.environment.get("data", [])]
+    return " ".join([board.suite.name, *named])
+
+
+def finished(board: Leaderboard) -> list[Row]:
+    """Rows that ended well."""
+    return [row for row in board.rows if row.state == "ok"]
+
+
+def pp(board: Leaderboard) -> tuple[float, int]:
+    """Scale and digits of differences: percentage points, or reward as it is."""
+    return (100, 1) if board.suite.measure == "accuracy" else (1, 3)
+
+
+def quality(row: Row, board: Leaderboard) -> Estimate | None:
+    """What routers are ranked by."""
+    return row.metrics.get(board.suite.measure)
+
+
+def facts(board: Leaderboard) -> list[tuple[str, str]]:
+    """The headline, name by name."""
+    suite, found = board.suite, board.diagnostics
+    seeds = max((len(row.seeds) for row in board.rows), default=0)
+    size = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else (
+        f"{found.scored:,} queries"
+    )  # fmt: skip
+    split = f"{suite.folds} folds" if suite.folds > 1 else f"{suite.split} split"
+    scale, digits = pp(board)
+    told = [
+        ("Source", SOURCES[suite.source]),
+        ("Test", f"{size}, {split}"),
+        ("Pool", f"{len(suite.models)} models"),
+        ("Seeds", str(seeds)),
+        ("Costs", board.priced),
+    ]
+    if found.mde is not None:
+        unit = " pp" if scale == 100 else ""
+        told.append(("Smallest detectable difference", f"{scale * found.mde:.{digits}f}{unit}"))
+    return told
+
+
+def notices(board: Leaderboard) -> list[str]:
+    """What a reader must know before the numbers, most serious first."""
+    found = board.diagnostics
+    told = [] if board.valid else [f"INVALID: {board.invalid_reason}"]
+    if not found.headroom:
+        told.append("no headroom: no router can beat the best single model here")
+    if found.cheapest_dominates:
+        told.append("the cheapest model is also the best single one")
+    if board.priced == "unpriced":
+        told.append("unpriced: no cost column and no price list, so costs are unknown")
+    if board.priced == "estimated":
+        told.append("costs are estimated from text lengths")
+    if found.leaked:
+        told.append(
+            f"{found.leaked:,} test queries had a duplicate in train or validation; "
+            f"{found.removed:,} rows removed from there"
+        )
+    if found.left_out:
+        told.append(
+            f"{found.left_out:,} test queries are left out of all rows: a chosen model has no "
+            "usable answer there"
+        )
+    if found.missing:
+        told.append(f"missing cells: {found.missing:.2%} of those asked")
+    return told + _by_row(board) + list(board.suite.notes)
+
+
+def _by_row(board: Leaderboard) -> list[str]:
+    routers: dict[str, list[str]] = {}
+    for row in board.rows:
+        if row.message:
+            routers.setdefault(f"{row.state}: {row.message}", []).append(row.router)
+        for warning in row.warnings:
+            alike = "over 95% of queries go to one model"
+            text = alike if warning.startswith("collapse") else warning
+            routers.setdefault(text, []).append(row.router)
+    return [f"{text}: {', '.join(labels)}" for text, labels in routers.items()]
+
+
+def leaderboard(board: Leaderboard) -> Table:
+    """All rows but skipped ones; routers of one rank cannot be told apart."""
+    entered = [row for row in board.rows if row.state != "skipped"]
+    users = bool(board.suite.users)
+    heads = _USERS if users else _COLUMNS
+    told = _user_cells if users else _router_cells
+    tied = [row.rank for row in entered]
+    rows = []
+    for row in entered:
+        head = [_rank(row, tied.count(row.rank)), Cell(row.router, row.router)]
+        if row.state == "ok":
+            rows.append([*head, *told(row, board), _models(row)])
+        else:
+            rows.append([*head, Cell(row.state, None, row.message or "", "worse"),
+                         *[Cell("")] * (len(heads) - 3)])  # fmt: skip
+    return _told(Table(heads, rows, _references(board, len(heads))))
+
+
+def _told(table: Table) -> Table:
+    """Without the columns in which nothing is known, such as costs of an unpriced run."""
+    lines = [*table.rows, *table.foot]
+    known = [any(line[at].sort is not None for line in lines) for at in range(len(table.heads))]
+    kept = [at for at, told in enumerate(known) if told or at < 3]
+    rows, foot = ([[line[at] for at in kept] for line in part] for part in (table.rows, table.foot))
+    return Table([table.heads[at] for at in kept], rows, foot)
+
+
+_COLUMNS = ("Rank", "Router", "Accuracy, %", "Δ best single, pp", "$ per 1k", "Saves",
+            "APGR", "Models used")  # fmt: skip
+_USERS = ("Rank", "Router", "Reward", "Δ best single", "Worst user", "Differ", "Relative cost",
+          "$ per 1k", "Models used")  # fmt: skip
+
+
+def _rank(row: Row, of_it: int) -> Cell:
+    if row.rank is None:
+        return Cell(MISSING)
+    note = f"tied with {of_it - 1} more" if of_it > 1 else ""
+    return Cell(f"{row.rank}{'=' if of_it > 1 else ''}", row.rank, note)
+
+
+def _router_cells(row: Row, board: Leaderboard) -> list[Cell]:
+    got = row.metrics.get
+    against = row.against.get(BASELINE, {}).get("accuracy")
+    return [
+        plain(got("accuracy"), 100, 1),
+        change(against),
+        money(got("total_cost_per_1k")),
+        share(got("savings_vs_best_single")),
+        plain(got("apgr")),
+    ]
+
+
+def _user_cells(row: Row, board: Leaderboard) -> list[Cell]:
+    got = row.metrics.get
+    return [
+        plain(got("reward")),
+        change(row.against.get(BASELINE, {}).get("reward"), 1, 3),
+        plain(got("worst_user")),
+        share(got("routed_differently")),
+        plain(got("relative_cost")),
+        money(got("total_cost_per_1k")),
+    ]
+
+
+def _models(row: Row) -> Cell:
+    top = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
+    texts = [f"{part:.0%} {name.rsplit('/', 1)[-1]}" for name, part in top if part >= 0.005]
+    rest = f" + {len(texts) - 2} more" if len(texts) > 2 else ""
+    return Cell(" · ".join(texts[:2]) + rest, texts[0] if texts else None, " · ".join(texts))
+
+
+def _references(board: Leaderboard, width: int) -> list[list[Cell]]:
+    users, lines = bool(board.suite.users), []
+    for name, text in REFERENCES.items():
+        if not (found := board.references.get(name)):
+            continue
+        cost = money(found.get("cost_per_1k"))
+        value = plain(found.get("reward")) if users else plain(found.get("accuracy"), 100, 1)
+        if users:
+            middle = [*[Cell("")] * 3, plain(found.get("relative_cost")), cost]
+        else:
+            middle = [Cell(""), cost, Cell(""), *_apgr(found)]
+        lines.append([Cell(""), Cell(text), value, *middle, Cell("")][:width])
+    return lines
+
+
+def _apgr(found: dict[str, Estimate]) -> list[Cell]:
+    return [plain(found["apgr"]) if "apgr" in found else Cell("")]

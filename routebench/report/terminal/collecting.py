@@ -1,0 +1,317 @@
+"""A collection on a terminal: what it would cost, how it goes, what has come of it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Column, Table
+
+from routebench.collect.budget import LONGEST, is_limited, most_tokens
+from routebench.collect.collect import Spending
+from routebench.collect.planning import Plan, Target
+from routebench.errors import CallError
+from routebench.judge.store import Counts
+from routebench.prices.apply import CHARS_PER_TOKEN
+from routebench.redact import one_line
+from routebench.store.standing import Standing
+
+ASSUMED = 256
+"""Answer tokens that are reckoned with where the model has not answered anything yet."""
+_SHOWN = 5  # failures that are told one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the calls to a model that are still to be made may cost."""
+
+    target: Target
+    calls: int
+    known: int
+    """Calls that are answered already."""
+    input_tokens: float
+    output_tokens: float
+    usd: float
+    most_usd: float
+
+
+def estimate(plan: Plan, target: Target, found: Standing) -> Estimate:
+    """Prompt tokens from characters; answers as long as those that are there, or `ASSUMED`."""
+    todo = [call for call in plan.calls(target) if call.key in found.open]
+    tokens = [math.ceil(len(call.prompt) / CHARS_PER_TOKEN) for call in todo]
+    each = found.output_tokens or min(ASSUMED, most_tokens(target.parameters))
+    usd = sum(target.price.usd(float(n), each) for n in tokens)
+    most = sum(target.most_usd(call.prompt) for call in todo)
+    known = found.total - len(todo)
+    return Estimate(target, len(todo), known, sum(tokens), each * len(todo), usd, most)
+
+
+def show_estimate(plan: Plan, rows: Sequence[Estimate], budget: float | None, out: Console) -> None:
+    """Print the table of a dry run."""
+    some = len(plan.questions) < plan.available
+    number = f"{len(plan.questions):,}" + (f" of {plan.available:,}" if some else "")
+    out.print(f"[bold]{escape(plan.suite)}[/bold]: {number} questions", end="")
+    out.print(f", {plan.samples} answers each" if plan.samples > 1 else "")
+    names = ("model", "calls", "answered", "prompt tokens", "answer tokens", "about $", "at most $")
+    table = _table(*names, "prices")
+    for row in rows:
+        numbers = (row.calls, row.known, round(row.input_tokens), round(row.output_tokens))
+        table.add_row(
+            _shown(row.target.name),
+            *(f"{number:,}" for number in numbers),
+            usd(row.usd),
+            usd(row.most_usd),
+            _shown(row.target.price_id),
+        )
+    out.print(table)
+    about, most = sum(row.usd for row in rows), sum(row.most_usd for row in rows)
+    out.print(f"about ${usd(about)}, at most ${usd(most)} without repeated calls", end="")
+    out.print("" if budget is None else f"; budget of the whole store: ${usd(budget)}")
+    out.print("tokens are guessed from characters; nothing was asked or written", style="dim")
+
+
+def guessed(plan: Plan) -> list[str]:
+    """Notes on models of whose calls nobody knows what they cost at most."""
+    models = [t for t in plan.targets if t.live and not is_limited(t.parameters)]
+    return [
+        f"{target.name}: no longest answer is set, so the budget reckons with {LONGEST:,} tokens a"
+        f" call (routebench plugins {target.provider})"
+        for target in models
+    ]
+
+
+class Silent:
+    """Nobody watches."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+    def note(self, text: str) -> None: ...
+    def asking(self, target: Target, calls: int) -> None: ...
+    def answered(self, target: Target, usd: float | None) -> None: ...
+    def failed(self, target: Target, error: CallError) -> None: ...
+    def retried(self, target: Target, error: CallError) -> None: ...
+    def stopped(self, target: Target, error: CallError) -> None: ...
+    def ending(self, calls: int) -> None: ...
+
+
+class Progress(Silent):
+    """Calls, spending, errors and time left on one line; failures as they come, the first few."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+        self._usd, self._failures = 0.0, 0
+        self._again: Counter[str] = Counter()
+        self._total = self._done = 0
+        self._told = time.monotonic()
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True)),
+            console=out,
+            transient=True,
+        )
+        self._task = self._bars.add_task("asking", total=0, note="")
+
+    def __enter__(self) -> Progress:
+        if self.out.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+        if self._again:
+            kinds = ", ".join(f"{number:,} {_shown(kind)}" for kind, number in self._again.items())
+            self.out.print(f"[dim]· asked again: {kinds}[/dim]")
+
+    def note(self, text: str) -> None:
+        self.out.print(f"[yellow]{_shown(text)}[/yellow]", soft_wrap=True)
+
+    def asking(self, target: Target, calls: int) -> None:
+        self._total += calls
+        self._bars.update(self._task, total=self._total)
+        self.out.print(f"[dim]· {_shown(target.name)}: {calls:,} calls[/dim]")
+
+    def answered(self, target: Target, usd: float | None) -> None:
+        self._usd += usd or 0.0
+        self._advance()
+
+    def failed(self, target: Target, error: CallError) -> None:
+        self._failures += 1
+        if self._failures <= _SHOWN:
+            self.out.print(
+                f"[red]{_shown(target.name)}: {_shown(error.kind)}:[/red] {_shown(error.message)}",
+                soft_wrap=True,
+            )
+        if self._failures == _SHOWN:
+            self.out.print("[dim]further failures are counted only[/dim]")
+        self._advance()
+
+    def retried(self, target: Target, error: CallError) -> None:
+        self._again[error.kind] += 1
+        self._update()
+
+    def stopped(self, target: Target, error: CallError) -> None:
+        text = f"[red]{_shown(target.name)} is not asked any more:[/red] {_shown(error.message)}"
+        self.out.print(text, soft_wrap=True)
+        if error.hint:
+            self.out.print(f"hint: {_shown(error.hint)}", soft_wrap=True)
+
+    def ending(self, calls: int) -> None:
+        self.note(
+            f"interrupted: waiting for {calls} calls under way, which are stored as they end;"
+            " Ctrl-C again ends at once"
+        )
+
+    def _advance(self) -> None:
+        self._done += 1
+        self._bars.advance(self._task)
+        self._update()
+        if not self.out.is_terminal and time.monotonic() - self._told > 10:
+            self._told = time.monotonic()
+            self.out.print(f"  {self._done:,}/{self._total:,} {self._note}", soft_wrap=True)
+
+    def _update(self) -> None:
+        self._bars.update(self._task, note=self._note)
+
+    @property
+    def _note(self) -> str:
+        failed = f" · {self._failures:,} failed" if self._failures else ""
+        again = f" · {self._again.total():,} asked again" if self._again else ""
+        return f"${usd(self._usd)}{failed}{again}"
+
+
+def show_result(
+    plan: Plan, found: dict[str, Standing], done: Spending, total: float, out: Console
+) -> None:
+    """Print what has become of every model's calls, and how to go on."""
+    table = _table("model", "answered", "failed", "left", "$", "why calls failed")
+    for target in plan.targets:
+        row = found[target.name]
+        answered, failed = row.states["answered"], row.states["failed"]
+        kinds = ", ".join(f"{n} {_shown(kind)}" for kind, n in row.errors.most_common() if n)
+        left = row.total - answered - failed
+        numbers = [f"{number:,}" for number in (answered, failed, left)]
+        table.add_row(_shown(target.name), *numbers, usd(row.usd), kinds)
+    out.print(table)
+    out.print(f"spent ${usd(done.usd)} now, ${usd(total)} in all · {_shown(str(plan.store))}")
+    for text in _notes(plan, found, done):
+        out.print(f"[yellow]note: {_shown(text, 1000)}[/yellow]", soft_wrap=True)
+
+
+def _notes(plan: Plan, found: dict[str, Standing], done: Spending) -> list[str]:
+    notes = []
+    elsewhere = sum(row.states["in_flight"] for row in found.values())
+    left = sum(row.total - row.states["answered"] - row.states["failed"] for row in found.values())
+    if done.short:
+        notes.append(
+            f"the budget ended it: {left:,} calls are left, and the next one might have gone over;"
+            " a larger --budget goes on where this stopped"
+        )
+    elif left - elsewhere > 0:
+        notes.append(f"{left - elsewhere:,} calls are left; the same command goes on with them")
+    if elsewhere:
+        notes.append(f"{elsewhere:,} calls are under way in another process")
+    if sum(row.states["failed"] for row in found.values()):
+        notes.append("the same command asks failed calls again")
+    if done.doubtful:
+        notes.append(
+            f"{done.doubtful:,} attempts brought no whole answer and may have been charged, at most"
+            f" ${usd(done.doubtful_usd)} that are not in the sum"
+        )
+    unpriced = sum(row.unpriced for row in found.values())
+    if unpriced:
+        notes.append(
+            f"the server did not say what {unpriced:,} answers used: their cost is not known"
+        )
+    return notes
+
+
+def show_grades(graded: Counts, out: Console) -> None:
+    """Print what a judge made of the answers."""
+    kinds = ", ".join(f"{number:,} {grade}" for grade, number in sorted(graded.grades.items()))
+    out.print(f"{_shown(graded.judge)} graded {graded.graded:,} answers" + (kinds and f": {kinds}"))
+    if graded.ungraded:
+        reasons = "; ".join(f"{number:,} times {reason}" for reason, number in graded.reasons)
+        text = f"note: {graded.ungraded:,} could not be graded and are tried again next time: "
+        out.print(f"[yellow]{text}{_shown(reasons)}[/yellow]", soft_wrap=True)
+
+
+def as_json(
+    plan: Plan,
+    found: dict[str, Standing],
+    done: Spending,
+    total: float,
+    graded: Counts | None = None,
+) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "suite": plan.suite,
+        "store": str(plan.store),
+        "questions": len(plan.questions),
+        "samples": plan.samples,
+        "models": [
+            {
+                "provider": target.provider,
+                "model": target.model,
+                "price": target.price_id,
+                "calls": found[target.name].total,
+                "states": dict(+found[target.name].states),
+                "errors": dict(+found[target.name].errors),
+                "usd": found[target.name].usd,
+                "unpriced": found[target.name].unpriced,
+                "stopped": one_line(stopped.message) if stopped else None,
+            }
+            for target in plan.targets
+            for stopped in [done.stopped.get(target.name)]
+        ],
+        "usd": done.usd,
+        "usd_in_all": total,
+        "doubtful_attempts": done.doubtful,
+        "doubtful_usd": done.doubtful_usd,
+        "recovered": done.recovered,
+        "budget_reached": done.short,
+        "interrupted": done.interrupted,
+        "judge": graded
+        and {
+            "id": graded.judge,
+            "graded": graded.graded,
+            "ungraded": graded.ungraded,
+            "grades": graded.grades,
+        },
+    }
+
+
+def usd(amount: float) -> str:
+    """Dollars to four digits, as many as it takes below a cent."""
+    return f"{amount:,.2f}" if amount >= 100 else f"{amount:.4g}"
+
+
+def next_command(plan: Plan) -> str:
+    """What to do with the answers."""
+    return f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(names):
+        side: Any = "left" if name in ("model", "prices", "why calls failed") else "right"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=not place)
+    return table
+
+
+def _shown(text: str, room: int = 300) -> str:
+    return escape(one_line(text, room))

@@ -1,0 +1,281 @@
+"""The leaderboard as a table a person can read at 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from routebench.report.terminal import policies, router_facts, tradeoffs
+from routebench.report.terminal.console import LABEL, difference, percent, plain, short
+from routebench.schema import Estimate, Leaderboard, Row
+
+_SOURCES = {
+    "recorded": "recorded answers",
+    "simulated": "simulated pool",
+    "live": "live answers",
+}
+_TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
+_REFERENCES = {
+    "oracle": "oracle",
+    "blind_oracle": "user-blind oracle",
+    "best_single_hindsight": "hindsight best",
+    "best_single": "best single",
+    "random": "random, exact",
+}
+BASELINE = "best-single"
+_COLUMNS = ("#", "router", "accuracy", "Δ {}, pp", "$ / 1k", "saves")
+_USERS = ("#", "router", "reward", "Δ {}", "worst", "differ")
+_MEANS = ("effect", "  cost", "best LLM")
+
+
+def show(
+    board: Leaderboard,
+    out: RichConsole,
+    wide: bool = False,
+    curves: bool = False,
+    folder: Path | None = None,
+    baseline: str = BASELINE,
+) -> None:
+    """Print headline, table, references and warnings; with `wide` policies and facts too."""
+    _headline(board, out)
+    out.print()
+    out.print(_table(board, wide, out.width, baseline))
+    out.print()
+    _footnotes(board, out)
+    if curves:
+        out.print()
+        tradeoffs.show(board, out)
+    if wide and any(row.policies for row in board.rows):
+        out.print()
+        policies.show(board, out)
+    if wide and any(row.facts for row in board.rows):
+        out.print()
+        router_facts.show(board, out)
+    _diagnostics(board, out)
+    _warnings(board, out)
+    if folder is not None:
+        out.print(f"written to {escape(str(folder))}", soft_wrap=True)
+
+
+def _headline(board: Leaderboard, out: RichConsole) -> None:
+    suite, found = board.suite, board.diagnostics
+    folds = f", {suite.folds} folds" if suite.folds > 1 else f", {suite.split} split"
+    seeds = max((len(row.seeds) for row in board.rows), default=0)
+    files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
+    out.print(f"[bold]{escape(suite.name + files)}[/bold] ({_SOURCES[suite.source]})")
+    asked = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else ""
+    facts = [
+        (asked or f"{found.scored:,} test queries") + folds,
+        f"{len(suite.models)} models",
+        f"{seeds} seed{'s' if seeds != 1 else ''}",
+    ]
+    if found.mde is not None:
+        smallest = f"{found.mde:.3f}" if suite.users else f"{100 * found.mde:.1f} pp"
+        facts.append(f"can detect differences from {smallest} on")
+    out.print(" · ".join(facts))
+    if not board.valid:
+        out.print(f"[bold red]INVALID:[/bold red] {escape(board.invalid_reason or '')}")
+
+
+def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    columns, told = (_USERS, _user_cells) if board.suite.users else (_COLUMNS, _router_cells)
+    shown = "best single" if baseline == BASELINE else short(baseline, 14)
+    names = [name.format(shown) for name in columns]
+    entered = [row for row in board.rows if row.state != "skipped"]
+    rows = [_cells(row, len(names), lambda row: told(row, baseline)) for row in entered]
+    lines = _references(board)
+    graded = wide and any("f_score" in row.metrics for row in board.rows)
+    more = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
+    if wide and board.suite.users:
+        more = [*_MEANS, *more]
+    for name in names:
+        table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
+    # The names of models are long and alike; they get what the numbers leave.
+    used = sum(
+        2 + max(cell_len(name), *(Text.from_markup(r[at]).cell_len for r in [*rows, *lines]))
+        for at, name in enumerate(names)
+    )
+    room = max(16, width - used - sum(len(name) + 2 for name in more))
+    table.add_column("models used", no_wrap=True)
+    for name in more:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, cells in zip(entered, rows, strict=True):
+        extra = [*(_grades(row) if graded else []), *(_timing(board, row) if wide else [])]
+        if wide and board.suite.users:
+            extra = [*_means(row.metrics), *extra]
+        table.add_row(*cells, _models(row.usage, room), *extra)
+    table.add_section()
+    for cells in lines:
+        table.add_row(*cells, style="dim")
+    return table
+
+
+def _cells(row: Row, width: int, told: Callable[[Row], list[str]]) -> list[str]:
+    label = escape(short(row.router, LABEL))
+    if row.state != "ok":
+        return ["–", label, f"[red]{row.state}[/red]", *[""] * (width - 3)]
+    return [str(row.rank), label, *told(row)]
+
+
+def _router_cells(row: Row, baseline: str) -> list[str]:
+    return [
+        percent(row.metrics["accuracy"]),
+        difference(row.against[baseline]["accuracy"]),
+        _dollars(row.metrics["total_cost_per_1k"]),
+        _savings(row.metrics["savings_vs_best_single"]),
+    ]
+
+
+def _user_cells(row: Row, baseline: str) -> list[str]:
+    return [
+        _bare(plain(row.metrics["reward"])),
+        _bare(difference(row.against[baseline]["reward"], 1, 3)),
+        _number(row.metrics.get("worst_user")),
+        _savings(row.metrics["routed_differently"]),
+    ]
+
+
+def _means(metrics: Mapping[str, Estimate]) -> list[str]:
+    """Quality, cost, and how often it is the user's own best model."""
+    names = ("effect", "relative_cost", "best_llm_accuracy")
+    return [_number(metrics.get(name)) for name in names]
+
+
+def _number(estimate: Estimate | None) -> str:
+    return "–" if estimate is None or estimate.value is None else _bare(f"{estimate.value:.3f}")
+
+
+def _bare(text: str) -> str:
+    """`.382` for 0.382: there are many such numbers in a row."""
+    return text.replace("0.", ".")
+
+
+def _dollars(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:#.4g}"
+
+
+def _savings(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{100 * estimate.value:.0f}%"
+
+
+def _models(usage: dict[str, float], room: int) -> str:
+    """The two models used most (one where that is all there is room for), in `room` columns."""
+    top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
+    shown = [(name, share) for name, share in top if share >= 0.005]
+    each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
+    return " · ".join(
+        f"{share:.0%} {escape(short(name.rsplit('/', 1)[-1], each))}" for name, share in shown
+    )
+
+
+def _grades(row: Row) -> list[str]:
+    names = ("attempted", "f_score")
+    return [percent(row.metrics[name]) if name in row.metrics else "–" for name in names]
+
+
+def _timing(board: Leaderboard, row: Row) -> list[str]:
+    facts = board.timing.get("routers", {}).get(row.router, {})
+    shown = {
+        "fit_seconds": f"{facts.get('fit_seconds', 0):.2f}",
+        "queries_per_second": _large(facts.get("queries_per_second", 0)),
+        "latency_ms_p50": f"{facts.get('latency_ms_p50', 0):.2f}",
+        "peak_rss_bytes": f"{facts.get('peak_rss_bytes', 0) / 2**20:,.0f}",
+    }
+    return [text if name in facts else "–" for name, text in shown.items()]
+
+
+def _large(number: float) -> str:
+    return f"{number:,.0f}" if number < 1e6 else f"{number / 1e6:,.0f} M"
+
+
+def _footnotes(board: Leaderboard, out: RichConsole) -> None:
+    notes = ["below the line: references; hindsight best is the best single model of the test part"]
+    notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
+    notes += _about_costs(board)
+    if any(row.interval_scope == "this checkpoint only" for row in board.rows):
+        notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
+    out.print(f"[dim]{'; '.join(notes)}[/dim]")
+
+
+def _about_costs(board: Leaderboard) -> list[str]:
+    if board.suite.users:
+        return [
+            "reward: w · effect − (1 − w) · cost, w each user's own; worst: of the user served"
+            " worst; differ: queries that go to different models by user"
+        ]
+    if board.priced == "unpriced":
+        return ["unpriced: no cost column and no --prices, so costs are unknown"]
+    notes = ["saves: cost against best single, per query"]
+    if board.priced == "estimated":
+        basis = board.diagnostics.cost_basis
+        guessed = [
+            f"{basis[kind]:,} cells {kind}" for kind in ("estimated", "assumed") if basis[kind]
+        ]
+        notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
+    return notes
+
+
+def _references(board: Leaderboard) -> list[list[str]]:
+    """Lines to read the routers against; none of them is one."""
+    found = [(text, board.references.get(name)) for name, text in _REFERENCES.items()]
+    if board.suite.users:
+        return [["", text, _bare(plain(m["reward"])), "", "", ""] for text, m in found if m]
+    return [
+        ["", text, percent(m["accuracy"]), "", _dollars(m["cost_per_1k"]), ""]
+        for text, m in found
+        if m
+    ]
+
+
+def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
+    found = board.diagnostics
+    if not found.headroom:
+        out.print("[yellow]no headroom: no router can beat the best single model here[/yellow]")
+    else:
+        gain = f"{found.headroom:.3f}" if board.suite.users else f"{100 * found.headroom:.1f} pp"
+        out.print(
+            f"headroom {gain} (oracle − best single); models disagree on "
+            f"{found.disagreement:.0%} of queries, {found.routable:.0%} can be routed better"
+        )
+    if found.cheapest_dominates:
+        out.print("[yellow]the cheapest model is also the best single one[/yellow]")
+    if found.leaked:
+        out.print(
+            f"leak: {found.leaked:,} test queries had a duplicate in train or validation; "
+            f"{found.removed:,} rows removed from there"
+        )
+    if found.left_out:
+        out.print(
+            f"[yellow]{found.left_out:,} test queries left out of all rows: a chosen model has "
+            f"no usable answer there[/yellow]"
+        )
+    if found.missing:
+        out.print(f"missing cells: {found.missing:.2%} of those asked")
+
+
+def _warnings(board: Leaderboard, out: RichConsole) -> None:
+    for note in board.suite.notes:
+        out.print(f"[dim]note: {escape(note)}[/dim]")
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in board.rows:
+        if row.message:
+            reasons.setdefault((row.state, row.message), []).append(row.router)
+    for (state, message), labels in reasons.items():
+        out.print(f"{escape(', '.join(labels))} {state}: {escape(message)}", soft_wrap=True)
+    routers: dict[str, list[str]] = {}
+    for row in board.rows:
+        for warning in row.warnings:
+            # Which model it is stands in the table; here all such rows go into one line.
+            collapsed = warning.startswith("collapse")
+            text = "over 95% of queries go to one model" if collapsed else warning
+            routers.setdefault(text, []).append(row.router)
+    for warning, labels in routers.items():
+        out.print(f"[yellow]{escape(warning)}[/yellow]: {escape(', '.join(labels))}")

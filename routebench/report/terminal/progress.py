@@ -1,0 +1,111 @@
+"""Progress of a run on a terminal; plain lines where the output is not one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from routebench.config import RunConfig
+from routebench.jobs.results import Result
+from routebench.jobs.setup import Job
+
+
+class Silent:
+    """Nobody watches."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: Any) -> None: ...
+    def stage(self, text: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def jobs(self, total: int, done: int, folder: Path) -> None: ...
+    def progress(self, job: Job, done: float, note: str) -> None: ...
+    def ended(self, job: Job, result: Result) -> None: ...
+    def interrupted(self, done: int) -> None: ...
+
+
+class Progress(Silent):
+    """Stages as lines, jobs as one bar; on Ctrl-C it says what is kept and how to go on."""
+
+    def __init__(self, console: Console, config: RunConfig) -> None:
+        self.console = console
+        self._folds = config.folds or 1
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+        self._task: Any = None
+        self._total = self._done = 0
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        if kind is KeyboardInterrupt and self._folder is not None:
+            self.console.print(
+                f"interrupted: {self._done} of {self._total} jobs are finished and kept in "
+                f"{escape(str(self._folder))}; run the same command again to go on",
+                soft_wrap=True,
+            )
+
+    def stage(self, text: str) -> None:
+        self._stop()
+        self.console.print(f"[dim]· {escape(text)}[/dim]")
+
+    def note(self, text: str) -> None:
+        self.console.print(f"[yellow]{escape(text)}[/yellow]", soft_wrap=True)
+
+    def jobs(self, total: int, done: int, folder: Path) -> None:
+        self._total, self._done, self._folder = total, done, folder
+        kept = f", {done} of them finished earlier" if done else ""
+        self.stage(f"{total} job{'s' if total != 1 else ''}{kept}")
+        self._task = self._bars.add_task("fit and route", total=total, completed=done, note="")
+        if self.console.is_terminal:
+            self._bars.start()
+
+    def progress(self, job: Job, done: float, note: str) -> None:
+        text = f"{self._name(job)} {done:.0%} {note}".strip()
+        self._bars.update(self._task, note=escape(text[:60]))
+
+    def ended(self, job: Job, result: Result) -> None:
+        self._done += 1
+        self._bars.update(self._task, advance=1, note=escape(self._name(job)))
+        if result.state != "ok":
+            self.console.print(
+                f"[red]{escape(self._name(job))} failed:[/red] {escape(result.message)}",
+                soft_wrap=True,
+            )
+        elif not self.console.is_terminal:
+            note = f": {result.note}" if result.note else ""
+            line = f"  {self._done}/{self._total} {self._name(job)}{note}"
+            self.console.print(escape(line), soft_wrap=True)
+
+    def interrupted(self, done: int) -> None:
+        self._done = done
+
+    def _stop(self) -> None:
+        if self._bars.live.is_started:
+            self._bars.stop()
+
+    def _name(self, job: Job) -> str:
+        fold = f" fold {job.fold}" if self._folds > 1 else ""
+        return f"{job.label} seed {job.seed}{fold}"

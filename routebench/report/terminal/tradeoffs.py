@@ -1,0 +1,135 @@
+"""Operating points, curves, calibration and stability, as tables at 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from routebench.report.terminal.console import LABEL, difference, percent, short
+from routebench.schema import Estimate, Leaderboard, Row
+
+TASKS = 4
+"""More tables than this are no summary."""
+
+
+def show(board: Leaderboard, out: Console) -> None:
+    """Print what routers come to beyond the one choice they make by themselves."""
+    rows = [row for row in board.rows if row.state == "ok"]
+    swept = [row for row in rows if row.operating_points]
+    if swept:
+        _points(swept, out)
+    elif rows:
+        reasons = sorted({str(_get(row.metrics, "aiq").reason) for row in rows})
+        out.print(escape(f"no trade-offs of quality and cost: {'; '.join(reasons)}"))
+    if rows:
+        _pair(board, rows, out)
+        _tasks(rows, out)
+
+
+def _points(rows: list[Row], out: Console) -> None:
+    out.print("[bold]Best single model's accuracy for less[/bold]")
+    table = _table(
+        "router", "saves, %", "accuracy", "Δ best single, pp", "−1 pp: saves", "AIQ", "QNC"
+    )
+    for row in rows:
+        at, less = (row.operating_points[p] for p in ("iso_accuracy", "iso_accuracy_1pp"))
+        table.add_row(
+            _label(row),
+            _interval(at.savings_vs_best_single, 100, "{:.0f}"),
+            percent(at.accuracy),
+            difference(at.against_best_single),
+            _interval(less.savings_vs_best_single, 100, "{:.0f}"),
+            _number(_get(row.metrics, "aiq"), "{:.3f}"),
+            _number(_get(row.metrics, "qnc"), "{:.2f}"),
+        )
+    out.print(table)
+    out.print(
+        "[dim]the cheapest trade-off that was as accurate as the best single model on validation "
+        "(or 1 pp less), frozen, on the test queries; AIQ: mean accuracy over the pool's range of "
+        "cost; QNC: share of the best single model's cost that reaches its accuracy, read off the "
+        "test queries[/dim]\n"
+    )
+
+
+def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
+    """One pair of models, and what the router knows of itself."""
+    out.print("[bold]From the weak to the strong model, and what routers know of themselves[/bold]")
+    table = _table("router", *_PAIR.values(), "over mixing, pp", "ECE", "Brier", "stable")
+    for row in rows:
+        table.add_row(
+            _label(row),
+            *_pair_cells(row.metrics),
+            _interval(_get(row.metrics, "mix_lift"), 100, "{:+.1f}"),
+            *(_number(_get(row.metrics, name), "{:.3f}") for name in ("ece", "brier")),
+            _number(_get(row.metrics, "stability"), "{:.0%}"),
+        )
+    table.add_section()
+    for name, text in (("oracle", "perfect router"), ("random", "coin")):
+        if "apgr" in (found := board.references.get(name, {})):
+            table.add_row(text, *_pair_cells(found), *[""] * 4, style="dim")
+    out.print(table)
+    out.print(
+        "[dim]APGR: mean share of the gap from weak to strong closed over all shares of strong "
+        "calls; CPT: share of strong calls that closes 50 or 80% of it; over mixing: accuracy "
+        "above a coin between the two for the same money; ECE and Brier: of the stated confidence; "
+        "stable: decisions that case, spaces, typos or another phrasing do not change[/dim]\n"
+    )
+
+
+def _tasks(rows: list[Row], out: Console) -> None:
+    """The pair by task, where there are few tasks."""
+    tasks = sorted({task for row in rows for task, found in row.by_task.items() if found.pair})
+    if not 1 < len(tasks) <= TASKS:
+        return
+    for task in tasks:
+        out.print(f"[bold]{escape(task)}[/bold]")
+        table = _table("router", *_PAIR.values())
+        for row in rows:
+            if (found := row.by_task.get(task)) and found.pair:
+                table.add_row(_label(row), *_pair_cells(found.pair))
+        out.print(table)
+        out.print()
+
+
+_PAIR = {"apgr": "APGR", "cpt_50": "CPT50", "cpt_80": "CPT80"}
+
+
+def _pair_cells(metrics: Mapping[str, Estimate]) -> list[str]:
+    return [
+        _interval(_get(metrics, "apgr"), 1, "{:.3f}"),
+        *(_number(_get(metrics, name), "{:.1%}") for name in ("cpt_50", "cpt_80")),
+    ]
+
+
+def _get(metrics: Mapping[str, Estimate], name: str) -> Estimate:
+    """A metric, or the reason why a board made by an older version has none."""
+    missing = Estimate(value=None, reason="not in this board", undefined=None)
+    return metrics.get(name, missing)
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
+    return table
+
+
+def _label(row: Row) -> str:
+    return escape(short(row.router, LABEL))
+
+
+def _number(estimate: Estimate, form: str) -> str:
+    return "–" if estimate.value is None else form.format(estimate.value)
+
+
+def _interval(estimate: Estimate, scale: float, form: str) -> str:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–"
+    value, low, high = (
+        form.format(scale * x) for x in (estimate.value, estimate.low, estimate.high)
+    )
+    return escape(f"{value} [{low}, {high}]")

@@ -1,0 +1,365 @@
+"""The page's plots, as Plotly's data and layout; colours that follow the theme start with @."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from routebench.report.summary import BASELINE, REFERENCES, finished, pp, quality
+from routebench.report.web.reliability import Reliability
+from routebench.report.web.training import Panel
+from routebench.schema import Estimate, Leaderboard, Row
+
+Figure = dict[str, Any]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "@ink")
+"""Okabe and Ito 2008, without the yellow that is lost on white."""
+FILLS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+PATTERNS = ("", "/", ".", "x", "-", "|", "+")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star-triangle-up")
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_LABEL = 22
+
+
+def literal(text: str) -> str:
+    """A name as Plotly shows it letter by letter: it would read tags and entities."""
+    for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;")):
+        text = text.replace(letter, entity)
+    return text
+
+
+def short(text: str, room: int = _LABEL) -> str:
+    """A name cut in the middle, then literal."""
+    cut = text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2 - 1) :]}"
+    return literal(cut)
+
+
+def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
+    """What costs of routers, then of references, are called, with the axis; None without any."""
+    for own, other, words in (
+        ("total_cost_per_1k", "cost_per_1k", "Cost, USD per 1,000 queries"),
+        ("relative_cost", "relative_cost", "Relative cost"),
+    ):
+        if any(_value(row.metrics.get(own)) is not None for row in finished(board)):
+            return own, other, words
+    return None
+
+
+def plane(board: Leaderboard) -> Figure | None:
+    """Cost against quality with intervals, hull, curves and references; None where unpriced."""
+    key = cost_key(board)
+    if key is None:
+        return None
+    scale = pp(board)[0]
+    traces = []
+    for i, row in enumerate(finished(board)):
+        y, x = quality(row, board), row.metrics.get(key[0])
+        if _value(y) is None or _value(x) is None:
+            continue
+        traces += _router(i, row.router, x, y, scale)
+        if row.curve and key[0] == "total_cost_per_1k":
+            traces.append(_curve(i, row, scale))
+    traces += _references(board, key[1], scale)
+    traces.append(_hull(traces))
+    unit = "Accuracy, %" if scale == 100 else "Reward"
+    return _figure(traces, key[2], unit, legend=True)
+
+
+def _router(i: int, name: str, x: Any, y: Any, scale: float) -> list[Figure]:
+    colour = COLOURS[i % len(COLOURS)]
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": short(name),
+            "legendgroup": str(i),
+            "x": [x.value],
+            "y": [scale * y.value],
+            "error_x": {**_bars(x, 1), "color": colour, "thickness": 1, "width": 2},
+            "error_y": {**_bars(y, scale), "color": colour, "thickness": 1, "width": 2},
+            "marker": {
+                "color": colour,
+                "symbol": SYMBOLS[i // len(COLOURS) % len(SYMBOLS)],
+                "size": 10,
+                "line": {"color": "@paper", "width": 1},
+            },
+            "hoverinfo": "text",
+            "hovertext": [f"{literal(name)}<br>{_said(y, scale)}<br>at {_said(x, 1)}"],
+        }
+    ]
+
+
+def _curve(i: int, row: Row, scale: float) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{short(row.router)}: λ curve",
+        "legendgroup": str(i),
+        "showlegend": False,
+        "x": [point.total_cost_per_1k for point in row.curve],
+        "y": [scale * point.accuracy for point in row.curve],
+        "line": {
+            "color": COLOURS[i % len(COLOURS)],
+            "width": 1.2,
+            "dash": _DASHES[i // len(COLOURS) % len(_DASHES)],
+        },
+        "opacity": 0.55,
+        "hoverinfo": "skip",
+    }
+
+
+def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
+    marks = {"oracle": "star", "best_single": "diamond-open", "random": "x-thin-open"}
+    points = [
+        (REFERENCES[name], marks[name], found.get(board.suite.measure), found.get(key))
+        for name, found in board.references.items()
+        if name in marks
+    ]
+    traces = [
+        _mark(name, symbol, x.value, scale * y.value, 13)
+        for name, symbol, y, x in points
+        if y and x and y.value is not None and x.value is not None
+    ]
+    for model, parts in board.diagnostics.pool.items():
+        test = parts.get("test", {})
+        y, x = test.get(board.suite.measure), test.get(key)
+        if y is not None and x is not None:
+            traces.append(_mark(model, "circle-open", x, scale * y, 7, "models alone"))
+    return traces
+
+
+def _mark(name: str, symbol: str, x: float, y: float, size: int, group: str = "") -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": literal(group) or short(name),
+        "legendgroup": group or name,
+        "showlegend": not group,
+        "x": [x],
+        "y": [y],
+        "marker": {"color": "@ink", "symbol": symbol, "size": size, "line": {"width": 1.5}},
+        "hoverinfo": "text",
+        "hovertext": [f"{literal(name)}<br>{y:.4g} at {x:.4g}"],
+    }
+
+
+def _hull(traces: Sequence[Figure]) -> Figure:
+    """Upper left hull of what routers and models alone come to: the oracle is nobody's choice."""
+    points = sorted(
+        (trace["x"][0], trace["y"][0])
+        for trace in traces
+        if trace["mode"] == "markers" and trace["name"] not in ("oracle", "random, exact")
+    )
+    hull: list[tuple[float, float]] = []
+    for point in points:
+        if hull and point[1] <= hull[-1][1]:
+            continue
+        while len(hull) > 1 and _left(hull[-2], hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Pareto hull",
+        "x": [x for x, _ in hull],
+        "y": [y for _, y in hull],
+        "line": {"color": "@ink", "width": 1.5, "dash": "dash"},
+        "hoverinfo": "skip",
+    }
+
+
+def _left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) >= (c[0] - a[0]) * (b[1] - a[1])
+
+
+def usage(routers: Sequence[str], models: Sequence[str], parts: Mapping[str, Any]) -> Figure:
+    """Shares of models by router as bars of length 1; `parts` are [router, model] by task."""
+    first = next(iter(parts.values()))
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": short(model, 30),
+            "y": list(range(len(routers))),
+            "x": [100 * float(line[j]) for line in first],
+            "marker": {
+                "color": FILLS[j % len(FILLS)],
+                "pattern": {"shape": PATTERNS[j // len(FILLS) % len(PATTERNS)], "size": 6},
+                "line": {"color": "@paper", "width": 0.5},
+            },
+            "hoverinfo": "text",
+            "hovertext": [f"{literal(r)} → {literal(model)}" for r in routers],
+        }
+        for j, model in enumerate(models)
+    ]
+    figure = _figure(traces, "Queries, %", "", legend=True)
+    figure["layout"] |= {"barmode": "stack", "bargap": 0.25}
+    figure["layout"]["legend"] |= {"traceorder": "normal"}
+    figure["layout"]["xaxis"] |= {"range": [0, 100]}
+    _named(figure, routers)
+    figure["variants"] = [
+        [[round(100 * float(line[j]), 2) for line in table] for j in range(len(models))]
+        for table in parts.values()
+    ]
+    figure["parts"] = list(parts)
+    return figure
+
+
+def headroom(board: Leaderboard) -> Figure | None:
+    """Each router's paired difference to the best single model, up to what the oracle reaches."""
+    scale = pp(board)[0]
+    against = {
+        row.router: row.against.get(BASELINE, {}).get(board.suite.measure)
+        for row in finished(board)
+    }
+    known = {name: d for name, d in against.items() if d is not None and d.value is not None}
+    if not known:
+        return None
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [scale * (d.value or 0) for d in known.values()],
+        "y": list(range(len(known))),
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [scale * ((d.high or d.value or 0) - (d.value or 0)) for d in known.values()],
+            "arrayminus": [scale * ((d.value or 0) - (d.low or d.value or 0))
+                           for d in known.values()],
+            "color": COLOURS[0],
+            "thickness": 1.5,
+        },
+        "marker": {"color": COLOURS[0], "size": 9},
+        "hoverinfo": "text",
+        "hovertext": [f"{literal(name)}<br>{_said(d, scale)}" for name, d in known.items()],
+    }  # fmt: skip
+    words = "Δ accuracy to best single, pp" if scale == 100 else "Δ reward to best single"
+    figure = _figure([trace], words, "")
+    lines = [(0.0, "solid")]
+    if board.diagnostics.headroom is not None:
+        lines.append((scale * board.diagnostics.headroom, "dash"))
+    figure["layout"]["shapes"] = [
+        {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1,
+         "line": {"color": "@ink", "width": 1.5, "dash": dash}}
+        for x, dash in lines
+    ]  # fmt: skip
+    _named(figure, list(known))
+    return figure
+
+
+def stated(found: Sequence[Reliability]) -> Figure:
+    """Reliability diagram: mean score over stated confidence."""
+    ideal = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "calibrated",
+        "x": [0, 1],
+        "y": [0, 1],
+        "line": {"color": "@ink", "dash": "dash", "width": 1},
+        "hoverinfo": "skip",
+    }
+    lines = [_line(i, one.router, one.stated, one.found) for i, one in enumerate(found)]
+    return _figure([ideal, *lines], "Stated confidence", "Mean score", legend=True)
+
+
+def risk(found: Sequence[Reliability]) -> Figure:
+    """Risk among the answers over the share of them that is given."""
+    lines = [_line(i, one.router, one.coverage, one.risk, "lines") for i, one in enumerate(found)]
+    return _figure(lines, "Coverage: share answered, surest first", "Risk: 1 − score", legend=True)
+
+
+def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Figure:
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "name": short(name),
+        "x": [round(float(v), 4) for v in x],
+        "y": [round(float(v), 4) for v in y],
+        "line": {"color": COLOURS[i % len(COLOURS)], "width": 1.5,
+                 "dash": _DASHES[i // len(COLOURS) % len(_DASHES)]},
+        "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 6},
+    }  # fmt: skip
+
+
+def latency(board: Leaderboard) -> Figure | None:
+    """From the median to the 99th percentile of milliseconds per query."""
+    keys = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99")
+    told = board.timing.get("routers", {})
+    known = [r.router for r in finished(board) if set(keys) <= set(told.get(r.router, {}))]
+    if not known:
+        return None
+    traces = [
+        {"type": "scatter", "mode": "markers", "name": key[-3:], "y": list(range(len(known))),
+         "x": [told[name][key] for name in known],
+         "marker": {"symbol": SYMBOLS[i], "color": COLOURS[i], "size": 9},
+         "hoverinfo": "x+name"}
+        for i, key in enumerate(keys)
+    ]  # fmt: skip
+    figure = _figure(traces, "Milliseconds per query, log scale", "", legend=True)
+    figure["layout"]["xaxis"] |= {"type": "log"}
+    _named(figure, known)
+    return figure
+
+
+def training(panel: Panel) -> Figure:
+    """A small plot of series by step; those of other seeds and folds lie faintly below."""
+    names = list(dict.fromkeys(line.name for line in panel.lines if not line.other))
+    traces = []
+    for line in panel.lines:
+        trace = _line(names.index(line.name), panel.label(line), (), (), "lines")
+        trace |= {"x": line.x, "y": line.y, "legendgroup": line.name}
+        if line.other:
+            trace |= {"opacity": 0.4, "showlegend": False, "hoverinfo": "skip"}
+        elif len(line.x) <= 40:
+            trace["mode"] = "lines+markers"
+        traces.append(trace)
+    figure = _figure(traces, panel.axis, "", legend=len(names) > 1)
+    return figure | {"height": 15}
+
+
+def _figure(traces: list[Figure], x: str, y: str, legend: bool = False) -> Figure:
+    axis: Figure = dict.fromkeys(("gridcolor", "zerolinecolor"), "@grid")
+    axis |= {"linecolor": "@line", "automargin": True}
+    return {
+        "data": traces,
+        "layout": {
+            "autosize": True,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "system-ui, sans-serif", "size": 12, "color": "@ink"},
+            "margin": {"l": 10, "r": 24, "t": 10, "b": 10, "pad": 2},
+            "xaxis": axis | {"title": {"text": x, "standoff": 8}},
+            "yaxis": axis | ({"title": {"text": y, "standoff": 8}} if y else {}),
+            "showlegend": legend,
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            "hovermode": "closest",
+        },
+    }  # fmt: skip
+
+
+def _named(figure: Figure, names: Sequence[str]) -> None:
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [short(name) for name in names]}
+    figure["layout"]["yaxis"] |= ticks | {"autorange": "reversed", "type": "linear", "title": {}}
+    figure["lines"] = len(names)
+
+
+def _bars(found: Estimate, scale: float) -> Figure:
+    value = found.value or 0
+    high, low = (value if end is None else end for end in (found.high, found.low))
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [scale * (high - value)],
+        "arrayminus": [scale * (value - low)],
+    }
+
+
+def _said(found: Estimate, scale: float) -> str:
+    value = scale * (found.value or 0)
+    if found.low is None or found.high is None:
+        return f"{value:.4g}"
+    return f"{value:.4g} [{scale * found.low:.4g}, {scale * found.high:.4g}]"
+
+
+def _value(found: Estimate | None) -> float | None:
+    return None if found is None else found.value

@@ -1,0 +1,313 @@
+"""What the page tells of one run, as plain values for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from routebench.board.read_run import Stored
+from routebench.records import Ints, Strings
+from routebench.report import summary
+from routebench.report.format import MISSING, Cell, change, money, plain, share
+from routebench.report.summary import Table, finished
+from routebench.report.terminal import router_facts
+from routebench.report.web import plots, training
+from routebench.report.web.reliability import reliability
+from routebench.report.web.training import Training
+from routebench.schema import Estimate, Facet, Leaderboard
+
+TASKS, FACETS = 30, 60
+"""More tasks than this have no bars, more facets no line of their own."""
+STEPS = 9
+
+
+def of_run(number: int, stored: Stored) -> dict[str, Any]:
+    """One run's title, tables, heat maps and plots (by the id of their place)."""
+    board = stored.board
+    known = reliability(stored)
+    curves = training.read(stored.folder, board)
+    figures: dict[str, Any] = {
+        "plane": plots.plane(board),
+        "usage": _usage(stored),
+        "headroom": plots.headroom(board),
+        "latency": plots.latency(board),
+        "stated": plots.stated(known) if known else None,
+        "risk": plots.risk(known) if known else None,
+    }
+    panels = [panel for own in curves for panel in own.panels]
+    figures |= {f"training-{i}": plots.training(panel) for i, panel in enumerate(panels)}
+    facts, drawn = router_facts.told(board), {own.router for own in curves}
+    return {
+        "id": f"run{number}",
+        "title": summary.title(board),
+        "folder": stored.folder.resolve().name,
+        "simulated": board.suite.source == "simulated",
+        "valid": board.valid,
+        "facts": summary.facts(board),
+        "notices": summary.notices(board),
+        "measure": board.suite.measure,
+        "users": board.suite.users,
+        "board": summary.leaderboard(board),
+        "seeds": max((len(row.seeds) for row in board.rows), default=0),
+        "few_seeds": any(r.interval_scope == "this checkpoint only" for r in board.rows),
+        "heat": _heat_maps(board),
+        "headroom": _headroom(board),
+        "points": _points(board),
+        "policies": _policies(board),
+        "sure": _sure(board),
+        "timing": _timing(board),
+        "curves": _curves(curves, facts),
+        "about": {name: facts[name] for name in facts if name not in drawn},
+        "training": _training(board),
+        "provenance": _provenance(board),
+        "places": {f"run{number}-{name}": figure is not None for name, figure in figures.items()},
+        "heights": {name: _height(figure) for name, figure in figures.items() if figure},
+        "plots": {f"run{number}-{name}": fig for name, fig in figures.items() if fig},
+        "variants": (figures["usage"] or {"parts": []}).pop("parts"),
+    }
+
+
+def _height(figure: Mapping[str, Any]) -> int:
+    """Fixed beforehand, so that nothing moves once it is drawn; in steps that the style knows."""
+    lines = figure.get("lines")
+    own = int(figure.get("height", 20))
+    return own if lines is None else 5 * round((8 + 1.7 * lines) / 5 + 0.5)
+
+
+def _curves(
+    found: Sequence[Training], facts: Mapping[str, Sequence[tuple[str, str]]]
+) -> list[dict[str, Any]]:
+    """Of each router with curves: its facts, its notes, and the place of each plot with words."""
+    number = count()
+    return [
+        {
+            "router": own.router,
+            "facts": facts.get(own.router, []),
+            "notes": own.notes,
+            "shown": own.shown,
+            "others": own.others,
+            "panels": [
+                (f"training-{next(number)}", f"{panel.stage}: {panel.about}", panel.axis)
+                for panel in own.panels
+            ],
+        }
+        for own in found
+    ]
+
+
+def _usage(stored: Stored) -> dict[str, Any] | None:
+    if not stored.routers:
+        return None
+    queries, rows = stored.setup.data.queries, stored.rows
+    labels = queries.task if queries.task is not None else queries.topic
+    choices = {name: stored.choices(name) for name in stored.routers}
+    parts = {"all queries": _shares(choices, np.arange(len(rows)), len(stored.models))}
+    if labels is not None:
+        of_row: Strings = labels[rows]
+        names, counts = np.unique(of_row[of_row != None], return_counts=True)  # noqa: E711
+        for name in sorted(names[np.argsort(-counts, kind="stable")][:TASKS]):
+            own = np.flatnonzero(of_row == name)
+            parts[str(name)] = _shares(choices, own, len(stored.models))
+    return plots.usage(stored.routers, stored.models, parts)
+
+
+def _shares(choices: Mapping[str, Ints], rows: Ints, m: int) -> list[list[float]]:
+    return [
+        list(np.bincount(own[:, rows].ravel(), minlength=m) / max(own[:, rows].size, 1))
+        for own in choices.values()
+    ]
+
+
+def _heat_maps(board: Leaderboard) -> list[dict[str, Any]]:
+    """Quality by facet (down) and router (across), in steps of the whole map's range."""
+    found = []
+    for name in ("task", "topic", "user"):
+        facets: dict[str, dict[str, Facet]] = {}
+        for row in finished(board):
+            for label, facet in getattr(row, f"by_{name}").items():
+                facets.setdefault(label, {})[row.router] = facet
+        if facets:
+            found.append(_heat_map(name, facets, board))
+    return found
+
+
+def _heat_map(
+    name: str, facets: Mapping[str, Mapping[str, Facet]], board: Leaderboard
+) -> dict[str, Any]:
+    routers = [row.router for row in finished(board)]
+    order = sorted(facets, key=lambda label: (-_size(facets[label]), label))
+    values = [_of(f, board).value for own in facets.values() for f in own.values()]
+    known = [v for v in values if v is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
+    lines = [
+        {
+            "label": label,
+            "n": _size(facets[label]),
+            "cells": [_heat(facets[label].get(r), board, low, high, scale, digits)
+                      for r in routers],
+        }
+        for label in order[:FACETS]
+    ]  # fmt: skip
+    return {"name": name, "routers": routers, "lines": lines, "more": max(0, len(order) - FACETS)}
+
+
+def _heat(
+    facet: Facet | None, board: Leaderboard, low: float, high: float, scale: float, digits: int
+) -> tuple[Cell, int]:
+    found = None if facet is None else _of(facet, board)
+    if found is None or found.value is None:
+        return Cell(MISSING), -1
+    cell = plain(found, scale, digits)
+    step = int((STEPS - 1) * (found.value - low) / ((high - low) or 1) + 0.5)
+    return Cell(f"{scale * found.value:.{digits}f}", found.value, cell.note), step
+
+
+def _of(facet: Facet, board: Leaderboard) -> Estimate:
+    found = facet.accuracy if board.suite.measure == "accuracy" else facet.reward
+    return found or Estimate(value=None, reason=None, undefined=None)
+
+
+def _size(own: Mapping[str, Facet]) -> int:
+    return max(facet.n for facet in own.values())
+
+
+def _headroom(board: Leaderboard) -> list[tuple[str, str]]:
+    found, (scale, digits) = board.diagnostics, summary.pp(board)
+    unit = " pp" if scale == 100 else ""
+    told = []
+    if found.headroom is not None:
+        words = f"{scale * found.headroom:.{digits}f}{unit}"
+        told.append(("Headroom: oracle minus best single", words))
+    told.append(("Queries on which models disagree", f"{found.disagreement:.0%}"))
+    told.append(("Queries that some model answers better", f"{found.routable:.0%}"))
+    best = [(row.metrics["gap_recovered"].value, row.router) for row in finished(board)
+            if "gap_recovered" in row.metrics]  # fmt: skip
+    if known := [(value, name) for value, name in best if value is not None]:
+        value, name = max(known)
+        told.append(("Most of it recovered", f"{value:.0%} by {name}"))
+    return told
+
+
+def _points(board: Leaderboard) -> Table | None:
+    """Trade-offs that were chosen on validation and frozen."""
+    rows = [
+        [
+            Cell(row.router, row.router),
+            share(point.savings_vs_best_single),
+            plain(point.accuracy, 100, 1),
+            change(point.against_best_single),
+        ]
+        for row in finished(board)
+        if (point := row.operating_points.get("iso_accuracy"))
+    ]
+    return Table(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows) if rows else None
+
+
+def _policies(board: Leaderboard) -> Table | None:
+    """How often routers name each policy, and what comes of it."""
+    scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
+    rows = [
+        [
+            Cell(row.router, row.router),
+            Cell(name, name),
+            share(own.share),
+            plain(own.accuracy or own.reward, scale, digits),
+            money(own.cost_per_1k),
+        ]
+        for row in finished(board)
+        if row.policies
+        for name, own in sorted(row.policies.use.items(), key=lambda item: -item[1].n)
+    ]
+    measure = "Accuracy, %" if scale == 100 else "Reward"
+    return Table(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
+
+
+def _sure(board: Leaderboard) -> Table | None:
+    names = ("ece", "brier", "aurc")
+    rows = [
+        [Cell(row.router, row.router), *(plain(row.metrics.get(name)) for name in names)]
+        for row in finished(board)
+        if any((e := row.metrics.get(name)) and e.value is not None for name in names)
+    ]
+    return Table(("Router", "ECE", "Brier", "AURC"), rows) if rows else None
+
+
+_TIMES = {
+    "latency_ms_p50": ("p50, ms", 1.0, "{:.3g}"),
+    "latency_ms_p95": ("p95, ms", 1.0, "{:.3g}"),
+    "latency_ms_p99": ("p99, ms", 1.0, "{:.3g}"),
+    "fit_seconds": ("fit, s", 1.0, "{:.2f}"),
+    "route_seconds": ("route, s", 1.0, "{:.3f}"),
+    "peak_rss_bytes": ("peak, MiB", 2.0**-20, "{:,.0f}"),
+    "parameters": ("parameters", 1.0, "{:,.0f}"),
+    "router_tokens_per_second": ("tokens/s", 1.0, "{:,.0f}"),
+}
+
+
+def _timing(board: Leaderboard) -> Table | None:
+    told = board.timing.get("routers", {})
+    known = [key for key in _TIMES if any(key in own for own in told.values())]
+    rows = [
+        [Cell(row.router, row.router), *(_time(told[row.router], key) for key in known)]
+        for row in finished(board)
+        if row.router in told
+    ]
+    return Table(("Router", *(_TIMES[key][0] for key in known)), rows) if known else None
+
+
+def _time(told: Mapping[str, Any], key: str) -> Cell:
+    _, scale, form = _TIMES[key]
+    value = told.get(key)
+    return Cell(MISSING) if value is None else Cell(form.format(scale * value), float(value))
+
+
+def _training(board: Leaderboard) -> Table:
+    rows = [
+        [
+            Cell(row.router, row.router),
+            Cell(" ".join(filter(None, (row.distribution, row.version))) or MISSING),
+            Cell(", ".join(map(str, row.seeds)) or MISSING),
+            Cell(_flat(row.options) or "defaults"),
+            Cell("; ".join(filter(None, (row.message, *row.warnings))) or MISSING),
+        ]
+        for row in board.rows
+    ]
+    return Table(("Router", "From", "Seeds", "Options", "Notes"), rows)
+
+
+def _provenance(board: Leaderboard) -> list[tuple[str, Sequence[tuple[str, str]]]]:
+    objective = ", ".join(f"{name} {weight:g}" for name, weight in board.objective.items())
+    made = {
+        "split": board.suite.split, "folds": board.suite.folds, "protocol": board.suite.protocol,
+        "shown to routers": ", ".join(["text", *board.suite.shown]), "encoder": board.encoder,
+        "objective": objective, "costs": board.priced, "resamples": board.resamples,
+        "queries": _flat(board.suite.queries), "models": ", ".join(board.suite.models),
+    }  # fmt: skip
+    machine = {
+        name: _flat(value) if isinstance(value, dict) else _listed(value)
+        for name, value in board.environment.items()
+    }
+    prints = {row.router: row.fingerprint for row in board.rows if row.fingerprint}
+    return [
+        ("Fingerprints", _pairs(board.fingerprints.model_dump())),
+        ("Options", _pairs(made)),
+        ("Environment", _pairs(machine)),
+        ("Routers' fingerprints", _pairs(prints)),
+        ("Files, sha256", _pairs(board.files)),
+    ]
+
+
+def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, MISSING if value is None else str(value)) for name, value in values.items()]
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _flat(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)

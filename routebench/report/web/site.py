@@ -1,0 +1,349 @@
+"""Static pages of all boards below a folder: no scripts, no network, everything escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+from typing import Any, NoReturn
+
+from routebench.board import run_folder
+from routebench.errors import DataError
+from routebench.gate.comparable import HARD, mismatches
+from routebench.report import summary
+from routebench.report.format import MISSING, Cell, change, money, plain
+from routebench.report.web.page import needed
+from routebench.schema import Estimate, Leaderboard, Row
+
+MARKER = ".routebench-site"
+"""Says that a folder was made here, and which files: it may be replaced by a newer site."""
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One board, and the folder it lies in, seen from the one that was searched."""
+
+    place: str
+    board: Leaderboard
+    content: bytes
+
+    @cached_property
+    def time(self) -> datetime:
+        """When the run ended; the beginning of time where that is not told."""
+        try:
+            told = datetime.fromisoformat(str(self.board.environment.get("finished")))
+            return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return _UNKNOWN
+
+    @property
+    def finished(self) -> str:
+        return "date unknown" if self.time == _UNKNOWN else f"{self.time:%Y-%m-%d %H:%M}"
+
+    @property
+    def version(self) -> str:
+        """RouteBench's."""
+        packages = self.board.environment.get("packages")
+        return str(packages.get("routebench", MISSING)) if isinstance(packages, dict) else MISSING
+
+    @property
+    def file(self) -> str:
+        """The name of the board's copy in the site."""
+        return f"boards/{_name(self.board.suite.name, os.fsencode(self.place))}.json"
+
+    def row(self, router: str) -> Row | None:
+        return next((row for row in self.board.rows if row.router == router), None)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Runs of one suite, oldest first; `series` holds those that may be compared."""
+
+    title: str
+    runs: Sequence[Kept]
+
+    @property
+    def newest(self) -> Kept:
+        return self.runs[-1]
+
+    @property
+    def measure(self) -> str:
+        return self.newest.board.suite.measure
+
+    @property
+    def unit(self) -> str:
+        return "Accuracy, %" if self.measure == "accuracy" else "Reward"
+
+    @property
+    def source(self) -> str:
+        return summary.SOURCES[self.newest.board.suite.source]
+
+    @property
+    def page(self) -> str:
+        return f"suite-{_name(self.title, f'{self.source} {self.measure}'.encode())}.html"
+
+    @property
+    def routers(self) -> list[str]:
+        """All that ever ran, those of the newest board first and in its order."""
+        rows = [row for kept in reversed(self.runs) for row in kept.board.rows]
+        return list(dict.fromkeys(row.router for row in rows if row.state != "skipped"))
+
+    @cached_property
+    def series(self) -> list[list[Kept]]:
+        """The newest board's first."""
+        found: dict[tuple[str, ...], list[Kept]] = {}
+        for kept in self.runs:
+            prints = kept.board.fingerprints
+            found.setdefault(tuple(getattr(prints, name) for name in HARD), []).append(kept)
+        return sorted(found.values(), key=lambda runs: _order(runs[-1]), reverse=True)
+
+    def last(self, router: str) -> tuple[Kept, Row] | None:
+        """The newest run that a router took part in."""
+        for kept in reversed(self.runs):
+            if (row := kept.row(router)) and row.state != "skipped":
+                return kept, row
+        return None
+
+
+def find(results: Path) -> list[Kept]:
+    """All boards below a folder, but in hidden ones, among checkpoints and in sites.
+
+    Raises:
+        DataError: where there is none, or one of them cannot be read.
+    """
+    found = []
+    for name, inner, held in os.walk(results, onerror=_unreadable):
+        folder = Path(name)
+        inner[:] = [each for each in inner if each[0] != "." and each != run_folder.CHECKPOINTS]
+        inner[:] = sorted(each for each in inner if not (folder / each / MARKER).exists())
+        if run_folder.BOARD in held:
+            place = folder / run_folder.BOARD
+            board = run_folder.read(place)
+            if not isinstance(board.environment.get("data", []), list):
+                raise DataError(f"{place}: not a leaderboard: environment.data is no list")
+            found.append(Kept(folder.relative_to(results).as_posix(), board, place.read_bytes()))
+    if not found:
+        hint = "routebench run keeps its boards under results/"
+        raise DataError(f"{results}: no {run_folder.BOARD} below it", hint)
+    return found
+
+
+def pages(boards: Iterable[Kept]) -> dict[str, bytes]:
+    """The content of every file of the site, by its name."""
+    suites = _suites(boards)
+    routers = sorted({label for suite in suites for label in suite.routers})
+    links = {label: f"router-{_name(label)}.html" for label in routers}
+    render = _rendering()
+    told = {"index.html": render("site_index.html", _index(suites, links))}
+    for suite in suites:
+        told[suite.page] = render("site_suite.html", _suite(suite, links))
+        told |= {kept.file: kept.content for kept in suite.runs}
+    for label, page in links.items():
+        told[page] = render("site_router.html", _router(label, suites))
+    return told | {MARKER: "".join(f"{name}\n" for name in sorted(told)).encode()}
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise DataError(f"{error.filename}: {error.strerror or error}") from error
+
+
+def _order(kept: Kept) -> tuple[datetime, str]:
+    return kept.time, kept.place
+
+
+def _suites(boards: Iterable[Kept]) -> list[Suite]:
+    """By title; what is simulated and what is recorded never share a page."""
+    found: dict[tuple[str, str, str], list[Kept]] = {}
+    for kept in sorted(boards, key=_order):
+        about = kept.board.suite
+        key = (summary.title(kept.board), about.source, about.measure)
+        found.setdefault(key, []).append(kept)
+    return [Suite(key[0], runs) for key, runs in sorted(found.items())]
+
+
+def _name(text: str, more: bytes = b"") -> str:
+    """A file name of plain letters, whatever the text; another text has another name."""
+    slug = re.sub("[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+    digest = hashlib.sha256(more + b"\0" + text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{slug}-{digest}" if slug else digest
+
+
+def _rendering() -> Callable[[str, Mapping[str, Any]], bytes]:
+    jinja2 = needed("jinja2", "the site")
+    env = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.PackageLoader("routebench.report.web", "html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    style = "".join(env.loader.get_source(env, name)[0] for name in ("style.css", "site.css"))
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+    def render(template: str, values: Mapping[str, Any]) -> bytes:
+        text = str(env.get_template(template).render(style=style, csp=policy, **values))
+        return text.encode("utf-8", "replace")
+
+    return render
+
+
+def _index(suites: Sequence[Suite], links: Mapping[str, str]) -> dict[str, Any]:
+    ranks = {
+        label: [(suite, _rank(*found)) for suite in suites if (found := suite.last(label))]
+        for label in links
+    }
+    return {
+        "title": "Leaderboards",
+        "suites": [(suite, *_best(suite.newest.board)) for suite in suites],
+        "ranks": ranks,
+        "links": links,
+    }
+
+
+def _best(board: Leaderboard) -> tuple[list[str], int, Cell]:
+    """Names of the routers of rank 1, how many more there are, and what the first one reaches."""
+    top = [row for row in summary.finished(board) if row.rank == 1]
+    if not board.valid or not top:
+        return [], 0, Cell(MISSING)
+    return [row.router for row in top[:3]], len(top[3:]), _quality(top[0], board)
+
+
+def _suite(suite: Suite, links: Mapping[str, str]) -> dict[str, Any]:
+    board = suite.newest.board
+    return {
+        "title": suite.title,
+        "suite": suite,
+        "valid": board.valid,
+        "facts": summary.facts(board),
+        "notices": summary.notices(board),
+        "board": summary.leaderboard(board),
+        "users": bool(board.suite.users),
+        "few_seeds": any(r.interval_scope == "this checkpoint only" for r in board.rows),
+        "series": [_series(suite, runs, suite.routers) for runs in suite.series],
+        "links": links,
+    }
+
+
+def _series(suite: Suite, runs: Sequence[Kept], labels: Iterable[str]) -> dict[str, Any]:
+    prints = runs[-1].board.fingerprints
+    lines = [_line(label, runs) for label in labels]
+    return {
+        "runs": [_run(runs, i) for i in range(len(runs))],
+        "differs": mismatches(runs[-1].board, suite.newest.board),
+        "prints": [(name, getattr(prints, name)) for name in HARD],
+        "lines": [
+            line for line in lines if any(row and row.state != "skipped" for row in line["rows"])
+        ],
+    }
+
+
+def _run(runs: Sequence[Kept], at: int) -> dict[str, Any]:
+    """What heads a run in a history."""
+    kept, before = runs[at], runs[max(at - 1, 0)]
+    prices = [each.board.fingerprints.prices for each in (before, kept)]
+    return {
+        "finished": kept.finished,
+        "version": kept.version,
+        "file": kept.file,
+        "place": kept.place,
+        "valid": kept.board.valid,
+        "repriced": prices[0] != prices[1],
+    }
+
+
+def _line(label: str, runs: Sequence[Kept]) -> dict[str, Any]:
+    """One router over the runs of a series."""
+    rows = [kept.row(label) for kept in runs]
+    pairs = list(zip(rows, runs, strict=True))
+    found = [summary.quality(row, kept.board) if row else None for row, kept in pairs]
+    return {
+        "router": label,
+        "cells": [
+            (_quality(row, kept.board), _cost(row)) if row else (Cell(MISSING), Cell(MISSING))
+            for row, kept in pairs
+        ],
+        "rows": rows,
+        "trend": _trend(found),
+    }
+
+
+def _quality(row: Row, board: Leaderboard) -> Cell:
+    if row.state != "ok":
+        return Cell(row.state, None, row.message or "", "worse")
+    return plain(summary.quality(row, board), *summary.pp(board))
+
+
+def _cost(row: Row) -> Cell:
+    """USD per 1k queries, or the relative cost where that alone is known."""
+    paid = money(row.metrics.get("total_cost_per_1k"))
+    if paid.sort is not None:
+        return Cell(f"${paid.text}", paid.sort, paid.note)
+    relative = plain(row.metrics.get("relative_cost"))
+    text = relative.text if relative.sort is None else f"{relative.text} relative"
+    return Cell(text, relative.sort, relative.note)
+
+
+def _rank(kept: Kept, row: Row) -> str:
+    ranks = [each.rank for each in kept.board.rows if each.rank is not None]
+    if row.rank is None:
+        return MISSING if row.state == "ok" else row.state
+    return f"{row.rank}{'=' if ranks.count(row.rank) > 1 else ''} of {len(ranks)}"
+
+
+def _trend(found: Sequence[Estimate | None]) -> list[dict[str, float]]:
+    """Places in a drawing of 120 × 28 of values and their intervals; none of a single value."""
+    known = []
+    for i, one in enumerate(found):
+        if one is not None and one.value is not None:
+            ends = [one.value if end is None else end for end in (one.low, one.high)]
+            if all(map(isfinite, (one.value, *ends))):
+                known.append((i, (one.value, *ends)))
+    if len(known) < 2:
+        return []
+    low, high = min(min(v) for _, v in known), max(max(v) for _, v in known)
+
+    def y(value: float) -> float:
+        return round(25 - 22 * (value - low) / ((high - low) or 1), 1)
+
+    step = 112 / (len(found) - 1)
+    return [
+        {"x": round(4 + step * i, 1), "y": y(v[0]), "low": y(v[1]), "high": y(v[2])}
+        for i, v in known
+    ]
+
+
+def _router(label: str, suites: Sequence[Suite]) -> dict[str, Any]:
+    parts = [_part(suite, label, *found) for suite in suites if (found := suite.last(label))]
+    return {"title": label, "places": parts}
+
+
+def _part(suite: Suite, label: str, kept: Kept, row: Row) -> dict[str, Any]:
+    """One router on one suite."""
+    scale, digits = summary.pp(kept.board)
+    against = row.against.get(summary.BASELINE, {}).get(suite.measure)
+    usage = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "suite": suite,
+        "kept": kept,
+        "row": row,
+        "current": kept is suite.newest,
+        "rank": _rank(kept, row),
+        "quality": _quality(row, kept.board),
+        "against": change(against, scale, digits),
+        "cost": _cost(row),
+        "options": [(name, MISSING if v is None else str(v)) for name, v in row.options.items()],
+        "usage": [(name, part, row.usage_interval.get(name)) for name, part in usage],
+        "series": [s for runs in suite.series if (s := _series(suite, runs, [label]))["lines"]],
+    }

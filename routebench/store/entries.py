@@ -1,0 +1,140 @@
+"""What a store of answers takes and gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from routebench.data.texts import encode
+
+PENDING, IN_FLIGHT, ANSWERED, FAILED = STATES = ("pending", "in_flight", "answered", "failed")
+"""What becomes of a call: to be made; being made; answered, refusals too; no answer came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question put to one model, once."""
+
+    key: str
+    """32 hex digits over all that follows: two calls are the same if and only if these are."""
+    provider: str
+    model: str
+    parameters: str
+    """Canonical JSON of all else that an answer depends on."""
+    prompt: str
+    sample: int = 0
+    """Tells repeated calls with the same prompt apart."""
+
+    @classmethod
+    def of(
+        cls,
+        provider: str,
+        model: str,
+        parameters: Mapping[str, Any] | str,
+        prompt: str,
+        sample: int = 0,
+    ) -> Call:
+        """The call with its key; parameters that are text are canonical JSON already."""
+        known = parameters if isinstance(parameters, str) else canonical(parameters)
+        return cls(
+            call_key(provider, model, known, prompt, sample), provider, model, known, prompt, sample
+        )
+
+
+def call_key(
+    provider: str, model: str, parameters: Mapping[str, Any] | str, prompt: str, sample: int
+) -> str:
+    """What identifies a call: 32 hex digits of SHA-256, whatever the order of the parameters."""
+    known = parameters if isinstance(parameters, str) else canonical(parameters)
+    parts = (provider, model, known, str(sample), prompt)
+    # Lengths first, so that no text can pass for another one's end.
+    named = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(encode(named)).hexdigest()[:32]
+
+
+def canonical(parameters: Mapping[str, Any]) -> str:
+    """Parameters as JSON with sorted names; a `ValueError` for what JSON cannot say."""
+    return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a suite knows of a query. Only the prompt is shown to a model."""
+
+    query_id: str
+    query: str
+    prompt: str
+    reference: str | None = None
+    """The right answer, or a JSON list of all that are right."""
+    task: str | None = None
+    topic: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of calls that were added."""
+
+    new: int
+    known: int
+    """Calls that were in the store already, answered or not."""
+    changed: int = 0
+    """Questions that were there with another prompt: what it was answered is no answer to them."""
+    others: int = 0
+    """Questions of the same suite that were added earlier, and not now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to be graded: no model comes with it."""
+
+    call: int
+    question: int
+    """With `call` what `Store.grade` knows it by."""
+    query: str
+    reference: str | None
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model as it was asked."""
+
+    provider: str
+    model: str
+    parameters: str
+    calls: dict[str, int]
+    """Calls by state; states without any are left out."""
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """What is in a store."""
+
+    path: Path
+    size: int
+    """Bytes, those of SQLite's log included."""
+    suites: dict[str, int]
+    """Questions by suite."""
+    models: tuple[Asked, ...]
+    states: dict[str, int]
+    """Calls by state, all four of them."""
+    usd: float
+    """Paid in all, for answers that came twice too."""
+    unpriced: int
+    """Answers of which nobody knows the cost; they are not in `usd`."""
+    errors: dict[str, int]
+    """Failed calls by kind."""
+    interrupted: int
+    """How often a call was in flight when its process ended: each may have been paid in vain."""
+    twice: int
+    """Answers that came when another process had stored one already: paid, and not kept."""
+    prices: dict[str, int]
+    """Answers by the id of the prices that they were paid at."""
+    judges: dict[str, dict[str, int]]
+    """Graded answers by judge and state (`ok`, `ungraded`), in the order the judges came."""

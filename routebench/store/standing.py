@@ -1,0 +1,78 @@
+"""What has become of given calls: read from a store that others may be writing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from routebench.store import schema
+from routebench.store.entries import ANSWERED, STATES, Call
+
+_AT_ONCE = 500
+ABSENT = "absent"
+
+
+@dataclass(slots=True)
+class Standing:
+    """Calls to one model, counted."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    """By the store's states, and `absent` for those it does not know."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Failed ones by kind."""
+    usd: float = 0.0
+    """Paid for the answers that are kept."""
+    unpriced: int = 0
+    """Answers of which nobody knows the cost."""
+    output_tokens: float | None = None
+    """Mean length of the answers; None where it is not known."""
+    open: set[str] = field(default_factory=set)
+    """Keys of the calls that are not answered."""
+
+    @property
+    def total(self) -> int:
+        return self.states.total()
+
+
+def standing(path: Path, calls: Iterable[Call]) -> Standing:
+    """Count calls by what the store at `path` knows of them; there may be no store yet."""
+    found = Standing()
+    if not path.is_file():
+        found.open = {call.key for call in calls}
+        found.states[ABSENT] = len(found.open)
+        return found
+    remaining = iter(calls)
+    tokens: list[float] = []
+    with closing(schema.connect(path, create=False, write=False)) as database:
+        while keys := {call.key for call in islice(remaining, _AT_ONCE)}:
+            marks = ", ".join("?" * len(keys))
+            with schema.told(path):
+                rows = database.execute(
+                    "SELECT key, state, error, cost, output_tokens FROM calls"  # noqa: S608
+                    f" WHERE key IN ({marks})",
+                    tuple(keys),
+                ).fetchall()
+            _count(found, keys, rows)
+            tokens += [row[4] for row in rows if row[4] is not None]
+    if tokens:
+        found.output_tokens = sum(tokens) / len(tokens)
+    return found
+
+
+def _count(
+    found: Standing, keys: set[str], rows: list[tuple[str, str, str | None, int | None, float]]
+) -> None:
+    found.open |= keys
+    for key, state, error, cost, _ in rows:
+        assert state in STATES
+        found.states[state] += 1
+        found.errors[error or ""] += error is not None
+        if state == ANSWERED:
+            found.open.discard(key)
+            found.usd += (cost or 0) / schema.USD
+            found.unpriced += cost is None
+    found.states[ABSENT] += len(keys) - len(rows)

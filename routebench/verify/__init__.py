@@ -1,0 +1,1 @@
+"""Recompute a board from its run folder, regrade it, reprice it."""

@@ -1,0 +1,194 @@
+"""The board made once more, by the code that made it, from nothing but the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from routebench import config
+from routebench.board import build
+from routebench.board.read_decisions import Key, by_job, named
+from routebench.board.read_run import Stored
+from routebench.board.read_tables import numbers, read_table, text
+from routebench.board.run_folder import RUN_FILE
+from routebench.board.write_tables import HELD_OUT, PARTS
+from routebench.config import RunConfig
+from routebench.data.fingerprints import pool_fingerprint
+from routebench.data.perturbations import KINDS
+from routebench.data.splits import TEST, VALIDATION
+from routebench.errors import DataError
+from routebench.jobs.plan import Entrant
+from routebench.jobs.results import Result
+from routebench.jobs.setup import Job, Setup
+from routebench.plugin.discovery import PluginInfo
+from routebench.prices.apply import PriceInfo
+from routebench.records import Decisions, Floats, Ints, State
+from routebench.schema import Fingerprints, Leaderboard, Row
+
+SCORES, PERTURBED = "scores.parquet", "perturbed.parquet"
+_PART_CODES = {name: code for code, name in PARTS.items() if code != HELD_OUT}
+_MADE = re.compile(r"collapse: |(accuracy|reward) below best-single")
+"""Warnings that numbers give; all others are jobs' own."""
+Asked = dict[tuple[Key, int], Floats]
+"""By job and part: expected quality [n, m]."""
+
+
+def rebuilt(run: Stored) -> Leaderboard:
+    """The board that the run's tables and options make; what is told but not made is copied."""
+    board = run.board
+    options = config.make(config.read(run.folder / RUN_FILE))
+    has_forms = PERTURBED in board.files
+    setup = replace(run.setup, perturb=options.perturb if has_forms else 0)
+    entrants = [_entrant(row, run) for row in board.rows]
+    results = _results(run, setup, {entrant.label: entrant for entrant in entrants})
+    scored = build.score(setup, entrants, results, board.resamples, options.against)
+    made = build.board(
+        options, setup, _prices(run), _fingerprints(run), entrants, results, scored
+    )  # fmt: skip
+    return _with_told(made, board, options)
+
+
+def _with_told(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Leaderboard:
+    """Copy what no table can tell: names, versions, messages of jobs."""
+    old = {row.router: row for row in board.rows}
+    rows = []
+    for row in made.rows:
+        noted = [text for text in old[row.router].warnings if not _MADE.match(text)]
+        said = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
+        rows.append(row.model_copy(update=said))
+    told = {name: getattr(board, name) for name in ("encoder", "files", "environment", "timing")}
+    return made.model_copy(update={"rows": rows, **told})
+
+
+def _entrant(row: Row, run: Stored) -> Entrant:
+    plugin = PluginInfo("router", row.plugin, "", row.distribution, row.version)
+    has = any(label == row.router for label, _, _ in run.decided)
+    state = "skipped" if row.state == "skipped" else "ready" if has else "failed"
+    message = row.message or "no decisions are stored"
+    return Entrant(row.router, plugin, row.options, row.fingerprint or "", state, message)
+
+
+def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Job, Result]:
+    quality = _quality(run, setup)
+    forms = _forms(run, setup)
+    results = {}
+    for key, own in sorted(run.decided.items(), key=lambda item: item[0]):
+        label, seed, fold = key
+        if label not in entrants:
+            raise DataError(f"decisions.parquet: {label} is no router of the board")
+        entrant = entrants[label]
+        job = Job(label, entrant.plugin, {}, seed, fold, "", personal=own.personal)
+        known = quality.get((key, VALIDATION))
+        nothing = np.zeros(0 if known is None else len(known), dtype=np.int64)
+        results[job] = Result(
+            "ok",
+            decisions=replace(own.decisions, quality=quality.get((key, TEST))),
+            validation=Decisions(nothing, quality=known),
+            perturbed=Decisions(forms.get(key, np.zeros(0, dtype=np.int64))),
+        )
+    return results
+
+
+def _quality(run: Stored, setup: Setup) -> Asked:
+    """What routers expected of every model, on validation and on test queries."""
+    if SCORES not in run.board.files:
+        return {}
+    table = read_table(run.folder / SCORES, ("router", "part", "query", "model"))
+    data = setup.data
+    row = text(table, "query", SCORES).into(data.keys, SCORES)
+    model = text(table, "model", SCORES).into(data.pool.models, SCORES)
+    part = text(table, "part", SCORES)
+    code = np.array([_PART_CODES[name] for name in part.values], dtype=np.int64)[part.codes]
+    value = numbers(table, "quality", SCORES)
+    found = {}
+    for key, all_rows in by_job(table, SCORES):
+        for wanted in (VALIDATION, TEST):
+            own = all_rows[code[all_rows] == wanted]
+            expected = setup.rows(key[2], wanted)
+            place = np.searchsorted(expected, row[own])
+            inside = place < len(expected)
+            if not inside.all() or not np.array_equal(expected[place], row[own]):
+                raise DataError(f"{SCORES}: {named(key)} scores queries of another part")
+            if len(own):
+                matrix = np.full((len(expected), len(data.pool)), np.nan)
+                matrix[place, model[own]] = value[own]
+                found[key, wanted] = matrix
+    return found
+
+
+def _forms(run: Stored, setup: Setup) -> dict[Key, Ints]:
+    """Choices for the perturbed forms of test queries: by kind, then query."""
+    if not setup.perturb:
+        return {}
+    table = read_table(run.folder / PERTURBED, ("router", "query", "kind", "choice"))
+    data = setup.data
+    row = text(table, "query", PERTURBED).into(data.keys, PERTURBED)
+    kind = text(table, "kind", PERTURBED).into(KINDS, PERTURBED)
+    choice = text(table, "choice", PERTURBED).into(data.pool.models, PERTURBED)
+    found = {}
+    for key, own in by_job(table, PERTURBED):
+        rows = setup.perturbed(key[2])
+        if key in run.decided and run.decided[key].personal:
+            asks = setup.asks(key[2])
+            rows = asks.row[asks.one_each(rows)]
+        order = own[np.lexsort((row[own], kind[own]))]
+        expected = np.tile(rows, len(KINDS)), np.repeat(np.arange(len(KINDS)), len(rows))
+        if not all(map(np.array_equal, (row[order], kind[order]), expected)):
+            raise DataError(f"{PERTURBED}: {named(key)} was asked other forms than were to be")
+        found[key] = choice[order]
+    return found
+
+
+def _prices(run: Stored) -> PriceInfo:
+    """Where costs come from; how many are guesses of which kind is told, not made."""
+    told, outcomes = dict(run.board.diagnostics.cost_basis), run.setup.data.outcomes
+    answered = ~np.isin(outcomes.state, (State.FAILED, State.ABSENT))
+    known = np.zeros_like(answered)
+    if outcomes.input_tokens is not None and outcomes.output_tokens is not None:
+        known = ~np.isnan(outcomes.input_tokens + outcomes.output_tokens)
+    if run.board.priced == "recorded" and outcomes.cost is not None:
+        told["recorded"] = int((~np.isnan(outcomes.cost)).sum())
+    elif run.prices is not None:
+        told["tokens"] = int((answered & known).sum())
+        told["estimated"] = int(answered.sum()) - told["tokens"] - told.get("assumed", 0)
+    fingerprint = None if run.prices is None else run.prices.fingerprint
+    return PriceInfo(run.board.priced, told, fingerprint, {})
+
+
+def _fingerprints(run: Stored) -> Fingerprints:
+    """Pool, split and prices anew; the others need texts, references and answers."""
+    split, data = run.setup.split, run.setup.data
+    digest = hashlib.sha256("".join(data.keys).encode())
+    digest.update(split.codes.tobytes())
+    if split.held_out is not None:
+        digest.update(split.held_out.tobytes())
+    made: dict[str, Any] = {"pool": pool_fingerprint(data), "split": digest.hexdigest()[:16]}
+    made["prices"] = None if run.prices is None else run.prices.fingerprint
+    return run.board.fingerprints.model_copy(update=made)
+
+
+def leaves(board: Leaderboard) -> dict[str, Any]:
+    """Every value of a board by its path, rows by their router."""
+    values = board.model_dump(mode="json")
+    order = [row["router"] for row in values["rows"]]
+    values["rows"] = {row["router"]: row for row in values["rows"]}
+    found: dict[str, Any] = {"rows": order}
+    _walk(found, "", values)
+    return found
+
+
+def _walk(found: dict[str, Any], path: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for name, own in value.items():
+            plain = name.replace("_", "").replace("-", "").isalnum()
+            step = f".{name}" if plain and path != "rows" else f"[{name}]"
+            _walk(found, (path + step).removeprefix("."), own)
+    elif isinstance(value, list):
+        for i, own in enumerate(value):
+            _walk(found, f"{path}[{i}]", own)
+    else:
+        found[path] = value

@@ -1,0 +1,128 @@
+"""A finished run at other prices, without another call: same decisions, other costs.
+
+Costs are made from the run's tokens, and the board by the code that made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from routebench import config
+from routebench.board import run_folder, write_tables
+from routebench.board.read_run import PRICES, Stored, read_run
+from routebench.board.read_tables import read_table, text
+from routebench.errors import OptionError
+from routebench.prices.apply import BASES, cover
+from routebench.prices.lists import PriceList, as_written
+from routebench.schema import Leaderboard
+from routebench.verify.recompute import rebuilt
+
+NOTE = "re-priced: routers decided at the earlier prices; operating points are chosen at these"
+CELLS = "cells.parquet"
+
+
+def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple[Leaderboard, Path]:
+    """Write the run once more at the given prices, which stand in the file `path`.
+
+    Without `out` the new folder stands beside the run's. Returns the board and its folder.
+
+    Raises:
+        DataError: where the run is no whole one or holds no tokens, or a model has no price.
+        OptionError: where the folder holds anything, or cannot be written.
+    """
+    found = read_run(run, check=True)
+    priced = _at(found, prices)
+    assert priced.prices is not None
+    folder = found.folder.resolve()
+    place = out or folder.with_name(f"{folder.name}-repriced-{priced.prices.fingerprint[:8]}")
+    _must_be_free(place)
+    content = _tables(priced)
+    options = config.make(config.read(found.folder / run_folder.RUN_FILE))
+    content[run_folder.RUN_FILE] = config.dump(
+        options.model_copy(update={"prices": str(path)})
+    ).encode()
+    board = _board(found, priced, content)
+    content[run_folder.BOARD] = run_folder.to_json(board).encode()
+    kept = [name for name in found.board.files if name not in content]
+    _write(place, content, [found.folder / name for name in kept])
+    return board, place
+
+
+def _at(run: Stored, prices: PriceList) -> Stored:
+    """The run with other costs, and a board that says where they come from."""
+    pool = run.setup.data.pool
+    own = PriceList(cover(pool, prices), prices.place)
+    priced = run.repriced(own)
+    data = priced.setup.data
+    data = replace(data, notes=tuple(dict.fromkeys([*data.notes, NOTE])))
+    board = run.board
+    if board.priced != "estimated":  # without a guess among the tokens
+        nothing = board.diagnostics.model_copy(update={"cost_basis": dict.fromkeys(BASES, 0)})
+        board = board.model_copy(update={"priced": "prices", "diagnostics": nothing})
+    return replace(priced, board=board, setup=replace(priced.setup, data=data))
+
+
+def _tables(run: Stored) -> dict[str, bytes]:
+    """The files that other prices change."""
+    data, place = run.setup.data, run.folder / CELLS
+    assert data.outcomes.cost is not None
+    assert run.prices is not None
+    cells = read_table(place)
+    row = text(cells, "query", CELLS).into(data.keys, CELLS)
+    model = text(cells, "model", CELLS).into(data.pool.models, CELLS)
+    listed = {name: as_written(entry) for name, entry in run.prices.models.items()}
+    return {
+        CELLS: write_tables.with_costs(cells, data.outcomes.cost[row, model]),
+        PRICES: tomli_w.dumps(listed).encode(),
+    }
+
+
+def _board(old: Stored, new: Stored, content: dict[str, bytes]) -> Leaderboard:
+    made = rebuilt(new)
+    hashes = {name: hashlib.sha256(own).hexdigest() for name, own in content.items()}
+    run_file = hashes.pop(run_folder.RUN_FILE)
+    about: dict[str, Any] = {
+        "from": None if old.prices is None else old.prices.fingerprint,
+        "to": made.fingerprints.prices,
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    return made.model_copy(
+        update={
+            "files": dict(sorted({**old.board.files, **hashes}.items())),
+            "environment": old.board.environment | {"run_toml": run_file, "repriced": about},
+        }
+    )
+
+
+def _must_be_free(place: Path) -> None:
+    try:
+        free = not place.exists() or (place.is_dir() and not any(place.iterdir()))
+    except OSError as error:
+        raise OptionError(f"cannot write to {place}: {error.strerror or error}") from error
+    if not free:
+        raise OptionError(f"{place} is there already", "name a new folder with --out DIR")
+
+
+def _write(place: Path, content: dict[str, bytes], kept: list[Path]) -> None:
+    """All of it or nothing: made beside the place, then renamed."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as beside:
+            made = Path(beside) / "run"
+            made.mkdir()
+            for own in kept:
+                shutil.copyfile(own, made / own.name)
+            for name, own_content in content.items():
+                (made / name).write_bytes(own_content)
+            made.rename(place)
+    except OSError as error:
+        hint = "name another with --out DIR"
+        raise OptionError(f"cannot write to {place}: {error.strerror or error}", hint) from error

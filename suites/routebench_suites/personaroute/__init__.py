@@ -1,0 +1,1 @@
+"""`personaroute`: users with preferences of their own ask the same queries."""

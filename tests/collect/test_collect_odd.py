@@ -1,0 +1,149 @@
+"""Collecting where something is odd: usage that no server can have counted, stores that nobody
+collected, other questions in the same store."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores import filled
+from test_collect import Heard, Live, found, go, plan_of
+
+from routebench.collect.calls import sound
+from routebench.config import make
+from routebench.errors import DataError
+from routebench.prices.lists import MOST, load_prices
+from routebench.records import Grade, Reply, Request
+from routebench.run import load_data
+from routebench.store.entries import Question
+from routebench.store.store import Store
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ((5, 3, 2, 1), (5, 3, 2, 1)),
+        ((-5, 3, 0, 0), (None, 3, 0, 0)),
+        ((5, 1e30, 0, 0), (5, None, 0, 0)),
+        ((5, math.inf, 0, math.inf), (5, None, 0, 0)),
+        ((5, 3, 50, 50), (5, 3, 5, 3)),
+        ((5, 3, -1, math.nan), (5, 3, 0, 0)),
+        ((0, 0, 0, 0), (0, 0, 0, 0)),
+    ],
+)
+def test_counts_that_cannot_be_are_unknown(said: Any, meant: Any) -> None:
+    given, came, cached, thinking = map(float, said)
+    read = sound(Reply("x", given, came, cached, thinking, "length", "m-1"))
+    assert (read.text, read.finish, read.version) == ("x", "length", "m-1")
+    counts = (read.input_tokens, read.output_tokens, read.cached_tokens, read.thinking_tokens)
+    assert [None if math.isnan(n) else n for n in counts] == list(meant)
+
+
+class Miscounts(Live):
+    """Says of one question in two what cannot be."""
+
+    async def ask(self, request: Request) -> Reply:
+        reply = await super().ask(request)
+        usage = {"q0": (1e300, 0.0), "q2": (-9.0, 0.0), "q4": (4.0, 40.0)}
+        given, cached = usage.get(request.prompt, (4.0, 0.0))
+        return replace(reply, input_tokens=given, cached_tokens=cached)
+
+
+def test_one_servers_nonsense_does_not_cost_the_others_their_answers(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path / "s.sqlite", 6, a=Miscounts(), b=Live())
+    done = go(plan)
+    assert done.answered == 12
+    assert found(plan, "a").unpriced == 2
+    with Store(plan.store) as store:
+        assert store.spent() == pytest.approx(10 * 0.006)
+        for answer in store.ungraded("exact"):
+            store.grade("exact", answer, 1.0, Grade.CORRECT)
+    data = load_data(make({"suite": f"table:{plan.store}"}))  # cached ones are no more than all
+    assert data.outcomes.cached_tokens is not None
+    assert data.outcomes.cached_tokens.max() == 4
+
+
+def test_the_dearest_call_there_can_be_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(f"m = {{input_price = {MOST}, output_price = {MOST}}}")
+    price = load_prices(tmp_path / "p.toml").models["m"]
+    most = sound(Reply("x", 1e8, 1e8))
+    with filled(tmp_path / "s.sqlite", 1, answered=0) as store:
+        (call,) = store.claim(1)
+        store.settle(call.key, most, cost=price.usd(most.input_tokens, most.output_tokens))
+        assert store.spent() == 2e6
+    (tmp_path / "p.toml").write_text(f"m = {{input_price = {MOST * 2}, output_price = 1}}")
+    with pytest.raises(DataError, match=r"p\.toml: model m, field input_price: .*less than"):
+        load_prices(tmp_path / "p.toml")
+
+
+def test_a_price_list_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"p\xff.toml")
+    try:
+        path.write_text("m = {input_price = 1, output_price = 1}")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    prices = load_prices(path)
+    with filled(tmp_path / "s.sqlite", 1, answered=0) as store:
+        (call,) = store.claim(1)
+        assert store.settle(call.key, Reply("x"), cost=0.1, price_id=prices.place)
+        assert store.info().prices == {"p?.toml": 1}
+
+
+def test_a_price_list_without_end(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"p\.json: cannot be read"):
+        load_prices(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE grades SET score = 'abc'",
+        "UPDATE calls SET cost = 'x'",
+        "UPDATE calls SET input_tokens = '<b>'",
+        "UPDATE calls SET answer = x'ff00fe'",
+        "UPDATE calls SET answer = 12345",
+        "UPDATE questions SET query_id = id + 0.5",
+        "UPDATE askers SET parameters = '{not json' || id, model = 'small'",
+        "DROP TABLE suite_askers",
+    ],
+)
+def test_a_store_that_nobody_collected(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    with filled(path, 3) as store:
+        for answer in store.ungraded("exact"):
+            store.grade("exact", answer, 1.0)
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA ignore_check_constraints = 1")
+    database.execute(change)
+    database.commit()
+    database.close()
+
+    def read(store: Store) -> None:
+        store.table()
+        list(store.answers())
+
+    def write(store: Store) -> None:
+        store.export(tmp_path / "t.parquet")
+        list(store.answers())
+
+    for use in (read, write):
+        with Store(path, write=False) as store, pytest.raises(DataError, match=r"s\.sqlite: "):
+            use(store)
+
+
+def test_what_else_a_board_will_be_made_of_is_said(tmp_path: Path) -> None:
+    first, second = Heard(), Heard()
+    go(plan_of(tmp_path / "store.sqlite", 5, a=Live()), watch=first)
+    assert first.notes == []
+    plan = plan_of(tmp_path / "store.sqlite", 3, a=Live(), b=Live())
+    changed = Question("id0", "other", "other", "yes")
+    go(replace(plan, questions=(changed, *plan.questions[1:])), watch=second)
+    assert len(second.notes) == 2
+    assert second.notes[0].startswith("1 questions had another text under the same id in store.sql")
+    assert second.notes[1].startswith("store.sqlite holds 2 other questions of facts")
