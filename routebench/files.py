@@ -12,10 +12,20 @@ from typing import IO, Any
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write beside the place, then rename: a reader sees the old or the new, never a part."""
+    """Write a file whole: a reader sees the old content or the new, never a part."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a place beside `path` to write to, and rename it to `path` where all went well."""
     part = path.with_name(f".{path.name}-{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def sha256(content: bytes) -> str:

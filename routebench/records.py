@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -355,6 +355,11 @@ class SuiteData:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    @property
+    def measure(self) -> Literal["accuracy", "reward"]:
+        """What the mean score is called: a reward where users weigh quality against cost."""
+        return "accuracy" if self.users is None else "reward"
 
     def table(self, rows: Rows) -> Table:
         """The visible part of the given rows, as a fresh table."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import (
@@ -13,7 +15,47 @@ from pydantic import (
     model_serializer,
 )
 
+Measure = Literal["accuracy", "reward"]
+"""What routers are ranked by: the mean score, which is a reward in suites with users."""
 SCHEMA_VERSION = 1
+COLLAPSE = 0.95
+"""A router that sends more than this share to one model is hardly a router."""
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A warning: nearly all of a router's queries go to one model."""
+
+    model: str
+    share: float
+
+    def __str__(self) -> str:
+        return f"{_COLLAPSE}{self.share:.1%} of queries go to {self.model}"
+
+
+@dataclass(frozen=True)
+class BelowBestSingle:
+    """A warning: a router is significantly worse than the best single model."""
+
+    measure: Measure
+
+    def __str__(self) -> str:
+        return f"{self.measure}{_BELOW}"
+
+
+_COLLAPSE = "collapse: "
+_BELOW = " below best-single, significantly"
+
+
+def is_measured(warning: str) -> bool:
+    """Tell warnings of a board file that its numbers give from those that jobs brought."""
+    return warning.startswith(_COLLAPSE) or warning.endswith(_BELOW)
+
+
+def collapse(usage: Mapping[str, float]) -> Collapse | None:
+    """Return the warning that shares of queries by model give, if any."""
+    over = [Collapse(model, share) for model, share in usage.items() if share > COLLAPSE]
+    return over[0] if over else None
 
 
 class _Model(BaseModel):
@@ -145,6 +187,12 @@ class Row(_Model):
     )
     warnings: list[str] = []
 
+    @property
+    def own_warnings(self) -> list[str]:
+        """All warnings but that of a collapse, which names a model and so differs by row."""
+        collapsed = str(collapse(self.usage))
+        return [text for text in self.warnings if text != collapsed]
+
     @model_serializer(mode="wrap")
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Rows with no policies and no facts are written as they were before there were any."""
@@ -158,7 +206,7 @@ class Row(_Model):
 class SuiteInfo(_Model):
     name: str
     source: Literal["simulated", "recorded", "live"]
-    measure: Literal["accuracy", "reward"] = Field(
+    measure: Measure = Field(
         "accuracy", description="what routers are ranked by: the key of the mean score in metrics"
     )
     protocol: Literal["query", "user", "llm"] = Field(
@@ -240,5 +288,5 @@ class Leaderboard(_Model):
 
 
 def json_schema() -> str:
-    """The JSON Schema that the package carries as `board/leaderboard.schema.json`."""
+    """The JSON Schema that the package carries as `leaderboard.schema.json`."""
     return json.dumps(Leaderboard.model_json_schema(), indent=2, sort_keys=True) + "\n"

@@ -106,24 +106,52 @@ def write(tmp_path: Path) -> Callable[[pa.Table], Path]:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the real command in an empty folder."""
+    """Run the real command in an empty folder, its jobs in processes of their own."""
 
     def call(*words: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        if words[:1] == ("run",) and not {"--router", "--file"} & set(words):
-            words += HARDLY_TRAINED
-        return subprocess.run(
-            [sys.executable, "-m", "routebench", *map(str, words)],
-            cwd=cwd or tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        return real(*words, cwd=cwd or tmp_path)
+
+    return call
+
+
+def real(*words: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "routebench", *map(str, _hardly_trained(words))],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def _hardly_trained(words: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Add options for language models to a run of all routers."""
+    everything = words[:1] == ("run",) and not {"--router", "--file"} & set(words)
+    return words + HARDLY_TRAINED if everything else words
+
+
+@pytest.fixture
+def board(
+    main: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
+    """Run the command and its jobs in this process, and read the board it wrote."""
+    from runs import in_process
+
+    in_process(monkeypatch)
+
+    def call(*words: Any, out: Path | None = None, rc: int = 0) -> dict[str, Any]:
+        folder = out or tmp_path / "out"
+        words = _hardly_trained(("run", "--out", folder, "--quiet", *words))
+        code, printed, said = main(*words, cwd=tmp_path)
+        assert code == rc, printed + said
+        return read_board(folder)
 
     return call
 
 
 @pytest.fixture
-def board(
+def real_board(
     cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> Callable[..., dict[str, Any]]:
     """Run the real command and read the board it wrote."""
@@ -132,10 +160,15 @@ def board(
         folder = out or tmp_path / "out"
         done = cli("run", "--out", folder, "--quiet", *words)
         assert done.returncode == rc, done.stdout + done.stderr
-        content: dict[str, Any] = json.loads((folder / "leaderboard.json").read_text())
-        return content
+        return read_board(folder)
 
     return call
+
+
+def read_board(folder: Path) -> dict[str, Any]:
+    """Read a run's leaderboard."""
+    content: dict[str, Any] = json.loads((folder / "leaderboard.json").read_text())
+    return content
 
 
 def rows(board: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from conftest import long_table
+from runs import command
 
 TEST = 1500
 MODELS = 4
@@ -47,15 +46,14 @@ def baseline() -> Path:
 
 
 def run(outcomes: Path, out: Path, routers: str, *words: Any) -> Path:
-    """`routebench run` on a table, for real."""
+    """Run the command on a table."""
     return run_suite(f"table:{outcomes}", out, routers, *words)
 
 
 def run_suite(suite: str, out: Path, routers: str, *words: Any) -> Path:
-    """`routebench run`, for real."""
-    call = [sys.executable, "-m", "routebench", "run", "--quiet", "--perturb", "0"]
-    call += ["--suite", suite, "--router", routers, "--out", out, *words]
-    subprocess.run(list(map(str, call)), check=True, capture_output=True, timeout=300)
+    """Run the command on a suite."""
+    command("run", "--quiet", "--perturb", 0, "--suite", suite, "--router", routers,
+            "--out", out, *words)  # fmt: skip
     return out
 
 

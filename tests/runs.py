@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 import traceback
 import warnings
@@ -18,6 +19,7 @@ import pytest
 from conftest import planted
 
 from routebench import config, run
+from routebench.__main__ import main
 from routebench.encode import encoders
 from routebench.isolation import messages
 from routebench.isolation.messages import Access, Failed, Order, Report, Start
@@ -34,6 +36,15 @@ def finish(folder: Path, **options: Any) -> Path:
         in_process(patch)
         chosen = config.make({"out": str(folder), "perturb": 8, **options})
         return run.run(chosen, Silent()).folder
+
+
+def command(*words: Any) -> None:
+    """Run `routebench` with these words, and its jobs, in this process."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        in_process(patch)
+        patch.setattr(sys, "argv", ["routebench", *map(str, words)])
+        main()
+    assert ended.value.code == 0
 
 
 def in_process(patch: pytest.MonkeyPatch) -> None:

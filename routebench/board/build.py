@@ -121,7 +121,7 @@ def board(
     """The leaderboard, still without files, environment and timing."""
     found = scored.evaluation
     rows = [_row(entrant, config, results, scored) for entrant in entrants]
-    measure = "accuracy" if setup.data.users is None else "reward"
+    measure = setup.data.measure
     if measure == "reward":
         rows = [_rewarded(row) for row in rows]
     excess = found.missing > config.max_missing
@@ -162,6 +162,7 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
         outcomes=data.outcomes.take(rows),
         pool=data.pool,
         best_single=np.concatenate(fixed.pop("best_single")),
+        measure=data.measure,
         clusters=clusters,
         mean_cost=_column_means(costs) if costs else None,
         facets={kind: values for kind, values in facets.items() if values is not None},
@@ -263,7 +264,6 @@ def _rewarded(row: Row) -> Row:
         "by_topic": facets(row.by_topic),
         "by_user": facets(row.by_user),
         "policies": row.policies and _in_rewards(row.policies),
-        "warnings": [text.replace("accuracy below", "reward below") for text in row.warnings],
     }
     return row.model_copy(update=changed)
 
@@ -298,7 +298,7 @@ def _suite(setup: Setup) -> SuiteInfo:
     return SuiteInfo(
         name=data.name,
         source=data.source,
-        measure="accuracy" if data.users is None else "reward",
+        measure=data.measure,
         protocol=setup.split.protocol,
         users=None if data.users is None else len(data.users),
         queries={
@@ -321,7 +321,7 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
         routable=found.routable,
         cheapest_dominates=found.cheapest_dominates,
         mde=found.mde,
-        mde_of=found.mde_of if setup.data.users is None else _of_reward(found.mde_of),
+        mde_of=found.mde_of,
         scored=found.scored,
         left_out=found.left_out,
         missing=found.missing,
@@ -339,10 +339,6 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics
         oracle_all=_oracle(outcomes) if setup.data.users is None else None,
         folds=[_fold(setup, fold) for fold in range(len(setup.split.codes))],
     )
-
-
-def _of_reward(text: str | None) -> str | None:
-    return None if text is None else text.replace("accuracy", "reward")
 
 
 def _fold(setup: Setup, fold: int) -> FoldFacts:

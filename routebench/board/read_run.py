@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +17,7 @@ from routebench.board.read_tables import read_suite
 from routebench.data.splits import TEST
 from routebench.data.users import valued
 from routebench.errors import DataError, did_you_mean
+from routebench.files import file_sha256
 from routebench.jobs.setup import Setup
 from routebench.prices.apply import costs, cover
 from routebench.prices.lists import PriceList, load_prices
@@ -183,12 +183,7 @@ def read_run(path: Path, check: bool = False) -> Stored:
 
 def differing(folder: Path, board: Leaderboard) -> list[str]:
     """Files of the board that are not what it was written with."""
-    return [name for name, digest in board.files.items() if sha256(folder / name) != digest]
-
-
-def sha256(path: Path) -> str:
-    """The file's hash, as boards state it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return [name for name, digest in board.files.items() if file_sha256(folder / name) != digest]
 
 
 def common(first: Stored, second: Stored) -> tuple[Ints, Ints]:

@@ -123,6 +123,7 @@ def command(
     """
     from routebench import config
     from routebench.board.run_folder import to_json
+    from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
     from routebench.report.terminal.progress import Progress, Silent
     from routebench.run import run
@@ -141,7 +142,7 @@ def command(
         click.echo(to_json(done.board), nl=False)
     else:
         out = console.make(wide=wide)
-        baseline = chosen.against[0] if chosen.against else leaderboard.BASELINE
+        baseline = chosen.against[0] if chosen.against else BASELINE
         leaderboard.show(
             done.board, out, wide=wide, curves=curves, folder=done.folder, baseline=baseline
         )

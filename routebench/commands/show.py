@@ -17,13 +17,14 @@ def command(run: Path, wide: bool, curves: bool, against: str | None, as_json: b
     """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
     from routebench.board import run_folder
     from routebench.errors import OptionError
+    from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
 
     board = run_folder.read(run)
     if as_json:
         click.echo(run_folder.to_json(board), nl=False)
     else:
-        baseline = against or leaderboard.BASELINE
+        baseline = against or BASELINE
         known = {name for row in board.rows for name in row.against}
         if against and baseline not in known:
             raise OptionError(

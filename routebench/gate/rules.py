@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from routebench.errors import DataError, OptionError, did_you_mean
-from routebench.metrics.definitions import COLLAPSE
 from routebench.plugin.options import explain
+from routebench.schema import COLLAPSE
 
 Metric = Literal["accuracy", "cost", "reward"]
 Policy = Literal["off", "warn", "fail"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from routebench.errors import DataError, OptionError
-from routebench.files import lock_file
+from routebench.files import file_sha256, lock_file
 
 PIECES = ".pieces"
 """The folder, beside the files, of what is not whole yet."""
@@ -42,14 +42,12 @@ class Content:
 
 
 def hash_file(path: Path, algorithm: str = "sha256") -> str:
-    """The digest of a file, as hex digits."""
+    """Return the digest of a file as hex digits; `sha1` is that of a git blob."""
     if algorithm == "sha256":
-        digest = hashlib.sha256()
-    else:
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        return file_sha256(path)
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
+        hashlib.file_digest(stream, lambda: digest)
     return digest.hexdigest()
 
 

@@ -211,9 +211,13 @@ def read(line: str) -> Start | Progress | Report:
         message = _typed(json.loads(line))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    if not isinstance(message, Start | Progress | Report):
-        raise ValueError("not a message")
-    return message
+    if isinstance(message, Progress) or (
+        isinstance(message, Start) and isinstance(message.order, Order)
+    ):
+        return message
+    if isinstance(message, Report) and isinstance(message.answer, Answer):
+        return message
+    raise ValueError("not a message")
 
 
 def _plain(message: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 from routebench.data.columns import Rows
 from routebench.data.files import read_table
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.files import replacing
 from routebench.judge.compared import Compared, Graded, compared, recorded
 from routebench.judge.regrade import grade_texts
 from routebench.judge.store import Counts, Judge, Mark, Watch, grade_store
@@ -149,14 +149,11 @@ def write(table: pa.Table, out: Path) -> None:
     """Write a Parquet file that is whole or not there."""
     import pyarrow.parquet as pq
 
-    part = out.with_name(f".{out.name}-{os.getpid()}")
     try:
-        pq.write_table(table, part, compression="zstd")
-        part.replace(out)
+        with replacing(out) as part:
+            pq.write_table(table, part, compression="zstd")
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _answered(table: pa.Table, place: str, limit: int | None) -> Rows:

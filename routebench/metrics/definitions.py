@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike
 from routebench.metrics.statistics import ratio
 from routebench.records import Floats, Ints
 
-COLLAPSE = 0.95
-"""A router that sends more than this share to one model is hardly a router."""
-
 
 def attempted(correct: ArrayLike, incorrect: ArrayLike) -> Floats:
     """Share of queries answered at all: c + i, from the shares of three-state grades."""

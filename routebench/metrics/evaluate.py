@@ -12,7 +12,6 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
-from routebench.metrics.definitions import COLLAPSE
 from routebench.metrics.estimates import (
     reference_estimates,
     router_estimates,
@@ -27,7 +26,17 @@ from routebench.metrics.predictions import Predictions, predictions, reference_c
 from routebench.metrics.setting import Routed, Setting, missing_share, scorable, state_counts
 from routebench.metrics.statistics import ALPHA
 from routebench.records import Mask
-from routebench.schema import CurvePoint, Difference, Estimate, Facet, OperatingPoint, Policies
+from routebench.schema import (
+    BelowBestSingle,
+    CurvePoint,
+    Difference,
+    Estimate,
+    Facet,
+    Measure,
+    OperatingPoint,
+    Policies,
+    collapse,
+)
 
 __all__ = ["Evaluation", "Routed", "Scores", "Setting", "evaluate"]
 
@@ -126,7 +135,9 @@ def evaluate(
         },
         **_headroom(everyone),
         mde=smallest,
-        mde_of=None if smallest is None else "accuracy against best-single, median of the routers",
+        mde_of=None
+        if smallest is None
+        else f"{setting.measure} against best-single, median of the routers",
         scored=int(kept.sum()),
         left_out=int((~kept).sum()),
         missing=missing_share(states),
@@ -229,7 +240,7 @@ def _router(
         policies=everyone.policies.get(name),
         operating_points=predicted.points,
         curve=predicted.curve,
-        warnings=_warnings(usage, against),
+        warnings=_warnings(usage, against, everyone.setting.measure),
     )
 
 
@@ -265,16 +276,12 @@ def _seed_spread(party: Party) -> dict[str, float]:
 
 
 def _warnings(
-    usage: Mapping[str, float], against: Mapping[str, dict[str, Difference]]
+    usage: Mapping[str, float], against: Mapping[str, dict[str, Difference]], measure: Measure
 ) -> list[str]:
-    found = [
-        f"collapse: {share:.1%} of queries go to {model}"
-        for model, share in usage.items()
-        if share > COLLAPSE
-    ]
-    accuracy = against["best-single"]["accuracy"]
-    if accuracy.value is not None and accuracy.value < 0 and (accuracy.p or 0) < ALPHA:
-        found.append("accuracy below best-single, significantly")
+    found = [str(collapsed)] if (collapsed := collapse(usage)) else []
+    quality = against["best-single"]["accuracy"]
+    if quality.value is not None and quality.value < 0 and (quality.p or 0) < ALPHA:
+        found.append(str(BelowBestSingle(measure)))
     return found
 
 

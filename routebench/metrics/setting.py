@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from routebench.records import Floats, Ints, Mask, Outcomes, Pool, State, Strings
+from routebench.schema import Measure
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class Setting:
     """[n] values of `task`, `topic`, `user`, where there are any; None for a query without."""
     beside: dict[str, Floats] = field(default_factory=dict)
     """[n, m] by metric: what else is averaged over the chosen cells."""
+    measure: Measure = "accuracy"
+    """What the mean score is; `reward` where users weigh quality against cost."""
     blind_oracle: Ints | None = None
     """[n] the best model of a query for all its users together, where users differ."""
 

@@ -1,12 +1,26 @@
-"""Estimates as short texts, and as what a table sorts by."""
+"""Names that every output shares, and estimates as short texts and as what a table sorts by."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from routebench.schema import Difference, Estimate
+from routebench.schema import COLLAPSE, Difference, Estimate
 
 MISSING = "–"
+BASELINE = "best-single"
+SOURCES = {
+    "recorded": "recorded answers",
+    "simulated": "simulated pool",
+    "live": "live answers",
+}
+REFERENCES = {
+    "oracle": "oracle",
+    "blind_oracle": "user-blind oracle",
+    "best_single_hindsight": "best single in hindsight",
+    "best_single": "best single",
+    "random": "random, exact",
+}
+COLLAPSED = f"over {COLLAPSE:.0%} of queries go to one model"
 
 
 @dataclass(frozen=True)

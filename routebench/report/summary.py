@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from routebench.report.format import MISSING, Cell, change, money, plain, share
-from routebench.schema import Estimate, Leaderboard, Row
-
-SOURCES = {
-    "recorded": "recorded answers",
-    "simulated": "simulated pool",
-    "live": "live answers",
-}
-REFERENCES = {
-    "oracle": "oracle",
-    "blind_oracle": "user-blind oracle",
-    "best_single_hindsight": "best single in hindsight",
-    "best_single": "best single",
-    "random": "random, exact",
-}
-BASELINE = "best-single"
+from routebench.report.format import (
+    BASELINE,
+    COLLAPSED,
+    MISSING,
+    REFERENCES,
+    SOURCES,
+    Cell,
+    change,
+    money,
+    plain,
+    share,
+)
+from routebench.schema import Estimate, Leaderboard, Row, collapse
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,8 @@ def _by_row(board: Leaderboard) -> list[str]:
     for row in board.rows:
         if row.message:
             routers.setdefault(f"{row.state}: {row.message}", []).append(row.router)
-        for warning in row.warnings:
-            alike = "over 95% of queries go to one model"
-            text = alike if warning.startswith("collapse") else warning
-            routers.setdefault(text, []).append(row.router)
+        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.own_warnings:
+            routers.setdefault(warning, []).append(row.router)
     return [f"{text}: {', '.join(labels)}" for text, labels in routers.items()]
 
 

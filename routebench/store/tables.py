@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.files import replacing
 from routebench.store import schema
 from routebench.store.values import readable
 
@@ -79,21 +79,18 @@ def export(
     """
     if out.suffix.lower() not in _WRITERS:
         raise OptionError(f"{out.name}: unknown kind of file", f"known: {', '.join(_WRITERS)}")
-    part = out.with_name(f".{out.name}-{os.getpid()}")
     try:
-        with schema.told(path), schema.sound(path), schema.snapshot(database):
-            view, rows = _View.of(database, path, suite, judge), 0
-            with _WRITERS[out.suffix.lower()](part, view.columns) as write:
-                for batch in view.batches(database):
-                    write(batch)
-                    rows += batch.num_rows
-        if not rows:
-            raise DataError(f"{path.name}: nothing has been answered yet")
-        part.replace(out)
+        with replacing(out) as part:
+            with schema.told(path), schema.sound(path), schema.snapshot(database):
+                view, rows = _View.of(database, path, suite, judge), 0
+                with _WRITERS[out.suffix.lower()](part, view.columns) as write:
+                    for batch in view.batches(database):
+                        write(batch)
+                        rows += batch.num_rows
+            if not rows:
+                raise DataError(f"{path.name}: nothing has been answered yet")
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return rows
 
 

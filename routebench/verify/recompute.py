@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +26,10 @@ from routebench.jobs.setup import Job, Setup
 from routebench.plugin.discovery import PluginInfo
 from routebench.prices.apply import PriceInfo
 from routebench.records import Decisions, Floats, Ints, State
-from routebench.schema import Fingerprints, Leaderboard, Row
+from routebench.schema import Fingerprints, Leaderboard, Row, is_measured
 
 SCORES, PERTURBED = "scores.parquet", "perturbed.parquet"
 _PART_CODES = {name: code for code, name in PARTS.items() if code != HELD_OUT}
-_MADE = re.compile(r"collapse: |(accuracy|reward) below best-single")
-"""Warnings that numbers give; all others are jobs' own."""
 Asked = dict[tuple[Key, int], Floats]
 """By job and part: expected quality [n, m]."""
 
@@ -57,7 +54,7 @@ def _with_told(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Lea
     old = {row.router: row for row in board.rows}
     rows = []
     for row in made.rows:
-        noted = [text for text in old[row.router].warnings if not _MADE.match(text)]
+        noted = [text for text in old[row.router].warnings if not is_measured(text)]
         said = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
         rows.append(row.model_copy(update=said))
     told = {name: getattr(board, name) for name in ("encoder", "files", "environment", "timing")}

@@ -5,7 +5,6 @@ Costs are made from the run's tokens, and the board by the code that made it.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import time
@@ -20,6 +19,7 @@ from routebench.board import run_folder, write_tables
 from routebench.board.read_run import PRICES, Stored, read_run
 from routebench.board.read_tables import read_table, text
 from routebench.errors import OptionError
+from routebench.files import sha256
 from routebench.prices.apply import BASES, cover
 from routebench.prices.lists import PriceList, as_written
 from routebench.schema import Leaderboard
@@ -87,7 +87,7 @@ def _tables(run: Stored) -> dict[str, bytes]:
 
 def _board(old: Stored, new: Stored, content: dict[str, bytes]) -> Leaderboard:
     made = rebuilt(new)
-    hashes = {name: hashlib.sha256(own).hexdigest() for name, own in content.items()}
+    hashes = {name: sha256(own) for name, own in content.items()}
     run_file = hashes.pop(run_folder.RUN_FILE)
     about: dict[str, Any] = {
         "from": None if old.prices is None else old.prices.fingerprint,

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from routebench.board import run_folder
-from routebench.board.read_run import Stored, read_run, sha256
+from routebench.board.read_run import Stored, read_run
 from routebench.errors import DataError, RoutebenchError
+from routebench.files import file_sha256
 from routebench.schema import Leaderboard
 from routebench.verify.independent import by_hand
 from routebench.verify.recompute import leaves, rebuilt
@@ -128,7 +129,7 @@ def _hashes(verdict: Verdict, folder: Path, board: Leaderboard) -> None:
     for name, digest in sorted(listed.items()):
         if not (folder / name).is_file():
             raise DataError(f"{folder}: {name} is not there", "verify needs the whole run folder")
-        found = sha256(folder / name)
+        found = file_sha256(folder / name)
         verdict.note("files, by sha256", f"files[{name}]", digest, found, "sha256 of the file")
 
 

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from conftest import noise, rows
+from conftest import noise, read_board, real, rows
+from runs import finish, put
 
 from routebench.isolation.landlock import landlock_abi
 
 CHEATERS = Path(__file__).parents[1] / "cheaters.py"
+ALONE = (
+    *("SearchesMemory", "FollowsBuffers", "ReadsParent", "ReadsParentQuietly", "KnowsPath"),
+    *("ImportsSuite", "ReadsEarlierRuns", "LooksAtImport"),
+)
+ACROSS_FOLDS = ("KeepsTexts", "KeepsTextsPlainly", "StashesInAttributes")
 
 
-@pytest.fixture
-def cheat(
-    board: Callable[..., dict[str, Any]], write: Callable[[pa.Table], Path], tmp_path: Path
-) -> Callable[..., dict[str, Any]]:
-    """A cheater's row on outcomes that nothing predicts."""
-
-    def run(name: str, rc: int) -> dict[str, Any]:
-        path = write(noise())
-        label = name
-        done = board(
-            "--suite", f"table:{path}", "--router", f"{CHEATERS}:{name}", "--folds", 3,
-            "--jobs", 1, "--set", f"{label}.path={path}", "--set", f"{label}.stash={path.parent}",
-            rc=rc,
+@pytest.fixture(scope="module")
+def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return the rows of all cheaters in real runs on outcomes that nothing predicts."""
+    here = tmp_path_factory.mktemp("cheats")
+    suite = put(here / "data", noise())
+    for folder in (here / "earlier", here / "results" / "table" / "0123456789ab"):
+        finish(folder, suite=suite, router=["random"])
+    assert len(list(here.rglob("cells.parquet"))) == 2
+    stash = {"ReadsEarlierRuns": here}
+    found = {}
+    for names, words in ((ALONE, ()), (ACROSS_FOLDS, ("--folds", 3))):
+        options: list[Any] = []
+        for name in names:
+            options += ["--set", f"{name}.path={suite.removeprefix('table:')}"]
+            options += ["--set", f"{name}.stash={stash.get(name, here / 'data')}"]
+        routers = ",".join(f"{CHEATERS}:{name}" for name in names)
+        out = here / names[0]
+        done = real(
+            "run", "--quiet", "--suite", suite, "--router", routers, "--perturb", 0,
+            "--out", out, *words, *options, cwd=here,
         )  # fmt: skip
-        row = rows(done)[name]
+        assert done.returncode == 1, done.stdout + done.stderr
+        board = read_board(out)
         # What a successful cheater would have: far above any honest router here.
-        assert done["references"]["oracle"]["accuracy"]["value"] > 0.9
-        return row
-
-    return run
+        assert board["references"]["oracle"]["accuracy"]["value"] > 0.9
+        found |= rows(board)
+    return found
 
 
 def gains_nothing(row: dict[str, Any]) -> None:
@@ -43,8 +54,8 @@ def gains_nothing(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["SearchesMemory", "FollowsBuffers"])
-def test_nothing_to_find_in_memory(cheat: Callable[..., dict[str, Any]], name: str) -> None:
-    gains_nothing(cheat(name, rc=0))
+def test_nothing_to_find_in_memory(cheats: dict[str, dict[str, Any]], name: str) -> None:
+    gains_nothing(cheats[name])
 
 
 @pytest.mark.parametrize(
@@ -58,9 +69,9 @@ def test_nothing_to_find_in_memory(cheat: Callable[..., dict[str, Any]], name: s
     ],
 )
 def test_the_row_fails_and_says_why_though_the_error_is_swallowed(
-    cheat: Callable[..., dict[str, Any]], name: str, reason: str
+    cheats: dict[str, dict[str, Any]], name: str, reason: str
 ) -> None:
-    row = cheat(name, rc=1)
+    row = cheats[name]
     assert row["state"] == "failed"
     assert reason in row["message"]
 
@@ -68,39 +79,29 @@ def test_the_row_fails_and_says_why_though_the_error_is_swallowed(
 @pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock")
 @pytest.mark.parametrize("name", ["ReadsParentQuietly", "KnowsPath"])
 def test_the_kernel_refuses_what_no_audit_hook_sees(
-    cheat: Callable[..., dict[str, Any]], name: str
+    cheats: dict[str, dict[str, Any]], name: str
 ) -> None:
-    gains_nothing(cheat(name, rc=0))
+    gains_nothing(cheats[name])
 
 
-def test_its_code_never_runs_where_the_outcomes_are(cheat: Callable[..., dict[str, Any]]) -> None:
-    assert cheat("LooksAtImport", rc=0)["message"] is None
+def test_its_code_never_runs_where_the_outcomes_are(cheats: dict[str, dict[str, Any]]) -> None:
+    assert cheats["LooksAtImport"]["state"] == "ok"
+    assert cheats["LooksAtImport"]["message"] is None
 
 
 @pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock")
-def test_earlier_runs_are_out_of_reach(
-    board: Callable[..., dict[str, Any]], write: Callable[[pa.Table], Path], tmp_path: Path
-) -> None:
-    words = ("--suite", f"table:{write(noise())}", "--router")
-    board(*words, "random", out=tmp_path / "earlier")
-    board(*words, "random", out=tmp_path / "results" / "table" / "0123456789ab")
-    assert len(list(tmp_path.rglob("cells.parquet"))) == 2
-    mine = f"{CHEATERS}:ReadsEarlierRuns"
-    spying = ("--set", f"ReadsEarlierRuns.stash={tmp_path}")
-    row = rows(board(*words, mine, *spying, out=tmp_path / "later"))["ReadsEarlierRuns"]
-    assert row["state"] == "ok"
+def test_earlier_runs_are_out_of_reach(cheats: dict[str, dict[str, Any]]) -> None:
+    assert cheats["ReadsEarlierRuns"]["state"] == "ok"
 
 
-def test_the_cheaters_would_win_without_the_firewall(
-    write: Callable[[pa.Table], Path], tmp_path: Path
-) -> None:
+def test_the_cheaters_would_win_without_the_firewall(tmp_path: Path) -> None:
     """In one process, without isolation, the same classes do find the answers."""
     import cheaters
     import numpy as np
 
     from routebench_suites.table import TableSuite
 
-    path = write(noise())
+    path = Path(put(tmp_path, noise()).removeprefix("table:"))
     data = TableSuite(TableSuite.Options(data=path)).load()
     best = np.nanargmax(data.outcomes.score, axis=1)
     for name in ("SearchesMemory", "ImportsSuite", "KnowsPath"):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from routebench.gate.schema import Comparison, Flip, GateResult
 from routebench.gate.tests import Verdict
+from routebench.report.format import SOURCES
 
-SOURCES = {"recorded": "recorded answers", "simulated": "simulated pool", "live": "live answers"}
 COLUMNS = ("router", "metric", "old", "new", "Δ", "95% interval", "MDE", "margin", "verdict")
 LEGEND = "Δ, interval: worse is negative; MDE: the smallest loss this comparison detects"
 

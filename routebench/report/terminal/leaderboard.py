@@ -12,24 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.terminal import policies, router_facts, tradeoffs
 from routebench.report.terminal.console import LABEL, difference, percent, plain, short
-from routebench.schema import Estimate, Leaderboard, Row
+from routebench.schema import Estimate, Leaderboard, Row, collapse
 
-_SOURCES = {
-    "recorded": "recorded answers",
-    "simulated": "simulated pool",
-    "live": "live answers",
-}
 _TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
-_REFERENCES = {
-    "oracle": "oracle",
-    "blind_oracle": "user-blind oracle",
-    "best_single_hindsight": "hindsight best",
-    "best_single": "best single",
-    "random": "random, exact",
-}
-BASELINE = "best-single"
 _COLUMNS = ("#", "router", "accuracy", "Δ {}, pp", "$ / 1k", "saves")
 _USERS = ("#", "router", "reward", "Δ {}", "worst", "differ")
 _MEANS = ("effect", "  cost", "best LLM")
@@ -69,7 +57,7 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
     folds = f", {suite.folds} folds" if suite.folds > 1 else f", {suite.split} split"
     seeds = max((len(row.seeds) for row in board.rows), default=0)
     files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
-    out.print(f"[bold]{escape(suite.name + files)}[/bold] ({_SOURCES[suite.source]})")
+    out.print(f"[bold]{escape(suite.name + files)}[/bold] ({SOURCES[suite.source]})")
     asked = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else ""
     facts = [
         (asked or f"{found.scored:,} test queries") + folds,
@@ -197,7 +185,7 @@ def _large(number: float) -> str:
 
 
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
-    notes = ["below the line: references; hindsight best is the best single model of the test part"]
+    notes = ["below the line: references; in hindsight: on the test part"]
     notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
     notes += _about_costs(board)
     if any(row.interval_scope == "this checkpoint only" for row in board.rows):
@@ -225,7 +213,7 @@ def _about_costs(board: Leaderboard) -> list[str]:
 
 def _references(board: Leaderboard) -> list[list[str]]:
     """Lines to read the routers against; none of them is one."""
-    found = [(text, board.references.get(name)) for name, text in _REFERENCES.items()]
+    found = [(text, board.references.get(name)) for name, text in REFERENCES.items()]
     if board.suite.users:
         return [["", text, _bare(plain(m["reward"])), "", "", ""] for text, m in found if m]
     return [
@@ -272,10 +260,8 @@ def _warnings(board: Leaderboard, out: RichConsole) -> None:
         out.print(f"{escape(', '.join(labels))} {state}: {escape(message)}", soft_wrap=True)
     routers: dict[str, list[str]] = {}
     for row in board.rows:
-        for warning in row.warnings:
-            # Which model it is stands in the table; here all such rows go into one line.
-            collapsed = warning.startswith("collapse")
-            text = "over 95% of queries go to one model" if collapsed else warning
-            routers.setdefault(text, []).append(row.router)
+        # Which model it is stands in the table; here all such rows go into one line.
+        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.own_warnings:
+            routers.setdefault(warning, []).append(row.router)
     for warning, labels in routers.items():
         out.print(f"[yellow]{escape(warning)}[/yellow]: {escape(', '.join(labels))}")

@@ -10,7 +10,8 @@ from typing import Any
 
 from routebench.board.read_run import Stored
 from routebench.errors import OptionError
-from routebench.report.summary import REFERENCES, finished, pp, quality
+from routebench.report.format import REFERENCES
+from routebench.report.summary import finished, pp, quality
 from routebench.report.web.page import needed
 from routebench.report.web.plots import COLOURS, FILLS, cost_key
 from routebench.report.web.training import Training, read

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routebench.report.summary import BASELINE, REFERENCES, finished, pp, quality
+from routebench.report.format import BASELINE, REFERENCES
+from routebench.report.summary import finished, pp, quality
 from routebench.report.web.reliability import Reliability
 from routebench.report.web.training import Panel
 from routebench.schema import Estimate, Leaderboard, Row

@@ -18,7 +18,7 @@ from routebench.board import run_folder
 from routebench.errors import DataError
 from routebench.gate.comparable import HARD, mismatches
 from routebench.report import summary
-from routebench.report.format import MISSING, Cell, change, money, plain
+from routebench.report.format import BASELINE, MISSING, SOURCES, Cell, change, money, plain
 from routebench.report.web.page import needed
 from routebench.schema import Estimate, Leaderboard, Row
 
@@ -84,7 +84,7 @@ class Suite:
 
     @property
     def source(self) -> str:
-        return summary.SOURCES[self.newest.board.suite.source]
+        return SOURCES[self.newest.board.suite.source]
 
     @property
     def page(self) -> str:
@@ -332,7 +332,7 @@ def _router(label: str, suites: Sequence[Suite]) -> dict[str, Any]:
 def _part(suite: Suite, label: str, kept: Kept, row: Row) -> dict[str, Any]:
     """One router on one suite."""
     scale, digits = summary.pp(kept.board)
-    against = row.against.get(summary.BASELINE, {}).get(suite.measure)
+    against = row.against.get(BASELINE, {}).get(suite.measure)
     usage = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
     return {
         "suite": suite,
