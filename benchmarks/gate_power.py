@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routebench.gate.tests import Effect, Paired, Verdict, flips, typical_size, verdicts, weighed
+from routebench.gate.verdict import Effect, Paired, Verdict, flips, typical_size, verdicts, weighed
 
 N = 1300
 DISCORDANCES = (0.02, 0.05, 0.1, 0.2)

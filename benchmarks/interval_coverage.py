@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from routebench.metrics.bootstrap import bootstrap_means
-from routebench.metrics.operating import POINTS
+from routebench.metrics.operating_points import POINTS
 from routebench.metrics.predictions import predictions
 from routebench.metrics.setting import Routed, Setting
 from routebench.metrics.statistics import Interval, interval, proportion_interval

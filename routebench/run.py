@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from routebench.board import build, run_folder, write
+from routebench.board import build, run_folder, write_run
 from routebench.config import RunConfig
 from routebench.data import users
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
@@ -19,8 +19,8 @@ from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
 from routebench.isolation.subprocesses import Workers, default_workers, scratch_folder
 from routebench.jobs import arrow_io, plan
+from routebench.jobs.finished import Finished, Result
 from routebench.jobs.pool import Processes
-from routebench.jobs.results import Finished, Result
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.suite import judge_answers
 from routebench.plugin import discovery, options
@@ -95,7 +95,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
             scored = build.score(setup, entrants, results, against=config.against)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             watch.stage("writing the board")
-            board = write.write(folder, config, setup, prices, board, results, started)
+            board = write_run.write(folder, config, setup, prices, board, results, started)
             observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
 

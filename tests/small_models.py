@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from once import once
 
 from routebench.hookspecs import Context
 from routebench.records import Decisions, Ints, Outcomes, Pool, Queries, Table
@@ -20,7 +22,7 @@ SMALL: dict[str, Any] = {"num_epochs": 3, "pretrain_epochs": 6, "hidden_size": 6
 """Options that find a rule that one word tells."""
 TINY: dict[str, Any] = {
     "num_epochs": 2,
-    "pretrain_epochs": 1,
+    "pretrain_epochs": 0,
     "hidden_size": 16,
     "num_layers": 1,
     "vocabulary": 300,
@@ -84,6 +86,24 @@ def graded(n: int, seed: int = 0, noise: bool = False) -> Table:
         kind = rng.permutation(kind)
     large = np.where(kind == 0, rng.random(n) < 0.8, kind == 1)
     return table(np.stack([large, kind == 0], axis=1), words, ("large", "medium"), [10.0, 1.0])
+
+
+def mixed(n: int = 60, seed: int = 4) -> Table:
+    """Ties of two, ties of all, and queries that all models fail."""
+    score = np.random.default_rng(seed).choice([0.0, 1.0], size=(n, 3), p=[0.4, 0.6])
+    score[:10], score[10:20] = 0.0, 1.0
+    return table(score, texts(kinds(n, seed), seed), NAMES)
+
+
+def tiny_causal_lm(factory: pytest.TempPathFactory) -> Path:
+    """Return the checkpoint of a `causal-lm` with options `TINY`, trained on `mixed()`."""
+    from routebench_routers.causal_lm import CausalLM
+
+    def make(folder: Path) -> None:
+        router = CausalLM(CausalLM.Options(**TINY))
+        fit(router, mixed(), mixed(30, 5), folder).save(folder / "checkpoint")
+
+    return once(factory, "tiny causal-lm", make) / "checkpoint"
 
 
 def fit(

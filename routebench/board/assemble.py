@@ -9,9 +9,9 @@ import numpy as np
 
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, TRAIN
-from routebench.jobs.results import Result
+from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
-from routebench.metrics.operating import POINTS, Ground, Swept, sweep
+from routebench.metrics.operating_points import POINTS, Ground, Swept, sweep
 from routebench.metrics.setting import Routed
 from routebench.plugin.selection import best_single, by_cost
 from routebench.records import Decisions, Floats, Ints, Outcomes

@@ -13,8 +13,8 @@ from routebench.board.assemble import put_together, references, tested
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
+from routebench.jobs.finished import Result
 from routebench.jobs.plan import Entrant
-from routebench.jobs.results import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate

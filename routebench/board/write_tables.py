@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import REMOVED, TEST, TRAIN, VALIDATION
-from routebench.jobs.results import Result
+from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.prices.apply import PriceInfo
 from routebench.records import Floats, Grade, Ints, State, Users

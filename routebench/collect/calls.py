@@ -1,7 +1,8 @@
 """Asking live models: many calls at a time, each as often as it takes and no oftener.
 
 A failure that may pass is asked again after exponential backoff with full jitter, or after what
-the server asks for. How many calls run at a time is found out: see `routebench.collect.limits`.
+the server asks for. How many calls run at a time is found out:
+see `routebench.collect.rate_limits`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 
 import tenacity
 
-from routebench.collect.limits import Limits, Stopped, Throttle
 from routebench.collect.overload import Ticket
+from routebench.collect.rate_limits import Limits, Stopped, Throttle
 from routebench.errors import CallError, OptionError, RoutebenchError
 from routebench.hookspecs import LiveProvider, Provider
 from routebench.records import Reply, Request

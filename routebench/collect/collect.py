@@ -14,8 +14,8 @@ from typing import Protocol
 from routebench.collect.budget import Budget
 from routebench.collect.calls import BATCH, Outcome, ask_all, ask_batch
 from routebench.collect.ledger import Ledger
-from routebench.collect.limits import Limits, Pace, Throttle
 from routebench.collect.planning import Plan, Target
+from routebench.collect.rate_limits import Limits, Pace, Throttle
 from routebench.errors import CallError, RoutebenchError
 from routebench.records import Reply, Request
 from routebench.redact import one_line

@@ -110,7 +110,7 @@ def command(
     import json
 
     from routebench.collect import planning
-    from routebench.collect.limits import Limits
+    from routebench.collect.rate_limits import Limits
     from routebench.commands.judge import MISSING
     from routebench.plugin import options
     from routebench.report.terminal import collecting, console, judgement

@@ -10,7 +10,7 @@ from typing import Any
 from routebench.gate.measures import Both, Ground, Measure
 from routebench.gate.rules import AUTO, Margins, Metric, Rules
 from routebench.gate.schema import Comparison
-from routebench.gate.tests import Effect, Verdict, queries_needed, verdicts, weighed
+from routebench.gate.verdict import Effect, Verdict, queries_needed, verdicts, weighed
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from routebench.gate.family import comparisons, missing
 from routebench.gate.measures import Both, Ground
 from routebench.gate.rules import AUTO, METRICS, Metric, Rules
 from routebench.gate.schema import EXIT_CODES, Comparison, Finding, GateResult, Outcome
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.schema import Leaderboard
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from routebench.gate.measures import Both, Ground
 from routebench.gate.rules import Against, Limited, Rules
 from routebench.gate.schema import Finding
-from routebench.gate.tests import Paired, jensen_shannon, weighed
+from routebench.gate.verdict import Paired, jensen_shannon, weighed
 from routebench.metrics.definitions import top_model_share
 from routebench.metrics.statistics import ALPHA, holm
 from routebench.records import Floats, Mask

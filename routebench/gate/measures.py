@@ -15,7 +15,7 @@ import numpy as np
 from routebench.board.read_run import Stored, common
 from routebench.errors import DataError
 from routebench.gate.schema import Flip, Flips
-from routebench.gate.tests import Effect, Paired, flips, same, typical_size
+from routebench.gate.verdict import Effect, Paired, flips, same, typical_size
 from routebench.metrics.bootstrap import Groups
 from routebench.metrics.definitions import usage
 from routebench.metrics.estimates import is_binary

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.gate.rules import Rules
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 
 Outcome = Literal["pass", "regression", "invalid", "inconclusive"]
 EXIT_CODES = {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4}

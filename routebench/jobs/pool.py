@@ -16,7 +16,7 @@ from routebench.errors import RoutebenchError
 from routebench.isolation.messages import Access, Answer, Failed, Fit, Fitted, Route, Routed
 from routebench.isolation.subprocesses import Workers
 from routebench.jobs import arrow_io
-from routebench.jobs.results import Finished, Result
+from routebench.jobs.finished import Finished, Result
 from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import Progress
 from routebench.plugin import discovery

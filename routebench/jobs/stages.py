@@ -13,8 +13,8 @@ from typing import Any
 from routebench.encode import encoders
 from routebench.errors import DataError, PluginError
 from routebench.hookspecs import Context
+from routebench.jobs.finished import Result
 from routebench.jobs.harness import SINGLES, Harness
-from routebench.jobs.results import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import options
 from routebench.plugin.discovery import PluginInfo, load

@@ -20,8 +20,8 @@ from routebench.data.fingerprints import pool_fingerprint
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, VALIDATION
 from routebench.errors import DataError
+from routebench.jobs.finished import Result
 from routebench.jobs.plan import Entrant
-from routebench.jobs.results import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin.discovery import PluginInfo
 from routebench.prices.apply import PriceInfo

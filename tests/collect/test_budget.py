@@ -12,7 +12,7 @@ from clockwork import Server, run
 
 from routebench.collect.budget import LONGEST, OVERHEAD, Budget, is_limited, most_tokens, most_usd
 from routebench.collect.calls import Outcome, ask_all
-from routebench.collect.limits import Limits
+from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, OptionError
 from routebench.prices.apply import ModelPrice
 from routebench.records import Request

@@ -13,7 +13,7 @@ import pytest
 from clockwork import Server, now, run
 
 from routebench.collect.calls import BATCH, HOPELESS, Outcome, ask_all, ask_batch, ask_many
-from routebench.collect.limits import Limits, Throttle
+from routebench.collect.rate_limits import Limits, Throttle
 from routebench.errors import CallError, OptionError
 from routebench.records import Answers, Reply, Request
 from routebench.redact import one_line

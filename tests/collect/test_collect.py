@@ -18,7 +18,7 @@ from conftest import hears_ctrl_c
 
 from routebench.collect import ledger as ledgers
 from routebench.collect.collect import Spending, collect
-from routebench.collect.limits import Limits
+from routebench.collect.rate_limits import Limits
 from routebench.collect.planning import Plan, Target, make
 from routebench.errors import CallError, DataError, OptionError
 from routebench.prices.apply import ModelPrice

@@ -11,7 +11,7 @@ import pytest
 from clockwork import Server, now, run
 
 from routebench.collect.calls import Outcome, ask_all
-from routebench.collect.limits import CEILING, FIRST, Limits, Pace, Throttle
+from routebench.collect.rate_limits import CEILING, FIRST, Limits, Pace, Throttle
 from routebench.collect.overload import Cubic, Ticket, Usual
 from routebench.records import Request
 

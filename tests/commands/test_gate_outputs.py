@@ -14,7 +14,7 @@ import pytest
 
 from routebench.gate.rules import Rules
 from routebench.gate.schema import Change, Comparison, Finding, Flip, Flips, GateResult, to_json
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.report.gate import annotations, junit, markdown
 from routebench.report.gate import words as gate_words
 from routebench.report.gate.terminal import show

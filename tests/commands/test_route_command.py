@@ -6,21 +6,14 @@ import io
 import json
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import runs
 from conftest import planted
 from runs import SMALL, finish, price_list, put
-
-from routebench.board.run_folder import CHECKPOINTS
-from routebench.jobs import plan, stages
-from routebench.jobs.results import Finished, Result
-from routebench.jobs.setup import Job, Setup
 
 Main = Callable[..., tuple[int, str, str]]
 ROUTER = f"{Path(__file__).parents[1] / 'policied.py'}:Policied"
@@ -28,23 +21,8 @@ TEXT = "river capital number 17"
 
 
 def finished(home: Path, **options: Any) -> Path:
-    """A run with its checkpoints; routers are trained here, which is faster than apart."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "_here", _with_checkpoints)
-        return finish(home / "run", perturb=0, **{"set": SMALL} | options)
-
-
-def _with_checkpoints(
-    entrants: list[plan.Entrant], setup: Setup, workers: Any, folder: Path, chosen: Any, watch: Any
-) -> Iterator[tuple[Job, Result]]:
-    finished = Finished(folder / CHECKPOINTS)
-    ready = [entrant for entrant in entrants if entrant.state == "ready"]
-    for job in plan.jobs(ready, chosen.seeds, len(setup.split.codes)):
-        with tempfile.TemporaryDirectory() as place:
-            checkpoint = Path(place) / "checkpoint"
-            result = stages.run_here(job, setup, lambda done, note="": None, checkpoint)
-            finished.save(job, result, checkpoint)
-        yield job, result
+    """Make a run with its checkpoints."""
+    return finish(home / "run", perturb=0, **{"set": SMALL} | options)
 
 
 @pytest.fixture(scope="module")

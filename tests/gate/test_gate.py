@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from routebench.gate.tests import (
+from routebench.gate.verdict import (
     Effect,
     Paired,
     Verdict,

@@ -13,6 +13,7 @@ import pytest
 
 from routebench.errors import IsolationError
 from routebench.isolation import firewall, landlock
+from routebench.isolation.audit import AuditHook
 
 
 def test_the_environment_is_scrubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +40,7 @@ def test_everything_but(tmp_path: Path) -> None:
 
     def rest(*excluded: str) -> set[str]:
         paths = [tmp_path / name for name in excluded]
-        found = firewall._everything_but(tmp_path, paths)
+        found = landlock._everything_but(tmp_path, paths)
         return {str(path.relative_to(tmp_path)) for path in found}
 
     assert rest() == {"."}
@@ -50,7 +51,7 @@ def test_everything_but(tmp_path: Path) -> None:
     assert rest("b/new/file") == {"a", "b/open"}, "also before the file is there"
 
 
-class TestWatch:
+class TestAuditHook:
     """Its decisions, asked for directly: an audit hook cannot be taken out again."""
 
     @pytest.fixture
@@ -64,13 +65,13 @@ class TestWatch:
         return tmp_path
 
     @pytest.fixture
-    def watch(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> firewall._Watch:
+    def watch(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AuditHook:
         monkeypatch.chdir(folder / "job")
         protected = [folder / "data" / "secret.csv", folder / "data" / "all"]
         banned = frozenset({"some_suites", "other.table"})
-        return firewall._Watch([folder / "job"], protected, banned, False, [])
+        return AuditHook([folder / "job"], protected, banned, False, [])
 
-    def ask(self, watch: firewall._Watch, event: str, *words: object) -> str:
+    def ask(self, watch: AuditHook, event: str, *words: object) -> str:
         """Nothing, or the reason of the refusal, which is also on record."""
         before = len(watch.violations)
         try:
@@ -98,7 +99,7 @@ class TestWatch:
             ("data", False),
         ],
     )
-    def test_reading(self, watch: firewall._Watch, folder: Path, path: str, refused: bool) -> None:
+    def test_reading(self, watch: AuditHook, folder: Path, path: str, refused: bool) -> None:
         place = str(folder / path)
         relative = os.path.relpath(place)
         for name in (place, relative, place.encode(), Path(place)):
@@ -111,7 +112,7 @@ class TestWatch:
         assert bool(self.ask(watch, "open", place, None, os.O_RDONLY | os.O_CLOEXEC)) == refused
 
     def test_a_job_inside_a_protected_folder_reads_its_own(self, folder: Path) -> None:
-        watch = firewall._Watch([folder / "job"], [folder], frozenset(), False, [])
+        watch = AuditHook([folder / "job"], [folder], frozenset(), False, [])
         assert self.ask(watch, "open", str(folder / "job" / "queries"), "r", 0) == ""
         assert "run's own data" in self.ask(watch, "open", str(folder / "job2"), "r", 0)
 
@@ -126,7 +127,7 @@ class TestWatch:
             ("/dev/null", False),
         ],
     )
-    def test_writing(self, watch: firewall._Watch, folder: Path, path: str, refused: bool) -> None:
+    def test_writing(self, watch: AuditHook, folder: Path, path: str, refused: bool) -> None:
         place = str(folder / path)
         for mode in ("w", "ab", "x", "r+"):
             assert bool(self.ask(watch, "open", place, mode, 0)) == refused, mode
@@ -142,12 +143,12 @@ class TestWatch:
             assert bool(self.ask(watch, event, inside, place)) == refused
         assert bool(self.ask(watch, "os.symlink", "/anywhere", place)) == refused
 
-    def test_open_descriptors_are_not_paths(self, watch: firewall._Watch) -> None:
+    def test_open_descriptors_are_not_paths(self, watch: AuditHook) -> None:
         assert self.ask(watch, "open", 1, "w", os.O_WRONLY) == ""
         assert self.ask(watch, "os.listdir", None) == ""  # the working folder
 
     @pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
-    def test_other_processes(self, watch: firewall._Watch) -> None:
+    def test_other_processes(self, watch: AuditHook) -> None:
         other = os.getppid()
         for path in (f"/proc/{other}/environ", f"/proc/{other}/fd", f"/proc/{other}"):
             assert "looked into another process" in self.ask(watch, "open", path, "rb", 0), path
@@ -167,12 +168,12 @@ class TestWatch:
             ("numpy", False),
         ],
     )
-    def test_imports(self, watch: firewall._Watch, module: str, refused: bool) -> None:
+    def test_imports(self, watch: AuditHook, module: str, refused: bool) -> None:
         said = self.ask(watch, "import", module, None, None, None, None)
         assert bool(said) == refused
         assert not said or f"imported {module}" in said
 
-    def test_starting_processes(self, folder: Path, watch: firewall._Watch) -> None:
+    def test_starting_processes(self, folder: Path, watch: AuditHook) -> None:
         assert "started a process: curl" in self.ask(watch, "subprocess.Popen", "/usr/bin/curl", [])
         assert "started a process: sh" in self.ask(watch, "os.posix_spawn", b"sh", [], {})
         assert "starts_processes = True" in self.ask(watch, "os.exec", "python", [], None)
@@ -180,18 +181,18 @@ class TestWatch:
         assert "started a shell" in self.ask(watch, "os.system", "lscpu; cat data")
         for program in ("lscpu", "/usr/bin/lscpu", b"uname"):
             assert self.ask(watch, "subprocess.Popen", program, []) == ""
-        declared = firewall._Watch([folder / "job"], [], frozenset(), True, [])
+        declared = AuditHook([folder / "job"], [], frozenset(), True, [])
         assert self.ask(declared, "subprocess.Popen", "/usr/bin/curl", []) == ""
         assert self.ask(declared, "os.fork") == ""
 
-    def test_a_command_that_ends_in_a_harmless_name(self, watch: firewall._Watch) -> None:
+    def test_a_command_that_ends_in_a_harmless_name(self, watch: AuditHook) -> None:
         assert self.ask(watch, "os.system", "cat data/secret.csv; /usr/bin/lscpu")
 
-    def test_unknown_events_pass(self, watch: firewall._Watch) -> None:
+    def test_unknown_events_pass(self, watch: AuditHook) -> None:
         assert self.ask(watch, "socket.connect", None, ("127.0.0.1", 1)) == ""
 
     def test_protected_paths_cannot_be_read_off_it(
-        self, watch: firewall._Watch, folder: Path
+        self, watch: AuditHook, folder: Path
     ) -> None:
         assert str(folder / "data" / "secret.csv") not in repr(vars(watch))
 
@@ -265,6 +266,6 @@ def test_no_place_for_downloads_is_no_reason_to_fail(
     (tmp_path / "file").touch()
     monkeypatch.setenv("HF_HOME", str(tmp_path / "file" / "below"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    monkeypatch.setattr(firewall, "_landlock", lambda *_: False)
+    monkeypatch.setattr(landlock, "restrict", lambda *_: False)
     monkeypatch.setattr(sys, "addaudithook", lambda _: None)
     assert firewall.enter(tmp_path, [], [], processes=False, downloads=True)[0] == "audit"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import planted
+from runs import in_process
 
 from routebench import config
 from routebench.data.long_table import from_long
@@ -22,6 +23,12 @@ from routebench.records import SuiteData, Users
 
 TROUBLE = Path(__file__).parents[1] / "troublemakers.py"
 SHARED = {"fingerprints": {"suite": "1"}, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have routers described in this process."""
+    in_process(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest
+from libraries import needed
 from small_models import (
     KEYS,
     NAMES,
@@ -26,18 +27,20 @@ from small_models import (
     coins,
     fit,
     kinds,
+    mixed,
     some,
     stored,
     table,
     texts,
+    tiny_causal_lm,
     told_by_word,
 )
 
 from routebench.records import Decisions, Table
 from routebench_routers.causal_lm import CausalLM, named
+from routebench_routers.language import bases, prepare
 
-for name in ("torch", "transformers", "trl", "peft"):
-    pytest.importorskip(name, reason="language models need routebench[language]")
+needed("torch", "transformers", "trl", "peft")
 
 Write = Callable[[pa.Table], Path]
 
@@ -68,10 +71,19 @@ def scored(home: Path) -> CausalLM:
     return again
 
 
+def based(home: Path, folder: Path) -> None:
+    """Give a fit in `folder` the base that `scored` has made of the same queries."""
+    made, kept = home / "scored" / "kept", folder / "kept"
+    # What the labels' rows are is learned after that.
+    shutil.copytree(made / "base", kept / "base", ignore=shutil.ignore_patterns(bases.LABELS))
+    shutil.copyfile(made / "base.json", kept / "base.json")
+
+
 @pytest.fixture(scope="module")
-def writing(home: Path) -> Path:
+def writing(home: Path, scored: CausalLM) -> Path:
     """The checkpoint of one that writes names."""
     options = SMALL | {"decode": "generate", "num_epochs": 6, "max_new_tokens": 12}
+    based(home, home / "writing")
     made = fit(router(**options), told_by_word(500, 1), told_by_word(120, 2), home / "writing")
     made.save(home / "writing" / "checkpoint")
     return home / "writing" / "checkpoint"
@@ -181,6 +193,8 @@ def test_notes_are_short_and_clean(scored: CausalLM, home: Path) -> None:
 
 @pytest.mark.slow
 def test_noise_is_not_beaten(tmp_path: Path) -> None:
+    from scipy.stats import binomtest
+
     made = fit(router(**SMALL), coins(300, 1), coins(100, 2), tmp_path)
     test = coins(800, 3)
     score = test.outcomes.score
@@ -192,17 +206,10 @@ def test_noise_is_not_beaten(tmp_path: Path) -> None:
     assert wins + losses == 0 or binomtest(wins, wins + losses).pvalue > 0.01
 
 
-def mixed(n: int = 60, seed: int = 4) -> Table:
-    """Ties of two, ties of all, and queries that all models fail."""
-    score = np.random.default_rng(seed).choice([0.0, 1.0], size=(n, 3), p=[0.4, 0.6])
-    score[:10], score[10:20] = 0.0, 1.0
-    return table(score, texts(kinds(n, seed), seed), NAMES)
-
-
 @pytest.fixture(scope="module")
-def plain(home: Path) -> CausalLM:
-    made: CausalLM = fit(router(**TINY), mixed(), mixed(30, 5), home / "plain")
-    made.save(home / "plain" / "checkpoint")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> CausalLM:
+    made = router(**TINY)
+    made.load(tiny_causal_lm(tmp_path_factory))
     return made
 
 
@@ -301,13 +308,18 @@ class Killed(BaseException):
     """What no router catches."""
 
 
-def test_a_killed_fit_goes_on_and_ends_alike(tmp_path: Path) -> None:
-    options = TINY | {"num_epochs": 3, "batch_size": 8, "save_steps": 2}
+def test_a_killed_fit_goes_on_and_ends_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "_STEPS", 6)
+    options = TINY | {"pretrain_epochs": 1, "num_epochs": 3, "batch_size": 8, "save_steps": 2}
     train, validation = told_by_word(96, 1), told_by_word(30, 2)
     whole = fit(router(**options), train, validation, tmp_path / "whole")
     place = tmp_path / "killed"
+    before: list[str] = []
 
     def kill(done: float, note: str = "") -> None:
+        before.append(note)
         if (place / "kept/sft/steps/checkpoint-16").exists():
             raise Killed
 
@@ -315,6 +327,7 @@ def test_a_killed_fit_goes_on_and_ends_alike(tmp_path: Path) -> None:
         fit(router(**options), train, validation, place, progress=kill)
     again = fit(router(**options), train, validation, place)
     notes = (place / "notes").read_text().splitlines()
+    assert any("pretraining" in note for note in before)
     # It saves every second step and at the ends of passes of 12 steps.
     assert any(note in ("going on from step 16", "going on from step 18") for note in notes)
     assert not any("pretraining" in note for note in notes)
@@ -370,7 +383,8 @@ def test_a_killed_run_goes_on(tmp_path: Path, write: Write) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes(tmp_path: Path) -> None:
+def test_two_processes(tmp_path: Path, home: Path, scored: CausalLM) -> None:
+    based(home, tmp_path)
     made = router(**SMALL, processes=2)
     assert made.starts_processes
     made = fit(made, told_by_word(500, 1), told_by_word(100, 2), tmp_path)

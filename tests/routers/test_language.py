@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from libraries import needed
 from small_models import SMALL, TINY, base_model, fit, stored, told_by_word
 
 from routebench.errors import OptionError
@@ -19,8 +20,7 @@ from routebench_routers.language.options import LanguageOptions
 from routebench_routers.language.prepare import build_tokenizer, similar
 from routebench_routers.language.prompts import Prompts, Template
 
-for name in ("torch", "transformers", "trl", "peft"):
-    pytest.importorskip(name, reason="language models need routebench[language]")
+needed("torch", "transformers", "trl", "peft")
 
 PLUGINS = Path(bases.__file__).parents[1]
 TEMPLATE = Template("Name the LLM.\nQuery: ", "\nBest LLM:", ("gpt-4", "gpt-4o"), "llm")
@@ -87,7 +87,8 @@ def test_labels_that_contain_each_other_are_one_token_each(tokenizer: Any) -> No
 
 
 def test_constrained_writing_knows_names_that_contain_each_other(tokenizer: Any) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     allowed = transformers_engine._Spelled(tokenizer, [" gpt-4", " gpt-4o"]).after(0)
     end = tokenizer.eos_token_id
     said: list[int] = []

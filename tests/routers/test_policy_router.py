@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from conftest import planted
-from scipy.stats import binomtest
+from libraries import needed
 from small_models import SMALL, TINY, ask, fit, graded, kinds, some, stored, texts
 
 from routebench.data.texts import text_hash
@@ -20,8 +20,7 @@ from routebench_routers.policy.cues import reasoning
 from routebench_routers.policy.oracle import POLICIES
 from routebench_routers.policy.router import PolicyRouter
 
-for name in ("torch", "transformers", "trl", "peft"):
-    pytest.importorskip(name, reason="language models need routebench[language]")
+needed("torch", "transformers", "trl", "peft")
 
 PAIR = {"medium": "medium", "large": "large"}
 UPWARD = '[policies]\nstandard = "large"\ncomplex = "large"\nambiguous = "large"\n'
@@ -130,6 +129,8 @@ def test_another_mapping_is_another_decision_without_training(home: Path, taught
 
 @pytest.mark.slow
 def test_noise_is_not_beaten(tmp_path: Path) -> None:
+    from scipy.stats import binomtest
+
     options = SMALL | {"reasons": False, "dpo_epochs": 0}
     made = fit(router(**options), graded(300, 1, True), graded(100, 2, True), tmp_path)
     score = (test := graded(800, 3, noise=True)).outcomes.score

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from routebench.collect.calls import BATCH, Outcome, ask_all, ask_batch, is_live
-from routebench.collect.limits import Limits
+from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, RoutebenchError
 from routebench.records import Grade, Reply, Request
 from routebench.redact import one_line

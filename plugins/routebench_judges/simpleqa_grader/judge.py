@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from routebench.collect.calls import Outcome
-from routebench.collect.limits import Limits
+from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, DataError
 from routebench.hookspecs import hookimpl
 from routebench.plugin import discovery, options

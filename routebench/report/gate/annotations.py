@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from routebench.gate.schema import GateResult
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.report.gate import words
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from routebench.gate.schema import Comparison, GateResult
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.report.gate import words
 
 # What XML 1.0 cannot hold, not even escaped.

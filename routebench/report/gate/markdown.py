@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from routebench.gate.schema import GateResult
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.report.gate import words
 
 _SIGNS = {

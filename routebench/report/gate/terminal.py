@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from routebench.gate.schema import Change, GateResult
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.report.gate import words
 from routebench.report.terminal.console import LABEL, short
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from routebench.gate.schema import Comparison, Flip, GateResult
-from routebench.gate.tests import Verdict
+from routebench.gate.verdict import Verdict
 from routebench.report.format import SOURCES
 
 COLUMNS = ("router", "metric", "old", "new", "Δ", "95% interval", "MDE", "margin", "verdict")

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from routebench.config import RunConfig
-from routebench.jobs.results import Result
+from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 
 

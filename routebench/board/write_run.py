@@ -14,7 +14,7 @@ from routebench.board import write_tables
 from routebench.board.run_folder import BOARD, RUN_FILE, to_json
 from routebench.config import RunConfig, dump, located
 from routebench.files import replace_file, sha256
-from routebench.jobs.results import Result
+from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.prices.apply import PriceInfo
 from routebench.schema import Leaderboard

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.metrics.operating import POINTS, Ground, sweep
+from routebench.metrics.operating_points import POINTS, Ground, sweep
 from routebench.records import Outcomes, State
 
 COST = np.array([1.0, 3.0, 10.0])
