@@ -29,6 +29,22 @@ from routebench.records import Outcomes, Pool, Queries, State, SuiteData, Table
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
+LONG = (
+    "test_causal_lm.py",
+    "test_policy_router.py",
+    "test_run.py",
+    "test_firewall.py",
+    "test_collect_server.py",
+    "test_check_router.py",
+)
+"""Files that take longest; they start first, so that no process is left alone with one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of long files first, the others in their order."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_answers_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the store that whoever runs it has collected; commands inherit this."""
@@ -91,6 +107,13 @@ HARDLY_TRAINED = tuple(
 """For runs of all routers: a language model trained as usual takes a minute per job."""
 
 
+CHEAP = {"best-single", "cheapest", "knn", "linear", "random", "strongest", "task-prior"}
+"""Routers that are trained in no time."""
+
+SMALLER = ("--set", "tfidf-svd.dimension=8")
+"""For runs of the command: with so few dimensions routers learn in no time."""
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[pa.Table], Path]:
     """Put a table into a Parquet file of its own folder."""
@@ -133,17 +156,14 @@ def _hardly_trained(words: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @pytest.fixture
 def board(
-    main: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    main: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> Callable[..., dict[str, Any]]:
     """Run the command and its jobs in this process, and read the board it wrote."""
-    from runs import in_process
-
-    in_process(monkeypatch)
 
     def call(*words: Any, out: Path | None = None, rc: int = 0) -> dict[str, Any]:
         folder = out or tmp_path / "out"
-        words = _hardly_trained(("run", "--out", folder, "--quiet", *words))
-        code, printed, said = main(*words, cwd=tmp_path)
+        every = _hardly_trained(("run", "--out", folder, "--quiet", *words))
+        code, printed, said = main(*every, cwd=tmp_path)
         assert code == rc, printed + said
         return read_board(folder)
 
@@ -171,6 +191,17 @@ def read_board(folder: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.fixture
+def only_cheap_routers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave none but routers that take no time for runs of all in this process."""
+    installed = discovery.installed
+
+    def cheap(kind: str | None = None) -> list[discovery.PluginInfo]:
+        return [i for i in installed(kind) if i.kind != "router" or i.name in CHEAP]
+
+    monkeypatch.setattr(discovery, "installed", cheap)
+
+
 def rows(board: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The board's rows by router."""
     return {row["router"]: row for row in board["rows"]}
@@ -180,8 +211,15 @@ def rows(board: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def main(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """The command's `main` in this process, in an empty folder: exit code, stdout, stderr."""
+    """The command's `main` in this process, in an empty folder: exit code, stdout, stderr.
+
+    Jobs of runs are carried out in this process, too.
+    """
+    from runs import in_process
+
     from routebench.__main__ import main as command
+
+    in_process(monkeypatch)
 
     def call(*words: Any, cwd: Path | None = None) -> tuple[int, str, str]:
         here = cwd or tmp_path / "here"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from typing import Any
 
 import pytest
 
@@ -20,3 +22,16 @@ def installed(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # not even the package that the module is in
         return False
+
+
+class Lazy:
+    """Stands for a module that is imported when something of it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        # pytest looks for names of its own in whatever a file holds.
+        if name.startswith(("_", "pytest")):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self._name), name)

@@ -40,10 +40,11 @@ def finish(folder: Path, **options: Any) -> Path:
 
 def command(*words: Any) -> None:
     """Run `routebench` with these words, and its jobs, in this process."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patch:
         in_process(patch)
         patch.setattr(sys, "argv", ["routebench", *map(str, words)])
-        main()
+        with pytest.raises(SystemExit) as ended:
+            main()
     assert ended.value.code == 0
 
 
@@ -53,7 +54,23 @@ def in_process(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run, "default_workers", lambda device: 1)
 
 
+def apart(patch: pytest.MonkeyPatch, stage: type[Order], *labels: str) -> None:
+    """Have these routers' orders of one kind carried out in real processes, which have a deadline.
+
+    The others, which are carried out in this process, have none: no load of the machine matters.
+    """
+
+    def run(workers: Workers, order: Order, *words: Any) -> Report:
+        own = isinstance(order, stage) and order.label in labels
+        return _REAL(workers, order, *words) if own else _here(workers, order, *words)
+
+    patch.setattr(Workers, "run", run)
+
+
+_REAL = Workers.run
 _TURN = threading.Lock()
+_QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+"""What Python keeps to itself unless it is asked."""
 
 
 def _here(
@@ -77,7 +94,15 @@ def _here(
         progress(read.done, read.note)
 
     with _TURN, warnings.catch_warnings(record=True) as caught:
-        # What a fresh process starts with.
+        # What a fresh process starts with: its warnings are noted, and stop nothing.
+        warnings.resetwarnings()
+        for quiet in (
+            DeprecationWarning,
+            PendingDeprecationWarning,
+            ImportWarning,
+            ResourceWarning,
+        ):
+            warnings.simplefilter("ignore", quiet)
         encoders.Served.store, encoders.Served.used = None, False
         try:
             answer = worker.carry_out(sent.order, folder, send)

@@ -50,7 +50,11 @@ def test_all_contracts_hold(copy: Path) -> None:
         ("jobs/stages.py", "from routebench import schema", "Job processes know nothing"),
         ("board/build.py", "from routebench.commands import run", "Nothing but the command line"),
         ("run.py", "from routebench_routers import knn", "Core imports no plugin package"),
-        ("data/texts.py", "def late():\n    from routebench.data import splits", "No import circle"),
+        (
+            "data/texts.py",
+            "def late():\n    from routebench.data import splits",
+            "No import circle",
+        ),
         ("errors.py", "from routebench import run", "Packages are layers"),
     ],
 )

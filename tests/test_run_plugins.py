@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,12 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from conftest import hears_ctrl_c, planted, rows
+from runs import apart
+
+from routebench.isolation.messages import Describe
 
 TROUBLE = Path(__file__).with_name("troublemakers.py")
 
 Put = Callable[[pa.Table], Path]
 Board = Callable[..., dict[str, Any]]
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Main = Callable[..., tuple[int, str, str]]
 Distribution = Callable[..., Path]
 
 
@@ -58,7 +62,7 @@ def test_a_judge_grades_answers_without_scores(
 
 
 def test_observers_are_told_and_a_broken_one_breaks_nothing(
-    cli: Command, write: Put, distribution: Distribution, tmp_path: Path
+    main: Main, write: Put, distribution: Distribution, tmp_path: Path
 ) -> None:
     diary = tmp_path / "diary.txt"
     distribution(
@@ -111,12 +115,12 @@ def test_observers_are_told_and_a_broken_one_breaks_nothing(
     distribution("broken", entry, textwrap.dedent(broken))
     routers = f"best-single,{TROUBLE}:Raises"
     words = ("--suite", f"table:{write(planted(200))}", "--router", routers, "--jobs", 1)
-    done = cli("run", *words, "--out", tmp_path / "out")
-    assert done.returncode == 1
-    assert "extension broken failed in run_finished: RuntimeError: tracker is down" in done.stderr
-    assert "extension absent is left out" in done.stderr
+    code, _, said = main("run", *words, "--out", tmp_path / "out")
+    assert code == 1
+    assert "extension broken failed in run_finished: RuntimeError: tracker is down" in said
+    assert "extension absent is left out" in said
     # What there is to gain is said before any router runs.
-    assert 0 < done.stderr.index("headroom") < done.stderr.index("2 jobs")
+    assert 0 < said.index("headroom") < said.index("2 jobs")
     assert diary.read_text().splitlines() == [
         "started with 200 queries of table:",
         "Raises 0 0 failed fit: ValueError: no id",
@@ -126,11 +130,12 @@ def test_observers_are_told_and_a_broken_one_breaks_nothing(
 
 
 def test_a_plugin_that_hangs_at_import_costs_its_own_row(
-    board: Board, write: Put, distribution: Distribution
+    board: Board, write: Put, distribution: Distribution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = "[routebench.routers]\nsleeper = sleeper:Router\n"
     distribution("sleeper", entry, "import time\ntime.sleep(1000)\n")
-    words = ("--suite", f"table:{write(planted(200))}", "--job-timeout", 6)
+    apart(monkeypatch, Describe, "sleeper")
+    words = ("--suite", f"table:{write(planted(200))}", "--job-timeout", 2)
     done = rows(board(*words, "--router", "sleeper,best-single", rc=1))
     assert done["sleeper"]["state"] == "failed"
     assert "no end within the time limit" in done["sleeper"]["message"]
@@ -138,14 +143,24 @@ def test_a_plugin_that_hangs_at_import_costs_its_own_row(
 
 
 def test_ctrl_c_ends_a_router_that_hangs_at_import(write: Put, tmp_path: Path) -> None:
-    (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(1000)\n")
+    sleeps = "import time\nopen('asleep', 'w').close()\ntime.sleep(1000)\n"
+    (tmp_path / "sleeper.py").write_text(sleeps)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "routebench", "run", "--suite", f"table:{write(planted(200))}",
          "--router", "sleeper.py:Router", "--out", "never"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=hears_ctrl_c,
+        preexec_fn=hears_ctrl_c, env=os.environ | {"TMPDIR": str(scratch)},
     )  # fmt: skip
-    time.sleep(4)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
+    with process:
+        while process.poll() is None and not asleep(scratch):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
     assert not (tmp_path / "never").exists()
+
+
+def asleep(folder: Path) -> bool:
+    """Say whether the router has gone to sleep, while folders come and go."""
+    return any("asleep" in names for _, _, names in os.walk(folder))

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups, seed_weights
+from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups, one_thread, seed_weights
 from routebench.metrics.statistics import ALPHA, TAIL, holm, mde
 from routebench.records import Floats, Ints
 
@@ -168,11 +168,9 @@ class _Summed:
 
 def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
     """[B, k] weighted sums of k rows [G], and the [B] weights of the query nobody saw."""
-    from threadpoolctl import threadpool_limits
-
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
     sums = np.empty((resamples, len(matrix)))
-    with threadpool_limits(1):  # the order of additions must not depend on the machine's cores
+    with one_thread():
         for start in range(0, resamples, _CHUNK):
             rows = min(_CHUNK, resamples - start)
             # Exponential weights, divided by their sum, are flat Dirichlet ones.

@@ -97,7 +97,7 @@ class Processes:
         fit_report = self.workers.run(order, fit, replace(access, kept=kept), deadline, progress)
         fitted = fit_report.answer
         if not isinstance(fitted, Fitted):
-            return self._failure(fitted)
+            return self._failure("fit", fitted)
         only_files(fit / "checkpoint")
         route.mkdir()
         (fit / "checkpoint").rename(route / "checkpoint")
@@ -113,7 +113,7 @@ class Processes:
         )
         routed = route_report.answer
         if not isinstance(routed, Routed):
-            return self._failure(routed)
+            return self._failure("route", routed)
         only_files(route / "checkpoint")
         parts = asked.parts(arrow_io.read_decisions(route / "decisions.arrow"))
         return Result(
@@ -128,11 +128,10 @@ class Processes:
             facts=fitted.facts | routed.facts,
         )
 
-    def _failure(self, answer: Answer) -> Result:
+    def _failure(self, stage: str, answer: Answer) -> Result:
         if not isinstance(answer, Failed):
-            return Result("failed", f"the process answered with {type(answer).__name__}")
+            return Result("failed", f"{stage}: answered with {type(answer).__name__}")
         if answer.timed_out:
-            stage = answer.reason.partition(":")[0]
             limit = f"{stage}: no end after {self.setup.timeout:g} s (--job-timeout)"
             return Result("failed", limit, log=answer.log)
         return Result("failed", answer.reason, log=answer.log)

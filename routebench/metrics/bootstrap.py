@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,15 +45,13 @@ def bootstrap_means(
     fewer they are averaged. What is drawn depends on `seed`, `stream` and the number of
     clusters alone (and of seeds, whatever the stream), never on the columns: calls agree.
     """
-    from threadpoolctl import threadpool_limits
-
     groups = Groups.of(clusters, columns[0].shape[-1] if columns else 0)
     if not groups.count:
         raise ValueError("nothing to resample")
     vectors, places = _vectors(columns)
     summed = [groups.sum(vector) for vector in vectors]
     matrix = Packed.of([*summed, groups.size] if groups.size is not None else summed)
-    with threadpool_limits(1):  # the order of additions must not depend on the machine's cores
+    with one_thread():
         sums = _resampled_sums(matrix, groups.count, resamples, _rng(seed, 0, stream))
     size = sums[:, -1] if groups.size is not None else np.float64(groups.count)
     weights = {s: seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
@@ -59,6 +59,20 @@ def bootstrap_means(
     for k, place in enumerate(places):
         means[:, k] = (sums[:, place] * weights[len(place)]).sum(axis=1) / size
     return means
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Hold NumPy to one thread: the order of additions must not depend on the machine's cores."""
+    limit: AbstractContextManager[Any] = _thread_pools().limit(limits=1)
+    return limit
+
+
+@cache
+def _thread_pools() -> Any:
+    # Looking for the libraries takes longer than a small resampling; NumPy's is there by now.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def resampled_counts(clusters: Ints, resamples: int, seed: int, stream: int = 0) -> Bytes:

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from routebench.metrics import calibration, curves
-from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts, seed_weights
+from routebench.metrics.bootstrap import (
+    CROSSED_SEEDS,
+    Bytes,
+    one_thread,
+    resampled_counts,
+    seed_weights,
+)
 from routebench.metrics.curves import PairCurve
 from routebench.metrics.definitions import savings
 from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
@@ -385,13 +391,10 @@ def _remembered(statistics: Sample) -> Sample:
 
 def _means(columns: Floats, counts: Bytes) -> Floats:
     """[B, k] means of columns [k, n] over resamples [B, n]; NaN for one that drew nothing."""
-    from threadpoolctl import threadpool_limits
-
     parts = []
-    with threadpool_limits(1):  # the order of additions must not depend on the machine's cores
+    with one_thread(), np.errstate(invalid="ignore", divide="ignore"):
         for start in range(0, len(counts), 128):
             block = counts[start : start + 128].astype(np.float64)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                parts.append(block @ columns.T / block.sum(axis=1, keepdims=True))
+            parts.append(block @ columns.T / block.sum(axis=1, keepdims=True))
     means: Floats = np.concatenate(parts)
     return means

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
-from conftest import long_table, planted, rows
+from conftest import SMALLER, long_table, planted, rows
 
 from routebench.plugin.selection import best_single, by_cost, covered
 
@@ -25,12 +24,11 @@ def sparse() -> pa.Table:
     return pa.concat_tables([table, lucky.take(few)])
 
 
-@pytest.mark.slow
 def test_one_lucky_model_takes_nobody_down(
     board: Callable[..., dict[str, Any]], write: Callable[[pa.Table], Path]
 ) -> None:
     path = write(sparse())
-    words = ("--suite", f"table:{path}", "--folds", 3, "--show", "task", "--router")
+    words = ("--suite", f"table:{path}", "--folds", 3, "--show", "task", *SMALLER, "--router")
     routers = "best-single,knn,linear,prompt-length,task-prior"
     done = board(*words, f"{routers},{TROUBLE}:Constant", "--set", "Constant.choice=4", rc=1)
     by_name = rows(done)

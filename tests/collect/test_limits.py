@@ -11,8 +11,8 @@ import pytest
 from clockwork import Server, now, run
 
 from routebench.collect.calls import Outcome, ask_all
-from routebench.collect.rate_limits import CEILING, FIRST, Limits, Pace, Throttle
 from routebench.collect.overload import Cubic, Ticket, Usual
+from routebench.collect.rate_limits import CEILING, FIRST, Limits, Pace, Throttle
 from routebench.records import Request
 
 FAULTS = {"rate-limited": 0.1, "server": 0.05, "timeout": 0.02, "malformed": 0.01}
@@ -126,7 +126,7 @@ def test_an_answer_to_a_later_call_ends_the_wait() -> None:
     assert run(main()) < 6.0
 
 
-@pytest.mark.parametrize("latency", [0.02, 0.3])
+@pytest.mark.parametrize("latency", [pytest.param(0.02, marks=pytest.mark.slow), 0.3])
 def test_a_burst_and_a_rate_are_found_within_ten_seconds(latency: float) -> None:
     server = Server(rate=100.0, burst=10.0, latency=latency)
     ask(server, 3000)
@@ -158,6 +158,7 @@ def test_failures_that_nobody_can_help_cost_little(rate: float) -> None:
     assert sum(shares) / 3 >= 0.8, shares
 
 
+@pytest.mark.slow
 def test_failures_by_chance_do_not_narrow_a_server_without_limit() -> None:
     server = Server(latency=1.0, faults={"server": 0.02})
     ask(server, 5000)

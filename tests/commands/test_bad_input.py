@@ -316,7 +316,6 @@ def test_no_run_file(refused: Refused, tmp_path: Path) -> None:
     assert f"--file {tmp_path}: " in refused("run", "--file", tmp_path)
 
 
-@pytest.mark.slow
 def test_output_folders(run: Refused, good: Path, tmp_path: Path) -> None:
     said = run(good, "--out", good / "below" / "a-file")
     assert f"cannot write to {good / 'below' / 'a-file'}" in said

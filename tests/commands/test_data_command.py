@@ -32,7 +32,6 @@ def responses(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_import_and_run(main: Main, responses: Path, tmp_path: Path) -> None:
     out = tmp_path / "outcomes.parquet"
     code, said, err = main("data", "import", "auto", responses, "--out", out)
@@ -158,7 +157,6 @@ def test_wrong_words(main: Main, tmp_path: Path, responses: Path) -> None:
     assert main("data", "--help")[0] == 0
 
 
-@pytest.mark.slow
 def test_pull_and_the_command_that_it_prints(
     main: Main, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

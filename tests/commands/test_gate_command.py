@@ -315,7 +315,6 @@ def test_a_twentieth_of_decisions_at_random_is_reported_with_the_flips(
     assert len({one["query"] for one in flips[0]["largest"]}) == 10
 
 
-@pytest.mark.slow
 def test_several_seeds_and_seeds_that_differ(main: Main, tmp_path: Path) -> None:
     outcomes = gates.baseline().parent / "outcomes.parquet"
     three = gates.run(outcomes, tmp_path / "three", "random", "--seeds", "3")
@@ -344,7 +343,6 @@ def test_rewards_are_gated_where_users_differ(main: Main, tmp_path: Path) -> Non
     assert re.search(r"\(\d\) · persona-", out), "a flip names who asked"
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_router_made_worse_on_purpose_fails_on_the_embedded_suite(
     main: Main, tmp_path: Path

@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from libraries import needed
 from panels import opposites, write_csv
 from runs import SMALL, finish, graded, price_list, put
 
-pytest.importorskip("jinja2", reason="the report extra is not installed")
+needed("jinja2")
 
 Main = Callable[..., tuple[int, str, str]]
 Board = dict[str, Any]

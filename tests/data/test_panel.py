@@ -210,27 +210,33 @@ def test_protocols_that_cannot_be() -> None:
     assert split.held_out.tolist() == [unseen.tolist()]
 
 
-def test_outcomes_of_test_queries_decide_nothing() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("user-prior", "user-linear", "preference-linear"),
+        pytest.param("personalized", marks=pytest.mark.slow),
+    ],
+)
+def test_outcomes_of_test_queries_decide_nothing(name: str) -> None:
+    info = find("router", name)
+    if not info.ready:
+        pytest.skip(f"what {name} needs is not installed")
     data = random_panel()
     given = setup(data)
     test = given.rows(0, TEST)
     score, cost = data.outcomes.score.copy(), data.outcomes.relative_cost.copy()  # type: ignore[union-attr]
     score[test], cost[test] = RNG.random((2, *score[test].shape))
     other = replace(data, outcomes=replace(data.outcomes, score=score, relative_cost=cost))
-    for name in ("user-prior", "user-linear", "preference-linear", "personalized"):
-        info = find("router", name)
-        if not info.ready:
-            continue
-        options = {"members": 1, "train_epoch": 2} if name == "personalized" else {}
-        job = Job(name, info, options, 0, 0, "x", personal=True)
-        one, two = (
-            run_here(job, replace(given, data=each), lambda done, note: None).decisions
-            for each in (data, other)
-        )
-        assert one is not None
-        assert two is not None
-        assert len(one.choice) == len(test) * 4
-        assert np.array_equal(one.choice, two.choice)
+    options = {"members": 1, "train_epoch": 2} if name == "personalized" else {}
+    job = Job(name, info, options, 0, 0, "x", personal=True)
+    one, two = (
+        run_here(job, replace(given, data=each), lambda done, note: None).decisions
+        for each in (data, other)
+    )
+    assert one is not None
+    assert two is not None
+    assert len(one.choice) == len(test) * 4
+    assert np.array_equal(one.choice, two.choice)
 
 
 def test_the_pair_is_named_by_training_costs() -> None:
@@ -344,20 +350,42 @@ def test_shots_that_are_not_there_are_said() -> None:
     assert "fewer than 50 training queries" in note
 
 
-@pytest.mark.slow
+WITHOUT_TRAINING = (
+    *("user-prior", "user-linear", "preference-linear", "task-preference-prior"),
+    *("knn", "linear", "best-single", "task-prior"),
+)
+
+
+def words_for(folder: Path) -> tuple[Any, ...]:
+    """Return the options of a run on two users of opposite tastes."""
+    path = write_csv(folder / "router_user_data.csv", opposites(160))
+    words = ("--suite", "personaroute", "--data", path, "--show", "task")
+    return (*words, "--against", "user-prior")
+
+
 def test_the_whole_command(board: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "router_user_data.csv", opposites(160))
-    words: tuple[str | Path, ...] = ("--suite", "personaroute", "--data", path, "--show", "task")
+    routers = ("--router", ",".join(WITHOUT_TRAINING))
+    check_users(board(*words_for(tmp_path), *routers))
+
+
+@pytest.mark.slow
+def test_the_whole_command_with_all_routers(
+    board: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    words: tuple[str, ...] = ("--router", "all")
     for name in ("causal-lm", "policy"):  # hardly trained: here they must only run
         words += ("--set", f"{name}.pretrain_epochs=0", "--set", f"{name}.num_epochs=1")
-    done = board(*words, "--against", "user-prior", "--router", "all")
+    check_users(board(*words_for(tmp_path), *words))
+
+
+def check_users(done: dict[str, Any]) -> None:
+    """Compare a board with what is known of two users of opposite tastes."""
     assert done["suite"]["measure"] == "reward"
     assert done["suite"]["users"] == 2
     assert done["suite"]["source"] == "recorded"
     found = rows(done)
     ok = {name for name, row in found.items() if row["state"] == "ok"}
-    assert {"user-prior", "user-linear", "preference-linear", "task-preference-prior"} <= ok
-    assert {"knn", "linear", "best-single", "task-prior"} <= ok
+    assert set(WITHOUT_TRAINING) <= ok
     row = found["preference-linear"]
     assert row["rank"] == 1
     assert row["metrics"]["best_llm_accuracy"]["value"] >= 0.95

@@ -96,7 +96,6 @@ def test_a_longformer_encodes_once_and_is_cached(
     assert first["timing"]["routers"]["knn"]["latency_ms_p50"] > alone > 0
 
 
-@pytest.mark.slow
 def test_a_moved_model_is_the_same(board: Board, write: Put, model: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -154,7 +153,6 @@ def test_what_was_encoded_before_a_failure_is_kept(
     assert "encoding 100 texts, 90 from the cache" in error
 
 
-@pytest.mark.slow
 def test_a_fitted_encoder_is_never_cached(
     board: Board, write: Put, cache: Path, tmp_path: Path
 ) -> None:

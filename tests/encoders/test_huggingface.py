@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from libraries import Lazy, needed
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-torch = pytest.importorskip("torch", reason="torch is not installed")
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+from routebench.errors import DataError
+from routebench_encoders.huggingface import HuggingFace, batches
 
-from routebench.errors import DataError  # noqa: E402
-from routebench_encoders.huggingface import HuggingFace, batches  # noqa: E402
+needed("torch", "transformers")
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything of the hub is imported
+torch: Any = Lazy("torch")
+transformers: Any = Lazy("transformers")
 
 WORDS = ["<s>", "<pad>", "</s>", "<unk>", "red", "green", "blue", "river", "poem", "capital"]
 WORDS += ["of", "a", "the"]
@@ -85,10 +87,6 @@ def by_hand(folder: Path, text: str, **masks: Any) -> Any:
         return model(ids, **{k: v[:, : ids.shape[1]] for k, v in masks.items()})[0][0].numpy()
 
 
-FIRST = torch.zeros((1, 64), dtype=torch.long)
-FIRST[0, 0] = 1
-
-
 def test_the_masked_mean_is_the_mean_over_the_text(bert: Path) -> None:
     vectors = encoder(bert).encode(["red river", "a poem of the river"])
     hidden = by_hand(bert, "red river")
@@ -103,8 +101,10 @@ def test_the_masked_mean_is_the_mean_over_the_text(bert: Path) -> None:
 def test_longformer_attends_globally_from_the_first_token(longformer: Path) -> None:
     text = "red river of a poem " * 6
     mine = encoder(longformer).encode([text])[0]
-    own = by_hand(longformer, text, global_attention_mask=FIRST).mean(axis=0)
-    none = by_hand(longformer, text, global_attention_mask=FIRST * 0).mean(axis=0)
+    first = torch.zeros((1, 64), dtype=torch.long)
+    first[0, 0] = 1
+    own = by_hand(longformer, text, global_attention_mask=first).mean(axis=0)
+    none = by_hand(longformer, text, global_attention_mask=first * 0).mean(axis=0)
     np.testing.assert_allclose(mine, own, atol=1e-5)
     assert np.abs(mine - none).max() > 1e-2
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from libraries import Lazy, needed
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-torch = pytest.importorskip("torch", reason="torch is not installed")
-library = pytest.importorskip(
-    "sentence_transformers", reason="sentence-transformers is not installed"
-)
+from routebench.errors import DataError
+from routebench_encoders.sentence import SentenceTransformers
 
-from routebench.errors import DataError  # noqa: E402
-from routebench_encoders.sentence import SentenceTransformers  # noqa: E402
+needed("torch", "sentence_transformers")
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything of the hub is imported
+torch: Any = Lazy("torch")
+library: Any = Lazy("sentence_transformers")
 
 WORDS = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "red", "green", "blue", "river", "poem", "the"]
 TEXTS = ["red river", "", "a poem of the river", "zyx", "the " * 30, "green \ud800 poem"]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import tomli_w
 from hubs import REPO, Hub, serve
+from libraries import needed
 from published import frame, pickled
 
 from routebench.errors import DataError, OptionError
@@ -21,7 +22,7 @@ from routebench.importers import FORMATS
 from routebench.importers.download import PIECES, Content
 from routebench.importers.pull import LOCK, Pulled, Source, find_source, pull, read_sources
 
-file_download = pytest.importorskip("huggingface_hub.file_download")
+needed("huggingface_hub")
 
 BIG = bytes(range(256)) * 4000  # one megabyte
 CSV = b"user_id,performance_preference,task_id,query,llm,effect,cost\n1,0.5,t,q,a,1,0\n"
@@ -43,7 +44,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Its client waits a second before it tries again.
-    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("huggingface_hub.file_download.time", SimpleNamespace(sleep=lambda _: None))
     # It hands over ten megabytes at a time, and these files are small.
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
     # Other tests of this process may have had it imported without a network.

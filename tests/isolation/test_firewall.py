@@ -12,40 +12,38 @@ from runs import finish, put
 from routebench.isolation.landlock import landlock_abi
 
 CHEATERS = Path(__file__).parents[1] / "cheaters.py"
-ALONE = (
+NAMES = (
     *("SearchesMemory", "FollowsBuffers", "ReadsParent", "ReadsParentQuietly", "KnowsPath"),
-    *("ImportsSuite", "ReadsEarlierRuns", "LooksAtImport"),
+    *("ImportsSuite", "KeepsTexts", "KeepsTextsPlainly", "StashesInAttributes"),
+    *("ReadsEarlierRuns", "LooksAtImport"),
 )
-ACROSS_FOLDS = ("KeepsTexts", "KeepsTextsPlainly", "StashesInAttributes")
 
 
 @pytest.fixture(scope="module")
 def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Return the rows of all cheaters in real runs on outcomes that nothing predicts."""
+    """Return the rows of all cheaters in one real run on outcomes that nothing predicts."""
     here = tmp_path_factory.mktemp("cheats")
     suite = put(here / "data", noise())
     for folder in (here / "earlier", here / "results" / "table" / "0123456789ab"):
         finish(folder, suite=suite, router=["random"])
     assert len(list(here.rglob("cells.parquet"))) == 2
-    stash = {"ReadsEarlierRuns": here}
-    found = {}
-    for names, words in ((ALONE, ()), (ACROSS_FOLDS, ("--folds", 3))):
-        options: list[Any] = []
-        for name in names:
-            options += ["--set", f"{name}.path={suite.removeprefix('table:')}"]
-            options += ["--set", f"{name}.stash={stash.get(name, here / 'data')}"]
-        routers = ",".join(f"{CHEATERS}:{name}" for name in names)
-        out = here / names[0]
-        done = real(
-            "run", "--quiet", "--suite", suite, "--router", routers, "--perturb", 0,
-            "--out", out, *words, *options, cwd=here,
-        )  # fmt: skip
-        assert done.returncode == 1, done.stdout + done.stderr
-        board = read_board(out)
-        # What a successful cheater would have: far above any honest router here.
-        assert board["references"]["oracle"]["accuracy"]["value"] > 0.9
-        found |= rows(board)
-    return found
+    options: list[Any] = []
+    for name in NAMES:
+        stash = here if name == "ReadsEarlierRuns" else here / "data"
+        options += ["--set", f"{name}.path={suite.removeprefix('table:')}"]
+        options += ["--set", f"{name}.stash={stash}"]
+    routers = ",".join(f"{CHEATERS}:{name}" for name in NAMES)
+    out = here / "later"
+    done = real(
+        "run", "--quiet", "--suite", suite, "--router", routers, "--perturb", 0,
+        "--out", out, *options, cwd=here,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    board = read_board(out)
+    assert ("landlock" if landlock_abi() else "audit") in board["environment"]["isolation"]
+    # What a successful cheater would have: far above any honest router here.
+    assert board["references"]["oracle"]["accuracy"]["value"] > 0.9
+    return rows(board)
 
 
 def gains_nothing(row: dict[str, Any]) -> None:

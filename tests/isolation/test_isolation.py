@@ -191,9 +191,7 @@ class TestAuditHook:
     def test_unknown_events_pass(self, watch: AuditHook) -> None:
         assert self.ask(watch, "socket.connect", None, ("127.0.0.1", 1)) == ""
 
-    def test_protected_paths_cannot_be_read_off_it(
-        self, watch: AuditHook, folder: Path
-    ) -> None:
+    def test_protected_paths_cannot_be_read_off_it(self, watch: AuditHook, folder: Path) -> None:
         assert str(folder / "data" / "secret.csv") not in repr(vars(watch))
 
 

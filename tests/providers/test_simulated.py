@@ -178,6 +178,7 @@ def test_models_err_together_and_none_is_best_everywhere(graded: tuple[Any, int]
     assert {graded[0].models[at] for at in best} == {"sim-lore", "sim-pro", "sim-think"}
 
 
+@pytest.mark.slow
 def test_neighbours_recover_a_small_part_of_the_gap(
     bench: ModuleType, graded: tuple[Any, int]
 ) -> None:

@@ -179,5 +179,6 @@ class TestServer:
         assert (too_long.kind, unknown.kind) == ("rejected", "denied")
 
 
+@pytest.mark.slow
 def test_the_files_of_a_tiny_model_are_small(models: list[str]) -> None:
     assert sum(os.path.getsize(f) for f in Path(models[0]).iterdir()) < 2_000_000

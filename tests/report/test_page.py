@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import planted
+from libraries import needed
 from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
@@ -24,11 +25,9 @@ from routebench.board.read_run import Stored, read_run
 from routebench.report import summary
 from routebench.report.web import plots
 from routebench.report.web.browse import browse
-
-pytest.importorskip("jinja2", reason="the report extra is not installed")
-pytest.importorskip("plotly", reason="the report extra is not installed")
-
 from routebench.report.web.page import embedded, page
+
+needed("jinja2", "plotly")
 
 CHROMIUM = Path("/usr/bin/chromium")
 EVIL = ["<script>alert(1)</script>", "</script><b>x", 'a" onload="alert(2)', "{{ 7 * 7 }} $x$ @ink"]

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from routebench.report.terminal import leaderboard
-from routebench.schema import Leaderboard
+from routebench.report.terminal.console import WIDE, WIDTH
+from routebench.schema import Leaderboard, collapse
 
 POOL = ["vendor/[red]model[b]", "other/a-very-long-name-of-a-model-with-many-words-32B-instruct"]
 
@@ -73,7 +74,7 @@ def board(*rows: dict[str, Any], **changes: Any) -> Leaderboard:
 
 
 def shown(made: Leaderboard, wide: bool = False) -> str:
-    width = leaderboard.WIDE if wide else leaderboard.WIDTH
+    width = WIDE if wide else WIDTH
     out = Console(file=io.StringIO(), width=width, highlight=False)
     leaderboard.show(made, out, wide=wide)
     text = out.file.getvalue()  # type: ignore[attr-defined]
@@ -177,9 +178,10 @@ def test_unpriced_is_not_free() -> None:
 
 
 def test_what_makes_a_board_doubtful_is_said() -> None:
+    to_first, to_last = (dict(zip(POOL, shares, strict=True)) for shares in ((0.99, 0.01), (0, 1)))
     made = board(
-        row("mf", warnings=["collapse: 99% of queries go to a"]),
-        row("knn", warnings=["collapse: 97% of queries go to b"]),
+        row("mf", usage=to_first, warnings=[str(collapse(to_first))]),
+        row("knn", usage=to_last, warnings=[str(collapse(to_last))]),
         valid=False,
         invalid_reason="7.0% of the cells are missing (--max-missing)",
         diagnostics={"leaked": 12, "removed": 34, "left_out": 5, "missing": 0.07,
@@ -192,6 +194,7 @@ def test_what_makes_a_board_doubtful_is_said() -> None:
     assert "missing cells: 7.00%" in text
     assert "cheapest model is also the best" in text
     assert "over 95% of queries go to one model: mf, knn" in text
+    assert "collapse" not in text
     fine = shown(board(row("mf")))
     for word in ("INVALID", "leak", "left out", "missing", "over 95%", "cheapest model"):
         assert word not in fine
@@ -218,7 +221,7 @@ def test_wide_says_what_routers_say_of_themselves() -> None:
     made = board(row("policy", facts=FACTS), row("knn"), row("lm", facts={"a": 1}), timing=timing)
     text = shown(made, wide=True)
     block = text[text.index("About the routers") :].split("\n\n")[0]
-    assert max(map(len, block.splitlines())) <= leaderboard.WIDTH
+    assert max(map(len, block.splitlines())) <= WIDTH
     assert " ".join(block.split()) == (
         "About the routers policy base model: embedded Llama, 2 layers of 96 · parameters: 276,096 "
         "· ties: 0.412 · rate: 1.2e-05 · format validity: 1 · sft margin: -0.2 · steps: 1,234 · "

@@ -9,11 +9,12 @@ from rich.console import Console
 from test_terminal import board, estimate, row, unrun
 
 from routebench.report.terminal import leaderboard
+from routebench.report.terminal.console import WIDTH
 from routebench.schema import Leaderboard
 
 
 def text(shown: Leaderboard, curves: bool = True) -> str:
-    out = Console(file=io.StringIO(), width=leaderboard.WIDTH, highlight=False)
+    out = Console(file=io.StringIO(), width=WIDTH, highlight=False)
     leaderboard.show(shown, out, curves=curves)
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue()
@@ -51,7 +52,7 @@ def test_what_a_router_saves_at_the_best_single_models_accuracy() -> None:
     shown = text(board(swept("mf"), unrun("[b]broken", "failed", "why")))
     for words in ("59 [54, 64]", "61.8 ±5.0", "-0.2 [-5.2, +4.8]", "68 [63, 73]", "0.626", "0.41"):
         assert words in shown
-    assert max(map(len, shown.splitlines())) <= leaderboard.WIDTH
+    assert max(map(len, shown.splitlines())) <= WIDTH
 
 
 def test_pairs_calibration_and_stability() -> None:

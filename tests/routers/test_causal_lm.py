@@ -308,6 +308,7 @@ class Killed(BaseException):
     """What no router catches."""
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_and_ends_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,7 +356,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, write: Write) -> None:
     path = write(pa.Table.from_pylist(cells))
     out = tmp_path / "killed"
     with subprocess.Popen(command(path, out), start_new_session=True) as running:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 250
         steps: list[Path] = []
         while not steps and time.monotonic() < until and running.poll() is None:
             time.sleep(0.05)

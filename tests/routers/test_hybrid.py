@@ -36,6 +36,8 @@ from routebench_routers.hybrid.router import (
 
 NAN = np.nan
 CLASSES = [HybridDeterministic, HybridProbabilistic, HybridTransformed]
+HURRIED: dict[str, Any] = {"max_iter": 60, "learning_rate_init": 0.01}
+"""Options that learn what is easy in a few passes."""
 SMALL_LARGE = {"small": MODELS[0], "large": MODELS[3]}
 
 
@@ -48,7 +50,7 @@ def fitted(
     encoder: FittedOnUse | None = None,
     **options: Any,
 ) -> Hybrid:
-    router = cls(cls.Options(**options))
+    router = cls(cls.Options(**(HURRIED | options)))
     encoder = encoder or FittedOnUse("tfidf-svd", {"dimension": 16}, list(train.queries.text))
     context = Context(
         seed,
@@ -76,14 +78,26 @@ def easy_and_hard(n: int = 120, cost: Any = (1, 2)) -> Table:
     return small_table([[1, 1], [0, 1]] * (n // 2), texts, cost)
 
 
+QUICK: dict[str, Any] = {"max_iter": 10, "hidden_layer_sizes": [8]}
+SQUARED = {"loss": "squared", "max_drop": 5, **SMALL_LARGE}
+BY_SIZE = {"pair": "size", "solver": "lbfgs", "max_iter": 20}
+
+
 @parametrize_with_checks(
     [
-        *CLASSES,
-        (HybridProbabilistic, {"loss": "squared", "max_drop": 5, **SMALL_LARGE}),
-        (HybridDeterministic, {"pair": "size", "solver": "lbfgs", "max_iter": 20}),
+        (HybridTransformed, QUICK),
+        (HybridProbabilistic, QUICK | SMALL_LARGE | {"loss": "squared"}),
+        (HybridDeterministic, QUICK | BY_SIZE),
     ]
 )
 def test_conformance(check: RouterCheck) -> None:
+    check()
+
+
+# With their default options: tests/testing.
+@pytest.mark.slow
+@parametrize_with_checks([(HybridProbabilistic, SQUARED), (HybridDeterministic, BY_SIZE)])
+def test_conformance_with_a_whole_network(check: RouterCheck) -> None:
     check()
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 from libraries import needed
+from safetensors.numpy import load_file
 from small_models import SMALL, TINY, base_model, fit, stored, told_by_word
 
 from routebench.errors import OptionError

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import noise, planted, recovered, small_table
+from libraries import needed
 
 from routebench.data.long_table import from_long
 from routebench.encode.encoders import FittedOnUse
@@ -26,7 +27,7 @@ from routebench_routers.pairing import (
     worth,
 )
 
-torch = pytest.importorskip("torch", reason="mf learns with torch: pip install routebench[mf]")
+needed("torch")
 
 NAN = np.nan
 NAME = f"{mf.__file__}:MF"
@@ -67,8 +68,19 @@ def two_topics(n: int = 60, cost: Any = None) -> Table:
     return small_table([[1, 0, 0], [0, 1, 0]] * (n // 2), texts, cost)
 
 
-@parametrize_with_checks([MF, (MF, {"pairs": "winner", "bias": False, "noise_alpha": 0.01})])
+QUICK: dict[str, Any] = {"epochs": 3, "latent_dim": 8}
+WINNER: dict[str, Any] = {"pairs": "winner", "bias": False, "noise_alpha": 0.01}
+
+
+@parametrize_with_checks([(MF, QUICK)])
 def test_conformance(check: RouterCheck) -> None:
+    check()
+
+
+# With its default options: tests/testing.
+@pytest.mark.slow
+@parametrize_with_checks([(MF, WINNER)])
+def test_conformance_when_trained_for_long(check: RouterCheck) -> None:
     check()
 
 
@@ -208,6 +220,8 @@ def test_same_seed_same_router_other_seed_another() -> None:
 
 
 def test_global_generator_of_torch_is_left_alone() -> None:
+    import torch
+
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)

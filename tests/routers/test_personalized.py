@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from conftest import planted as plain_panel
+from libraries import Lazy, needed
 from panels import opposites
 
 from routebench.data.long_table import from_long
@@ -22,18 +23,27 @@ from routebench.records import Pool
 from routebench.testing import parametrize_with_checks
 from routebench_routers.personalized.router import PersonalizedRouter, Settings
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("torch_geometric")
+if TYPE_CHECKING:
+    from routebench_routers.personalized.head import Personalized
+    from routebench_routers.personalized.interactions import Training
 
-from routebench_routers.personalized import graph  # noqa: E402
-from routebench_routers.personalized.head import Personalized  # noqa: E402
-from routebench_routers.personalized.interactions import Training  # noqa: E402
+needed("torch", "torch_geometric")
+torch: Any = Lazy("torch")
+graph: Any = Lazy("routebench_routers.personalized.graph")
+interactions: Any = Lazy("routebench_routers.personalized.interactions")
 
 QUICK: dict[str, Any] = {"members": 1, "train_epoch": 3}
+TINY: dict[str, Any] = {"members": 1, "train_epoch": 1, "embedding_dim": 16}
 
 
-@parametrize_with_checks([(PersonalizedRouter, QUICK)])
+@parametrize_with_checks([(PersonalizedRouter, TINY)])
 def test_conformance(check: Any) -> None:
+    check()
+
+
+@pytest.mark.slow
+@parametrize_with_checks([(PersonalizedRouter, QUICK)])
+def test_conformance_when_trained_for_longer(check: Any) -> None:
     check()
 
 
@@ -54,7 +64,7 @@ def planted(n: int = 200, users: int = 6, seed: int = 0) -> Training:
     text /= np.linalg.norm(text, axis=1, keepdims=True)
     effect, cost = np.full((n, 4), 0.2), np.full((n, 4), 0.8)
     effect[np.arange(n), task], effect[:, 3], cost[:, 3] = 0.9, 0.5, 0.05
-    return Training(text, task, effect, cost, np.linspace(0.1, 1, users))
+    return interactions.Training(text, task, effect, cost, np.linspace(0.1, 1, users))
 
 
 def fit(train: Training, validation: Training, seed: int = 0, **options: Any) -> Personalized:
@@ -125,7 +135,7 @@ def test_the_same_seed_gives_the_same_and_a_checkpoint_suffices() -> None:
     model = fit(train, validation, seed=3, members=2)
     said = ask(model, test, 2, 0.4)
     assert np.array_equal(said, ask(fit(train, validation, seed=3, members=2), test, 2, 0.4))
-    other = Personalized(model.config)
+    other = type(model)(model.config)
     other.load_state_dict({name: value.clone() for name, value in model.state_dict().items()})
     assert np.array_equal(said, ask(other, test, 2, 0.4))
     assert np.isfinite(ask(other, test, -1, 0.4)).all()  # a stranger

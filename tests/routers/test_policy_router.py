@@ -140,6 +140,7 @@ def test_noise_is_not_beaten(tmp_path: Path) -> None:
     assert wins <= losses or binomtest(wins, wins + losses).pvalue > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("use_lora", "dpo_epochs"), [(False, 1), (True, 0)])
 def test_all_weights_and_sft_alone(tmp_path: Path, use_lora: bool, dpo_epochs: int) -> None:
     options = TINY | {"use_lora": use_lora, "dpo_epochs": dpo_epochs, "reasons": False}

@@ -13,7 +13,6 @@ from panels import panel
 from routebench.encode.encoders import FittedOnUse
 from routebench.hookspecs import Context
 from routebench.records import Queries, State, SuiteData, Table
-from routebench.testing import parametrize_with_checks
 from routebench_routers.users import (
     PreferenceLinear,
     TaskPreferencePrior,
@@ -23,11 +22,6 @@ from routebench_routers.users import (
 )
 
 NAN = np.nan
-
-
-@parametrize_with_checks([UserPrior, UserLinear, PreferenceLinear, TaskPreferencePrior])
-def test_conformance(check: Any) -> None:
-    check()
 
 
 def small(**users: Any) -> SuiteData:

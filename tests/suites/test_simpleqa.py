@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import noise as conftest_noise
-from conftest import rows
+from conftest import read_board, rows
 
 from routebench.config import make
 from routebench.data.splits import TEST, TRAIN, VALIDATION, make_split
@@ -21,6 +19,7 @@ from routebench.judge.suite import judge_answers
 from routebench.prices.apply import price
 from routebench.records import Grade, State, SuiteData
 from routebench.run import load_data
+from routebench_suites.questions import EMBEDDED
 from routebench_suites.simpleqa import SimpleQA
 
 
@@ -67,11 +66,14 @@ def test_the_test_part_is_large_and_has_no_duplicates(embedded: SuiteData) -> No
     assert (split.leaked, split.removed) == (0, 0)
 
 
-def test_another_world_knows_other_things(embedded: SuiteData) -> None:
-    assert embedded.answers.equals(suite().load().answers)
-    other = suite(world=1).load()
-    assert list(other.ids) == list(embedded.ids)
-    assert not other.answers.equals(embedded.answers)
+def test_another_world_knows_other_things(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    few = tmp_path / "few.csv"
+    few.write_text("".join(EMBEDDED.read_text().splitlines(keepends=True)[:200]))
+    monkeypatch.setattr("routebench_suites.simpleqa.EMBEDDED", few)
+    one, again, other = suite().load(), suite().load(), suite(world=1).load()
+    assert one.answers.equals(again.answers)
+    assert list(other.ids) == list(one.ids)
+    assert not other.answers.equals(one.answers)
 
 
 CSV = (
@@ -145,14 +147,15 @@ def test_sources_that_are_not_there(tmp_path: Path, write: Callable[..., Path]) 
 
 @pytest.mark.slow
 def test_a_whole_run_says_where_the_answers_come_from(
-    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    main: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
-    done = cli("run", "--suite", "simpleqa", "--router", "knn,best-single", "--out", tmp_path / "o")
-    assert done.returncode == 0, done.stderr
-    assert "simpleqa (simulated pool)" in done.stdout
-    assert "test queries" in done.stdout
-    assert "can detect differences from" in done.stdout
-    board = json.loads((tmp_path / "o" / "leaderboard.json").read_text())
+    words = ("--suite", "simpleqa", "--router", "knn,best-single")
+    code, printed, said = main("run", *words, "--out", tmp_path / "o")
+    assert code == 0, said
+    assert "simpleqa (simulated pool)" in printed
+    assert "test queries" in printed
+    assert "can detect differences from" in printed
+    board = read_board(tmp_path / "o")
     assert board["suite"]["source"] == "simulated"
     assert any("simulated pool" in note for note in board["suite"]["notes"])
     found = rows(board)
@@ -184,33 +187,35 @@ class Looking:
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "Path(self.options.path).read_text()",
-        "(Path(self.options.path).parent / 'countries.csv').read_text()",
-        "import routebench_providers.simulated.provider",
-        "import routebench_suites.simpleqa",
-    ],
+ATTEMPTS = (
+    "Path(self.options.path).read_text()",
+    "(Path(self.options.path).parent / 'countries.csv').read_text()",
+    "import routebench_providers.simulated.provider",
+    "import routebench_suites.simpleqa",
 )
-def test_a_router_that_looks_the_answers_up_fails(
-    board: Callable[..., dict[str, Any]], tmp_path: Path, attempt: str
-) -> None:
-    from routebench_suites.questions import EMBEDDED
 
-    (tmp_path / "looking.py").write_text(LOOKING.format(attempt=attempt))
-    done = board(
-        "--suite", "simpleqa", "--router", f"{tmp_path}/looking.py:Looking,best-single",
-        "--set", f"Looking.path={EMBEDDED}", rc=1,
-    )  # fmt: skip
-    found = rows(done)
-    failed = next(row for name, row in found.items() if name != "best-single")
-    assert failed["state"] == "failed"
-    assert "isolation" in failed["message"] or "Permission" in failed["message"]
+
+@pytest.mark.slow
+def test_a_router_that_looks_the_answers_up_fails(
+    real_board: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    routers, options = ["best-single"], []
+    for number, attempt in enumerate(ATTEMPTS):
+        file = tmp_path / f"looking{number}.py"
+        file.write_text(LOOKING.format(attempt=attempt))
+        routers.append(f"{file}:Looking@{number}")
+        options += ["--set", f"Looking@{number}.path={EMBEDDED}"]
+    words = ("--suite", "simpleqa", "--router", ",".join(routers))
+    found = rows(real_board(*words, *options, rc=1))
+    assert len(found) == 1 + len(ATTEMPTS)
+    for number, attempt in enumerate(ATTEMPTS):
+        row = found[f"Looking@{number}"]
+        assert row["state"] == "failed", attempt
+        assert "isolation" in row["message"] or "Permission" in row["message"]
     assert found["best-single"]["state"] == "ok"
 
 
+@pytest.mark.slow
 def test_simpleqa_itself(shared: Path) -> None:
     data = suite(data=shared / "simpleqa" / "simple_qa_test_set.csv").load()
     judged = judge_answers(data, "exact", {})

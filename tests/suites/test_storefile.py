@@ -258,7 +258,7 @@ class Looking:
 
 @pytest.mark.slow
 def test_a_run_on_what_was_collected(
-    board: Callable[..., dict[str, Any]], place: Path, tmp_path: Path
+    real_board: Callable[..., dict[str, Any]], place: Path, tmp_path: Path
 ) -> None:
     """It says so, and a router that reads the store or its log fails, alone."""
     collected(place, judge="exact-0", n=120)
@@ -269,7 +269,7 @@ def test_a_run_on_what_was_collected(
         (tmp_path / f"{name}.py").write_text(LOOKING.format(attempt=attempt))
     with Store(place) as store:  # its log is there as long as somebody writes
         store.add("simpleqa", questions(1), [])
-        content = board(
+        content = real_board(
             "--suite", "simpleqa", "--router",
             f"best-single,{tmp_path / 'plain.py'}:Looking@plain,{tmp_path / 'log.py'}:Looking@log",
             "--set", f"Looking@plain.path={place}", "--set", f"Looking@log.path={place}", rc=1,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,9 @@ from routebench import Context, Decisions, Queries, Table, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.selection import best
 from routebench.records import Floats
+
+CLOCK = SimpleNamespace(seconds=0.0)
+"""What the time is, to those who ask; it stands still while nobody moves it on."""
 
 
 class Sound:
@@ -40,6 +43,7 @@ class Sound:
         self.words = {
             word: self.means(train.outcomes.score[[word in text for text in texts]])
             for word in sorted(set[str]().union(*texts))
+            if not word.isdigit()  # of one text each
         }
 
     def means(self, score: Floats) -> list[float]:
@@ -96,7 +100,7 @@ class SlowToBuild(Sound):
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)
-        time.sleep(1.1)
+        CLOCK.seconds += 1.1
 
 
 class MisnamedHook(Sound):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import subprocess
 import sys
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from broken_routers import (
     BROKEN,
+    CLOCK,
     CrashesInFit,
     LooksAtTheBatch,
     MisnamedHook,
@@ -23,9 +28,12 @@ from broken_routers import (
 from routebench.plugin.discovery import installed, load
 from routebench.testing import (
     RouterCheck,
+    Tables,
     check_router,
+    contract,
     parametrize_with_checks,
     router_checks,
+    subject,
     synthetic_tables,
 )
 from routebench.testing.conformance import CHECKS
@@ -33,12 +41,37 @@ from routebench.testing.conformance import CHECKS
 OWN = [info for info in installed("router") if info.distribution == "routebench"]
 # Graphs and language models are trained for long by default: briefly in their own tests.
 LONG = {"personalized", "causal-lm", "policy"}
-BUILT_IN = [load(info) for info in OWN if info.ready and info.name not in LONG]
+NETWORKS = {"mf", "hybrid-deterministic", "hybrid-probabilistic", "hybrid-transformed"}
+"""Their own tests train small ones too."""
+READY = {info.name: load(info) for info in OWN if info.ready and info.name not in LONG}
 
 
-@parametrize_with_checks(BUILT_IN)
+@parametrize_with_checks([router for name, router in READY.items() if name not in NETWORKS])
 def test_built_in_routers_conform(check: RouterCheck) -> None:
     check()
+
+
+@pytest.mark.slow
+@parametrize_with_checks([router for name, router in READY.items() if name in NETWORKS])
+def test_built_in_networks_conform(check: RouterCheck) -> None:
+    check()
+
+
+@functools.cache
+def _tables(sizes: tuple[int, ...], settings: tuple[tuple[str, Any], ...]) -> Tables:
+    return synthetic_tables(*sizes, **dict(settings))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def made_once() -> Iterator[None]:
+    """Make tables of a kind once: hundreds of checks get copies of them."""
+
+    def copied(*sizes: int, **settings: Any) -> Tables:
+        return copy.deepcopy(_tables(sizes, tuple(sorted(settings.items()))))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subject, "synthetic_tables", copied)
+        yield
 
 
 def test_a_sound_router_passes() -> None:
@@ -54,7 +87,9 @@ def test_broken_router_fails_its_check_and_no_other(router: Any) -> None:
 
 @pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, on a clock that only a router moves on."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(contract, "time", SimpleNamespace(perf_counter=lambda: CLOCK.seconds))
 
 
 def test_no_check_is_without_a_router_that_breaks_it() -> None:

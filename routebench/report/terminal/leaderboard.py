@@ -185,7 +185,7 @@ def _large(number: float) -> str:
 
 
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
-    notes = ["below the line: references; in hindsight: on the test part"]
+    notes = ["below the line: references, in hindsight: chosen on the test part"]
     notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
     notes += _about_costs(board)
     if any(row.interval_scope == "this checkpoint only" for row in board.rows):

@@ -55,8 +55,8 @@ class PersonaRoute:
             raise OptionError(f"--source embedded: {data} is a file", "leave out one of them")
         if data is None or data.isdecimal():
             # What the answers were made with.
-            made = Path(__file__).with_name("simulated.py")
-            files = (made, made.with_suffix(""))
+            here = Path(__file__).parent
+            files = (here / "simulated.py", here / "simulated_data")
             return _suite(self._simulated(int(data or 9)), "simulated", files)
         path = Path(data)
         return _suite(read_panel(path, self.options.descriptions), "recorded", (path.resolve(),))
