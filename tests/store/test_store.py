@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -287,40 +288,44 @@ def test_the_tally_is_what_counting_gives(
 ) -> None:
     path = tmp_path_factory.mktemp("tally") / "s.sqlite"
     store = filled(path, 4, answered=0)
-    flying: list[Call] = []
-    paid = 0
-    for step in steps:
-        if step == "claim":
-            flying += store.claim(3)
-        elif step == "die":
-            store.close()
-            store, flying = Store(path), []
-        elif step == "retry":
-            store.retry(final=random.random() < 0.5)
-        elif flying:
-            call = flying.pop(random.randrange(len(flying)))
-            if step in ("settle", "twice"):
-                for _ in range(1 + (step == "twice")):
-                    store.settle(call.key, reply(call), cost=0.1, price_id=random.choice("ab"))
-                    paid += 1
-            elif step == "fail":
-                store.fail(call.key, "server", "", final=random.random() < 0.5)
-            else:
-                store.release([call.key], sent=step == "sent")
-    with sqlite3.connect(path) as plain:
-        counted = dict(plain.execute("SELECT state, count(*) FROM calls GROUP BY state"))
-        interrupted = plain.execute("SELECT sum(interrupted) FROM calls").fetchone()[0]
-        by_price = dict(
-            plain.execute("SELECT price, count(*) FROM calls WHERE answer NOTNULL GROUP BY price")
-        )
-    plain.close()
-    info = store.info()
-    assert {state: n for state, n in info.states.items() if n} == counted
-    assert (info.interrupted, info.prices) == (interrupted, by_price)
-    assert store.spent() == pytest.approx(paid / 10, abs=1e-12)
-    assert sum(sum(model.calls.values()) for model in info.models) == 8
-    assert store.check() == []
-    store.close()
+    with ExitStack() as ended:
+        ended.callback(lambda: store.close())  # also of an example that hypothesis breaks off
+        flying: list[Call] = []
+        paid = 0
+        for step in steps:
+            if step == "claim":
+                flying += store.claim(3)
+            elif step == "die":
+                store.close()
+                store, flying = Store(path), []
+            elif step == "retry":
+                store.retry(final=random.random() < 0.5)
+            elif flying:
+                call = flying.pop(random.randrange(len(flying)))
+                if step in ("settle", "twice"):
+                    for _ in range(1 + (step == "twice")):
+                        price = random.choice("ab")
+                        store.settle(call.key, reply(call), cost=0.1, price_id=price)
+                        paid += 1
+                elif step == "fail":
+                    store.fail(call.key, "server", "", final=random.random() < 0.5)
+                else:
+                    store.release([call.key], sent=step == "sent")
+        with sqlite3.connect(path) as plain:
+            counted = dict(plain.execute("SELECT state, count(*) FROM calls GROUP BY state"))
+            interrupted = plain.execute("SELECT sum(interrupted) FROM calls").fetchone()[0]
+            by_price = dict(
+                plain.execute(
+                    "SELECT price, count(*) FROM calls WHERE answer NOTNULL GROUP BY price"
+                )
+            )
+        plain.close()
+        info = store.info()
+        assert {state: n for state, n in info.states.items() if n} == counted
+        assert (info.interrupted, info.prices) == (interrupted, by_price)
+        assert store.spent() == pytest.approx(paid / 10, abs=1e-12)
+        assert sum(sum(model.calls.values()) for model in info.models) == 8
+        assert store.check() == []
 
 
 def test_keys_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
