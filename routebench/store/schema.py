@@ -242,14 +242,17 @@ def _address(path: Path, create: bool, write: bool) -> str:
 
 
 def _check(database: sqlite3.Connection, path: Path, make: bool) -> None:
-    if _pragma(database, "application_id") == APPLICATION:
-        if (version := _pragma(database, "user_version")) > VERSION:
+    with snapshot(database):  # else another process may make the tables between two of these reads
+        application = _pragma(database, "application_id")
+        version = _pragma(database, "user_version")
+        empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if application == APPLICATION:
+        if version > VERSION:
             raise DataError(
                 f"{path.name}: was written by a newer RouteBench (format {version}, not {VERSION})",
                 "update RouteBench",
             )
         return
-    empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if not (make and empty):
         raise DataError(f"{path.name}: is not a store of answers", "`routebench collect` makes one")
     _make(database)

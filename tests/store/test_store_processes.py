@@ -6,8 +6,10 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 from stores import calls, filled, questions
 
-from routebench.store import owners
+from routebench.store import owners, schema
 from routebench.store.store import Store
 
 COLLECTOR = """
@@ -97,6 +99,28 @@ def test_two_processes_never_ask_the_same(tmp_path: Path) -> None:
         assert store.counts()["answered"] == 600
         assert store.spent() == 0.6
         assert store.info().twice == 0
+
+
+def test_a_file_that_another_process_makes_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one makes all tables between two questions of this one: what file is this?"""
+    path, read = tmp_path / "s.sqlite", schema._pragma
+    other = threading.Thread(target=lambda: Store(path).close())
+
+    def slow(database: sqlite3.Connection, name: str) -> Any:
+        value = read(database, name)
+        if name == "application_id" and threading.current_thread() is not other and not value:
+            if other.ident is None:
+                other.start()
+            other.join(0.5)
+        return value
+
+    monkeypatch.setattr(schema, "_pragma", slow)
+    with Store(path) as store:
+        assert store.check() == []
+    other.join(60)
+    assert not other.is_alive()
 
 
 @pytest.mark.slow
