@@ -70,8 +70,8 @@ class RunConfig(BaseModel):
     def encoder_label(self) -> str:
         """The encoder as the board names it: a model of a hub in full, a file by its name."""
         argument = self.encoder_argument
-        shown = Path(argument).name if os.path.exists(argument) else argument
-        return f"{self.encoder_name}:{shown}" if argument else self.encoder_name
+        name = Path(argument).name if os.path.exists(argument) else argument
+        return f"{self.encoder_name}:{name}" if argument else self.encoder_name
 
     @property
     def _encoder(self) -> str:
@@ -123,7 +123,7 @@ def read(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"--file {path}: not TOML: {error}") from error
     given = values.get("set", {})
-    if not (isinstance(given, dict) and all(isinstance(own, dict) for own in given.values())):
+    if not (isinstance(given, dict) and all(isinstance(table, dict) for table in given.values())):
         raise DataError(f"--file {path}: set = {given!r}", "write [set.NAME], then OPTION = VALUE")
     return values
 
@@ -139,8 +139,8 @@ def dump(config: RunConfig) -> str:
     if config.encoder_argument:
         values["encoder"] = f"{config.encoder_name}:{absolute(config.encoder_argument)}"
     values["set"] = {
-        plugin: {name: absolute(value) for name, value in own.items()}
-        for plugin, own in config.set.items()
+        plugin: {name: absolute(value) for name, value in given.items()}
+        for plugin, given in config.set.items()
     }
     if "data" in values:
         values["data"] = located(values["data"])

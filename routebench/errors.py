@@ -69,5 +69,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(close)}?"
     if not names:
         return "there are none"
-    shown = ", ".join(names[:12])
-    return f"known: {shown}" + (", …" if len(names) > 12 else "")
+    listing = ", ".join(names[:12])
+    return f"known: {listing}" + (", …" if len(names) > 12 else "")

@@ -77,8 +77,8 @@ class Queries:
 
     def show(self, columns: frozenset[str]) -> Queries:
         """The text and the named columns only."""
-        shown: dict[str, Any] = {name: getattr(self, name) for name in {"text", *columns}}
-        return Queries(**shown)
+        values: dict[str, Any] = {name: getattr(self, name) for name in {"text", *columns}}
+        return Queries(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,12 +29,12 @@ def redacted(text: str, known: Iterable[str] | None = None) -> str:
 
 def secrets() -> list[str]:
     """What must never be shown or stored, longest first."""
-    found = {
+    values = {
         value.strip()
         for name, value in os.environ.items()
         if _NAMES.search(name) and len(value.strip()) >= _SHORTEST
     }
-    return sorted(found, key=lambda value: (-len(value), value))
+    return sorted(values, key=lambda value: (-len(value), value))
 
 
 def one_line(text: str, room: int = ROOM) -> str:

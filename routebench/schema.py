@@ -188,7 +188,7 @@ class Row(_Model):
     warnings: list[str] = []
 
     @property
-    def own_warnings(self) -> list[str]:
+    def other_warnings(self) -> list[str]:
         """All warnings but that of a collapse, which names a model and so differs by row."""
         collapsed = str(collapse(self.usage))
         return [text for text in self.warnings if text != collapsed]

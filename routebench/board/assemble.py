@@ -22,19 +22,19 @@ def tested(setup: Setup, fold: int) -> Ints:
     return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
 
 
-def put_together(setup: Setup, label: str, own: Iterable[tuple[Job, Result]]) -> Routed:
+def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Result]]) -> Routed:
     """One router's choices and expectations by seed [S, n], folds one after the other."""
-    found = {(j.seed, j.fold): r for j, r in own}
+    by_job = {(j.seed, j.fold): r for j, r in results}
     if setup.data.users is not None:
-        return _for_users(setup, label, {(j.seed, j.fold): (j, r) for j, r in own})
-    seeds = sorted({seed for seed, _ in found})
-    folds = sorted({fold for _, fold in found})
+        return _for_users(setup, label, {(j.seed, j.fold): (j, r) for j, r in results})
+    seeds = sorted({seed for seed, _ in by_job})
+    folds = sorted({fold for _, fold in by_job})
 
     def table(value: Callable[[int, Result], Any]) -> Any:
-        return np.stack([np.concatenate([value(f, found[s, f]) for f in folds]) for s in seeds])
+        return np.stack([np.concatenate([value(f, by_job[s, f]) for f in folds]) for s in seeds])
 
     def column(name: str) -> Any:
-        parts = [getattr(_test(result), name) for result in found.values()]
+        parts = [getattr(_test(result), name) for result in by_job.values()]
         if any(part is None for part in parts):
             return None
         return table(lambda _, result: getattr(_test(result), name))
@@ -45,32 +45,32 @@ def put_together(setup: Setup, label: str, own: Iterable[tuple[Job, Result]]) ->
         "confidence": column("confidence"),
         "policy": column("policy"),
     }
-    if any(_test(result).usage for result in found.values()):
-        known["router_cost"] = table(lambda _, result: _own_cost(_test(result)))
+    if any(_test(result).usage for result in by_job.values()):
+        known["router_cost"] = table(lambda _, result: _routing_cost(_test(result)))
     if setup.perturb:
         known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
     if known["quality"] is not None:
         known["pair"] = _pair(setup, folds, known["quality"])
-        swept = {at: _sweep(setup, at[1], result) for at, result in found.items()}
+        swept = {at: _sweep(setup, at[1], result) for at, result in by_job.items()}
         if all(swept.values()):
             known |= _swept([[swept[s, f] for f in folds] for s in seeds])  # type: ignore[misc]
     return Routed(label, **known)
 
 
 def _for_users(
-    setup: Setup, label: str, found: dict[tuple[int, int], tuple[Job, Result]]
+    setup: Setup, label: str, results: dict[tuple[int, int], tuple[Job, Result]]
 ) -> Routed:
     """Choices [S, n] for every user and query; one that knows no users decides for all alike.
 
     Trade-offs and calibration are about scores, which rewards are not: none are made of these.
     """
-    seeds = sorted({seed for seed, _ in found})
-    folds = sorted({fold for _, fold in found})
+    seeds = sorted({seed for seed, _ in results})
+    folds = sorted({fold for _, fold in results})
     by_fold: dict[str, list[list[Any]]] = {}
     for seed in seeds:
         parts: dict[str, list[Any]] = {}
         for fold in folds:
-            for name, values in _asked_by_users(setup, fold, *found[seed, fold]).items():
+            for name, values in _per_user(setup, fold, *results[seed, fold]).items():
                 parts.setdefault(name, []).append(values)
         for name, each in parts.items():
             by_fold.setdefault(name, []).append(each)
@@ -80,28 +80,32 @@ def _for_users(
     return Routed(label, **known)
 
 
-def _asked_by_users(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
+def _per_user(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
     """Per pair of query and user, one fold of one seed."""
     asks, decisions = setup.asks(fold), _test(result)
-    rows, own_cost, sample = setup.rows(fold, TEST), _own_cost(decisions), setup.perturbed(fold)
+    rows, routing_cost, sample = (
+        setup.rows(fold, TEST),
+        _routing_cost(decisions),
+        setup.perturbed(fold),
+    )
     choice, policy = decisions.choice, decisions.policy
     # One pair of each query that was also asked perturbed and that anybody asks.
     places = asks.one_each(sample)
     if not job.personal:
         place = np.searchsorted(rows, asks.row)
-        choice, own_cost = choice[place], own_cost[place]
+        choice, routing_cost = choice[place], routing_cost[place]
         policy = None if policy is None else policy[place]
-        asked = np.isin(sample, asks.row)
+        has_asker = np.isin(sample, asks.row)
     else:
-        asked = np.ones(len(places), dtype=np.bool_)
+        has_asker = np.ones(len(places), dtype=np.bool_)
     stable = np.full(len(asks), np.nan)
     if setup.perturb:
         assert result.perturbed is not None
-        forms = result.perturbed.choice.reshape(len(KINDS), len(asked))[:, asked]
+        forms = result.perturbed.choice.reshape(len(KINDS), len(has_asker))[:, has_asker]
         stable[places] = (forms == choice[places]).mean(axis=0)
     made: dict[str, Any] = {"choice": choice, "routed_differently": _differently(asks.row, choice)}
     if decisions.usage:
-        made["router_cost"] = own_cost
+        made["router_cost"] = routing_cost
     if policy is not None:
         made["policy"] = policy
     return made | ({"stable": stable} if setup.perturb else {})
@@ -143,7 +147,7 @@ def _test(result: Result) -> Decisions:
     return result.decisions
 
 
-def _own_cost(decisions: Decisions) -> Floats:
+def _routing_cost(decisions: Decisions) -> Floats:
     return decisions.usage.cost if decisions.usage else np.zeros(len(decisions.choice))
 
 
@@ -172,8 +176,8 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
         both = np.flatnonzero(considered[0, start])
         train = setup.table(fold, TRAIN).outcomes
         cost = train.mean_cost()
-        worth = (train.mean_score() if cost is None else cost)[both]
-        ends.append(np.tile(both[np.argsort(worth, kind="stable")], (n, 1)))
+        strength = (train.mean_score() if cost is None else cost)[both]
+        ends.append(np.tile(both[np.argsort(strength, kind="stable")], (n, 1)))
         start += n
     weak, strong = np.concatenate(ends).T
     return weak, strong

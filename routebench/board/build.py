@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from routebench.board.assemble import put_together, references, tested
+from routebench.board.assemble import assemble_decisions, references, tested
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
@@ -68,14 +68,16 @@ def score(
     failures = {e.label: e.message for e in entrants if e.state == "failed"}
     setting = _setting(setup, rows)
     routed = []
-    for label, own in sorted(by_router.items()):
-        failed = sorted((j.seed, j.fold, r.message) for j, r in own if r.state != "ok")
+    for label, router_results in sorted(by_router.items()):
+        failed = sorted((j.seed, j.fold, r.message) for j, r in router_results if r.state != "ok")
         if failed:
             seed, fold, message = failed[0]
             where = f"seed {seed}" + (f", fold {fold}" if len(folds) > 1 else "")
-            failures[label] = f"{message} [{where}; {len(failed)} of {len(own)} jobs failed]"
+            failures[label] = (
+                f"{message} [{where}; {len(failed)} of {len(router_results)} jobs failed]"
+            )
             continue
-        one = put_together(setup, label, own)
+        one = assemble_decisions(setup, label, router_results)
         usable = setting.outcomes.ok[np.arange(len(rows)), one.choice].mean()
         if usable < COVERED:
             # All rows are scored on the same queries: this one would take the others' away.
@@ -119,14 +121,14 @@ def board(
     scored: Scored,
 ) -> Leaderboard:
     """The leaderboard, still without files, environment and timing."""
-    found = scored.evaluation
+    evaluation = scored.evaluation
     rows = [_row(entrant, config, results, scored) for entrant in entrants]
     measure = setup.data.measure
     if measure == "reward":
         rows = [_rewarded(row) for row in rows]
-    excess = found.missing > config.max_missing
+    excess = evaluation.missing > config.max_missing
     reason = (
-        f"{found.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
+        f"{evaluation.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
         f"at most {config.max_missing:.1%} may be (--max-missing)"
     )
     return Leaderboard(
@@ -139,7 +141,9 @@ def board(
         encoder=config.encoder_label,
         resamples=RESAMPLES,
         diagnostics=_diagnostics(setup, prices, scored),
-        references={k: _renamed(own, measure) for k, own in found.references.items()},
+        references={
+            k: _renamed(estimates, measure) for k, estimates in evaluation.references.items()
+        },
         rows=sorted(rows, key=lambda row: _order(row, measure)),
     )
 
@@ -175,9 +179,9 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
 
 def _column_means(costs: list[Floats]) -> Floats:
     """[m] means over folds; NaN for a model that no fold knows the cost of."""
-    found = np.stack(costs)
-    count = (~np.isnan(found)).sum(axis=0)
-    return np.where(count > 0, np.nansum(found, axis=0) / np.maximum(count, 1), np.nan)
+    stacked = np.stack(costs)
+    count = (~np.isnan(stacked)).sum(axis=0)
+    return np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any]) -> Setting:
@@ -190,8 +194,8 @@ def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any])
     top = np.where(ok, outcomes.score, -np.inf).max(axis=1, keepdims=True)
     # By row: one text under two tasks is two queries, which may be told apart.
     _, query = np.unique(rows, return_inverse=True)
-    together = np.zeros((query.max() + 1, ok.shape[1]))
-    np.add.at(together, query, np.where(ok, outcomes.score, -1e9))
+    total = np.zeros((query.max() + 1, ok.shape[1]))
+    np.add.at(total, query, np.where(ok, outcomes.score, -1e9))
     beside = {
         "effect": setting.outcomes.score,
         "relative_cost": setting.outcomes.relative_cost,
@@ -202,7 +206,7 @@ def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any])
         outcomes=outcomes,
         facets=setting.facets | {"user": users.name[user]},
         beside=beside,
-        blind_oracle=together.argmax(axis=1)[query],
+        blind_oracle=total.argmax(axis=1)[query],
         **choices,
     )
 
@@ -221,36 +225,36 @@ def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], sco
     if entrant.label in scored.failures:
         return Row(state="failed", message=scored.failures[entrant.label], **base)
     scores = scored.evaluation.routers[entrant.label].as_row()
-    own = [result for job, result in results.items() if job.label == entrant.label]
-    noted = sorted({text for result in own for text in result.warnings})
+    router_results = [result for job, result in results.items() if job.label == entrant.label]
+    noted = sorted({text for result in router_results for text in result.warnings})
     if entrant.starts_processes:
         noted.append("starts processes of its own, which are watched less closely")
     scores["warnings"] = [*scores["warnings"], *noted]
-    scores["facts"] = _told([result.facts for result in own])
+    scores["facts"] = _merge_facts([result.facts for result in router_results])
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
 
 
-def _told(facts: list[dict[str, Any]]) -> dict[str, Any]:
+def _merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
     """What all jobs of a router say: what they share, means of numbers, or all that was said."""
-    found: dict[str, Any] = {}
-    for name in sorted({name for own in facts for name in own}):
-        values = [own[name] for own in facts if name in own]
+    merged: dict[str, Any] = {}
+    for name in sorted({name for each in facts for name in each}):
+        values = [each[name] for each in facts if name in each]
         if all(value == values[0] for value in values):
-            found[name] = values[0]
+            merged[name] = values[0]
         elif any(isinstance(value, str) for value in values):
-            found[name] = "; ".join(sorted({str(value) for value in values}))
+            merged[name] = "; ".join(sorted({str(value) for value in values}))
         else:
-            found[name] = float(np.mean(values))
-    return found
+            merged[name] = float(np.mean(values))
+    return merged
 
 
 def _rewarded(row: Row) -> Row:
     """The row in a suite with users, where the mean score is a mean reward."""
 
-    def facets(found: dict[str, Facet]) -> dict[str, Facet]:
+    def facets(by_value: dict[str, Facet]) -> dict[str, Facet]:
         return {
             name: one.model_copy(update={"accuracy": None, "reward": one.accuracy})
-            for name, one in found.items()
+            for name, one in by_value.items()
         }
 
     changed = {
@@ -259,7 +263,9 @@ def _rewarded(row: Row) -> Row:
             {name: one for name, one in row.metrics.items() if name != "arena_score"}, "reward"
         ),
         "seed_spread": _renamed(row.seed_spread, "reward"),
-        "against": {name: _renamed(own, "reward") for name, own in row.against.items()},
+        "against": {
+            name: _renamed(differences, "reward") for name, differences in row.against.items()
+        },
         "by_task": facets(row.by_task),
         "by_topic": facets(row.by_topic),
         "by_user": facets(row.by_user),
@@ -268,16 +274,16 @@ def _rewarded(row: Row) -> Row:
     return row.model_copy(update=changed)
 
 
-def _in_rewards(found: Policies) -> Policies:
+def _in_rewards(policies: Policies) -> Policies:
     """The same, where the mean score is a mean reward."""
 
     def turned(one: Any) -> Any:
         return one and one.model_copy(update={"accuracy": None, "reward": one.accuracy})
 
     return Policies(
-        use={name: turned(one) for name, one in found.use.items()},
-        medium=turned(found.medium),
-        large=turned(found.large),
+        use={name: turned(one) for name, one in policies.use.items()},
+        medium=turned(policies.medium),
+        large=turned(policies.large),
     )
 
 
@@ -313,21 +319,21 @@ def _suite(setup: Setup) -> SuiteInfo:
 
 
 def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics:
-    found, outcomes = scored.evaluation, setup.data.outcomes
+    evaluation, outcomes = scored.evaluation, setup.data.outcomes
     test = np.unique(scored.rows)
     return Diagnostics(
-        headroom=_plain(found.headroom),
-        disagreement=found.disagreement,
-        routable=found.routable,
-        cheapest_dominates=found.cheapest_dominates,
-        mde=found.mde,
-        mde_of=found.mde_of,
-        scored=found.scored,
-        left_out=found.left_out,
-        missing=found.missing,
+        headroom=_plain(evaluation.headroom),
+        disagreement=evaluation.disagreement,
+        routable=evaluation.routable,
+        cheapest_dominates=evaluation.cheapest_dominates,
+        mde=evaluation.mde,
+        mde_of=evaluation.mde_of,
+        scored=evaluation.scored,
+        left_out=evaluation.left_out,
+        missing=evaluation.missing,
         leaked=setup.split.leaked,
         removed=setup.split.removed,
-        states=found.states,
+        states=evaluation.states,
         cost_basis=prices.basis,
         pool={
             model: {

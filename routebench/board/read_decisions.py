@@ -22,7 +22,7 @@ _USAGE = ("router_input_tokens", "router_output_tokens", "router_cost_usd")
 
 
 @dataclass(frozen=True)
-class Decided:
+class JobDecisions:
     """What one job decided on the test queries of its fold."""
 
     decisions: Decisions
@@ -30,7 +30,7 @@ class Decided:
     """Whether it was asked for every user; its rows are then pairs of query and user."""
 
 
-def read_decisions(folder: Path, setup: Setup) -> dict[Key, Decided]:
+def read_decisions(folder: Path, setup: Setup) -> dict[Key, JobDecisions]:
     """All jobs' decisions; a `DataError` where they are not about what their fold tests."""
     if not (folder / FILE).exists():
         return {}  # no router ended well
@@ -41,35 +41,35 @@ def read_decisions(folder: Path, setup: Setup) -> dict[Key, Decided]:
     user, usage = text(table, "user", FILE), [numbers(table, name, FILE) for name in _USAGE]
     confidence = numbers(table, "confidence", FILE)
     policy = text(table, "policy", FILE)
-    found = {}
-    for key, own in by_job(table, FILE):
-        personal = data.users is not None and bool((user.codes[own] >= 0).any())
+    decisions = {}
+    for key, rows in by_job(table, FILE):
+        personal = data.users is not None and bool((user.codes[rows] >= 0).any())
         if personal:
             assert data.users is not None
             asks = setup.asks(key[2])
-            who = user.take(own).into(data.users.name, FILE)
-            sort = np.lexsort((who, row[own]))
-            order, expected = own[sort], asks.row
+            who = user.take(rows).into(data.users.name, FILE)
+            sort = np.lexsort((who, row[rows]))
+            order, expected = rows[sort], asks.row
             fits = np.array_equal(who[sort], asks.user)
         else:
-            order, expected = own[np.argsort(row[own], kind="stable")], setup.rows(key[2], TEST)
+            order, expected = rows[np.argsort(row[rows], kind="stable")], setup.rows(key[2], TEST)
             fits = True
         if not fits or not np.array_equal(row[order], expected):
             raise DataError(f"{FILE}: {named(key)} decides other queries than its fold tests")
         each = [values[order] for values in usage]
         known = not all(np.isnan(values).all() for values in each)
         sure = confidence[order]
-        said = policy.take(order)
-        found[key] = Decided(
+        policies = policy.take(order)
+        decisions[key] = JobDecisions(
             Decisions(
                 choice=choice[order],
                 confidence=None if np.isnan(sure).all() else sure,
-                policy=said.texts() if (said.codes >= 0).any() else None,
+                policy=policies.texts() if (policies.codes >= 0).any() else None,
                 usage=Usage(*each) if known else None,
             ),
             personal,
         )
-    return found
+    return decisions
 
 
 def by_job(table: pa.Table, place: str) -> Iterator[tuple[Key, Ints]]:
@@ -91,9 +91,9 @@ def named(key: Key) -> str:
 
 
 def by_seed(
-    found: dict[Key, Decided], router: str, value: Callable[[int, Decided], Ints]
+    decisions: dict[Key, JobDecisions], router: str, value: Callable[[int, JobDecisions], Ints]
 ) -> list[list[Ints]]:
     """What jobs of a router say, by seed, then fold."""
-    keys = sorted(key for key in found if key[0] == router)
+    keys = sorted(key for key in decisions if key[0] == router)
     seeds = sorted({seed for _, seed, _ in keys})
-    return [[value(k[2], found[k]) for k in keys if k[1] == seed] for seed in seeds]
+    return [[value(k[2], decisions[k]) for k in keys if k[1] == seed] for seed in seeds]

@@ -12,7 +12,7 @@ import numpy as np
 
 from routebench.board import run_folder
 from routebench.board.assemble import tested
-from routebench.board.read_decisions import Decided, Key, by_seed, read_decisions
+from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
 from routebench.board.read_tables import read_suite
 from routebench.data.splits import TEST
 from routebench.data.users import valued
@@ -35,7 +35,7 @@ class Stored:
     board: Leaderboard
     setup: Setup
     """Suite and split as far as they are stored: without texts, references and answers."""
-    decided: dict[Key, Decided]
+    decisions: dict[Key, JobDecisions]
     prices: PriceList | None
     """The snapshot that the costs were made from; None where they were recorded."""
     tokens: tuple[Floats, Floats] | None
@@ -92,20 +92,20 @@ class Stored:
 
     def choices(self, router: str) -> Ints:
         """[S, n] index into the models, by seed."""
-        made: Ints = self._table(router, lambda fold, own: own.decisions.choice)
+        made: Ints = self._table(router, lambda fold, job: job.decisions.choice)
         return made
 
     def router_cost(self, router: str) -> Floats | None:
         """[S, n] USD that routing itself cost, NaN where unknown; None for what calls nothing."""
-        known = [own.decisions.usage for key, own in self.decided.items() if key[0] == router]
+        known = [job.decisions.usage for key, job in self.decisions.items() if key[0] == router]
         if not any(known):
             return None
-        made: Floats = self._table(router, _own_cost)
+        made: Floats = self._table(router, _routing_cost)
         return made
 
     def seeds(self, router: str) -> list[int]:
         """The seeds of a router's jobs, in the order of its choices."""
-        return sorted({seed for label, seed, _ in self.decided if label == router})
+        return sorted({seed for label, seed, _ in self.decisions if label == router})
 
     def repriced(self, prices: PriceList) -> Stored:
         """The same run at other prices, from the tokens that its costs were made from.
@@ -144,19 +144,19 @@ class Stored:
         return np.concatenate([self.setup.asks(fold).user for fold in self._folds])
 
     def _table(self, router: str, value: Any) -> Any:
-        if not any(label == router for label, _, _ in self.decided):
-            known = {label for label, _, _ in self.decided}
+        if not any(label == router for label, _, _ in self.decisions):
+            known = {label for label, _, _ in self.decisions}
             raise DataError(f"{self.folder}: no decisions of {router}", did_you_mean(router, known))
 
-        def of_fold(fold: int, own: Decided) -> Any:
-            decided = value(fold, own)
-            if self.setup.data.users is None or own.personal:
-                return decided
+        def of_fold(fold: int, job: JobDecisions) -> Any:
+            values = value(fold, job)
+            if self.setup.data.users is None or job.personal:
+                return values
             # One that knows no users decides for all of them alike.
             asks = self.setup.asks(fold)
-            return decided[np.searchsorted(self.setup.rows(fold, TEST), asks.row)]
+            return values[np.searchsorted(self.setup.rows(fold, TEST), asks.row)]
 
-        return np.stack([np.concatenate(seed) for seed in by_seed(self.decided, router, of_fold)])
+        return np.stack([np.concatenate(seed) for seed in by_seed(self.decisions, router, of_fold)])
 
 
 def read_run(path: Path, check: bool = False) -> Stored:
@@ -210,6 +210,6 @@ def _codes(columns: Sequence[Any]) -> Ints:
     return codes
 
 
-def _own_cost(fold: int, own: Decided) -> Floats:
-    usage = own.decisions.usage
-    return np.zeros(len(own.decisions.choice)) if usage is None else usage.cost
+def _routing_cost(fold: int, job: JobDecisions) -> Floats:
+    usage = job.decisions.usage
+    return np.zeros(len(job.decisions.choice)) if usage is None else usage.cost

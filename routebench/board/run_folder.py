@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -15,9 +14,6 @@ from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
 from routebench.files import lock_file
 from routebench.schema import Leaderboard
-
-if TYPE_CHECKING:
-    pass
 
 BOARD, RUN_FILE, CHECKPOINTS, LOCK = "leaderboard.json", "run.toml", "routers", ".lock"
 _RESULTS = Path("results")

@@ -30,7 +30,7 @@ class Trained:
     models: tuple[str, ...]
     cost: dict[str, float | None]
     """USD per call by model, mean over the run's training queries; empty in an unpriced run."""
-    shown: tuple[str, ...]
+    visible: tuple[str, ...]
     """Columns that the run's routers saw beside the text."""
     _harness: Harness
 
@@ -63,8 +63,8 @@ class Trained:
         harness = Harness(router)
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
-        shown = (*board.suite.shown, *(["users"] if board.suite.users else []))
-        return cls(label, router, models, cost or {}, shown, harness)
+        visible = (*board.suite.shown, *(["users"] if board.suite.users else []))
+        return cls(label, router, models, cost or {}, visible, harness)
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""
@@ -80,7 +80,7 @@ class Trained:
     def route(self, texts: list[str]) -> Decisions:
         """Decisions for queries of which nothing but the text is known."""
         queries = Queries(np.array(texts, dtype=object))
-        seen = f"it was trained with {', '.join(self.shown)}" if self.shown else ""
+        seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
         made: Decisions = _guarded(
             self.label,
             "route texts alone",
@@ -108,17 +108,17 @@ def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -
     there = sorted(
         path.parent.relative_to(root / label) for path in root.glob(f"{label}/*/*/checkpoint")
     )
-    shown = ", ".join(str(path).replace("/", " ").replace("-", " ") for path in there[:6])
-    hint = f"there is {shown}" if there else "run it again: checkpoints are in its folder routers"
+    listing = ", ".join(str(path).replace("/", " ").replace("-", " ") for path in there[:6])
+    hint = f"there is {listing}" if there else "run it again: checkpoints are in its folder routers"
     raise DataError(f"{folder}: no checkpoint of {label}, seed {seed}, fold {fold}", hint)
 
 
 def _header(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a finished job: {error}") from error
-    return found
+    return header
 
 
 def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:

@@ -78,13 +78,17 @@ def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
             routers.setdefault(job.label, []).append(result.timing)
     summary = {}
     for label, parts in routers.items():
-        own = {
+        router_timing = {
             name: (max if name.startswith("peak") else _mean)([part[name] for part in parts])
             for name in sorted(set.intersection(*map(set, parts)))
         }
-        if own.pop("encodes", 0):
-            own |= {name: own[name] + encoder[name] for name in encoder if name in own}
-        summary[label] = own
+        if router_timing.pop("encodes", 0):
+            router_timing |= {
+                name: router_timing[name] + encoder[name]
+                for name in encoder
+                if name in router_timing
+            }
+        summary[label] = router_timing
     return {"routers": summary} | ({"encoder": encoder} if encoder else {})
 
 

@@ -46,15 +46,18 @@ POOL = "routebench.pool"
 def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> dict[str, bytes]:
     """File name to content. The same run always gives the same bytes."""
     failed = {job.label for job, result in results.items() if result.decisions is None}
-    decided = sorted(
+    finished = sorted(
         ((job, result) for job, result in results.items() if job.label not in failed),
         key=lambda item: (item[0].label, item[0].seed, item[0].fold),
     )
     parts: dict[str, list[pa.Table]] = {
-        "decisions.parquet": [_decisions(setup, job, own) for job, own in decided],
-        "perturbed.parquet": [_perturbed(setup, job, own) for job, own in decided],
+        "decisions.parquet": [_decisions(setup, job, result) for job, result in finished],
+        "perturbed.parquet": [_perturbed(setup, job, result) for job, result in finished],
         "scores.parquet": [
-            table for job, own in decided for table in _scores(setup, job, own) if table is not None
+            table
+            for job, result in finished
+            for table in _scores(setup, job, result)
+            if table is not None
         ],
     }
     made = {"cells.parquet": _parquet(_cells(setup, prices))}
@@ -145,7 +148,7 @@ def _users(setup: Setup, users: Users) -> pa.Table:
     """Who asks, how they weigh cost, and where they differ, what each asked."""
     columns = {"user": _strings(users.name), "preference": _floats(users.preference)}
     if users.asked is not None:
-        lists = [setup.data.keys[asked].tolist() for asked in users.asked.T]
+        lists = [setup.data.keys[mask].tolist() for mask in users.asked.T]
         columns["asked"] = pa.array(lists, pa.list_(pa.string()))
     if setup.split.protocol == "user" and setup.split.held_out is not None:
         folds = [np.flatnonzero(column).tolist() for column in setup.split.held_out.T]

@@ -89,8 +89,8 @@ class Judge:
 
         A judge says what that is in `parameters()`; by default all of its options.
         """
-        asked = getattr(self.plugin, "parameters", None)
-        known = asked() if asked else self._options.model_dump(mode="json")
+        get_parameters = getattr(self.plugin, "parameters", None)
+        known = get_parameters() if get_parameters else self._options.model_dump(mode="json")
         text = json.dumps(known, sort_keys=True, default=str)
         return f"{self.name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -101,7 +101,7 @@ class Judge:
     def mark(
         self,
         texts: Sequence[Sequence[str | None]],
-        told: Callable[[int, Mark], None],
+        on_mark: Callable[[int, Mark], None],
         seed: int = 0,
     ) -> None:
         """Tell the mark of each answer by its place; the judge sees them in a shuffled order.
@@ -111,15 +111,17 @@ class Judge:
         order = np.random.default_rng(seed).permutation(len(texts[0])).tolist()
         texts = [[column[at] for at in order] for column in texts]
         if self.streams:
-            self.plugin.judge_each(*texts, lambda at, found: told(order[at], _mark(*found[:2])))
+            self.plugin.judge_each(
+                *texts, lambda at, graded: on_mark(order[at], _mark(*graded[:2]))
+            )
             return
         named = dict(zip(("questions", "references", "answers"), texts, strict=True))
-        found = check_grades(self._hook.judge(**named), self.name, len(order))
+        grades = check_grades(self._hook.judge(**named), self.name, len(order))
         for at, place in enumerate(order):
-            grade = None if found.grade is None else Grade(found.grade[at])
-            score = float(found.score[at])
-            note = None if found.note is None else found.note[at]
-            told(place, Mark(None if math.isnan(score) else score, grade, note))
+            grade = None if grades.grade is None else Grade(grades.grade[at])
+            score = float(grades.score[at])
+            note = None if grades.note is None else grades.note[at]
+            on_mark(place, Mark(None if math.isnan(score) else score, grade, note))
 
 
 def grade_store(
@@ -146,13 +148,13 @@ def grade_store(
         marks = _Marks(store, counts, batch, watch)
         columns = [[getattr(one, name) for one in batch] for name in _COLUMNS]
         if hook.streams:  # a grade that was paid for is committed at once
-            hook.mark(columns, marks.told, seed + number)
+            hook.mark(columns, marks.write, seed + number)
             continue
-        found: dict[int, Mark] = {}
-        hook.mark(columns, found.__setitem__, seed + number)
+        by_place: dict[int, Mark] = {}
+        hook.mark(columns, by_place.__setitem__, seed + number)
         with store.together():  # others wait for the writing only, not for the judge
-            for at, mark in found.items():
-                marks.told(at, mark)
+            for at, mark in by_place.items():
+                marks.write(at, mark)
     counts.seconds = time.perf_counter() - began
     return counts
 
@@ -169,7 +171,7 @@ class _Marks:
     batch: list[Answer]
     watch: Watch | None
 
-    def told(self, at: int, mark: Mark) -> None:
+    def write(self, at: int, mark: Mark) -> None:
         self.store.grade(self.counts.judge, self.batch[at], mark.score, mark.grade, mark.note)
         self.counts.add(mark)
         if self.watch:

@@ -34,8 +34,8 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
     ungraded = data.outcomes.state == State.UNGRADED
     rows, models = np.nonzero(ungraded & answered.reshape(ungraded.shape))
     if not len(rows):
-        said = f"the judge {name} had nothing to grade: the scores that were there stand"
-        return replace(data, notes=(*data.notes, said))
+        note = f"the judge {name} had nothing to grade: the scores that were there stand"
+        return replace(data, notes=(*data.notes, note))
     order = np.random.default_rng(0).permutation(len(rows))
     rows, models = rows[order], models[order]
     answers = data.answers.take(rows * len(data.pool) + models).to_pylist()

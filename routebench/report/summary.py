@@ -105,7 +105,7 @@ def _by_row(board: Leaderboard) -> list[str]:
     for row in board.rows:
         if row.message:
             routers.setdefault(f"{row.state}: {row.message}", []).append(row.router)
-        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.own_warnings:
+        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.other_warnings:
             routers.setdefault(warning, []).append(row.router)
     return [f"{text}: {', '.join(labels)}" for text, labels in routers.items()]
 

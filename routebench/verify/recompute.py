@@ -63,7 +63,7 @@ def _with_told(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Lea
 
 def _entrant(row: Row, run: Stored) -> Entrant:
     plugin = PluginInfo("router", row.plugin, "", row.distribution, row.version)
-    has = any(label == row.router for label, _, _ in run.decided)
+    has = any(label == row.router for label, _, _ in run.decisions)
     state = "skipped" if row.state == "skipped" else "ready" if has else "failed"
     message = row.message or "no decisions are stored"
     return Entrant(row.router, plugin, row.options, row.fingerprint or "", state, message)
@@ -73,7 +73,7 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
     quality = _quality(run, setup)
     forms = _forms(run, setup)
     results = {}
-    for key, own in sorted(run.decided.items(), key=lambda item: item[0]):
+    for key, own in sorted(run.decisions.items(), key=lambda item: item[0]):
         label, seed, fold = key
         if label not in entrants:
             raise DataError(f"decisions.parquet: {label} is no router of the board")
@@ -129,7 +129,7 @@ def _forms(run: Stored, setup: Setup) -> dict[Key, Ints]:
     found = {}
     for key, own in by_job(table, PERTURBED):
         rows = setup.perturbed(key[2])
-        if key in run.decided and run.decided[key].personal:
+        if key in run.decisions and run.decisions[key].personal:
             asks = setup.asks(key[2])
             rows = asks.row[asks.one_each(rows)]
         order = own[np.lexsort((row[own], kind[own]))]

@@ -13,7 +13,7 @@ from conftest import rows
 from panels import opposites, panel, write_csv
 
 from routebench.board import build
-from routebench.board.assemble import put_together
+from routebench.board.assemble import assemble_decisions
 from routebench.data import users
 from routebench.data.fingerprints import suite_fingerprint
 from routebench.data.splits import TEST, TRAIN, VALIDATION, make_split
@@ -309,7 +309,7 @@ def test_stability_belongs_to_the_query_it_was_asked_of() -> None:
     sample = given.perturbed(0)
     forms = result.perturbed.choice.reshape(4, len(sample))
     expected = (forms == result.decisions.choice[: len(sample)]).mean(axis=0)
-    routed = put_together(given, "knn", [(job, result)])
+    routed = assemble_decisions(given, "knn", [(job, result)])
     assert routed.stable is not None
     stable = routed.stable[0]
     assert stable[~np.isnan(stable)] == pytest.approx(expected)

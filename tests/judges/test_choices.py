@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from routebench.records import Grade, Grades, State
 from routebench_judges.multiple_choice.judge import MultipleChoice
-from routebench_judges.multiple_choice.options import listed
+from routebench_judges.multiple_choice.options import read_options
 
 C, W, N = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED
 CAPITAL = "What is the capital of France?\nA) London\nB) Paris\nC) Rome\nD) Both A and C"
@@ -262,16 +262,16 @@ def test_options_that_the_question_does_not_list(answer: str, choice: str) -> No
     ],
 )
 def test_options_are_read_in_every_form(question: str) -> None:
-    assert listed(question).texts == {"A": "London", "B": "Paris", "C": "Rome"}
+    assert read_options(question).texts == {"A": "London", "B": "Paris", "C": "Rome"}
     assert graded(question, "Paris", "b") == C
     assert graded(question, "B", "Paris") == C
     assert graded(question, "(B) Paris", "Answer: C") == W
 
 
 def test_no_options_where_there_are_none() -> None:
-    assert not listed("Who was A. Lincoln?")
-    assert not listed("Why (A) rather than (C)?")
-    assert not listed("")
+    assert not read_options("Who was A. Lincoln?")
+    assert not read_options("Why (A) rather than (C)?")
+    assert not read_options("")
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,9 @@ def test_at_most_one_option_is_right(text: str) -> None:
     right = [letter for letter in "ABCD" if graded(CAPITAL, letter, text) == C]
     assert len(right) <= 1
     for letter in right:  # it names the letter or the text
-        assert letter in text.upper() or listed(CAPITAL).texts[letter] in text or letter == "D"
+        assert (
+            letter in text.upper() or read_options(CAPITAL).texts[letter] in text or letter == "D"
+        )
 
 
 @given(st.text(string.ascii_lowercase + " .,", max_size=80))

@@ -112,14 +112,14 @@ _TO = re.compile(r"\s?--?\s?|\s(?:to|through|till|until)\s")
 
 def dates(text: str, order: Order = "either") -> list[Date]:
     """Every date and every possible year of a folded text, in order."""
-    found = [date for match in _SPAN.finditer(text) if (date := _read(match, text, order))]
-    for n in range(1, len(found)):
-        before, after = found[n - 1], found[n]
+    all_dates = [date for match in _SPAN.finditer(text) if (date := _read(match, text, order))]
+    for n in range(1, len(all_dates)):
+        before, after = all_dates[n - 1], all_dates[n]
         gap = text[before.end : after.start]
         opened = gap == " and " and _BETWEEN.search(text[max(0, before.start - 9) : before.start])
         if len(gap) < 10 and (opened or _TO.fullmatch(gap)):
-            found[n - 1 : n + 1] = [replace(before, vague=True), replace(after, vague=True)]
-    return found
+            all_dates[n - 1 : n + 1] = [replace(before, vague=True), replace(after, vague=True)]
+    return all_dates
 
 
 def _read(match: re.Match[str], text: str, order: Order) -> Date | None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 MOST = 400  # statements looked at in one answer
+_LONGEST = 60_000  # characters read of one answer
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
 _POWERS = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞↉]")
@@ -48,7 +49,7 @@ _CLAUSE = re.compile(r"[.,;!?\n]\s|[\n;]|\b(?:but|however|so|then|therefore)\b",
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BoxedText:
     """A statement of an answer, and where it stands."""
 
     start: int
@@ -56,17 +57,24 @@ class Found:
     text: str = ""
 
 
-def spoken(text: str) -> str:
-    """What is said after the reasoning, where that ends with `</think>`."""
+def final_text(text: str) -> str:
+    """Return the part of an answer that is read for its final statement.
+
+    That is the text after the last `</think>`, if any stands there; of a very long one its
+    first and its last half of `_LONGEST` characters.
+    """
     *_, rest = _THOUGHT.split(text)
-    return rest if rest.strip() else text
+    text = rest if rest.strip() else text
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]}\n\n{text[-_LONGEST // 2 :]}"
+    return text
 
 
 def plain(text: str) -> str:
     """The text without hidden characters, LaTeX wrappers and tags; case and asterisks stay."""
     # Before NFKC, which makes 10⁵ into 105 and 3½ into 31/2.
-    text = _POWERS.sub(lambda found: "^" + found[0].replace("⁻", "-"), text)
-    text = _VULGAR.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]), text)
+    text = _POWERS.sub(lambda match: "^" + match[0].replace("⁻", "-"), text)
+    text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
     text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text).replace("⁄", "/"))
     if "\\" in text:
         for written, meant in _LATEX:
@@ -77,18 +85,18 @@ def plain(text: str) -> str:
     return _TAG.sub(" ", text) if "<" in text else text
 
 
-def boxes(text: str) -> Iterator[Found]:
+def boxes(text: str) -> Iterator[BoxedText]:
     r"""What stands in every `\boxed{…}` and `<answer>…</answer>` of a plain text."""
     for match in islice(_BOX.finditer(text), MOST):
         if inner := match["bare"] or match["tagged"]:
-            yield Found(match.start(), match.end(), inner)
+            yield BoxedText(match.start(), match.end(), inner)
             continue
         depth, end = 1, match.end()
         while end < min(len(text), match.end() + 500) and depth:
             depth += {"{": 1, "}": -1}.get(text[end], 0)
             end += 1
         if not depth:
-            yield Found(match.start(), end, text[match.end() : end - 1])
+            yield BoxedText(match.start(), end, text[match.end() : end - 1])
 
 
 def meant(text: str, start: int) -> bool:
@@ -97,21 +105,21 @@ def meant(text: str, start: int) -> bool:
     return not _UNMEANT.search(_CLAUSE.split(before)[-1])
 
 
-def settled(text: str, said: Sequence[tuple[int, _T]]) -> list[_T]:
+def settled(text: str, statements: Sequence[tuple[int, _T]]) -> list[_T]:
     """Distinct values of the statements, in order: of those it only supposes none where there are
     others, and only the last ones where it corrects itself.
 
     `said` holds the position and the value of each, in order.
     """
-    values = list(dict.fromkeys(value for _, value in said))
+    values = list(dict.fromkeys(value for _, value in statements))
     if len(values) < 2:
         return values
-    if plainly := [one for one in said if not _SUPPOSED.search(_sentence(text, one[0]))]:
-        said = plainly
-        values = list(dict.fromkeys(value for _, value in said))
+    if asserted := [one for one in statements if not _SUPPOSED.search(_sentence(text, one[0]))]:
+        statements = asserted
+        values = list(dict.fromkeys(value for _, value in statements))
     places = [match.start() for match in islice(_CORRECTED.finditer(text), MOST)]
-    last = max((place for place in places if place < said[-1][0]), default=-1)
-    return list(dict.fromkeys(value for at, value in said if at > last)) or values[-1:]
+    last = max((place for place in places if place < statements[-1][0]), default=-1)
+    return list(dict.fromkeys(value for at, value in statements if at > last)) or values[-1:]
 
 
 def _sentence(text: str, at: int) -> str:

@@ -53,7 +53,7 @@ def fold(text: str) -> str:
 def _plain(text: str) -> str:
     text = _HIDDEN.sub("", text)
     # Before NFKC, which would make 10⁵ into 105.
-    text = _POWERS.sub(lambda found: "^" + found[0].replace("⁻", "-"), text)
+    text = _POWERS.sub(lambda match: "^" + match[0].replace("⁻", "-"), text)
     text = _UNLIKE.sub(_alike, text)
     text = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     if text.isascii():
@@ -62,16 +62,16 @@ def _plain(text: str) -> str:
     return _SPACELESS.sub(r" \1 ", text)
 
 
-def _alike(found: re.Match[str]) -> str:
-    return _LIKENESS[found[0]]
+def _alike(match: re.Match[str]) -> str:
+    return _LIKENESS[match[0]]
 
 
 def words(folded: str) -> list[str]:
     """Words and numbers without punctuation; `1,234` is `1234`."""
-    found = (_SHARP if "#" in folded or "++" in folded else _WORD).findall(folded)
+    tokens = (_SHARP if "#" in folded or "++" in folded else _WORD).findall(folded)
     if "," in folded:
-        found = [_THOUSANDS.sub("", word) if "," in word else word for word in found]
-    return found
+        tokens = [_THOUSANDS.sub("", word) if "," in word else word for word in tokens]
+    return tokens
 
 
 def listed_words(text: str) -> list[str]:

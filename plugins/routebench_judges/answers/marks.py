@@ -68,7 +68,7 @@ class Marks:
 
     symbols: frozenset[str]
     addresses: frozenset[str]
-    asked: bool
+    wants_symbol: bool
     """Whether the question asks for a symbol, so that `CO` is not `Co`."""
 
     def __call__(self, text: str) -> str:
@@ -78,25 +78,25 @@ class Marks:
         if not self.symbols:
             return text
         low = {symbol.lower().lstrip(".") for symbol in self.symbols}
-        uncased = text.islower() or (text.isupper() and not self.asked)
+        uncased = text.islower() or (text.isupper() and not self.wants_symbol)
 
-        def marked(found: re.Match[str]) -> str:
-            word = _bare(found[0]).lower().lstrip(".")
-            said = word in low and self._says(text, found, uncased)
-            return found[0].lstrip(".") + MARK if said else found[0]
+        def marked(match: re.Match[str]) -> str:
+            word = _bare(match[0]).lower().lstrip(".")
+            is_symbol = word in low and self._is_symbol(text, match, uncased)
+            return match[0].lstrip(".") + MARK if is_symbol else match[0]
 
         return _SHORT.sub(marked, text)
 
-    def _address(self, found: re.Match[str]) -> str:
-        kept = _ending(found[0])
+    def _address(self, match: re.Match[str]) -> str:
+        kept = _ending(match[0])
         same = _name(kept) in self.addresses
-        return (_ADDRESS_WORD if same else "address") + found[0][len(kept) :]
+        return (_ADDRESS_WORD if same else "address") + match[0][len(kept) :]
 
-    def _says(self, text: str, found: re.Match[str], uncased: bool) -> bool:
-        word = _bare(found[0])
+    def _is_symbol(self, text: str, match: re.Match[str], uncased: bool) -> bool:
+        word = _bare(match[0])
         low = word.lower().lstrip(".")
         if word in self.symbols or (word[0] == "." and word.lstrip(".") in self.symbols):
-            before = text[max(0, found.start() - 40) : found.start()]
+            before = text[max(0, match.start() - 40) : match.start()]
             # `US` and `IT` are no words of a sentence, `In` and `He` may be.
             capitals = word.isupper() and len(word) > 1 and word != "OK"
             if low not in _ORDINARY or word[0] == "." or capitals:
@@ -106,42 +106,42 @@ class Marks:
             if word != "I" and not _OPENS.search(before):
                 return True
             if low in _INTERJECTIONS:
-                return re.search(r"\w", text[found.end() : found.end() + 40]) is None
-            return _MENTIONED.match(text, found.end()) is not None
+                return re.search(r"\w", text[match.end() : match.end() + 40]) is None
+            return _MENTIONED.match(text, match.end()) is not None
         # A whole text without capitals, or all in capitals, says nothing by its case.
         if uncased and low not in _ORDINARY and word[0] != "." and f".{low}" not in self.symbols:
             return True
-        around = re.findall(r"\w+", text[max(0, found.start() - 60) : found.start()].lower())
-        alone = _LEADS.issuperset(around) and found.start() <= 60
-        alone = alone and re.search(r"\w", text[found.end() : found.end() + 200]) is None
-        return alone and (word.islower() or not self.asked or f".{low}" in self.symbols)
+        around = re.findall(r"\w+", text[max(0, match.start() - 60) : match.start()].lower())
+        alone = _LEADS.issuperset(around) and match.start() <= 60
+        alone = alone and re.search(r"\w", text[match.end() : match.end() + 200]) is None
+        return alone and (word.islower() or not self.wants_symbol or f".{low}" in self.symbols)
 
 
 def marks(aliases: list[str], question: str) -> Marks | None:
     """What of the right answers has to be marked; None if nothing."""
-    asked = asks_symbol(question)
+    wants_symbol = asks_symbol(question)
     symbols = set()
     for alias in aliases:
         for form in (alias.strip(" \t\n,;:!?\"'*_`"), _GLOSS.sub("", alias.strip())):
             form = _bare(form.rstrip("."))
-            pointed = form[:1] == "." and asked
+            pointed = form[:1] == "." and wants_symbol
             if _SYMBOL.fullmatch(form) and (form != form.lower() or pointed):
                 symbols.add(form)
-    symbols = {one for one in symbols if _by_case(one, asked, question)}
+    symbols = {one for one in symbols if _by_case(one, wants_symbol, question)}
     addresses = {_name(alias.strip(" <>")) for alias in aliases if is_address(alias)}
     if not (symbols or addresses):
         return None
-    return Marks(frozenset(symbols), frozenset(addresses), asked)
+    return Marks(frozenset(symbols), frozenset(addresses), wants_symbol)
 
 
-def _by_case(symbol: str, asked: bool, question: str) -> bool:
+def _by_case(symbol: str, wants_symbol: bool, question: str) -> bool:
     """Whether its case tells it from a word; `Tin` and `Red` are words themselves."""
     low = symbol.lower()
     if low in NUMBER_WORDS or (low in ("yes", "no") and _POLAR.search(question)):
         return False
     if low in _ORDINARY or symbol[0] == ".":
         return True
-    if asked:
+    if wants_symbol:
         return len(symbol) < 3 or not symbol.istitle()
     return _NAMED.search(question) is not None
 

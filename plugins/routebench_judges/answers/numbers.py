@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 
 from routebench_judges.answers.folding import listed_words
-from routebench_judges.answers.units import CURRENCY, POUNDS, UNIT, UNITS
+from routebench_judges.answers.units import CURRENCY, UNIT, UNITS, compatible
 
 _DIGITS = 60  # longer ones are codes, not numbers, and would take long to compare
 _EXACT = Context(prec=500)
@@ -72,12 +72,7 @@ class Quantity:
 
     def fits(self, reference: Quantity) -> bool:
         """Whether it is in the same unit, as far as both name one."""
-        one, other = self.unit, reference.unit
-        if one is None or other is None or one == other:
-            return True
-        if "°" in (one, other):
-            return one[0] == other[0]
-        return {one, other} == POUNDS
+        return compatible(self.unit, reference.unit)
 
 
 _WORD = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
@@ -122,21 +117,21 @@ _ONE_WORD = re.compile(_WORD)
 
 def quantities(text: str) -> list[Quantity]:
     """Every number of a folded text, in order; ends of ranges and bounds are `vague`."""
-    found = [each for match in _SPAN.finditer(text) for each in _read(match, text)]
-    found = _compounded(found, text)
-    for n in range(1, len(found)):
-        before, after = found[n - 1], found[n]
+    numbers = [each for match in _SPAN.finditer(text) for each in _read(match, text)]
+    numbers = _compounded(numbers, text)
+    for n in range(1, len(numbers)):
+        before, after = numbers[n - 1], numbers[n]
         gap = text[before.end : after.start]
         opened = gap == " and " and _BETWEEN.search(text[max(0, before.start - 20) : before.start])
         if len(gap) < 10 and (opened or _TO.fullmatch(gap)):
-            found[n - 1 : n + 1] = [replace(before, vague=True), replace(after, vague=True)]
-    return found
+            numbers[n - 1 : n + 1] = [replace(before, vague=True), replace(after, vague=True)]
+    return numbers
 
 
-def _compounded(found: list[Quantity], text: str) -> list[Quantity]:
+def _compounded(numbers: list[Quantity], text: str) -> list[Quantity]:
     """`6 ft 4 in` is one length, not two."""
     made: list[Quantity] = []
-    for one in found:
+    for one in numbers:
         last = made[-1] if made else None
         part = _PARTS.get(last.unit or "") if last else None
         if last and part and one.unit == part[0] and _WITH.fullmatch(text, last.end, one.start):

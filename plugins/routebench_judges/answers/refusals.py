@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 
-from routebench_judges.answers.folding import ARTICLES, listed_words, words
+from routebench_judges.answers.folding import ARTICLES, fold, listed_words, words
 
 DECLINING = re.compile(
     r"\bneed to (?:search|research|verify|look|check)\b|\bnot possible to\b"
@@ -100,39 +101,54 @@ _MANY = 50  # refusals looked at in one answer
 SCOPE_END = re.compile(r"[.,;:!?\n()]|\b(?:but|however|though)\b")
 
 
+def phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str] | None:
+    """Return a pattern that finds any of the phrases in folded text; None without phrases."""
+    pattern = "|".join(re.escape(fold(phrase)) for phrase in phrases)
+    return re.compile(pattern) if pattern else None
+
+
 def declines(
-    folded: str, found: list[str], extra: re.Pattern[str] | None = None, asked: str = ""
+    folded: str, tokens: list[str], extra: re.Pattern[str] | None = None, question_words: str = ""
 ) -> bool:
     """Whether an answer without the reference attempts nothing: it refuses, or says nothing.
 
     What only repeats the question, whose words are `asked`, refuses nothing.
     """
-    if not found or (len(found) < 8 and EMPTY.issuperset(found)):
+    if not tokens or (len(tokens) < 8 and EMPTY.issuperset(tokens)):
         return True
     if extra is not None and extra.search(folded):
         return True
-    if _DECLINE_WORDS.isdisjoint(found):
+    if _DECLINE_WORDS.isdisjoint(tokens):
         return False
     for first in islice(DECLINING.finditer(folded), _MANY):
-        if not mentioned(folded, first.start(), first.end(), asked):
+        if not mentioned(folded, first.start(), first.end(), question_words):
             return not _attempted(folded, first)
     return False
 
 
-def mentioned(folded: str, start: int, end: int, asked: str) -> bool:
+def mentioned(folded: str, start: int, end: int, question_words: str) -> bool:
     """Whether words are only a name: quoted within a sentence, or as they stand in the question."""
-    said = words(folded[start:end])
+    phrase = words(folded[start:end])
     before = words(folded[max(0, start - 40) : start])[-1:]
     after = words(folded[end : end + 40])[:1]
     # `The Unknown` is a name, `it is unknown` is not.
-    for near, run in ((before, before + said), (after, said + after)):
+    for near, run in ((before, before + phrase), (after, phrase + after)):
         article = near is before and not ARTICLES.isdisjoint(near)
-        if near and (article or _COMMON.isdisjoint(near)) and f" {' '.join(run)} " in asked:
+        if (
+            near
+            and (article or _COMMON.isdisjoint(near))
+            and f" {' '.join(run)} " in question_words
+        ):
             return True
-    run = before + said + after
-    if after and after[0] in _VERBS and len(run) > 3 and f" {' '.join(run[:-1])} " in asked:
+    run = before + phrase + after
+    if (
+        after
+        and after[0] in _VERBS
+        and len(run) > 3
+        and f" {' '.join(run[:-1])} " in question_words
+    ):
         return True  # a title, `I Don't Know was sung by X`
-    if not before and after and after[0] in _VERBS and f" {' '.join(said)} " in asked:
+    if not before and after and after[0] in _VERBS and f" {' '.join(phrase)} " in question_words:
         return True
     opened = _QUOTE_OPENS.search(folded, max(0, start - 80), start)
     return bool(opened and _QUOTE_CLOSES.match(folded, end))
@@ -143,18 +159,18 @@ def only_a_symbol(text: str, asks: bool) -> bool:
 
     Where the question `asks` for one, any short word alone is; else capitals must tell.
     """
-    found = re.findall(r"[^\W\d_]+", text)
+    tokens = re.findall(r"[^\W\d_]+", text)
     if asks and _POINTED.search(text):
         return True
-    if len(found) > 7 or (text.isupper() and len(found) > 1) or "/" in text:
+    if len(tokens) > 7 or (text.isupper() and len(tokens) > 1) or "/" in text:
         return False
-    if asks and len(found) == 1:
-        return len(found[0]) < 4 and (found[0].lower() not in _EMPTY_SHORT or found[0] in _CODES)
+    if asks and len(tokens) == 1:
+        return len(tokens[0]) < 4 and (tokens[0].lower() not in _EMPTY_SHORT or tokens[0] in _CODES)
     return any(
         len(word) < 4
         and word.lower() not in _EMPTY_SHORT
         and (word.isupper() or (asks and at > 0 and word[0].isupper()))
-        for at, word in enumerate(found)
+        for at, word in enumerate(tokens)
     )
 
 
@@ -163,17 +179,17 @@ def _attempted(folded: str, first: re.Match[str]) -> bool:
     lead = re.split(
         r"[.,;:!?\n-]|\bbut\b|\bthough\b", folded[max(0, first.start() - 300) : first.start()]
     )
-    said = [word for part in lead[:-1] for word in re.findall(r"\w+", part)]
-    if 0 < len(said) < 12 and _PREAMBLE.isdisjoint(said) and not _FILLERS.issuperset(said):
+    tokens = [word for part in lead[:-1] for word in re.findall(r"\w+", part)]
+    if 0 < len(tokens) < 12 and _PREAMBLE.isdisjoint(tokens) and not _FILLERS.issuperset(tokens):
         return True
     rest = folded[first.end() : first.end() + 400]
     # `I'm not sure. London.`
     for sentence in re.split(r"[.!?;]\s|\n", rest)[1:] if len(rest) < 80 else ():
-        said = re.findall(r"\w+", sentence)
-        if 0 < len(said) < 4 and not EMPTY.issuperset(said) and not _ADVICE.search(sentence):
+        tokens = re.findall(r"\w+", sentence)
+        if 0 < len(tokens) < 4 and not EMPTY.issuperset(tokens) and not _ADVICE.search(sentence):
             return True
     return any(
         not _ADVICE.search(clause) and not DECLINING.search(clause)
-        for found in _ATTEMPT.finditer(rest)
-        if len(clause := SCOPE_END.split(rest[found.end() - 1 :], maxsplit=1)[0]) > 2
+        for match in _ATTEMPT.finditer(rest)
+        if len(clause := SCOPE_END.split(rest[match.end() - 1 :], maxsplit=1)[0]) > 2
     )

@@ -82,8 +82,7 @@ jpy: ¥, yen
 inr: ₹, rs, rupee
 """
 
-POUNDS = {"lb", "gbp"}
-"""One word for two units."""
+_POUNDS = {"lb", "gbp"}  # one word for two units
 
 
 def _table() -> dict[str, str]:
@@ -161,26 +160,35 @@ _LINKS = frozenset(
 
 def things(text: str, end: int) -> list[tuple[str, str]]:
     """Which counted things the words right after a number name, as (kind, line of the table)."""
-    found = []
+    counted = []
     near = _NEXT_WORDS.match(text, end)
     for word in words(near[0]) if near else ():
         if word in _LINKS:
             break
         if word in _THING:
-            found.append(_THING[word])
-    return found
+            counted.append(_THING[word])
+    return counted
+
+
+def compatible(one: str | None, other: str | None) -> bool:
+    """Return whether two units may be the same; None, a number without a unit, fits any."""
+    if one is None or other is None or one == other:
+        return True
+    if "°" in (one, other):  # a bare degree is a degree of any scale
+        return one[0] == other[0]
+    return {one, other} == _POUNDS
 
 
 _NAMES = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
 UNIT = rf"(?:{_NAMES})(?![^\W_])"
 CURRENCY = r"us\$|[$€£¥₹]|rs\.?(?=\s?\d)|usd|eur|gbp"
 
-_ASKED = re.compile(
+_REQUESTED = re.compile(
     rf"\b(?:(?:in|how many|number of|many) (?:the )?(?:total |nearest |full )?)({UNIT})"
 )
 
 
-def asked(question: str) -> str | None:
+def requested_unit(question: str) -> str | None:
     """The one unit that a folded question asks for, as in `in meters` or `how many feet`."""
-    found = {UNITS[name] for name in _ASKED.findall(question)}
-    return found.pop() if len(found) == 1 else None
+    units = {UNITS[name] for name in _REQUESTED.findall(question)}
+    return units.pop() if len(units) == 1 else None

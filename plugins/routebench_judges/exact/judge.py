@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench.hookspecs import hookimpl
-from routebench.records import Grade, Grades, State
+from routebench.records import Grade, Grades
 from routebench_judges.answers.dates import Order
 from routebench_judges.answers.folding import fold, words
-from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol
-from routebench_judges.answers.targets import Target, target
-from routebench_judges.answers.verdicts import Verdict
-from routebench_judges.exact.matching import Answer, verdict
+from routebench_judges.answers.grades import AnswerGrade, to_grades
+from routebench_judges.answers.references import ParsedReference, parse_reference
+from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
+from routebench_judges.exact.matching import ParsedAnswer, grade_answer
 
-_UNGRADED = Verdict(Grade.NONE, "no reference")
-_NOTHING = Verdict(Grade.NOT_ATTEMPTED, "declined")
+_UNGRADED = AnswerGrade(Grade.NONE, "no reference")
+_NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
 
 
 class Exact:
@@ -48,44 +47,32 @@ class Exact:
     def judge(
         self, questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
     ) -> Grades:
-        n = len(answers)
-        found = [_UNGRADED] * n
-        targets: dict[tuple[str, str], Target] = {}
-        phrases = "|".join(re.escape(fold(phrase)) for phrase in self.options.refusals)
-        refusals = re.compile(phrases) if phrases else None
+        answer_grades = [_UNGRADED] * len(answers)
+        parsed: dict[tuple[str, str], ParsedReference] = {}
+        refusals = phrase_pattern(self.options.refusals)
+        order = self.options.day_or_month_first
         for row, (question, reference, text) in enumerate(
             zip(questions, references, answers, strict=True)
         ):
             if reference is None or not reference.strip():
                 continue
             key = (question, reference)
-            if key not in targets:
-                targets[key] = self._target(question, reference)
-            found[row] = _grade(targets[key], text, refusals, self.options.day_or_month_first)
-        grade = np.array([int(one.grade) for one in found], dtype=np.int8)
-        graded = grade != Grade.NONE
-        note = np.empty(n, dtype=object)
-        note[:] = [one.note for one in found]
-        return Grades(
-            np.where(graded, (grade == Grade.CORRECT).astype(np.float64), np.nan),
-            np.where(graded, State.OK, State.UNGRADED).astype(np.int8),
-            grade,
-            note,
-        )
-
-    def _target(self, question: str, reference: str) -> Target:
-        options = self.options
-        return target(reference, question, options.day_or_month_first, options.middle_names)
+            if key not in parsed:
+                parsed[key] = parse_reference(reference, question, order, self.options.middle_names)
+            answer_grades[row] = _grade(parsed[key], text, refusals, order)
+        return to_grades(answer_grades)
 
 
-def _grade(sought: Target, text: str, refusals: re.Pattern[str] | None, order: Order) -> Verdict:
-    folded = fold(sought.marks(text) if sought.marks else text)
-    answer = Answer(folded, words(folded), order)
-    found = verdict(sought, answer)
-    if found is not None and (found.grade != Grade.INCORRECT or not found.missed):
-        return found
-    if declines(folded, answer.words, refusals, sought.question.whole) and not (
-        EMPTY.issuperset(answer.words) and only_a_symbol(text, sought.asks_symbol)
+def _grade(
+    reference: ParsedReference, text: str, refusals: re.Pattern[str] | None, order: Order
+) -> AnswerGrade:
+    folded = fold(reference.marks(text) if reference.marks else text)
+    answer = ParsedAnswer(folded, words(folded), order)
+    result = grade_answer(reference, answer)
+    if result is not None and (result.grade != Grade.INCORRECT or not result.missed):
+        return result
+    if declines(folded, answer.words, refusals, reference.question.whole) and not (
+        EMPTY.issuperset(answer.words) and only_a_symbol(text, reference.asks_symbol)
     ):
         return _NOTHING
-    return found or Verdict(Grade.INCORRECT, "reference not found")
+    return result or AnswerGrade(Grade.INCORRECT, "reference not found")

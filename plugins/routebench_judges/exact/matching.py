@@ -1,4 +1,4 @@
-"""Whether a folded answer says what a target asks for."""
+"""Whether a folded answer says what a reference asks for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from typing import TypeVar
 from routebench.records import Grade
 from routebench_judges.answers.dates import Date, Order, dates
 from routebench_judges.answers.folding import ARTICLES, words
+from routebench_judges.answers.grades import AnswerGrade
 from routebench_judges.answers.numbers import Quantity, quantities
+from routebench_judges.answers.references import (
+    POLAR,
+    ParsedQuestion,
+    ParsedReference,
+    Phrase,
+    beginnings,
+)
 from routebench_judges.answers.refusals import declines
-from routebench_judges.answers.targets import POLAR, Phrase, Question, Target, beginnings
 from routebench_judges.answers.units import things
-from routebench_judges.answers.verdicts import Verdict
 from routebench_judges.exact import phrases
 
 Value = TypeVar("Value", Date, Quantity)
@@ -30,12 +36,12 @@ _LETTER = re.compile(r"(?<![^\W_])[b-hj-rt-z](?![^\W_])")
 _IN_TIME = re.compile(r"\b(?:in|since|of|from|by|during|year|until|around|season)\s$")
 
 
-class Answer:
+class ParsedAnswer:
     """A folded answer and what is read out of it, each once."""
 
-    def __init__(self, folded: str, found: list[str], order: Order = "either") -> None:
+    def __init__(self, folded: str, tokens: list[str], order: Order = "either") -> None:
         self.folded = folded
-        self.words = found
+        self.words = tokens
         self.order: Order = order
 
     @cached_property
@@ -59,52 +65,58 @@ class Answer:
     def quantities(self) -> list[Quantity]:
         return quantities(self.folded)
 
-    def segments(self, asked: str) -> list[tuple[int, int]]:
-        return [(0, len(self.folded))] if self.quiet else phrases.segments(self.folded, asked)
+    def segments(self, question_words: str) -> list[tuple[int, int]]:
+        return (
+            [(0, len(self.folded))] if self.quiet else phrases.segments(self.folded, question_words)
+        )
 
 
-def verdict(target: Target, answer: Answer) -> Verdict | None:
+def grade_answer(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
     """The verdict on an answer; None if it says nothing that could be compared."""
-    found = []
+    candidates = []
     for wanted, check in (
-        (target.phrases, _phrase),
-        (target.quantities, _quantity),
-        (target.dates, _date),
-        (target.counts, _count),
+        (reference.phrases, _phrase),
+        (reference.quantities, _quantity),
+        (reference.dates, _date),
+        (reference.counts, _count),
     ):
-        if wanted and (one := check(target, answer)):
+        if wanted and (one := check(reference, answer)):
             if one.grade == Grade.CORRECT:
                 return one
-            found.append(one)
-    return min(found, key=lambda one: one.missed, default=None)
+            candidates.append(one)
+    return min(candidates, key=lambda one: one.missed, default=None)
 
 
-def _right(which: int, of: int) -> Verdict:
-    return Verdict(Grade.CORRECT, "matched" if of == 1 or not which else f"matched alias {which}")
+def _right(which: int, of: int) -> AnswerGrade:
+    return AnswerGrade(
+        Grade.CORRECT, "matched" if of == 1 or not which else f"matched alias {which}"
+    )
 
 
-_TWO = Verdict(Grade.INCORRECT, "two answers")
-_NEGATED = Verdict(Grade.INCORRECT, "reference negated")
-_DECLINED = Verdict(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
+_TWO = AnswerGrade(Grade.INCORRECT, "two answers")
+_NEGATED = AnswerGrade(Grade.INCORRECT, "reference negated")
+_DECLINED = AnswerGrade(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
 
 
-def _phrase(target: Target, answer: Answer) -> Verdict | None:
-    hit = next((n for n, one in enumerate(target.phrases) if _stands(one, answer)), None)
+def _phrase(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
+    hit = next((n for n, one in enumerate(reference.phrases) if _stands(one, answer)), None)
     if hit is None:
         return None
-    phrase = target.phrases[hit]
+    phrase = reference.phrases[hit]
     if phrase.words[0] in POLAR and len(phrase.words) == 1:
         led = next((word for word in answer.words if word not in ("answer", "the", "is")), None)
-        return _right(hit, len(target.phrases)) if led == phrase.words[0] else None
+        return _right(hit, len(reference.phrases)) if led == phrase.words[0] else None
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
     if not declines(" ".join(phrase.words), list(phrase.words)):
-        taken = None if answer.quiet and "\n" not in answer.folded else _taken_back(target, answer)
-        if taken := taken or _echoed(target, phrase, answer):
+        taken = (
+            None if answer.quiet and "\n" not in answer.folded else _taken_back(reference, answer)
+        )
+        if taken := taken or _echoed(reference, phrase, answer):
             return taken
-    return _right(hit, len(target.phrases))
+    return _right(hit, len(reference.phrases))
 
 
-def _stands(phrase: Phrase, answer: Answer) -> bool:
+def _stands(phrase: Phrase, answer: ParsedAnswer) -> bool:
     if phrase.items:
         return all(_stands(item, answer) for item in phrase.items)
     if phrase.plain in (answer.whole if phrase.articles else answer.plain):
@@ -117,45 +129,47 @@ def _stands(phrase: Phrase, answer: Answer) -> bool:
     )
 
 
-def _taken_back(target: Target, answer: Answer) -> Verdict | None:
+def _taken_back(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
     """What the words around the reference say against it."""
     folded = answer.folded
-    spans = [match.span() for match in target.pattern.finditer(folded)]
+    spans = [match.span() for match in reference.pattern.finditer(folded)]
     if not spans:
         return None
-    several = any(phrase.items for phrase in target.phrases)
-    asked = target.question.whole
-    how = [phrases.standing(folded, *span, asked) for span in spans[:_MANY]]
-    if "said" not in how:
+    several = any(phrase.items for phrase in reference.phrases)
+    question_words = reference.question.whole
+    how = [phrases.polarity(folded, *span, question_words) for span in spans[:_MANY]]
+    if "asserted" not in how:
         return _DECLINED if "declined" in how else _NEGATED
-    said = [span for span, one in zip(spans, how, strict=False) if one == "said"]
-    pattern = target.pattern
-    if not several and any(phrases.alternative(folded, *span, pattern, asked) for span in said):
+    asserted = [span for span, one in zip(spans, how, strict=False) if one == "asserted"]
+    pattern = reference.pattern
+    if not several and any(
+        phrases.alternative(folded, *span, pattern, question_words) for span in asserted
+    ):
         return _TWO
-    size = min(len(phrase.words) for phrase in target.phrases)
-    if not several and phrases.listed(folded, answer.words, size, target.pattern):
+    size = min(len(phrase.words) for phrase in reference.phrases)
+    if not several and phrases.lists_others(folded, answer.words, size, reference.pattern):
         return _TWO
-    parts = answer.segments(asked)
-    if any(not any(a <= start < b for start, _ in said) for a, b in parts):
+    parts = answer.segments(question_words)
+    if any(not any(a <= start < b for start, _ in asserted) for a, b in parts):
         return _TWO if len(parts) > 1 else None
     return None
 
 
-def _echoed(target: Target, phrase: Phrase, answer: Answer) -> Verdict | None:
+def _echoed(reference: ParsedReference, phrase: Phrase, answer: ParsedAnswer) -> AnswerGrade | None:
     """A reference that the question names, only repeated from there."""
     if phrase.single and _other_letter(phrase, answer):
         return _TWO
-    if not target.named:
+    if not reference.named:
         return None
-    if phrase.plain in target.question.plain and phrase.plain in answer.plain:
-        beside = _beside(phrase.plain, target.question.plain)
+    if phrase.plain in reference.question.plain and phrase.plain in answer.plain:
+        beside = _beside(phrase.plain, reference.question.plain)
         if all(
-            (before and before == asked_before) or (after and after == asked_after)
+            (before and before == question_before) or (after and after == question_after)
             for before, after in _beside(phrase.plain, answer.plain)
-            for asked_before, asked_after in beside[:1]
+            for question_before, question_after in beside[:1]
         ):
-            return Verdict(Grade.INCORRECT, "only repeats the question", True)
-    return _rival_first(target, phrase, answer)
+            return AnswerGrade(Grade.INCORRECT, "only repeats the question", True)
+    return _rival_first(reference, phrase, answer)
 
 
 def _beside(plain: str, text: str) -> list[tuple[str, str]]:
@@ -167,105 +181,115 @@ def _beside(plain: str, text: str) -> list[tuple[str, str]]:
     ]
 
 
-def _other_letter(phrase: Phrase, answer: Answer) -> bool:
+def _other_letter(phrase: Phrase, answer: ParsedAnswer) -> bool:
     """`A, B, C and D` does not choose C."""
     return any(
-        found[0] != phrase.words[0]
-        and phrases.standing(answer.folded, found.start(), found.end()) == "said"
-        for found in islice(_LETTER.finditer(answer.folded), _MANY)
+        match[0] != phrase.words[0]
+        and phrases.polarity(answer.folded, match.start(), match.end()) == "asserted"
+        for match in islice(_LETTER.finditer(answer.folded), _MANY)
     )
 
 
-def _rival_first(target: Target, phrase: Phrase, answer: Answer) -> Verdict | None:
+def _rival_first(
+    reference: ParsedReference, phrase: Phrase, answer: ParsedAnswer
+) -> AnswerGrade | None:
     """Of two names that the question offers, the one said first is the answer."""
-    rival = target.rival
+    rival = reference.rival
     if rival is None or rival not in answer.words:
         return None
     if _all_beside(phrase, rival, answer.words):
-        return Verdict(Grade.INCORRECT, "only repeats the question", True)
+        return AnswerGrade(Grade.INCORRECT, "only repeats the question", True)
     at, other = answer.plain.find(phrase.plain), answer.plain.find(f" {rival} ")
     start = answer.folded.find(rival)
-    negated = phrases.standing(answer.folded, start, start + len(rival)) != "said"
+    negated = phrases.polarity(answer.folded, start, start + len(rival)) != "asserted"
     return _TWO if 0 <= other < at and not negated else None
 
 
-def _all_beside(phrase: Phrase, rival: str, found: Sequence[str]) -> bool:
+def _all_beside(phrase: Phrase, rival: str, tokens: Sequence[str]) -> bool:
     """Whether a name stands only in `X and Y`, as the question offers them."""
     size, wanted = len(phrase.words), list(phrase.words)
     ends = [
         n + size
-        for n, word in enumerate(found)
-        if word == wanted[0] and found[n : n + size] == wanted
+        for n, word in enumerate(tokens)
+        if word == wanted[0] and tokens[n : n + size] == wanted
     ]
     return bool(ends) and all(
-        found[end : end + 1] and found[end] in _PAIRS and found[end + 1 : end + 2] == [rival]
+        tokens[end : end + 1] and tokens[end] in _PAIRS and tokens[end + 1 : end + 2] == [rival]
         for end in ends
     )
 
 
-def _quantity(target: Target, answer: Answer) -> Verdict | None:
-    return _number(target.quantities, answer.quantities[:_MANY], target, answer)
+def _quantity(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
+    return _number(reference.quantities, answer.quantities[:_MANY], reference, answer)
 
 
-def _count(target: Target, answer: Answer) -> Verdict | None:
+def _count(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
     """As a quantity, for what might be a year, what is not written as one: `1,500`."""
     spans = [(date.start, date.end) for date in answer.dates[:_MANY]]
-    found = [
+    numbers = [
         one
         for one in answer.quantities[:_MANY]
         if one.unit or not any(a <= one.start < b for a, b in spans)
     ]
-    return _number(target.counts, found, target, answer) if found else None
+    return _number(reference.counts, numbers, reference, answer) if numbers else None
 
 
 def _number(
-    wanted: Sequence[Quantity], found: Sequence[Quantity], target: Target, answer: Answer
-) -> Verdict | None:
+    wanted: Sequence[Quantity],
+    numbers: Sequence[Quantity],
+    reference: ParsedReference,
+    answer: ParsedAnswer,
+) -> AnswerGrade | None:
     ordinal = any(one.ordinal for one in wanted)
-    found = _measured(found, wanted)
-    if not found:
+    numbers = _measured(numbers, wanted)
+    if not numbers:
         other = bool(answer.quantities)
-        return Verdict(Grade.INCORRECT, "another unit", True) if other else None
-    likely = [one for one in found if one.ordinal == ordinal and not one.weak]
-    found = likely or [one for one in found if not one.weak] or found
-    if len(found) > 1 and not any(one.like_a_year for one in wanted):
-        found = [one for one in found if not _is_time(one, answer)] or found
+        return AnswerGrade(Grade.INCORRECT, "another unit", True) if other else None
+    likely = [one for one in numbers if one.ordinal == ordinal and not one.weak]
+    numbers = likely or [one for one in numbers if not one.weak] or numbers
+    if len(numbers) > 1 and not any(one.like_a_year for one in wanted):
+        numbers = [one for one in numbers if not _is_time(one, answer)] or numbers
     return _weigh(
-        found,
-        target,
+        numbers,
+        reference,
         answer,
         right=lambda one: any(
-            one.agrees(other) and not _other_thing(one, other, target, answer) for other in wanted
+            one.agrees(other) and not _other_thing(one, other, reference, answer)
+            for other in wanted
         ),
-        echo=lambda one: any(one.value == other.value for other in target.question.quantities),
+        echo=lambda one: any(one.value == other.value for other in reference.question.quantities),
         differ=lambda one, other: one.value != other.value,
     )
 
 
-def _other_thing(one: Quantity, wanted: Quantity, target: Target, answer: Answer) -> bool:
+def _other_thing(
+    one: Quantity, wanted: Quantity, reference: ParsedReference, answer: ParsedAnswer
+) -> bool:
     """Whether it counts something else than the reference, as `2 wickets` and `2 medals` do."""
     if not wanted.things:
         return False
     named = things(answer.folded, one.end)
-    asked = [thing for word in target.question.words for thing in things(f" {word}", 0)]
+    question_things = [
+        thing for word in reference.question.words for thing in things(f" {word}", 0)
+    ]
     for kind in {kind for kind, _ in wanted.things}:
         mine = [line for each, line in named if each == kind]
         theirs = [line for each, line in wanted.things if each == kind]
         if mine and mine[-1] not in theirs:
-            return (kind, mine[-1]) not in asked
+            return (kind, mine[-1]) not in question_things
     return False
 
 
-def _measured(found: Sequence[Quantity], wanted: Sequence[Quantity]) -> list[Quantity]:
+def _measured(numbers: Sequence[Quantity], wanted: Sequence[Quantity]) -> list[Quantity]:
     """The quantities in a unit that is asked for, else those without one."""
     units = {one.unit for one in wanted}
     if None in units:
-        return list(found)
-    fitting = [one for one in found if one.unit and any(one.fits(other) for other in wanted)]
-    return fitting or [one for one in found if one.unit is None]
+        return list(numbers)
+    fitting = [one for one in numbers if one.unit and any(one.fits(other) for other in wanted)]
+    return fitting or [one for one in numbers if one.unit is None]
 
 
-def _is_time(one: Quantity, answer: Answer) -> bool:
+def _is_time(one: Quantity, answer: ParsedAnswer) -> bool:
     if any(
         date.start < one.end and one.start < date.end and (date.month or date.decade)
         for date in answer.dates
@@ -276,37 +300,37 @@ def _is_time(one: Quantity, answer: Answer) -> bool:
     return one.vague or bool(_IN_TIME.search(answer.folded, max(0, one.start - 12), one.start))
 
 
-def _date(target: Target, answer: Answer) -> Verdict | None:
-    wanted = target.dates
+def _date(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
+    wanted = reference.dates
     early = any(one.year is not None and abs(one.year) < 1000 for one in wanted)
-    found = [one for one in answer.dates if early or not one.bare or (one.year or 0) >= 1000]
-    if not found:  # nineteen twelve
+    candidates = [one for one in answer.dates if early or not one.bare or (one.year or 0) >= 1000]
+    if not candidates:  # nineteen twelve
         spelled = [one for one in answer.quantities if one.spelled and one.like_a_year]
-        found = [Date(one.start, one.end, int(one.value)) for one in spelled]
-    if not found:
+        candidates = [Date(one.start, one.end, int(one.value)) for one in spelled]
+    if not candidates:
         return None
-    full = [one for one in found[:_MANY] if any(one.covers(other) for other in wanted)]
+    full = [one for one in candidates[:_MANY] if any(one.covers(other) for other in wanted)]
     if not full:
-        return Verdict(Grade.INCORRECT, "date less exact than the reference", True)
+        return AnswerGrade(Grade.INCORRECT, "date less exact than the reference", True)
     return _weigh(
         full,
-        target,
+        reference,
         answer,
         right=lambda one: any(one.agrees(other) for other in wanted),
-        echo=lambda one: any(one.same(other) for other in target.question.dates),
+        echo=lambda one: any(one.same(other) for other in reference.question.dates),
         differ=lambda one, other: one.conflicts(other),
     )
 
 
 def _weigh(
-    found: Sequence[Value],
-    target: Target,
-    answer: Answer,
+    values: Sequence[Value],
+    reference: ParsedReference,
+    answer: ParsedAnswer,
     *,
     right: Callable[[Value], bool],
     echo: Callable[[Value], bool],
     differ: Callable[[Value, Value], bool],
-) -> Verdict:
+) -> AnswerGrade:
     """Which of several values is the answer, and whether it is right.
 
     Values negated, declined or repeated from the question go first. Of the rest the one counts
@@ -314,31 +338,33 @@ def _weigh(
     `or`, `and`, a comma or a correction is a second answer.
     """
     if answer.quiet:
-        said = list(found)
+        asserted = list(values)
     else:
-        asked = target.question.whole
-        how = [phrases.standing(answer.folded, one.start, one.end, asked) for one in found]
-        said = [one for one, meant in zip(found, how, strict=True) if meant == "said"]
-        if not said:
+        question_words = reference.question.whole
+        how = [
+            phrases.polarity(answer.folded, one.start, one.end, question_words) for one in values
+        ]
+        asserted = [one for one, meant in zip(values, how, strict=True) if meant == "asserted"]
+        if not asserted:
             mentioned = "declined" in how
-            return _DECLINED if mentioned else Verdict(Grade.INCORRECT, "value negated", True)
-    if len(said) > 1:
-        said = [one for one in said if not echo(one)] or said
-    chosen = said[0]
-    if any(differ(chosen, one) for one in said):
-        chosen = max(said, key=lambda one: _shared(one, target.question, answer))
+            return _DECLINED if mentioned else AnswerGrade(Grade.INCORRECT, "value negated", True)
+    if len(asserted) > 1:
+        asserted = [one for one in asserted if not echo(one)] or asserted
+    chosen = asserted[0]
+    if any(differ(chosen, one) for one in asserted):
+        chosen = max(asserted, key=lambda one: _shared(one, reference.question, answer))
     if not right(chosen):
         note = "only a range or a bound" if chosen.vague else "another value"
-        return Verdict(Grade.INCORRECT, note, True)
-    at = said.index(chosen)
-    if _second(said, at, answer.folded, right, differ) or _corrected(
-        said, answer, right, target.question.whole
+        return AnswerGrade(Grade.INCORRECT, note, True)
+    at = asserted.index(chosen)
+    if _second(asserted, at, answer.folded, right, differ) or _corrected(
+        asserted, answer, right, reference.question.whole
     ):
         return _TWO
-    return Verdict(Grade.CORRECT, "matched")
+    return AnswerGrade(Grade.CORRECT, "matched")
 
 
-def _shared(one: Value, question: Question, answer: Answer) -> int:
+def _shared(one: Value, question: ParsedQuestion, answer: ParsedAnswer) -> int:
     """How many words of substance the clause around a value shares with the question."""
     before = _BREAK.split(answer.folded[max(0, one.start - 120) : one.start])[-1]
     after = _BREAK.split(answer.folded[one.end : one.end + 120], maxsplit=1)[0]
@@ -346,14 +372,14 @@ def _shared(one: Value, question: Question, answer: Answer) -> int:
 
 
 def _second(
-    said: Sequence[Value],
+    values: Sequence[Value],
     at: int,
     folded: str,
     right: Callable[[Value], bool],
     differ: Callable[[Value, Value], bool],
 ) -> bool:
-    chosen = said[at]
-    for near in said[max(0, at - 1) : at] + said[at + 1 : at + 2]:  # type: ignore[operator]
+    chosen = values[at]
+    for near in values[max(0, at - 1) : at] + values[at + 1 : at + 2]:  # type: ignore[operator]
         first, last = (near, chosen) if near.start < chosen.start else (chosen, near)
         if (
             not right(near)
@@ -366,11 +392,14 @@ def _second(
 
 
 def _corrected(
-    said: Sequence[Value], answer: Answer, right: Callable[[Value], bool], asked: str
+    values: Sequence[Value],
+    answer: ParsedAnswer,
+    right: Callable[[Value], bool],
+    question_words: str,
 ) -> bool:
     """Whether the answer takes its value back, as in `1912. No, wait: 1913`."""
-    parts = answer.segments(asked)
+    parts = answer.segments(question_words)
     if len(parts) < 2:
         return False
-    within = [[one for one in said if a <= one.start < b] for a, b in parts]
+    within = [[one for one in values if a <= one.start < b] for a, b in parts]
     return any(part and not any(right(one) for one in part) for part in within)

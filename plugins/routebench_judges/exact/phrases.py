@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import islice
+from typing import Literal
 
 from routebench_judges.answers.folding import listed_words, words
 from routebench_judges.answers.refusals import DECLINING, EMPTY, SCOPE_END, mentioned
@@ -69,39 +70,44 @@ _TRIGGERS = frozenset(
 )
 
 
-def quiet(found: Iterable[str]) -> bool:
+Polarity = Literal["asserted", "negated", "declined"]
+
+
+def quiet(tokens: Iterable[str]) -> bool:
     """Whether no word among these could turn an answer around; the fast way out."""
-    return _TRIGGERS.isdisjoint(found)
+    return _TRIGGERS.isdisjoint(tokens)
 
 
-def standing(folded: str, start: int, end: int, asked: str = "") -> str:
+def polarity(folded: str, start: int, end: int, question_words: str = "") -> Polarity:
     """How the words from `start` to `end` are meant: `said`, `negated` or `declined`.
 
     What only repeats the question, whose words are `asked`, neither negates nor declines.
     """
     before = SCOPE_END.split(folded[max(0, start - 120) : start])[-1]
     at = start - len(before)
-    for found in DECLINING.finditer(before):
-        if found[0].startswith("as a"):
+    for match in DECLINING.finditer(before):
+        if match[0].startswith("as a"):
             continue
-        if not mentioned(folded, at + found.start(), at + found.end(), asked):
+        if not mentioned(folded, at + match.start(), at + match.end(), question_words):
             return "declined"
     negated = _NEGATED.search(before)
-    if (negated and not _repeated(negated[0], asked)) or _DENIED.match(folded, end):
+    if (negated and not _repeated(negated[0], question_words)) or _DENIED.match(folded, end):
         return "negated"
-    return "said"
+    return "asserted"
 
 
-def _repeated(negated: str, asked: str) -> bool:
+def _repeated(negated: str, question_words: str) -> bool:
     """Whether a negation is the question's and ends before the answer: `not by Bach was`."""
     run = words(negated)
     return any(
-        (size > 2 or run[size] in _COPULAS) and f" {' '.join(run[:size])} " in asked
+        (size > 2 or run[size] in _COPULAS) and f" {' '.join(run[:size])} " in question_words
         for size in range(2, len(run))
     )
 
 
-def alternative(folded: str, start: int, end: int, same: re.Pattern[str], asked: str = "") -> bool:
+def alternative(
+    folded: str, start: int, end: int, same: re.Pattern[str], question_words: str = ""
+) -> bool:
     """Whether another answer stands beside these words, joined by `or`; `same` are its aliases."""
     after = _OR_AFTER.match(folded, end)
     if after and not same.match(folded, after.end()):
@@ -112,7 +118,7 @@ def alternative(folded: str, start: int, end: int, same: re.Pattern[str], asked:
         inner = joined["inner"].split()
         # `Physiology or Medicine was X`: what `or` joins is not X.
         if (not {"it", "maybe", "perhaps", "possibly"} & set(inner) and _COPULAS & set(inner)) or (
-            f" {joined['left']} or {inner[0]} " in asked
+            f" {joined['left']} or {inner[0]} " in question_words
         ):
             return False
     if joined:
@@ -121,9 +127,9 @@ def alternative(folded: str, start: int, end: int, same: re.Pattern[str], asked:
     return bool(_EITHER.search(before) and " or " in SCOPE_END.split(folded[end : end + 120])[0])
 
 
-def listed(folded: str, found: list[str], size: int, same: re.Pattern[str]) -> bool:
+def lists_others(folded: str, tokens: list[str], size: int, same: re.Pattern[str]) -> bool:
     """Whether the answer is a bare list, `X and Y` or bullets, with others than the reference."""
-    if len(found) <= size + 10 and ("and" in found or "&" in folded) and len(folded) < 400:
+    if len(tokens) <= size + 10 and ("and" in tokens or "&" in folded) and len(folded) < 400:
         text = " ".join(folded.split())
         for hit in islice(same.finditer(text), 20):
             before, after = text[: hit.start()], text[hit.end() :]
@@ -153,16 +159,16 @@ def _lead(text: str) -> bool:
 
 def _other(text: str, same: re.Pattern[str]) -> bool:
     """Whether a part of a list names something else, and is no clause."""
-    found = [word for word in words(text) if word != "and"]
-    return 0 < len(found) < 6 and _SENTENCE.isdisjoint(found) and not same.search(text)
+    tokens = [word for word in words(text) if word != "and"]
+    return 0 < len(tokens) < 6 and _SENTENCE.isdisjoint(tokens) and not same.search(text)
 
 
-def segments(folded: str, asked: str = "") -> list[tuple[int, int]]:
+def segments(folded: str, question_words: str = "") -> list[tuple[int, int]]:
     """The answer cut where it corrects itself, as in `1912, no, 1913`."""
     cuts = [0]
-    for found in _CORRECTED.finditer(folded):
-        if not _part_of_a_name(folded, found, asked):
-            cuts += [found.start(), found.end()]
+    for match in _CORRECTED.finditer(folded):
+        if not _part_of_a_name(folded, match, question_words):
+            cuts += [match.start(), match.end()]
     cuts.append(len(folded))
     spans = list(zip(cuts[::2], cuts[1::2], strict=True))
     return [
@@ -172,17 +178,17 @@ def segments(folded: str, asked: str = "") -> list[tuple[int, int]]:
     ]
 
 
-def _part_of_a_name(folded: str, found: re.Match[str], asked: str) -> bool:
+def _part_of_a_name(folded: str, match: re.Match[str], question_words: str) -> bool:
     """Whether what reads as a correction is a title's: `Prelude, No. 4`, `Dr. No.`"""
-    said = words(found[0])
-    if said == ["no"] and found[0][-1] == "." and _NUMERO.match(folded, found.end()):
+    tokens = words(match[0])
+    if tokens == ["no"] and match[0][-1] == "." and _NUMERO.match(folded, match.end()):
         return True
-    if found[0][0] == "." and _TITLED.search(folded, max(0, found.start() - 5), found.start()):
+    if match[0][0] == "." and _TITLED.search(folded, max(0, match.start() - 5), match.start()):
         return True
-    before = words(folded[max(0, found.start() - 30) : found.start()])[-1:]
-    after = words(folded[found.end() : found.end() + 30])[:1]
-    return bool(before and f" {' '.join(before + said)} " in asked) or bool(
-        after and f" {' '.join(said + after)} " in asked
+    before = words(folded[max(0, match.start() - 30) : match.start()])[-1:]
+    after = words(folded[match.end() : match.end() + 30])[:1]
+    return bool(before and f" {' '.join(before + tokens)} " in question_words) or bool(
+        after and f" {' '.join(tokens + after)} " in question_words
     )
 
 

@@ -7,13 +7,13 @@ from itertools import islice
 
 from routebench_judges.answers.finals import MOST, boxes, meant, plain, settled
 from routebench_judges.multiple_choice import cues
-from routebench_judges.multiple_choice.options import Listed, key
+from routebench_judges.multiple_choice.options import AnswerOptions, key
 
 
 class Reader:
     """Reads answers to one question."""
 
-    def __init__(self, options: Listed, question: str) -> None:
+    def __init__(self, options: AnswerOptions, question: str) -> None:
         self.options = options
         # `A is right` chooses nothing where the wrong one is asked for.
         self.asks_wrong = bool(cues.NEGATIVE.search(question))
@@ -24,20 +24,20 @@ class Reader:
         if whole := self._whole(body):
             return self._one(whole), True
         for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
-            if said := _flat(settled(body, sorted(firm))):
-                return self._one(said), True
+            if letters := _flat(settled(body, sorted(firm))):
+                return self._one(letters), True
         if len(bold := self._bold(body)) == 1:
             return bold, True
-        if said := _flat(settled(body, sorted(self._weak(body)))):
-            return self._one(said), False
+        if letters := _flat(settled(body, sorted(self._weak(body)))):
+            return self._one(letters), False
         if len(led := self._led(body)) == 1 and not (self.options and len(led[0]) > 2):
             return self._one(list(led[0])), False
         return self._by_text(body), False
 
     def _one(self, letters: list[str]) -> list[str]:
         """Both A and B, where an option says so, are that option."""
-        own = self.options.joining(frozenset(letters)) if len(letters) > 1 else None
-        return [own] if own else letters
+        joint = self.options.joining(frozenset(letters)) if len(letters) > 1 else None
+        return [joint] if joint else letters
 
     def _whole(self, body: str) -> list[str]:
         """An answer of letters and nothing else, or of one option's text."""
@@ -45,8 +45,8 @@ class Reader:
         tokens = [token for token in bare.split() if not cues.BARE.fullmatch(token)]
         if tokens and all(len(token) == 1 and self._valid(token, True) for token in tokens):
             return list(dict.fromkeys(token.upper() for token in tokens))
-        own = self.options.named(body) if len(body) < 2000 else None
-        return [own] if own else []
+        option = self.options.named(body) if len(body) < 2000 else None
+        return [option] if option else []
 
     def _valid(self, letter: str, closed: bool) -> bool:
         name = letter.upper()
@@ -55,39 +55,39 @@ class Reader:
         return name in self.options.texts or name in "ABCDEFGHJ" or (name == "I" and closed)
 
     def _boxed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
-        found = []
+        statements = []
         for box in boxes(body):
             letters = self._whole(box.text.strip()) or self._statement(box.text, 0)
             if letters:
-                found.append((box.start, tuple(letters)))
-        return found
+                statements.append((box.start, tuple(letters)))
+        return statements
 
     def _cued(self, body: str, cue: re.Pattern[str]) -> list[tuple[int, tuple[str, ...]]]:
-        found = []
+        statements = []
         for match in islice(cue.finditer(body), MOST):
             letters = self._statement(body, match.end(), match.start())
             if letters and meant(body, match.start()):
-                found.append((match.end(), letters))
-        return found
+                statements.append((match.end(), letters))
+        return statements
 
     def _committed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
         """`The answer is B`, and a first or last line that is a letter."""
-        found = self._cued(body, cues.MAIN)
+        statements = self._cued(body, cues.MAIN)
         lines = list(cues.LINE.finditer(body))
         for match in lines[:1] + lines[1:][-1:]:
             at, line = match.start(), match[0].strip(" \t*_`#>\"'")
             if (lone := cues.LONE.fullmatch(line)) and self._valid(lone[1], True):
-                found.append((at, (lone[1],)))
-        return found
+                statements.append((at, (lone[1],)))
+        return statements
 
     def _statement(self, body: str, at: int, cue: int | None = None) -> tuple[str, ...]:
         """The letters that stand right after a cue; none where something else does."""
         rest = body[at : at + cues.NEAR]
         rest = cues.SKIP.sub("", rest, count=1)
-        found = self._letters(rest)
-        if found is None:
+        reading = self._letters(rest)
+        if reading is None:
             return self._texts(rest)
-        letters, end = found
+        letters, end = reading
         asks = rest[end : end + 2].lstrip("*)")[:1] == "?"
         if asks and cue is not None and cues.ASKS.search(body[max(0, cue - 12) : cue]):
             return ()  # `is the answer B?`
@@ -151,48 +151,48 @@ class Reader:
         if not self.options:
             return ()
         cuts = [cut.start() for cut in islice(cues.CUTS.finditer(rest), 12)] + [len(rest)]
-        ends = [(cut, own) for cut in cuts if (own := self.options.named(rest[:cut]))]
+        ends = [(cut, option) for cut in cuts if (option := self.options.named(rest[:cut]))]
         if not ends:
             return ()
-        end, own = ends[-1]
+        end, option = ends[-1]
         if cues.UNDONE.match(rest, end):
             return ()
         joined = cues.OR.match(rest, end)
         more = self._texts(rest[joined.end() :]) if joined and joined.end() > end else ()
-        return tuple(dict.fromkeys([own, *more]))
+        return tuple(dict.fromkeys([option, *more]))
 
     def _bold(self, body: str) -> list[str]:
         """The choices that stand in bold; several are a list of options rather than a choice."""
-        found: list[str] = []
+        choices: list[str] = []
         for match in islice(cues.BOLD.finditer(body), MOST):
             if not meant(body, match.start()) or cues.UNDONE.match(body, match.end()):
                 continue
             rest = cues.SKIP.sub("", match[1], count=1)
             letters = self._letters(rest)
-            found += letters[0] if letters else self._texts(rest)
-        return list(dict.fromkeys(found))
+            choices += letters[0] if letters else self._texts(rest)
+        return list(dict.fromkeys(choices))
 
     def _weak(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
-        found = self._cued(body, cues.WEAK)
+        statements = self._cued(body, cues.WEAK)
         if (first := cues.BEGINS.match(body)) and self._valid(first["letter"], True):
-            found.append((0, (first["letter"],)))
+            statements.append((0, (first["letter"],)))
         for match in islice(cues.AFTERWARDS.finditer(body), MOST):
             named = match["what"].split()[-1] in ("answer", "option", "choice", "one")
             stands = self._valid(match["letter"], True) and meant(body, match.start())
             if stands and (named or not self.asks_wrong):
-                found.append((match.start(), (match["letter"],)))
-        return found
+                statements.append((match.start(), (match["letter"],)))
+        return statements
 
     def _led(self, body: str) -> list[tuple[str, ...]]:
         """`B) Paris` at the start of a line."""
-        found = []
+        choices = []
         for line in body.split("\n")[:MOST]:
             led = cues.LED.match(line)
             if led and self._valid(led["letter"], True) and not cues.DENIES.search(line[:200]):
                 letter = led["letter"].upper()
                 other = self._contradicted(letter, line[led.end() :])
-                found.append((letter, other) if other else (letter,))
-        return list(dict.fromkeys(found))
+                choices.append((letter, other) if other else (letter,))
+        return list(dict.fromkeys(choices))
 
     def _by_text(self, body: str) -> list[str]:
         """One sentence that names one option and no other, and denies nothing."""
@@ -203,14 +203,16 @@ class Reader:
             or cues.DENIES.search(sentence)
         ):
             return []
-        found = self.options.mentioned(sentence)
-        if len(found) != 1:
+        mentioned = self.options.mentioned(sentence)
+        if len(mentioned) != 1:
             return []
-        own, given = self.options.keys[found[0]], key(sentence)
+        wanted, given = self.options.keys[mentioned[0]], key(sentence)
         # A number or a short word may stand anywhere by chance.
-        telling = max(map(len, own)) > 3 and not any(word.isdigit() for word in own)
-        return found if telling or own in (given[: len(own)], given[-len(own) :]) else []
+        telling = max(map(len, wanted)) > 3 and not any(word.isdigit() for word in wanted)
+        return (
+            mentioned if telling or wanted in (given[: len(wanted)], given[-len(wanted) :]) else []
+        )
 
 
-def _flat(said: list[tuple[str, ...]]) -> list[str]:
-    return list(dict.fromkeys(letter for letters in said for letter in letters))
+def _flat(statements: list[tuple[str, ...]]) -> list[str]:
+    return list(dict.fromkeys(letter for letters in statements for letter in letters))

@@ -18,7 +18,7 @@ _NUMBER_SIGNS = re.compile(r"(?<![^\W_])-(?=\.?\d)|(?<=\d)[%/.](?=\d)|(?<=\d)%|[
 
 
 @dataclass(frozen=True)
-class Listed:
+class AnswerOptions:
     """Letters with what they stand for; empty where the question lists none."""
 
     texts: dict[str, str]
@@ -34,8 +34,12 @@ class Listed:
     def named(self, text: str) -> str | None:
         """The one option whose whole text this is."""
         wanted = key(text)
-        found = [letter for letter, own in self.keys.items() if own and own == wanted]
-        return found[0] if len(found) == 1 else None
+        matches = [
+            letter
+            for letter, option_words in self.keys.items()
+            if option_words and option_words == wanted
+        ]
+        return matches[0] if len(matches) == 1 else None
 
     def opening(self, text: str) -> tuple[str, int] | None:
         """The option whose text a text begins with, and how many of its words that takes.
@@ -43,39 +47,39 @@ class Listed:
         Of several the one with the longest text.
         """
         given = key(text)
-        found = [
-            (len(own), letter)
-            for letter, own in self.keys.items()
-            if own and given[: len(own)] == own
+        matches = [
+            (len(option_words), letter)
+            for letter, option_words in self.keys.items()
+            if option_words and given[: len(option_words)] == option_words
         ]
-        if not found:
+        if not matches:
             return None
-        length, letter = max(found)
-        same = [other for size, other in found if size == length]
+        length, letter = max(matches)
+        same = [other for size, other in matches if size == length]
         return (letter, length) if len(same) == 1 else None
 
     def mentioned(self, text: str) -> list[str]:
         """The options whose text stands in a text, but not only within that of another one."""
         given = f" {' '.join(key(text))} "
-        found = []
-        for letter, own in sorted(self.keys.items(), key=lambda item: -len(item[1])):
-            spelled = f" {' '.join(own)} "
-            if own and spelled in given:
-                found.append(letter)
+        letters = []
+        for letter, option_words in sorted(self.keys.items(), key=lambda item: -len(item[1])):
+            spelled = f" {' '.join(option_words)} "
+            if option_words and spelled in given:
+                letters.append(letter)
                 given = given.replace(spelled, " | ")
-        return sorted(found)
+        return sorted(letters)
 
     def joining(self, letters: frozenset[str]) -> str | None:
         """The option that stands for just these others, as `Both A and B` does."""
-        found = [
+        matches = [
             letter
             for letter, text in self.texts.items()
             if set(re.findall(r"(?<![^\W_])[A-Z](?![^\W_])", text)) & set(LETTERS) == letters
         ]
-        return found[0] if len(found) == 1 else None
+        return matches[0] if len(matches) == 1 else None
 
 
-def listed(question: str) -> Listed:
+def read_options(question: str) -> AnswerOptions:
     """The options of a question, `A) …`, `(A) …`, `A. …` or `A: …`, by lines or in one line."""
     text = plain(question)
     best: dict[str, str] = {}
@@ -84,10 +88,10 @@ def listed(question: str) -> Listed:
             ((match.groupdict().get("round") or match["letter"]).upper(), match)
             for match in pattern.finditer(text)
         ]
-        found = _run(text, marks)
-        if len(found) > len(best):
-            best = found
-    return Listed(best)
+        run = _run(text, marks)
+        if len(run) > len(best):
+            best = run
+    return AnswerOptions(best)
 
 
 def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
@@ -125,5 +129,5 @@ def key(text: str) -> tuple[str, ...]:
     """
     folded = fold(plain(text).replace("*", " "))
     spaced = _NUMBER_SIGNS.sub(lambda sign: f" sign{ord(sign[0]):x} ", folded)
-    found = words(spaced)
-    return tuple(word for word in found if word not in ARTICLES) or tuple(found)
+    tokens = words(spaced)
+    return tuple(word for word in tokens if word not in ARTICLES) or tuple(tokens)

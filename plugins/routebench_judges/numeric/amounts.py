@@ -11,7 +11,7 @@ from fractions import Fraction
 from routebench_judges.answers.finals import plain
 from routebench_judges.answers.folding import fold, listed_words
 from routebench_judges.answers.numbers import Quantity, quantities
-from routebench_judges.answers.units import CURRENCY, POUNDS, UNIT, UNITS
+from routebench_judges.answers.units import CURRENCY, UNIT, UNITS, compatible
 
 _FRAC = re.compile(
     r"(?P<minus>-\s?)?\\[dtc]?frac\s*(?:\{\s*(?P<a>-?[\d.]+)\s*\}\s*\{\s*(?P<b>[\d.]+)\s*\}"
@@ -69,7 +69,7 @@ def folded(text: str) -> str:
     if "\\" in text:
         text = _FRAC.sub(_slashed, text)
     text = fold(_TAGGED.sub(r"\\boxed{\1}", plain(text)))
-    return _SPACED.sub(lambda found: found[0].replace(" ", "").replace(",", "."), text)
+    return _SPACED.sub(lambda match: match[0].replace(" ", "").replace(",", "."), text)
 
 
 def amounts(text: str) -> list[Amount]:
@@ -81,7 +81,7 @@ def amounts(text: str) -> list[Amount]:
         if not kept or one.start >= kept[-1].end:
             kept.append(one)
     starts = [one.start for one in kept]
-    found = []
+    numbers = []
     taken: set[int] = set()
     for quantity in quantities(text)[:_MOST]:
         at = bisect_right(starts, quantity.start)
@@ -92,15 +92,15 @@ def amounts(text: str) -> list[Amount]:
             if whole.end == quantity.end:
                 continue
             taken.add(at)  # the half of `two and a half`
-        found.append(whole)
-    found += [one for at, one in enumerate(kept) if at not in taken]
-    return _shares(sorted(found, key=lambda one: one.start), text)
+        numbers.append(whole)
+    numbers += [one for at, one in enumerate(kept) if at not in taken]
+    return _shares(sorted(numbers, key=lambda one: one.start), text)
 
 
-def _shares(found: list[Amount], text: str) -> list[Amount]:
+def _shares(numbers: list[Amount], text: str) -> list[Amount]:
     """`8 out of 10` is one number."""
     made: list[Amount] = []
-    for one in found:
+    for one in numbers:
         last = made[-1] if made else None
         if last and text[last.end : one.start] == " out of " and one.value and not last.of:
             made[-1] = replace(last, end=one.end, of=one.value)
@@ -159,7 +159,7 @@ def _whole(one: Quantity, text: str) -> Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonRules:
     """How amounts are compared for one question."""
 
     percent: bool
@@ -174,7 +174,7 @@ class Comparison:
 
     def agree(self, given: Amount, right: Amount) -> bool:
         """Whether an amount is the right one, in all that either may mean."""
-        if not _fits(given.unit, right.unit or self.unit):
+        if not compatible(given.unit, right.unit or self.unit):
             return False
         return any(
             abs(one - other) <= self.tolerance * abs(other)
@@ -198,12 +198,3 @@ class Comparison:
             yield one / given.of, other
         if self.scale and given.scale == self.scale and not right.scale:
             yield one / 10**self.scale, other
-
-
-def _fits(one: str | None, other: str | None) -> bool:
-    """Whether two units can be the same: an unnamed one is any."""
-    if one is None or other is None or one == other:
-        return True
-    if "°" in (one, other):
-        return one[0] == other[0]
-    return {one, other} == POUNDS

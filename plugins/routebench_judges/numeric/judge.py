@@ -10,17 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.hookspecs import hookimpl
 from routebench.records import Grade, Grades
-from routebench_judges.answers.finals import spoken
-from routebench_judges.answers.folding import fold, words
-from routebench_judges.answers.refusals import declines
-from routebench_judges.answers.targets import aliases
-from routebench_judges.answers.units import asked
-from routebench_judges.answers.verdicts import Verdict, grades
-from routebench_judges.numeric.amounts import Amount, Comparison, folded
-from routebench_judges.numeric.text import Said, Text
-
-_LONGEST = 60_000
-"""Characters of an answer that are read: its first and its last ones."""
+from routebench_judges.answers.finals import final_text
+from routebench_judges.answers.folding import words
+from routebench_judges.answers.grades import AnswerGrade, to_grades
+from routebench_judges.answers.references import aliases
+from routebench_judges.answers.refusals import declines, phrase_pattern
+from routebench_judges.answers.units import requested_unit
+from routebench_judges.numeric.amounts import Amount, ComparisonRules, folded
+from routebench_judges.numeric.text import Statement, Text
 
 
 class Numeric:
@@ -50,20 +47,19 @@ class Numeric:
     def judge(
         self, questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
     ) -> Grades:
-        phrases = "|".join(re.escape(fold(phrase)) for phrase in self.options.refusals)
-        refusals = re.compile(phrases) if phrases else None
-        known: dict[tuple[str, str | None], tuple[Comparison, list[Amount]]] = {}
-        found = []
+        refusals = phrase_pattern(self.options.refusals)
+        known: dict[tuple[str, str | None], tuple[ComparisonRules, list[Amount]]] = {}
+        answer_grades = []
         for question, reference, text in zip(questions, references, answers, strict=True):
             if (pair := (question, reference)) not in known:
-                comparison = _comparison(question, self.options.tolerance)
-                known[pair] = comparison, _right(reference)
-            found.append(_verdict(*known[pair], text, refusals))
-        return grades(found)
+                rules = _rules(question, self.options.tolerance)
+                known[pair] = rules, _right(reference)
+            answer_grades.append(_verdict(*known[pair], text, refusals))
+        return to_grades(answer_grades)
 
 
-_NO_REFERENCE = Verdict(Grade.NONE, "the reference is no single number")
-_NOTHING = Verdict(Grade.NOT_ATTEMPTED, "no number")
+_NO_REFERENCE = AnswerGrade(Grade.NONE, "the reference is no single number")
+_NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "no number")
 _PERCENT = re.compile(r"\bper\s?cent|\bpercent|%")
 _DOLLARS = re.compile(r"\bdollars?\b|\$")
 _IN = re.compile(r"\b(?:in|how many|number of) (thousand|million|billion|trillion)s?\b")
@@ -71,14 +67,14 @@ _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _BOUNDS = re.compile(r"\b(?:least|most|minimum|maximum|minimal|maximal|fewest)\b")
 
 
-def _comparison(question: str, tolerance: float) -> Comparison:
+def _rules(question: str, tolerance: float) -> ComparisonRules:
     text = folded(question)
     scale = _IN.search(text)
-    return Comparison(
+    return ComparisonRules(
         percent=bool(_PERCENT.search(text)),
         dollars=bool(_DOLLARS.search(text)) and "cents" not in text,
         scale=_SCALES[scale[1]] if scale else 0,
-        unit=asked(text),
+        unit=requested_unit(text),
         bounds=bool(_BOUNDS.search(text)),
         tolerance=Fraction(str(tolerance)),
     )
@@ -86,62 +82,64 @@ def _comparison(question: str, tolerance: float) -> Comparison:
 
 def _right(reference: str | None) -> list[Amount]:
     """The amounts that are right; none where the reference is not one number."""
-    found = []
+    right = []
     for alias in aliases(reference) if reference and reference.strip() else ():
         text = Text(alias)
-        said = text.marked()
-        given = [each.amounts for each in said] or [tuple(text.amounts)]
+        statements = text.marked()
+        given = [each.amounts for each in statements] or [tuple(text.amounts)]
         if len(given) == 1 and len(given[0]) == 1 and not given[0][0].vague:
-            found.append(given[0][0])
-    return found
+            right.append(given[0][0])
+    return right
 
 
 def _verdict(
-    comparison: Comparison, right: list[Amount], text: str, refusals: re.Pattern[str] | None
-) -> Verdict:
+    rules: ComparisonRules, right: list[Amount], text: str, refusals: re.Pattern[str] | None
+) -> AnswerGrade:
     if not right:
         return _NO_REFERENCE
-    text = spoken(text)
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]}\n\n{text[-_LONGEST // 2 :]}"
+    text = final_text(text)
     answer = Text(text)
-    said = answer.marked()
-    if not said:
+    statements = answer.marked()
+    if not statements:
         if declines(answer.folded, words(answer.folded), refusals):
-            return Verdict(Grade.NOT_ATTEMPTED, "declined")
+            return AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
         if not (last := answer.last()):
             return _NOTHING
-        said = [last]
-    if len(said) > 1 and not _alike(said):
-        return Verdict(Grade.INCORRECT, f"{len(said)} final numbers")
-    return _compared(comparison, right, said[0], answer)
+        statements = [last]
+    if len(statements) > 1 and not _alike(statements):
+        return AnswerGrade(Grade.INCORRECT, f"{len(statements)} final numbers")
+    return _compared(rules, right, statements[0], answer)
 
 
-def _compared(comparison: Comparison, right: list[Amount], said: Said, answer: Text) -> Verdict:
+def _compared(
+    rules: ComparisonRules, right: list[Amount], statement: Statement, answer: Text
+) -> AnswerGrade:
     def agrees(amount: Amount) -> bool:
-        if amount.vague and not (comparison.bounds and answer.bound(amount)):
+        if amount.vague and not (rules.bounds and answer.bound(amount)):
             return False
-        return any(comparison.agree(amount, each) for each in right)
+        return any(rules.agree(amount, each) for each in right)
 
-    if said.several:
-        if all(agrees(amount) for amount in said.amounts):
-            return Verdict(Grade.CORRECT, "")
-        return Verdict(Grade.INCORRECT, f"{len(said.amounts)} final numbers")
-    if not said.amounts:
-        return Verdict(Grade.NONE, "an expression that is not worked out")
-    if len(said.amounts) > 1:
-        if any(agrees(amount) for amount in said.amounts):
-            return Verdict(Grade.NONE, "several numbers, and not said which is the answer")
-        return Verdict(Grade.INCORRECT, "another number")
-    amount = said.amounts[0]
+    if statement.several:
+        if all(agrees(amount) for amount in statement.amounts):
+            return AnswerGrade(Grade.CORRECT, "")
+        return AnswerGrade(Grade.INCORRECT, f"{len(statement.amounts)} final numbers")
+    if not statement.amounts:
+        return AnswerGrade(Grade.NONE, "an expression that is not worked out")
+    if len(statement.amounts) > 1:
+        if any(agrees(amount) for amount in statement.amounts):
+            return AnswerGrade(Grade.NONE, "several numbers, and not said which is the answer")
+        return AnswerGrade(Grade.INCORRECT, "another number")
+    amount = statement.amounts[0]
     if agrees(amount):
-        return Verdict(Grade.CORRECT, "")
-    return Verdict(Grade.INCORRECT, "a range or a bound" if amount.vague else "another number")
+        return AnswerGrade(Grade.CORRECT, "")
+    return AnswerGrade(Grade.INCORRECT, "a range or a bound" if amount.vague else "another number")
 
 
-def _alike(said: Sequence[Said]) -> bool:
+def _alike(statements: Sequence[Statement]) -> bool:
     """Whether statements differ in the form only, as 0.5 and 50% do."""
-    if any(len(each.amounts) != 1 or each.several for each in said):
+    if any(len(each.amounts) != 1 or each.several for each in statements):
         return False
-    values = {each.amounts[0].value / (100 if each.amounts[0].percent else 1) for each in said}
+    values = {
+        each.amounts[0].value / (100 if each.amounts[0].percent else 1) for each in statements
+    }
     return len(values) == 1

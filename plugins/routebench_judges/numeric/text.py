@@ -44,7 +44,7 @@ _BOUND = re.compile(r"\b(?:at (?:least|most)|up to|minimum of|maximum of)\s*(?:t
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Statement:
     """What one statement gives as the answer: several amounts where it does not tell which."""
 
     amounts: tuple[Amount, ...]
@@ -59,88 +59,88 @@ class Text:
         self.folded = folded(text)
         self.amounts = amounts(self.folded)
 
-    def marked(self) -> list[Said]:
+    def marked(self) -> list[Statement]:
         """What its statements give: boxes, `####` and final answers before others."""
-        for said in (self._boxed() + self._cued(_FINAL), self._cued(_MAIN) + self._alone()):
-            if found := settled(self.folded, sorted(said, key=lambda each: each[0])):
-                return found
+        for statements in (self._boxed() + self._cued(_FINAL), self._cued(_MAIN) + self._alone()):
+            if final := settled(self.folded, sorted(statements, key=lambda each: each[0])):
+                return final
         return []
 
-    def last(self) -> Said | None:
+    def last(self) -> Statement | None:
         """The bold number of the last line, or else the last number outside brackets."""
         line = next((line for line in reversed(self.folded.split("\n")) if line.strip()), "")
         bold = [amounts(part)[:1] for part in _BOLD.findall(line) if amounts(part)[:1]]
         bold = [one for one in bold if one[0].start <= 1 and not one[0].vague]
         if len(bold) == 1:
-            return Said((bold[0][0],))
+            return Statement((bold[0][0],))
         asides = [match.span() for match in islice(_ASIDE.finditer(self.folded), MOST)]
         open_ = [
             one for one in self.amounts if not any(a <= one.start < b for a, b in asides)
         ] or self.amounts
         plainly = [one for one in open_ if not one.spelled] or open_
         firm = [one for one in plainly if not one.vague] or plainly
-        return Said((firm[-1],)) if firm else None
+        return Statement((firm[-1],)) if firm else None
 
     def bound(self, amount: Amount) -> bool:
         """Whether it stands as a bound, `at least 5`."""
         return bool(_BOUND.search(self.folded[max(0, amount.start - 20) : amount.start]))
 
-    def _boxed(self) -> list[tuple[int, Said]]:
-        said = ((box.start, Text(box.text)._statement(0)) for box in boxes(self.folded))
-        return [(at, each) for at, each in said if each]
+    def _boxed(self) -> list[tuple[int, Statement]]:
+        statements = ((box.start, Text(box.text)._statement(0)) for box in boxes(self.folded))
+        return [(at, each) for at, each in statements if each]
 
-    def _cued(self, cue: re.Pattern[str]) -> list[tuple[int, Said]]:
-        found = []
+    def _cued(self, cue: re.Pattern[str]) -> list[tuple[int, Statement]]:
+        statements = []
         for match in islice(cue.finditer(self.folded), MOST):
-            said = self._statement(match.end())
-            if said and meant(self.folded, match.start()):
-                found.append((match.end(), said))
-        return found
+            statement = self._statement(match.end())
+            if statement and meant(self.folded, match.start()):
+                statements.append((match.end(), statement))
+        return statements
 
-    def _alone(self) -> list[tuple[int, Said]]:
+    def _alone(self) -> list[tuple[int, Statement]]:
         """A first or last line, of several, that is a number and its unit."""
         lines = [line for line in _LINE.finditer(self.folded) if line[0].strip(" *_`")]
-        found = []
+        statements = []
         for line in (lines[0], lines[-1]) if len(lines) > 1 else ():
-            own = [one for one in self.amounts if line.start() <= one.start < line.end()]
-            if len(own) == 1 and not own[0].vague and _NUMBERED.match(line[0]) is None:
-                before = self.folded[line.start() : own[0].start]
-                after = self.folded[own[0].end : line.end()]
+            numbers = [one for one in self.amounts if line.start() <= one.start < line.end()]
+            if len(numbers) == 1 and not numbers[0].vague and _NUMBERED.match(line[0]) is None:
+                before = self.folded[line.start() : numbers[0].start]
+                after = self.folded[numbers[0].end : line.end()]
                 if not before.strip(" *_`\"'#(") and _UNIT_ONLY.fullmatch(after):
-                    found.append((line.start(), Said((own[0],))))
-        return found
+                    statements.append((line.start(), Statement((numbers[0],))))
+        return statements
 
-    def _statement(self, at: int) -> Said | None:
+    def _statement(self, at: int) -> Statement | None:
         """What stands after a cue, to the end of the sentence; None where no number does."""
         start = at + len(_SKIP.match(self.folded, at)[0])  # type: ignore[index]
         end = _SENTENCE.search(self.folded, start)
         stop = min(end.start() if end else len(self.folded), start + 400)
-        own = [one for one in self.amounts if at <= one.start < stop]
-        if not own:
+        numbers = [one for one in self.amounts if at <= one.start < stop]
+        if not numbers:
             return None
-        if _NOT.search(self.folded, start, own[0].start):
+        if _NOT.search(self.folded, start, numbers[0].start):
             return None  # `the answer is not 18`
-        direct = own[0].start <= start
-        reason = _REASON.search(self.folded, own[0].end, stop) if direct else None
+        direct = numbers[0].start <= start
+        reason = _REASON.search(self.folded, numbers[0].end, stop) if direct else None
         equals = self.folded.rfind("=", start, reason.start() if reason else stop)
-        if after := [one for one in own if one.start > equals >= 0]:
+        if after := [one for one in numbers if one.start > equals >= 0]:
             return self._one(after[0])
         if direct:
-            return self._one(own[0])
-        if len({one.value for one in own}) == 1:
-            return Said((own[0],))
-        return Said(tuple(own))
+            return self._one(numbers[0])
+        if len({one.value for one in numbers}) == 1:
+            return Statement((numbers[0],))
+        return Statement(tuple(numbers))
 
-    def _one(self, first: Amount) -> Said:
+    def _one(self, first: Amount) -> Statement:
         """The number a statement begins with, and others that it gives beside it."""
         span = _RANGE.match(self.folded, first.end)
         if span and int(span[1]) > first.value:
-            return Said((first,))
+            return Statement((first,))
         if _OPERATOR.match(self.folded, first.end):
-            return Said(())
+            return Statement(())
         if (also := _ALSO.match(self.folded, first.end)) and not first.vague:
             more = [one for one in self.amounts if also.end() - 1 <= one.start <= also.end()]
             either = re.search(r"\bor\b", also[0])
             if more and (either or _ENDED.match(self.folded, more[0].end)):
-                return Said((first, more[0]), several=True)
-        return Said((first,))
+                return Statement((first, more[0]), several=True)
+        return Statement((first,))

@@ -12,15 +12,15 @@ from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, RoutebenchError
 from routebench.records import Grade, Reply, Request
 from routebench.redact import one_line
-from routebench_judges.answers.verdicts import Verdict
+from routebench_judges.answers.grades import AnswerGrade
 
-Told = Callable[[int, Verdict], None]
+OnGrade = Callable[[int, AnswerGrade], None]
 """Gets the place of an answer and its verdict, as soon as there is one."""
-_SHOWN = 60  # characters of a reply that could not be read
+_EXCERPT = 60  # characters of a reply that could not be read
 
 
 @dataclass
-class Usage:
+class GraderUsage:
     """What grading took."""
 
     calls: int = 0
@@ -58,7 +58,7 @@ class Grading:
     grader: Grader
     provider: Any
     places: dict[str, list[int]]
-    told: Told
+    on_grade: OnGrade
     settled: set[str] = field(default_factory=set)
 
     def run(self) -> None:
@@ -72,9 +72,9 @@ class Grading:
         limits, plain = self.grader.limits, _Plain(self.provider)
         try:
             for attempt in range(limits.attempts):
-                asked = self._asked(attempt)
+                requests = self._requests(attempt)
                 await ask_all(
-                    plain, asked, limits=limits, on_reply=self._heard, on_failure=self._heard
+                    plain, requests, limits=limits, on_reply=self._receive, on_failure=self._receive
                 )
         except CallError as error:
             self._give_up(error)
@@ -84,44 +84,46 @@ class Grading:
     def _batches(self) -> None:
         try:
             for attempt in range(self.grader.limits.attempts):
-                asked = self._asked(attempt)
-                for start in range(0, len(asked), BATCH):
-                    for outcome in ask_batch(self.provider, asked[start : start + BATCH]):
-                        self._heard(outcome)
+                requests = self._requests(attempt)
+                for start in range(0, len(requests), BATCH):
+                    for outcome in ask_batch(self.provider, requests[start : start + BATCH]):
+                        self._receive(outcome)
         except CallError as error:
             self._give_up(error)
 
-    def _asked(self, attempt: int) -> list[Request]:
+    def _requests(self, attempt: int) -> list[Request]:
         return [
             Request(self.grader.model, prompt, attempt)
             for prompt in self.places
             if prompt not in self.settled
         ]
 
-    def _heard(self, outcome: Outcome) -> None:
+    def _receive(self, outcome: Outcome) -> None:
         prompt, reply = outcome.request.prompt, outcome.result
         if isinstance(reply, CallError):
             self.grader.count(outcome, False)
-            self._tell(prompt, Verdict(Grade.NONE, f"no grade: {one_line(reply.message, 200)}"))
+            self._settle(
+                prompt, AnswerGrade(Grade.NONE, f"no grade: {one_line(reply.message, 200)}")
+            )
             return
         grade = self.grader.read(reply.text)
         self.grader.count(outcome, grade is None)
         if grade is not None:
-            self._tell(prompt, Verdict(grade, ""))
+            self._settle(prompt, AnswerGrade(grade, ""))
         elif outcome.request.sample + 1 >= self.grader.limits.attempts:
-            self._tell(prompt, Verdict(Grade.NONE, f"no grade: {_said(reply)}"))
+            self._settle(prompt, AnswerGrade(Grade.NONE, f"no grade: {_describe_reply(reply)}"))
 
-    def _tell(self, prompt: str, verdict: Verdict) -> None:
+    def _settle(self, prompt: str, verdict: AnswerGrade) -> None:
         self.settled.add(prompt)
         for place in self.places[prompt]:
-            self.told(place, verdict)
+            self.on_grade(place, verdict)
 
     def _give_up(self, error: CallError) -> None:
         """The grader does not answer any more: what is left stays without a grade."""
         for prompt in self.places:
             if prompt not in self.settled:
                 note = f"no grade: {one_line(error.message, 200)}"
-                self._tell(prompt, Verdict(Grade.NONE, note))
+                self._settle(prompt, AnswerGrade(Grade.NONE, note))
 
 
 @dataclass
@@ -146,6 +148,6 @@ class _Plain:
         await self.provider.close()
 
 
-def _said(reply: Reply) -> str:
+def _describe_reply(reply: Reply) -> str:
     how = {"length": " (cut short)", "refused": " (refused)"}.get(reply.finish, "")
-    return f"the grader said {one_line(reply.text, _SHOWN)!r}{how}"
+    return f"the grader said {one_line(reply.text, _EXCERPT)!r}{how}"

@@ -19,9 +19,9 @@ from routebench.plugin import discovery, options
 from routebench.prices.lists import ModelPrice, load_prices
 from routebench.prices.snapshots import find_price
 from routebench.records import Grade, Grades
-from routebench_judges.answers.verdicts import Verdict, grades
+from routebench_judges.answers.grades import AnswerGrade, to_grades
 from routebench_judges.simpleqa_grader import prompt, replies
-from routebench_judges.simpleqa_grader.calls import Grading, Told, Usage
+from routebench_judges.simpleqa_grader.calls import GraderUsage, Grading, OnGrade
 
 
 class SimpleQAGrader:
@@ -61,12 +61,14 @@ class SimpleQAGrader:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.usage = Usage()
+        self.usage = GraderUsage()
 
     def parameters(self) -> dict[str, Any]:
         """All that a grade depends on besides the texts."""
-        asked = getattr(self._provider, "parameters", None)
-        given: dict[str, Any] = asked() if asked else self.options.provider_options
+        get_parameters = getattr(self._provider, "parameters", None)
+        given: dict[str, Any] = (
+            get_parameters() if get_parameters else self.options.provider_options
+        )
         chosen = {"model": self.options.model, "mode": self.options.mode}
         return chosen | {"provider": given, "prompt": prompt.version()}
 
@@ -74,20 +76,20 @@ class SimpleQAGrader:
     def judge(
         self, questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
     ) -> Grades:
-        found = [Verdict(Grade.NONE, "not asked")] * len(answers)
-        self.judge_each(questions, references, answers, found.__setitem__)
-        return grades(found)
+        answer_grades = [AnswerGrade(Grade.NONE, "not asked")] * len(answers)
+        self.judge_each(questions, references, answers, answer_grades.__setitem__)
+        return to_grades(answer_grades)
 
     def judge_each(
         self,
         questions: Sequence[str],
         references: Sequence[str | None],
         answers: Sequence[str],
-        told: Told,
+        on_grade: OnGrade,
     ) -> None:
         """Like `judge`, and tells each verdict when it is there.
 
-        Equal answers to a question are one call. What `told` raises ends the grading.
+        Equal answers to a question are one call. What `on_grade` raises ends the grading.
 
         Raises:
             OptionError: where the provider cannot be used at all.
@@ -96,12 +98,12 @@ class SimpleQAGrader:
         for place, texts in enumerate(zip(questions, references, answers, strict=True)):
             question, reference, answer = texts
             if reference is None or not reference.strip():
-                told(place, Verdict(Grade.NONE, "no reference"))
+                on_grade(place, AnswerGrade(Grade.NONE, "no reference"))
             else:
                 places.setdefault(prompt.prompt(question, reference, answer), []).append(place)
         if places:
             self._provider, self._price  # noqa: B018  before anything is paid
-            Grading(self, self._provider, places, told).run()
+            Grading(self, self._provider, places, on_grade).run()
 
     def read(self, reply: str) -> Grade | None:
         """The grade that a reply is; None where it is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from routebench_judges.answers.targets import aliases
+from routebench_judges.answers.references import aliases
 
 _RULES = """\
 You check answers to questions of fact. Below are a question, its reference (what is known to be \

@@ -25,8 +25,8 @@ def strict(reply: str) -> Grade | None:
     if len(reply) > _LONGEST:
         return None
     fenced = _FENCE.match(reply)
-    found = _STRICT.fullmatch(_MARKUP.sub("", fenced[1] if fenced else reply).strip())
-    return _GRADES[found[1].upper().replace(" ", "_")] if found else None
+    match = _STRICT.fullmatch(_MARKUP.sub("", fenced[1] if fenced else reply).strip())
+    return _GRADES[match[1].upper().replace(" ", "_")] if match else None
 
 
 def paper(reply: str) -> Grade:
@@ -35,5 +35,5 @@ def paper(reply: str) -> Grade:
     It reads letters out of words: NOT_ATTEMPTED becomes CORRECT (its A), CORRECT and INCORRECT
     become NOT_ATTEMPTED (their C), and `Answer: B` becomes CORRECT. Only a bare letter is safe.
     """
-    found = re.search("(A|B|C)", reply)
-    return LETTERS[found[0] if found else "C"]
+    match = re.search("(A|B|C)", reply)
+    return LETTERS[match[0] if match else "C"]

@@ -59,7 +59,7 @@ def packed(values: npt.NDArray[Any], kind: Any) -> str:
 def confidence(stored: Stored, router: str) -> Floats | None:
     """[n] what a router's first seed says of its choices; None where it says nothing."""
     seed = stored.seeds(router)[0]
-    made = [own for key, own in sorted(stored.decided.items()) if key[:2] == (router, seed)]
+    made = [own for key, own in sorted(stored.decisions.items()) if key[:2] == (router, seed)]
     if any(own.decisions.confidence is None for own in made):
         return None
     values = np.concatenate([own.decisions.confidence for own in made])

@@ -10,7 +10,7 @@ import numpy as np
 from routebench.records import Grade, Grades, State
 
 
-class Verdict(NamedTuple):
+class AnswerGrade(NamedTuple):
     """A grade and the reason in a few words."""
 
     grade: Grade
@@ -19,12 +19,12 @@ class Verdict(NamedTuple):
     """The right answer is not there; perhaps none was attempted."""
 
 
-def grades(found: Sequence[Verdict]) -> Grades:
+def to_grades(answer_grades: Sequence[AnswerGrade]) -> Grades:
     """Verdicts as a judge returns them; those without a grade are ungraded."""
-    grade = np.array([int(one.grade) for one in found], dtype=np.int8)
+    grade = np.array([int(one.grade) for one in answer_grades], dtype=np.int8)
     known = grade != Grade.NONE
-    note = np.empty(len(found), dtype=object)
-    note[:] = [one.note for one in found]
+    note = np.empty(len(answer_grades), dtype=object)
+    note[:] = [one.note for one in answer_grades]
     return Grades(
         np.where(known, (grade == Grade.CORRECT).astype(np.float64), np.nan),
         np.where(known, State.OK, State.UNGRADED).astype(np.int8),

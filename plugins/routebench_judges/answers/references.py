@@ -11,7 +11,7 @@ from routebench_judges.answers.dates import Date, Order, dates
 from routebench_judges.answers.folding import ARTICLES, fold, listed_words, words
 from routebench_judges.answers.marks import MARK, Marks, asks_symbol, marks
 from routebench_judges.answers.numbers import Quantity, quantities
-from routebench_judges.answers.units import asked, things
+from routebench_judges.answers.units import requested_unit, things
 
 _LEAD = re.compile(
     r"(?:in|on|about|around|approximately|approx\.?|roughly|circa|ca?\.|~|#|no\.\s?|number\s)\s*"
@@ -47,7 +47,7 @@ POLAR = frozenset({"yes", "no", "true", "false"})
 
 
 @dataclass(frozen=True)
-class Question:
+class ParsedQuestion:
     """A question, and what of it is looked at when a value is weighed."""
 
     folded: str
@@ -78,9 +78,9 @@ class Question:
         return dates(self.folded)
 
 
-def beginnings(found: list[str]) -> set[str]:
+def beginnings(tokens: list[str]) -> set[str]:
     """The first letters of words, so that `die` meets `died` and `paint` meets `painted`."""
-    kept = [word for word in found if len(word) > 2 and word not in _STOP]
+    kept = [word for word in tokens if len(word) > 2 and word not in _STOP]
     return {word[:4] for word in kept} | {word[:3] for word in kept if len(word) <= 5}
 
 
@@ -122,10 +122,10 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Target:
+class ParsedReference:
     """All that counts as the right answer to one question."""
 
-    question: Question
+    question: ParsedQuestion
     phrases: list[Phrase] = field(default_factory=list)
     quantities: list[Quantity] = field(default_factory=list)
     dates: list[Date] = field(default_factory=list)
@@ -177,26 +177,28 @@ def aliases(reference: str) -> list[str]:
     return [reference]
 
 
-def target(reference: str, question: str, order: Order, middle_names: bool) -> Target:
+def parse_reference(
+    reference: str, question: str, order: Order, middle_names: bool
+) -> ParsedReference:
     """A reference, its aliases sorted by what they are."""
-    every = aliases(reference)
-    marked = marks(every, question)
-    asks = Question(fold(marked(question) if marked else question))
-    made = Target(asks, marks=marked)
-    for alias in every:
+    alternatives = aliases(reference)
+    marked = marks(alternatives, question)
+    parsed = ParsedQuestion(fold(marked(question) if marked else question))
+    result = ParsedReference(parsed, marks=marked)
+    for alias in alternatives:
         text = marked(alias) if marked else alias
         folded = _stripped(fold(text))
-        date = _date(folded, asks, order)
-        quantity = _quantity(folded, asks) if date is None or date.bare else None
+        date = _date(folded, parsed, order)
+        quantity = _quantity(folded, parsed) if date is None or date.bare else None
         if date:
-            made.dates.append(date)
-            if quantity and not _ASKS_YEAR.search(asks.folded):
-                made.counts.append(quantity)
+            result.dates.append(date)
+            if quantity and not _ASKS_YEAR.search(parsed.folded):
+                result.counts.append(quantity)
         elif quantity:
-            made.quantities.append(quantity)
+            result.quantities.append(quantity)
         else:
-            made.phrases.extend(_phrases(text, folded, asks, middle_names))
-    return made
+            result.phrases.extend(_phrases(text, folded, parsed, middle_names))
+    return result
 
 
 def _stripped(folded: str) -> str:
@@ -206,64 +208,70 @@ def _stripped(folded: str) -> str:
     return f".{kept}" if kept[:1].isdigit() and _POINT.search(folded[:at]) else kept
 
 
-def _date(folded: str, asks: Question, order: Order) -> Date | None:
+def _date(folded: str, question: ParsedQuestion, order: Order) -> Date | None:
     core = folded[lead.end() :] if (lead := _LEAD.match(folded)) else folded
-    found = dates(core, order)
-    if len(found) != 1 or found[0].start or found[0].end < len(core) or found[0].vague:
+    candidates = dates(core, order)
+    if len(candidates) != 1:
         return None
-    date = found[0]
-    if date.bare and not _TIME.search(asks.folded):
+    (date,) = candidates
+    if date.start or date.end < len(core) or date.vague:
+        return None
+    if date.bare and not _TIME.search(question.folded):
         likely = date.year is not None and 1000 <= date.year <= 2100
-        return date if likely and not _COUNT.search(asks.folded) else None
+        return date if likely and not _COUNT.search(question.folded) else None
     return date
 
 
-def _quantity(folded: str, asks: Question) -> Quantity | None:
+def _quantity(folded: str, question: ParsedQuestion) -> Quantity | None:
     core = folded[lead.end() :] if (lead := _LEAD.match(folded)) else folded
-    found = quantities(core)
-    code = re.match(r"0\d", core)
-    if len(found) != 1 or found[0].start or found[0].vague or code:
+    candidates = quantities(core)
+    if len(candidates) != 1 or re.match(r"0\d", core):  # `007` is a code
         return None
-    rest = words(core[found[0].end :])
-    counted = bool(_COUNT.search(asks.folded)) and len(rest) <= 3
-    if rest and not (set(rest) <= set(asks.words) or counted):
+    (number,) = candidates
+    if number.start or number.vague:
         return None
-    unit = found[0].unit or asked(asks.folded)
-    return replace(found[0], unit=unit, weak=False, things=tuple(things(core, found[0].end)))
+    rest = words(core[number.end :])
+    counted = bool(_COUNT.search(question.folded)) and len(rest) <= 3
+    if rest and not (set(rest) <= set(question.words) or counted):
+        return None
+    unit = number.unit or requested_unit(question.folded)
+    return replace(number, unit=unit, weak=False, things=tuple(things(core, number.end)))
 
 
-def _phrases(alias: str, folded: str, asks: Question, middle_names: bool) -> list[Phrase]:
-    found = words(folded)
-    if not found:
+def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bool) -> list[Phrase]:
+    tokens = words(folded)
+    if not tokens:
         return []
-    person = bool(_PERSON.search(asks.folded)) and all(word.isalpha() for word in found)
-    made = [_phrase(alias, found, person and middle_names and 2 <= len(found) <= 4)]
+    person = bool(_PERSON.search(question.folded)) and all(word.isalpha() for word in tokens)
+    phrases = [_phrase(alias, tokens, person and middle_names and 2 <= len(tokens) <= 4)]
     items = re.split(r"\s*[,;]\s*(?:and\s|&\s)?|\s(?:and|&)\s", folded)
     parts = [words(item) for item in items]
     if len(parts) > 1 and all(parts) and (re.search("[,;]", folded) or min(map(len, parts)) > 1):
-        made.append(
-            replace(made[0], items=tuple(_phrase("", part, False) for part in parts), person=False)
+        phrases.append(
+            replace(
+                phrases[0], items=tuple(_phrase("", part, False) for part in parts), person=False
+            )
         )
-    trimmed = list(found)
+    trimmed = list(tokens)
     while person and len(trimmed) > 2 and trimmed[0] in _TITLES:
         del trimmed[0]
     if person and len(trimmed) > 2:
         trimmed = [w for n, w in enumerate(trimmed) if len(w) > 1 or n in (0, len(trimmed) - 1)]
     gloss = words(re.sub(r"\s\([^()]*\)$", "", folded))
-    made += [
+    phrases += [
         _phrase("", other, False)
         for other in (trimmed, gloss)
-        if other and other != found and f" {' '.join(other)} " not in asks.plain
+        if other and other != tokens and f" {' '.join(other)} " not in question.plain
     ]
-    return made
+    return phrases
 
 
-def _phrase(alias: str, found: list[str], person: bool) -> Phrase:
-    kept = tuple(word for word in found if word not in ARTICLES)
+def _phrase(alias: str, tokens: list[str], person: bool) -> Phrase:
+    kept = tuple(word for word in tokens if word not in ARTICLES)
     # A capital A inside or at the end is a letter, not an article; so is one before `major`.
     letter = re.search(r"\S\s+A\b(?!\s+[A-Z][a-z])", alias) or (
-        len(found) > 1 and found[0] == "a" and found[1] in _KEYS
+        len(tokens) > 1 and tokens[0] == "a" and tokens[1] in _KEYS
     )
-    if letter or not kept or found[-1] in ARTICLES:
-        return Phrase(tuple(found), True)
+    if letter or not kept or tokens[-1] in ARTICLES:
+        return Phrase(tuple(tokens), True)
     return Phrase(kept, False, person=person)
