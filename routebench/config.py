@@ -1,4 +1,4 @@
-"""The options of a run, from the command line and a TOML run file alike."""
+"""The options of a run, given on the command line or in a TOML run file."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class RunConfig(BaseModel):
 
     @property
     def encoder_argument(self) -> str:
-        """What stands behind the encoder's colon; the value of its first option."""
+        """Return the text after the encoder's colon: the value of its first option."""
         return self._encoder.partition(":")[2]
 
     @property
     def encoder_label(self) -> str:
-        """The encoder as the board names it: a model of a hub in full, a file by its name."""
+        """Return the encoder as the board names it: a hub model in full, a file by its name."""
         argument = self.encoder_argument
         name = Path(argument).name if os.path.exists(argument) else argument
         return f"{self.encoder_name}:{name}" if argument else self.encoder_name
@@ -83,16 +83,12 @@ class RunConfig(BaseModel):
 
     @property
     def suite_data(self) -> str | None:
-        """The file after the suite's colon, or `data`."""
+        """Return the file after the suite's colon, or `data`."""
         return self.suite.partition(":")[2] or self.data
 
 
-# What a file or a later run may change without the numbers changing.
-EXECUTION = ("out", "jobs", "job_timeout", "fresh")
-
-
 def make(values: dict[str, Any]) -> RunConfig:
-    """A checked configuration; an `OptionError` names the option that is wrong."""
+    """Return a checked configuration; an `OptionError` names the option that is wrong."""
     if "suite" not in values:
         raise OptionError("no suite given", "--suite NAME, for example --suite table:outcomes.csv")
     for name in values:
@@ -115,7 +111,7 @@ def make(values: dict[str, Any]) -> RunConfig:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The fields of a TOML run file."""
+    """Read the fields of a TOML run file."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -129,7 +125,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def dump(config: RunConfig) -> str:
-    """TOML that repeats the run; paths are absolute, so that it can be started anywhere."""
+    """Return TOML that repeats the run; paths are absolute, so that it works anywhere."""
     import tomli_w
 
     values = config.model_dump(exclude_none=True, exclude={"out", "fresh"}, mode="json")
@@ -151,12 +147,12 @@ def dump(config: RunConfig) -> str:
 
 
 def located(data: str) -> str:
-    """What a suite reads, as a full path; a number is not a file but a size."""
+    """Return what a suite reads as a full path; a number is not a file but a size."""
     return data if data.isdecimal() else str(Path(data).resolve())
 
 
 def absolute(value: Any) -> Any:
-    """The path of an existing file or folder in full; anything else as it is."""
+    """Return the full path of an existing file or folder; anything else as it is."""
     # Not Path.exists, which raises for what is too long to be a path.
     known = isinstance(value, str) and value and os.path.exists(value)
     return str(Path(value).resolve()) if known else value

@@ -1,4 +1,4 @@
-"""The errors a user is meant to read: one line that names the place, and a hint."""
+"""Errors for the user: one line that names the place, and a hint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class RoutebenchError(Exception):
-    """Something the user can put right. Shown as message and hint, without a traceback."""
+    """An error that the user can correct; shown as message and hint, without a traceback."""
 
     exit_code = 2
 
@@ -49,16 +49,16 @@ class CallError(RoutebenchError):
 
     @property
     def passing(self) -> bool:
-        """Whether asking again may help."""
+        """Return whether asking again may help."""
         return self.kind in self.PASSING
 
 
 class IsolationError(Exception):
-    """A router reached for what its job must not see. Fails its row, never the run."""
+    """A router tried to read what its job must not see; fails its row, never the run."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known names, or all of them where they are few.
+    """Return a hint naming the closest known names, or the first ones where none is close.
 
     >>> did_you_mean("kn", ["knn", "linear"])
     'did you mean knn?'

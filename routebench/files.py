@@ -1,4 +1,4 @@
-"""Files written whole or not at all, their hashes, and locks that die with their holder."""
+"""Write files whole or not at all, hash them, and lock them while a process lives."""
 
 from __future__ import annotations
 
@@ -53,7 +53,11 @@ def lock_file(stream: IO[Any]) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, mode: str = "a") -> Iterator[None]:
-    """Open a file and hold its lock; an OSError where it cannot be opened, or is held."""
+    """Open a file and hold its lock.
+
+    Raises:
+        OSError: it cannot be opened, or another process holds it.
+    """
     with path.open(mode) as stream:
         lock_file(stream)
         yield

@@ -1,4 +1,4 @@
-"""The pytest fixture `routebench_gate`: a router's repository gates inside its own tests.
+"""The pytest fixture `routebench_gate`: gate a router inside its repository's own tests.
 
 Loaded by pytest wherever RouteBench is installed, so nothing is imported before it is used.
 """
@@ -20,7 +20,7 @@ _PathLike = str | os.PathLike[str]
 
 @pytest.fixture(scope="session")
 def routebench_gate() -> Callable[..., GateResult]:
-    """Compare two runs; the test fails with the gate's table where the command would.
+    """Compare two runs, and fail the test with the gate's table where the command would fail.
 
     `routebench_gate(baseline, candidate, rules="gate.toml", inconclusive="pass")`: the rules
     are a file, and any of its keys by name, which win over it. Returns the result.

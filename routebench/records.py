@@ -1,4 +1,4 @@
-"""What flows through a run: frozen, typed, columnar.
+"""The records that flow through a run: frozen, typed, columnar.
 
 Rows are queries in canonical order (by text hash), columns are models in name order. Money is
 USD, times are seconds, scores are in [0, 1] unless a suite says otherwise.
@@ -33,7 +33,7 @@ HIDEABLE = ("task", "user", "preference", "embedding")
 
 
 class State(IntEnum):
-    """What is known of a cell (query, model). Only `OK` cells are ever scored."""
+    """The state of a cell (query, model). Only `OK` cells are scored."""
 
     OK = 0
     FAILED = 1  # asked, and no answer came
@@ -72,18 +72,18 @@ class Queries:
         return len(self.text)
 
     def take(self, rows: Rows) -> Queries:
-        """The given rows, as copies (never views: a view keeps the other rows alive)."""
+        """Return the given rows as copies, never views, which would keep the other rows alive."""
         return _take(self, rows)
 
     def show(self, columns: frozenset[str]) -> Queries:
-        """The text and the named columns only."""
+        """Return the queries with the text and the named columns only."""
         values: dict[str, Any] = {name: getattr(self, name) for name in {"text", *columns}}
         return Queries(**values)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What every model did on every query: aligned matrices [n, m]."""
+    """The outcome of every model on every query: aligned matrices [n, m]."""
 
     score: Floats
     """Quality of the answer; NaN wherever `state` is not OK."""
@@ -103,7 +103,7 @@ class Outcomes:
     """[n, m, k] scores of repeated answers, NaN where there are fewer than k; `score` is their
     mean. None where every cell has one answer."""
     relative_cost: Floats | None = None
-    """What a user's preference weighs against the score, in [0, 1]; None without users."""
+    """The cost that a user's preference weighs against the score, in [0, 1]; None without users."""
     cached_tokens: Floats | None = None
     """Those of the prompt tokens that the server had cached; None where nothing is recorded."""
     thinking_tokens: Floats | None = None
@@ -111,24 +111,24 @@ class Outcomes:
 
     @property
     def ok(self) -> Mask:
-        """[n, m] cells that may be scored."""
+        """Return the cells that may be scored, as a mask [n, m]."""
         mask: Mask = self.state == State.OK
         return mask
 
     def take(self, rows: Rows) -> Outcomes:
-        """The given queries, as copies."""
+        """Return the given queries, as copies."""
         return _take(self, rows)
 
     def mean_score(self) -> Floats:
-        """[m] mean score of each model over its OK cells; NaN for a model without any."""
+        """Return the mean score [m] of each model over its OK cells; NaN for one without any."""
         return _column_means(self.score, self.ok)
 
     def mean_cost(self) -> Floats | None:
-        """[m] mean cost of each model over its OK cells in USD; None when unpriced."""
+        """Return the mean cost [m] in USD of each model over its OK cells; None when unpriced."""
         return None if self.cost is None else _column_means(self.cost, self.ok)
 
     def mean_relative_cost(self) -> Floats:
-        """[m] mean relative cost of each model over its OK cells; NaN for one without any."""
+        """Return the mean relative cost [m] of each model over its OK cells; NaN without any."""
         assert self.relative_cost is not None
         return _column_means(self.relative_cost, self.ok & ~np.isnan(self.relative_cost))
 
@@ -155,7 +155,7 @@ class Pool:
         return len(self.models)
 
     def without_pair(self, models: Iterable[str]) -> Pool:
-        """The pool that declares none of the given models as small or large."""
+        """Return the pool that declares none of the given models as small or large."""
         away = set(models)
         return replace(
             self,
@@ -164,7 +164,7 @@ class Pool:
         )
 
     def index(self, model: str, option: str = "model") -> int:
-        """Position of a model by name; an `OptionError` naming `option` if it is not there."""
+        """Return the position of a model; an `OptionError` naming `option` if it is not there."""
         if model not in self.models:
             raise OptionError(
                 f"{option}: no model {model!r} in this pool", did_you_mean(model, self.models)
@@ -176,7 +176,7 @@ class Pool:
 class Users:
     """u people who ask the same queries, each with a weight on quality against cost.
 
-    What a model is worth to a user is w · score − (1 − w) · relative cost: see `panel.reward`.
+    An answer's reward is w · score − (1 − w) · relative cost: see `data.users.reward`.
     """
 
     name: Strings
@@ -192,18 +192,18 @@ class Users:
         return len(self.name)
 
     def take(self, rows: Rows) -> Users:
-        """The same users on the given queries."""
+        """Return the same users on the given queries."""
         return self if self.asked is None else replace(self, asked=self.asked[rows].copy())
 
     def only(self, users: Rows) -> Users:
-        """The given users."""
+        """Return the given users."""
         asked = None if self.asked is None else self.asked[:, users].copy()
         return Users(self.name[users].copy(), self.preference[users].copy(), asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Queries with their outcomes: what a router learns from."""
+    """Queries with their outcomes, from which a router learns."""
 
     queries: Queries
     outcomes: Outcomes
@@ -219,7 +219,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What routing itself consumed, per query: the router's own tokens and calls."""
+    """The usage of routing itself, per query [n]: the router's own tokens and their cost."""
 
     input_tokens: Floats
     output_tokens: Floats
@@ -249,7 +249,7 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Grades:
-    """A judge's verdict on a batch of n answers."""
+    """A judge's grades of a batch of n answers."""
 
     score: Floats
     """[n] quality in [0, 1]; NaN where the state is not OK."""
@@ -273,7 +273,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a provider's models said to n requests, in their order."""
+    """The answers of a provider's models to n requests, in their order."""
 
     text: tuple[str | None, ...]
     """[n] answers; None where none came. A refusal is an answer."""
@@ -289,7 +289,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one call to a live model brought, and what it used."""
+    """The reply of one call to a live model, and its tokens."""
 
     text: str
     """The answer; empty where the model refused or said nothing."""
@@ -309,7 +309,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What a router is asked to optimise: performance · score − cost · normalised cost."""
+    """The objective a router optimises: performance · score − cost · normalised cost."""
 
     performance: float = 1.0
     cost: float = 0.0
@@ -317,7 +317,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class SuiteData:
-    """A loaded suite: everything the parent process knows, and no job ever sees whole."""
+    """A loaded suite: all that the parent process knows; no job sees the whole of it."""
 
     name: str
     source: str
@@ -334,7 +334,7 @@ class SuiteData:
     visible: frozenset[str] = frozenset()
     """Columns out of `HIDEABLE` that routers may see."""
     users: Users | None = None
-    """Who asks all these queries, in a suite that is scored by what answers are worth to them."""
+    """The users who ask these queries, in a suite that is scored by their rewards."""
     split: Strings | None = None
     """[n] `train`, `validation` or `test`, where the suite brings its own split."""
     references: Strings | None = None
@@ -351,18 +351,18 @@ class SuiteData:
     files: tuple[Path, ...] = ()
     """Files that hold outcomes: jobs are kept away from them."""
     notes: tuple[str, ...] = ()
-    """What the reader of the board should know of this data."""
+    """Notes on this data for readers of the board."""
 
     def __len__(self) -> int:
         return len(self.queries)
 
     @property
     def measure(self) -> Literal["accuracy", "reward"]:
-        """What the mean score is called: a reward where users weigh quality against cost."""
+        """Return the name of the mean score: a reward where users weigh quality against cost."""
         return "accuracy" if self.users is None else "reward"
 
     def table(self, rows: Rows) -> Table:
-        """The visible part of the given rows, as a fresh table."""
+        """Return the visible part of the given rows, as a table of copies."""
         return Table(
             self.queries.take(rows).show(self.visible),
             self.outcomes.take(rows),

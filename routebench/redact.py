@@ -16,7 +16,7 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def redacted(text: str, known: Iterable[str] | None = None) -> str:
-    """The text without the values of environment variables that hold keys; or without known ones.
+    """Hide the values of environment variables that hold keys, or the `known` values, in a text.
 
     >>> os.environ["EXAMPLE_API_KEY"] = "sk-0123456789"
     >>> redacted("wrong key: sk-0123456789")
@@ -28,7 +28,7 @@ def redacted(text: str, known: Iterable[str] | None = None) -> str:
 
 
 def secrets() -> list[str]:
-    """What must never be shown or stored, longest first."""
+    """Return the values of environment variables that hold keys, longest first."""
     values = {
         value.strip()
         for name, value in os.environ.items()
@@ -38,7 +38,7 @@ def secrets() -> list[str]:
 
 
 def one_line(text: str, room: int = ROOM) -> str:
-    """The text on one line of at most `room` characters, keys hidden.
+    """Return the text on one line of at most `room` characters, keys hidden.
 
     Control characters are shown (`␛` for ESC, `<202e>` for one that turns the writing round);
     rich's markup is left as it is: escape it where it is printed.

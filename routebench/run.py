@@ -43,7 +43,7 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run leaves behind."""
+    """The board and the folder of a finished run."""
 
     board: Leaderboard
     folder: Path
@@ -101,7 +101,7 @@ def run(config: RunConfig, watch: Watch) -> Run:
 
 
 def load_data(config: RunConfig) -> SuiteData:
-    """The suite, with what routers may see, and its answers graded."""
+    """Load the suite, set what routers may see, and grade its ungraded answers."""
     suite = discovery.load(discovery.find("suite", config.suite_name))
     given = {"data": config.suite_data, "source": config.source}
     values = config.set.get(config.suite_name, {}) | {k: v for k, v in given.items() if v}
@@ -120,7 +120,10 @@ def load_data(config: RunConfig) -> SuiteData:
 def fingerprints(
     config: RunConfig, data: SuiteData, split: Split, prices: PriceInfo
 ) -> Fingerprints:
-    """What decides whether two boards may be compared; of the data before it was priced."""
+    """Return the hashes that decide whether two boards may be compared.
+
+    `data` is the suite before it was priced.
+    """
     return Fingerprints(
         suite=suite_fingerprint(data),
         split=split.fingerprint,
@@ -134,7 +137,7 @@ def fingerprints(
 def dependencies(
     config: RunConfig, data: SuiteData, prints: Fingerprints, encoder: EncoderInfo
 ) -> dict[str, Any]:
-    """What the decisions of every router depend on, besides its own options and code."""
+    """Return what the decisions of every router depend on, besides its options and code."""
     return {
         "fingerprints": prints.model_dump(),
         "pool": arrow_io.pool_to_json(data.pool),
@@ -148,7 +151,7 @@ def dependencies(
 
 
 def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entrant]) -> str:
-    """12 hex digits of all that decides the numbers: content, not paths, and no code versions."""
+    """Return 12 hex digits over all that decides the numbers: no paths, no code versions."""
     routers = [[e.label, e.options] for e in entrants]
     return plan.digest([shared, routers, config.seeds, config.max_missing], 12)
 
@@ -161,7 +164,7 @@ def execute(
     config: RunConfig,
     watch: Watch,
 ) -> Generator[tuple[Job, Result], None, None]:
-    """All jobs with their results: those finished earlier first, then as they end."""
+    """Yield all jobs with their results: those finished earlier first, then as they end."""
     ready = [entrant for entrant in entrants if entrant.state == "ready"]
     jobs = plan.jobs(ready, config.seeds, len(setup.split.codes))
     finished = Finished(folder / run_folder.CHECKPOINTS)
@@ -185,7 +188,7 @@ def execute(
 
 
 def about(job: Job, result: Result) -> dict[str, Any]:
-    """What observers are told of a job that ended."""
+    """Return the payload of `job_finished` for observers."""
     return {
         "router": job.label,
         "seed": job.seed,
@@ -198,7 +201,7 @@ def about(job: Job, result: Result) -> dict[str, Any]:
 def encode(
     setup: Setup, info: EncoderInfo, config: RunConfig, workers: Workers, watch: Watch
 ) -> Encoded | None:
-    """The vectors of all texts that jobs will ask for; None where jobs fit their own encoder."""
+    """Encode all texts that jobs will need; None where jobs fit their own encoder."""
     if not info.stateless:
         return None
     texts = [*setup.data.queries.text, *setup.perturbed_texts()]
@@ -208,7 +211,7 @@ def encode(
 
 
 def check_device(device: str) -> None:
-    """An `OptionError` where CUDA is asked for and cannot be had."""
+    """Raise an `OptionError` where CUDA is asked for and is not usable."""
     if not device.startswith("cuda"):
         return
     try:

@@ -16,10 +16,9 @@ from pydantic import (
 )
 
 Measure = Literal["accuracy", "reward"]
-"""What routers are ranked by: the mean score, which is a reward in suites with users."""
-SCHEMA_VERSION = 1
+"""The mean score that routers are ranked by; a reward in suites with users."""
 COLLAPSE = 0.95
-"""A router that sends more than this share to one model is hardly a router."""
+"""The share of queries to one model above which a router is warned of as collapsed."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ _BELOW = " below best-single, significantly"
 
 
 def is_measured(warning: str) -> bool:
-    """Tell warnings of a board file that its numbers give from those that jobs brought."""
+    """Return whether a warning follows from the board's numbers, not from a job."""
     return warning.startswith(_COLLAPSE) or warning.endswith(_BELOW)
 
 
@@ -102,7 +101,7 @@ class CurvePoint(_Model):
 
 
 class OperatingPoint(_Model):
-    """A trade-off chosen on validation, frozen, and what it comes to on the test queries."""
+    """A trade-off chosen on validation, frozen, and its results on the test queries."""
 
     n: int = Field(description="test queries on which all models that could be chosen answered")
     lambdas: list[float | None] = Field(
@@ -144,7 +143,7 @@ class SingleModel(_Model):
 
 
 class Policies(_Model):
-    """What the policies of a router come to."""
+    """The results of a router's policies."""
 
     use: dict[str, PolicyUse]
     medium: SingleModel | None = Field(
@@ -189,13 +188,13 @@ class Row(_Model):
 
     @property
     def other_warnings(self) -> list[str]:
-        """All warnings but that of a collapse, which names a model and so differs by row."""
+        """Return all warnings but that of a collapse, which names a model and differs by row."""
         collapsed = str(collapse(self.usage))
         return [text for text in self.warnings if text != collapsed]
 
     @model_serializer(mode="wrap")
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Rows with no policies and no facts are written as they were before there were any."""
+        """Leave out policies and facts where there are none, as in files without these fields."""
         values: dict[str, Any] = handler(self)
         for name in ("policies", "facts"):
             if not getattr(self, name):
@@ -288,5 +287,5 @@ class Leaderboard(_Model):
 
 
 def json_schema() -> str:
-    """The JSON Schema that the package carries as `leaderboard.schema.json`."""
+    """Return the JSON Schema that the package carries as `leaderboard.schema.json`."""
     return json.dumps(Leaderboard.model_json_schema(), indent=2, sort_keys=True) + "\n"

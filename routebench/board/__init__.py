@@ -1,1 +1,1 @@
-"""The leaderboard and its run folder: put together from jobs, written, read back."""
+"""The leaderboard and its run folder: assembled from jobs, written and read back."""

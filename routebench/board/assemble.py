@@ -1,4 +1,4 @@
-"""From the jobs of one router, by seed and fold, to its choices on all test queries."""
+"""Assemble one router's jobs, by seed and fold, into its choices on all test queries."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from routebench.records import Decisions, Floats, Ints, Outcomes
 
 
 def tested(setup: Setup, fold: int) -> Ints:
-    """The rows that a fold tests: once for every user who asks, where there are users."""
+    """Return the rows that a fold tests: once for every user who asks, in suites with users."""
     return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
 
 
 def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Result]]) -> Routed:
-    """One router's choices and expectations by seed [S, n], folds one after the other."""
+    """Return one router's choices and expectations by seed [S, n], folds one after the other.
+
+    `results` are all its jobs, each ended well.
+    """
     by_job = {(j.seed, j.fold): r for j, r in results}
     if setup.data.users is not None:
         return _for_users(setup, label, {(j.seed, j.fold): (j, r) for j, r in results})
@@ -46,7 +49,7 @@ def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Re
         "policy": column("policy"),
     }
     if any(_test(result).usage for result in by_job.values()):
-        known["router_cost"] = table(lambda _, result: _routing_cost(_test(result)))
+        known["router_cost"] = table(lambda _, result: routing_cost(_test(result)))
     if setup.perturb:
         known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
     if known["quality"] is not None:
@@ -60,7 +63,7 @@ def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Re
 def _for_users(
     setup: Setup, label: str, results: dict[tuple[int, int], tuple[Job, Result]]
 ) -> Routed:
-    """Choices [S, n] for every user and query; one that knows no users decides for all alike.
+    """Return choices [S, n] by user and query; a router that knows no users serves all alike.
 
     Trade-offs and calibration are about scores, which rewards are not: none are made of these.
     """
@@ -81,19 +84,15 @@ def _for_users(
 
 
 def _per_user(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
-    """Per pair of query and user, one fold of one seed."""
+    """Return choices, costs and policies per pair of query and user, in one job."""
     asks, decisions = setup.asks(fold), _test(result)
-    rows, routing_cost, sample = (
-        setup.rows(fold, TEST),
-        _routing_cost(decisions),
-        setup.perturbed(fold),
-    )
+    rows, spent, sample = setup.rows(fold, TEST), routing_cost(decisions), setup.perturbed(fold)
     choice, policy = decisions.choice, decisions.policy
     # One pair of each query that was also asked perturbed and that anybody asks.
     places = asks.one_each(sample)
     if not job.personal:
         place = np.searchsorted(rows, asks.row)
-        choice, routing_cost = choice[place], routing_cost[place]
+        choice, spent = choice[place], spent[place]
         policy = None if policy is None else policy[place]
         has_asker = np.isin(sample, asks.row)
     else:
@@ -105,14 +104,14 @@ def _per_user(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, An
         stable[places] = (forms == choice[places]).mean(axis=0)
     made: dict[str, Any] = {"choice": choice, "routed_differently": _differently(asks.row, choice)}
     if decisions.usage:
-        made["router_cost"] = routing_cost
+        made["router_cost"] = spent
     if policy is not None:
         made["policy"] = policy
     return made | ({"stable": stable} if setup.perturb else {})
 
 
 def _differently(row: Ints, choice: Ints) -> Floats:
-    """[p] whether users of a query are sent to different models; NaN where there is one alone."""
+    """Return whether users of a query are sent to different models [p]; NaN for a lone user."""
     first, query = np.unique(row, return_index=True, return_inverse=True)[1:]
     low, high = (np.full(len(first), fill) for fill in (np.iinfo(np.int64).max, -1))
     np.minimum.at(low, query, choice)
@@ -122,7 +121,7 @@ def _differently(row: Ints, choice: Ints) -> Floats:
 
 
 def references(setup: Setup, fold: int) -> dict[str, int]:
-    """The fixed models that a fold's own training data name."""
+    """Return the fixed models that a fold's training data name, as indices into the pool."""
     tables = setup.tables(fold)
     pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
     cost = train.mean_cost()
@@ -136,7 +135,7 @@ def references(setup: Setup, fold: int) -> dict[str, int]:
 
 
 def _both(one: Outcomes, other: Outcomes) -> Outcomes:
-    """Scores and states of two parts, one after the other."""
+    """Concatenate scores and states of two parts."""
     return Outcomes(
         np.concatenate([one.score, other.score]), np.concatenate([one.state, other.state])
     )
@@ -147,12 +146,13 @@ def _test(result: Result) -> Decisions:
     return result.decisions
 
 
-def _routing_cost(decisions: Decisions) -> Floats:
+def routing_cost(decisions: Decisions) -> Floats:
+    """Return USD spent on routing each query [n]: 0 for a router that calls nothing."""
     return decisions.usage.cost if decisions.usage else np.zeros(len(decisions.choice))
 
 
 def _stable(setup: Setup, fold: int, result: Result) -> Floats:
-    """[n] share of a test query's perturbed forms that are decided like itself; NaN unasked."""
+    """Return the share of perturbed forms that are decided like the query [n]; NaN unasked."""
     rows, sample = setup.rows(fold, TEST), setup.perturbed(fold)
     stable = np.full(len(rows), np.nan)
     assert result.perturbed is not None
@@ -163,7 +163,11 @@ def _stable(setup: Setup, fold: int, result: Result) -> Floats:
 
 
 def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] | None:
-    """The weak and the strong model [n] of a router that considers just two in every job."""
+    """Return the weak and the strong model [n] of a router that considers just two.
+
+    None for any other router. The weak one is the cheaper, or in an unpriced run the one with
+    the lower training score.
+    """
     considered = ~np.isnan(quality)
     if (considered.sum(axis=2) != 2).any() or (considered != considered[0]).any():
         return None
@@ -184,7 +188,7 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
 
 
 def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
-    """A job's trade-offs; None where no model it considers has a known cost."""
+    """Return a job's trade-offs; None where no model it considers has a known cost."""
     train, known = (table.outcomes for table in setup.tables(fold))
     cost, fixed = train.mean_cost(), references(setup, fold)
     quality, test = getattr(result.validation, "quality", None), _test(result).quality
@@ -198,7 +202,7 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
 
 
 def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:
-    """By seed and fold: grids of equal length, and every operating point."""
+    """Join trade-offs by seed and fold: grids of equal length, and every operating point."""
     steps = max(len(job.lambdas) for seed in jobs for job in seed)
 
     def grid(job: Swept) -> Ints:

@@ -1,4 +1,4 @@
-"""From finished jobs to the leaderboard's rows and diagnostics."""
+"""Build the leaderboard's rows and diagnostics from finished jobs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True)
 class Scored:
-    """The test queries of all folds, one after the other, and what was made of them."""
+    """The test queries of all folds, one after the other, and their evaluation."""
 
     rows: Ints
     """[n] row of each test query in the suite."""
@@ -68,16 +68,14 @@ def score(
     failures = {e.label: e.message for e in entrants if e.state == "failed"}
     setting = _setting(setup, rows)
     routed = []
-    for label, router_results in sorted(by_router.items()):
-        failed = sorted((j.seed, j.fold, r.message) for j, r in router_results if r.state != "ok")
+    for label, jobs in sorted(by_router.items()):
+        failed = sorted((j.seed, j.fold, r.message) for j, r in jobs if r.state != "ok")
         if failed:
             seed, fold, message = failed[0]
             where = f"seed {seed}" + (f", fold {fold}" if len(folds) > 1 else "")
-            failures[label] = (
-                f"{message} [{where}; {len(failed)} of {len(router_results)} jobs failed]"
-            )
+            failures[label] = f"{message} [{where}; {len(failed)} of {len(jobs)} jobs failed]"
             continue
-        one = assemble_decisions(setup, label, router_results)
+        one = assemble_decisions(setup, label, jobs)
         usable = setting.outcomes.ok[np.arange(len(rows)), one.choice].mean()
         if usable < COVERED:
             # All rows are scored on the same queries: this one would take the others' away.
@@ -93,7 +91,7 @@ def score(
 
 
 def outlook(setup: Setup) -> str:
-    """What there is to gain by routing on the test queries, said before any router runs."""
+    """Describe what routing can gain on the test queries, in one line, before a router runs."""
     rows = np.concatenate([tested(setup, fold) for fold in range(len(setup.split.codes))])
     setting = _setting(setup, rows)
     best = setting.outcomes.ok[np.arange(len(rows)), setting.best_single]
@@ -120,7 +118,7 @@ def board(
     results: Mapping[Job, Result],
     scored: Scored,
 ) -> Leaderboard:
-    """The leaderboard, still without files, environment and timing."""
+    """Return the leaderboard, still without files, environment and timing."""
     evaluation = scored.evaluation
     rows = [_row(entrant, config, results, scored) for entrant in entrants]
     measure = setup.data.measure
@@ -141,9 +139,7 @@ def board(
         encoder=config.encoder_label,
         resamples=RESAMPLES,
         diagnostics=_diagnostics(setup, prices, scored),
-        references={
-            k: _renamed(estimates, measure) for k, estimates in evaluation.references.items()
-        },
+        references={k: _renamed(v, measure) for k, v in evaluation.references.items()},
         rows=sorted(rows, key=lambda row: _order(row, measure)),
     )
 
@@ -178,14 +174,14 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
 
 
 def _column_means(costs: list[Floats]) -> Floats:
-    """[m] means over folds; NaN for a model that no fold knows the cost of."""
+    """Return means over folds [m]; NaN for a model that no fold knows the cost of."""
     stacked = np.stack(costs)
     count = (~np.isnan(stacked)).sum(axis=0)
     return np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any]) -> Setting:
-    """The setting of a suite with users: what answers are worth to who asked."""
+    """Return the setting of a suite with users, where scores are rewards of who asks."""
     users = setup.data.users
     assert users is not None
     user = np.concatenate([setup.asks(fold).user for fold in range(len(setup.split.codes))])
@@ -235,7 +231,7 @@ def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], sco
 
 
 def _merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all jobs of a router say: what they share, means of numbers, or all that was said."""
+    """Merge the facts of a router's jobs: the common value, the mean, or all texts joined."""
     merged: dict[str, Any] = {}
     for name in sorted({name for each in facts for name in each}):
         values = [each[name] for each in facts if name in each]
@@ -249,7 +245,7 @@ def _merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _rewarded(row: Row) -> Row:
-    """The row in a suite with users, where the mean score is a mean reward."""
+    """Return the row with its mean scores renamed to mean rewards."""
 
     def facets(by_value: dict[str, Facet]) -> dict[str, Facet]:
         return {
@@ -263,9 +259,7 @@ def _rewarded(row: Row) -> Row:
             {name: one for name, one in row.metrics.items() if name != "arena_score"}, "reward"
         ),
         "seed_spread": _renamed(row.seed_spread, "reward"),
-        "against": {
-            name: _renamed(differences, "reward") for name, differences in row.against.items()
-        },
+        "against": {name: _renamed(v, "reward") for name, v in row.against.items()},
         "by_task": facets(row.by_task),
         "by_topic": facets(row.by_topic),
         "by_user": facets(row.by_user),
@@ -275,7 +269,7 @@ def _rewarded(row: Row) -> Row:
 
 
 def _in_rewards(policies: Policies) -> Policies:
-    """The same, where the mean score is a mean reward."""
+    """Return the policies with their mean scores renamed to mean rewards."""
 
     def turned(one: Any) -> Any:
         return one and one.model_copy(update={"accuracy": None, "reward": one.accuracy})
@@ -292,7 +286,7 @@ def _renamed(values: dict[str, _V], measure: str) -> dict[str, _V]:
 
 
 def _order(row: Row, measure: str) -> tuple[Any, ...]:
-    """Ranked rows first, the better first; then failed, then skipped ones."""
+    """Return the sort key of a row: ranked ones first and best first, then failed, skipped."""
     state = ["ok", "failed", "skipped"].index(row.state)
     value = row.metrics[measure].value if row.metrics else None
     return state, row.rank or 0, -(value or 0.0), row.router
@@ -362,7 +356,7 @@ def _fold(setup: Setup, fold: int) -> FoldFacts:
 
 
 def _single(outcomes: Outcomes, model: int) -> dict[str, float | None]:
-    """What one model does on every query it was asked."""
+    """Return means of one model over the queries it was asked."""
     ok = outcomes.ok[:, model]
     facts = {"answered": float((outcomes.state[:, model] != State.ABSENT).mean())}
     if outcomes.relative_cost is None:

@@ -1,4 +1,4 @@
-"""The decisions of a run folder, by router, seed and fold, in the order they were made for."""
+"""Read the decisions of a run folder, by router, seed and fold, in the folds' order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _USAGE = ("router_input_tokens", "router_output_tokens", "router_cost_usd")
 
 @dataclass(frozen=True)
 class JobDecisions:
-    """What one job decided on the test queries of its fold."""
+    """The decisions of one job on the test queries of its fold."""
 
     decisions: Decisions
     personal: bool
@@ -31,7 +31,11 @@ class JobDecisions:
 
 
 def read_decisions(folder: Path, setup: Setup) -> dict[Key, JobDecisions]:
-    """All jobs' decisions; a `DataError` where they are not about what their fold tests."""
+    """Read the decisions of all jobs.
+
+    Raises:
+        DataError: a job decides other queries than its fold tests.
+    """
     if not (folder / FILE).exists():
         return {}  # no router ended well
     table = read_table(folder / FILE, ("router", "query", "user", "choice", "policy"))
@@ -73,7 +77,7 @@ def read_decisions(folder: Path, setup: Setup) -> dict[Key, JobDecisions]:
 
 
 def by_job(table: pa.Table, place: str) -> Iterator[tuple[Key, Ints]]:
-    """Router, seed and fold of each job in a table, with its rows in order."""
+    """Yield router, seed and fold of each job in a table, with its rows in order."""
     router = text(table, "router", place)
     columns = [router.codes, *(whole(table, name, place) for name in ("seed", "fold"))]
     if not len(table):
@@ -86,14 +90,14 @@ def by_job(table: pa.Table, place: str) -> Iterator[tuple[Key, Ints]]:
 
 
 def named(key: Key) -> str:
-    """A job, in words."""
+    """Return the words for a job in a message."""
     return f"{key[0]} (seed {key[1]}, fold {key[2]})"
 
 
 def by_seed(
     decisions: dict[Key, JobDecisions], router: str, value: Callable[[int, JobDecisions], Ints]
 ) -> list[list[Ints]]:
-    """What jobs of a router say, by seed, then fold."""
+    """Return a value of each of a router's jobs, by seed, then fold."""
     keys = sorted(key for key in decisions if key[0] == router)
     seeds = sorted({seed for _, seed, _ in keys})
     return [[value(k[2], decisions[k]) for k in keys if k[1] == seed] for seed in seeds]

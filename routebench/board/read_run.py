@@ -1,4 +1,4 @@
-"""A run folder read back, offline: what was decided for every test query, and what that came to."""
+"""Read a run folder back, offline: the decision on every test query, its score and cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from routebench.board import run_folder
-from routebench.board.assemble import tested
+from routebench.board.assemble import routing_cost, tested
 from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
 from routebench.board.read_tables import read_suite
 from routebench.data.splits import TEST
@@ -52,23 +52,23 @@ class Stored:
 
     @cached_property
     def rows(self) -> Ints:
-        """[n] row of each test query in the suite; folds one after the other."""
+        """Return the row [n] of each test query in the suite; folds one after the other."""
         return np.concatenate([tested(self.setup, fold) for fold in self._folds])
 
     @cached_property
     def folds(self) -> Ints:
-        """[n] the fold that tests it."""
+        """Return the fold [n] that tests each query."""
         sizes = [len(tested(self.setup, fold)) for fold in self._folds]
         return np.repeat(np.arange(len(sizes)), sizes)
 
     @cached_property
     def keys(self) -> Strings:
-        """[n] the query's key."""
+        """Return the key [n] of each query."""
         return self.setup.data.keys[self.rows]
 
     @cached_property
     def users(self) -> Strings | None:
-        """[n] who asks, where the board has users; with `keys` this names a row."""
+        """Return who asks [n], or None without users; with `keys` this names a row."""
         users = self.setup.data.users
         if users is None:
             return None
@@ -77,13 +77,13 @@ class Stored:
 
     @cached_property
     def clusters(self) -> Ints:
-        """[n] rows of one text, which are resampled together."""
+        """Return a code [n] that rows of one text share: they are resampled together."""
         _, clusters = np.unique(self.setup.data.text_hash[self.rows], return_inverse=True)
         return clusters
 
     @cached_property
     def outcomes(self) -> Outcomes:
-        """[n, m]; the score is the reward where the board ranks by that."""
+        """Return the outcomes [n, m]; the score is the reward where the board ranks by that."""
         data = self.setup.data
         outcomes = data.outcomes.take(self.rows)
         if data.users is None:
@@ -91,27 +91,29 @@ class Stored:
         return valued(outcomes, data.users.preference[self._user])
 
     def choices(self, router: str) -> Ints:
-        """[S, n] index into the models, by seed."""
+        """Return the chosen models [S, n], as indices, by seed."""
         made: Ints = self._table(router, lambda fold, job: job.decisions.choice)
         return made
 
     def router_cost(self, router: str) -> Floats | None:
-        """[S, n] USD that routing itself cost, NaN where unknown; None for what calls nothing."""
+        """Return USD [S, n] spent on routing, NaN where unknown; None for one without calls."""
         known = [job.decisions.usage for key, job in self.decisions.items() if key[0] == router]
         if not any(known):
             return None
-        made: Floats = self._table(router, _routing_cost)
+        made: Floats = self._table(router, lambda fold, job: routing_cost(job.decisions))
         return made
 
     def seeds(self, router: str) -> list[int]:
-        """The seeds of a router's jobs, in the order of its choices."""
+        """Return the seeds of a router's jobs, in the order of its choices."""
         return sorted({seed for label, seed, _ in self.decisions if label == router})
 
     def repriced(self, prices: PriceList) -> Stored:
-        """The same run at other prices, from the tokens that its costs were made from.
+        """Return the same run at other prices, from the tokens that its costs were made from.
 
-        A `DataError` where there are none, or a model of the pool has no price. The board stays
-        as it was made; what routers spent themselves stays too.
+        The board stays as it was made, and so does what routers spent themselves.
+
+        Raises:
+            DataError: an answer has no tokens, or a model of the pool no price.
         """
         cost = self.cost_at(prices)
         given = self.setup.data.outcomes
@@ -128,9 +130,10 @@ class Stored:
         return replace(self, setup=replace(self.setup, data=data), prices=prices)
 
     def cost_at(self, prices: PriceList) -> Floats | None:
-        """USD [queries, m] of the suite's cells at given prices; None without tokens.
+        """Return USD [queries, m] of the suite's cells at given prices; None without tokens.
 
-        A `DataError` where a model of the pool has no price.
+        Raises:
+            DataError: a model of the pool has no price.
         """
         listed = cover(self.setup.data.pool, prices)
         return self.tokens and costs(listed, self.tokens, self.setup.data.outcomes)
@@ -160,7 +163,7 @@ class Stored:
 
 
 def read_run(path: Path, check: bool = False) -> Stored:
-    """A run folder, or the one around a `leaderboard.json`.
+    """Read a run folder, or the one around a `leaderboard.json`.
 
     Raises:
         DataError: for what is missing, damaged or made by something else; with `check` also for
@@ -182,12 +185,12 @@ def read_run(path: Path, check: bool = False) -> Stored:
 
 
 def differing(folder: Path, board: Leaderboard) -> list[str]:
-    """Files of the board that are not what it was written with."""
+    """Return the files of the board that were changed since it was written."""
     return [name for name, digest in board.files.items() if file_sha256(folder / name) != digest]
 
 
 def common(first: Stored, second: Stored) -> tuple[Ints, Ints]:
-    """Rows of the one and of the other that are about the same query (and user)."""
+    """Return the rows of both runs that are about the same query (and user), in order."""
     if _same(first.keys, second.keys) and _same(first.users, second.users):
         return np.arange(len(first.keys)), np.arange(len(first.keys))
     runs, n = (first, second), len(first.keys)
@@ -205,11 +208,6 @@ def _same(one: Strings | None, other: Strings | None) -> bool:
 
 
 def _codes(columns: Sequence[Any]) -> Ints:
-    """Equal texts get equal numbers."""
+    """Number the distinct texts; equal texts get equal numbers."""
     _, codes = np.unique(np.concatenate(columns).astype(str), return_inverse=True)
     return codes
-
-
-def _routing_cost(fold: int, job: JobDecisions) -> Floats:
-    usage = job.decisions.usage
-    return np.zeros(len(job.decisions.choice)) if usage is None else usage.cost

@@ -1,4 +1,4 @@
-"""The run folder: where it is, what is in it, written whole or not at all."""
+"""The run folder: its place, its lock, and its board."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _RESULTS = Path("results")
 
 @contextlib.contextmanager
 def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
-    """The folder of this run, made and locked against a second run of the same.
+    """Make the folder of a run, and lock it against a second run of the same.
 
-    An `OptionError` where it cannot be written, or holds anything but a run.
+    Raises:
+        OptionError: it cannot be written, is in use, or holds anything but a run.
     """
     folder = Path(config.out) if config.out else _RESULTS / config.suite_name / run_hash
     try:
@@ -48,7 +49,7 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
 
 
 def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
-    """What routers must not read: outcomes, and runs of now or earlier wherever they may lie."""
+    """Return the paths that routers must not read: outcomes, and folders of this or other runs."""
     results = [_RESULTS.resolve(), *([Path(config.out).resolve()] if config.out else [])]
     routers = [Path(name.rpartition(":")[0]) for name in config.router if ".py:" in name]
     near = {path.resolve().parent for path in (*results, *routers, *outcomes)} | {Path.cwd()}
@@ -57,13 +58,17 @@ def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def to_json(board: Leaderboard) -> str:
-    """The board as it stands in its file."""
+    """Return the content of the board's file."""
     values = board.model_dump(mode="json", exclude_none=False)
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def read(path: Path) -> Leaderboard:
-    """The board of a run folder, or of a `leaderboard.json`; a `DataError` where there is none."""
+    """Read the board of a run folder, or of a `leaderboard.json`.
+
+    Raises:
+        DataError: there is none.
+    """
     place = path / BOARD if path.is_dir() else path
     try:
         return Leaderboard.model_validate_json(place.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A router of a finished run, ready to route: its code, its checkpoint, what its models cost."""
+"""Load a router of a finished run, ready to route: its code, checkpoint and model costs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from routebench.schema import Leaderboard
 
 @dataclass(frozen=True)
 class Trained:
-    """One checkpoint, loaded into this process; its router is trusted, not shut in."""
+    """One checkpoint, loaded into this process; its router is trusted and runs unconfined."""
 
     label: str
     router: Any
@@ -43,7 +43,7 @@ class Trained:
         fold: int = 0,
         changes: dict[str, Any] | None = None,
     ) -> Trained:
-        """The checkpoint that a run folder keeps of a router.
+        """Load the checkpoint that a run folder keeps of a router.
 
         `changes` are options that the router reads when it routes: those that its class names in
         `route_options`.
@@ -78,7 +78,7 @@ class Trained:
         self.router.budget = budget
 
     def route(self, texts: list[str]) -> Decisions:
-        """Decisions for queries of which nothing but the text is known."""
+        """Return decisions for queries of which only the text is known."""
         queries = Queries(np.array(texts, dtype=object))
         seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
         made: Decisions = _guarded(
@@ -122,7 +122,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:
-    """The plugin, installed or in the file that the run names."""
+    """Return the plugin, installed or in the file that the run names."""
     if ".py:" not in plugin["target"]:
         return discovery.find("router", plugin["name"])
     for text in config.read(folder / run_folder.RUN_FILE)["router"]:
@@ -144,7 +144,7 @@ def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:
 
 
 def _guarded(label: str, what: str, call: Any, hint: str = "") -> Any:
-    """What a router's code makes; its own errors as they are, any other as one line."""
+    """Call a router's code, and turn any error but RouteBench's own into one line."""
     try:
         return call()
     except RoutebenchError:

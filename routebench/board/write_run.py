@@ -29,7 +29,7 @@ def write(
     results: Mapping[Job, Result],
     started: float,
 ) -> Leaderboard:
-    """Write all files of the run, the board last; returns the board as it was written."""
+    """Write all files of the run, the board last, and return the board as it was written."""
     made = write_tables.tables(setup, prices, results)
     for name, content in made.items():
         replace_file(folder / name, content)
@@ -49,7 +49,7 @@ def write(
 
 
 def environment(config: RunConfig, setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
-    """Where and with what the run was made; nothing here decides comparability."""
+    """Return machine and versions of the run; nothing here decides comparability."""
     names = {"routebench", "numpy", "pyarrow", "scikit-learn", "scipy", "pluggy", "pydantic"}
     names |= {job.plugin.distribution for job in results if job.plugin.distribution}
     return {
@@ -66,10 +66,11 @@ def environment(config: RunConfig, setup: Setup, results: Mapping[Job, Result]) 
 
 
 def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
-    """Seconds, latencies and memory per router: means over its jobs, the peak for memory.
+    """Return seconds, latencies and memory per router: means over its jobs, the peak for memory.
 
-    Where texts were encoded beforehand, the latency of a router that used their vectors has that
-    of encoding one text added, quantile by quantile, which is rather too much than too little.
+    Where texts were encoded beforehand, the latency of encoding one text is added to that of a
+    router that used their vectors, quantile by quantile. Such a sum of quantiles overstates
+    rather than understates the quantile of the sum.
     """
     encoder = setup.encoded.timing if setup.encoded else {}
     routers: dict[str, list[dict[str, Any]]] = {}
@@ -78,17 +79,13 @@ def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
             routers.setdefault(job.label, []).append(result.timing)
     summary = {}
     for label, parts in routers.items():
-        router_timing = {
+        timings = {
             name: (max if name.startswith("peak") else _mean)([part[name] for part in parts])
             for name in sorted(set.intersection(*map(set, parts)))
         }
-        if router_timing.pop("encodes", 0):
-            router_timing |= {
-                name: router_timing[name] + encoder[name]
-                for name in encoder
-                if name in router_timing
-            }
-        summary[label] = router_timing
+        if timings.pop("encodes", 0):
+            timings |= {name: timings[name] + encoder[name] for name in encoder if name in timings}
+        summary[label] = timings
     return {"routers": summary} | ({"encoder": encoder} if encoder else {})
 
 

@@ -1,4 +1,4 @@
-"""The tables of a run folder: enough to recompute every number of the board offline."""
+"""Make the tables of a run folder: enough to recompute every number of the board offline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMES = (
 )
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
 PRICED = ("priced_input_tokens", "priced_output_tokens")
-"""What costs were made from, where some of it is a guess."""
+"""The tokens that costs were made from, where some of them are assumed."""
 HELD_OUT = 3
 PARTS = {
     TRAIN: "train",
@@ -38,13 +38,13 @@ PARTS = {
     REMOVED: "removed",
     HELD_OUT: "held-out",
 }
-"""What a cell is for in a fold; `held-out`: its model is kept from training there."""
+"""The use of a cell in a fold; `held-out`: its model is kept from training there."""
 POOL = "routebench.pool"
 """Metadata of the cells: which models the suite declares as the small and the large one."""
 
 
 def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> dict[str, bytes]:
-    """File name to content. The same run always gives the same bytes."""
+    """Return the files by name. The same run always gives the same bytes."""
     failed = {job.label for job, result in results.items() if result.decisions is None}
     finished = sorted(
         ((job, result) for job, result in results.items() if job.label not in failed),
@@ -74,7 +74,7 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
 
 
 def with_costs(cells: pa.Table, cost: Floats) -> bytes:
-    """The file of cells at other costs [rows]: NaN where unknown."""
+    """Return the file of cells at other costs [rows], NaN where unknown."""
     names = cells.column_names
     if "cost_usd" in names:
         return _parquet(cells.set_column(names.index("cost_usd"), "cost_usd", _floats(cost)))
@@ -89,7 +89,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
-    """One row per asked cell, those of training included: references are chosen on them."""
+    """Return one row per asked cell, those of training included: references need them."""
     data = setup.data
     rows, models = np.nonzero(data.outcomes.state != State.ABSENT)
     columns: dict[str, Any] = {
@@ -134,7 +134,7 @@ def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
 
 
 def _parts(setup: Setup, rows: Ints, models: Ints) -> pa.Array:
-    """What each cell is for: one word per fold."""
+    """Return the use of each cell: one word per fold."""
     code = setup.split.codes[:, rows].astype(np.int64)
     if setup.split.protocol == "llm" and setup.split.held_out is not None:
         hidden = setup.split.held_out[:, models] & np.isin(code, (TRAIN, VALIDATION))
@@ -145,7 +145,7 @@ def _parts(setup: Setup, rows: Ints, models: Ints) -> pa.Array:
 
 
 def _users(setup: Setup, users: Users) -> pa.Table:
-    """Who asks, how they weigh cost, and where they differ, what each asked."""
+    """Return users and their preferences, and where it differs, what each asked."""
     columns = {"user": _strings(users.name), "preference": _floats(users.preference)}
     if users.asked is not None:
         lists = [setup.data.keys[mask].tolist() for mask in users.asked.T]
@@ -167,9 +167,7 @@ def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
     n = len(rows)
     usage = decisions.usage
     columns = {
-        "router": _constant(job.label, n),
-        "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
-        "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+        **_job_columns(job, n),
         "query": _strings(data.keys[rows]),
         "user": pa.nulls(n, pa.string()) if users is None else _strings(users),
         "choice": _names(data.pool.models, decisions.choice),
@@ -185,7 +183,7 @@ def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
 
 
 def _perturbed(setup: Setup, job: Job, result: Result) -> pa.Table:
-    """What was chosen for every perturbed form of a test query."""
+    """Return the model chosen for every perturbed form of a test query."""
     rows, decisions = setup.perturbed(job.fold), result.perturbed
     if job.personal and setup.data.users is not None:
         asks = setup.asks(job.fold)
@@ -194,9 +192,7 @@ def _perturbed(setup: Setup, job: Job, result: Result) -> pa.Table:
     choice = np.zeros(0, dtype=np.int64) if decisions is None else decisions.choice
     return pa.table(
         {
-            "router": _constant(job.label, n),
-            "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
-            "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+            **_job_columns(job, n),
             "query": _strings(np.tile(setup.data.keys[rows], n // max(len(rows), 1))),
             "kind": _strings(np.repeat(np.array(KINDS, dtype=object), len(rows))[:n]),
             "choice": _names(setup.data.pool.models, choice),
@@ -205,7 +201,7 @@ def _perturbed(setup: Setup, job: Job, result: Result) -> pa.Table:
 
 
 def _scores(setup: Setup, job: Job, result: Result) -> Iterator[pa.Table | None]:
-    """Expected quality of the models considered, on validation and on test queries."""
+    """Yield the expected quality of the models considered, on validation and test queries."""
     if job.personal and setup.data.users is not None:
         return  # by user and query there would be more of them than of all else together
     parts = (("validation", VALIDATION, result.validation), ("test", TEST, result.decisions))
@@ -219,15 +215,22 @@ def _quality(setup: Setup, job: Job, part: str, code: int, quality: Floats) -> p
     n = len(queries)
     return pa.table(
         {
-            "router": _constant(job.label, n),
-            "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
-            "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+            **_job_columns(job, n),
             "part": _constant(part, n),
             "query": _strings(setup.data.keys[setup.rows(job.fold, code)][queries]),
             "model": _names(setup.data.pool.models, models),
             "quality": pa.array(quality[queries, models]),
         }
     )
+
+
+def _job_columns(job: Job, n: int) -> dict[str, pa.Array]:
+    """Return the columns that name a job, for a table of n rows."""
+    return {
+        "router": _constant(job.label, n),
+        "seed": pa.array(np.full(n, job.seed, dtype=np.int32)),
+        "fold": pa.array(np.full(n, job.fold, dtype=np.int32)),
+    }
 
 
 def _names(names: Any, codes: Ints | Any, known: Any = None) -> pa.Array:
@@ -246,12 +249,12 @@ def _strings(values: Any) -> pa.Array:
 
 
 def _floats(values: Floats) -> pa.Array:
-    """NaN becomes null: in a file, unknown is not a number."""
+    """Convert numbers to Arrow; NaN becomes null, since unknown is not a number in a file."""
     return pa.array(values, pa.float64(), from_pandas=True)
 
 
 def _lists(values: Floats) -> pa.Array:
-    """[n, k] as lists, without the NaN that pads them."""
+    """Convert rows [n, k] to Arrow lists, without the NaN that pads them."""
     known = ~np.isnan(values)
     ends = np.concatenate([[0], known.sum(axis=1).cumsum()])
     return pa.LargeListArray.from_arrays(ends, values[known])

@@ -1,4 +1,4 @@
-"""Two judges on the same rows: what they agree on, and answers on which they do not."""
+"""Compare two judges on the same rows: their agreement, and answers on which they differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GRADES = {grade.name: int(grade) for grade in Grade if grade != Grade.NONE}
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """What one judge says of n answers."""
+    """The grades of one judge on n answers."""
 
     name: str
     score: Floats
@@ -35,7 +35,7 @@ class Graded:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An answer of which two judges say different things."""
+    """An answer that two judges grade differently."""
 
     model: str
     question: str
@@ -48,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two judges on the same answers."""
+    """The agreement of two judges on the same answers."""
 
     first: str
     second: str
@@ -60,7 +60,7 @@ class Compared:
 
 
 def recorded(rows: Rows) -> Graded | None:
-    """The grades and scores of a table; None where it has neither column."""
+    """Read the grades and scores of a table; None where it has neither column."""
     n = rows.table.num_rows
     grade = np.full(n, -1)
     if "grade" in rows:
@@ -75,9 +75,10 @@ def recorded(rows: Rows) -> Graded | None:
 def compared(
     rows: Rows, texts: list[list[Any]], old: Graded, new: Graded, show: int
 ) -> tuple[Compared | None, str]:
-    """Two judges on the rows of a table, with `show` disagreements; None and the reason why not.
+    """Compare two judges on the rows of a table, with `show` examples of disagreement.
 
-    `texts` are questions, references and answers.
+    `texts` are questions, references and answers. Where no answer is graded by both, the result
+    is None with the reason.
     """
     both = old.known & new.known
     three = (old.grade[old.known] >= 0).all() and (new.grade[new.known] >= 0).all()
@@ -115,7 +116,7 @@ def _examples(
     new: Graded,
     show: int,
 ) -> list[Example]:
-    """Some disagreements by chance."""
+    """Return a random sample of disagreements."""
     models: Strings = objects(rows.text("model").to_pylist())
     chosen = np.random.default_rng(0).permutation(differ)[:show].tolist()
     questions, references, answers = texts

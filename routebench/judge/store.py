@@ -1,4 +1,4 @@
-"""Grading stored answers: blind, one at a time, and never twice what a judge has graded."""
+"""Grade stored answers: without the model's name, and none twice by the same judge."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Watch = Callable[[int], None]
 AT_ONCE = 512
 """Answers in a batch of a judge that returns them together."""
 ASKED_AT_ONCE = 4096
-"""Answers in a batch of a judge that tells each when it is there."""
+"""Answers in a batch of a judge that reports each as soon as it is graded."""
 _CHARACTERS = 1 << 26
-"""Of a batch, at most, but for one answer that is longer."""
+"""Most characters in a batch, unless a single answer is longer."""
 _NOTES = 5
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the answers to be graded."""
+    """Counts of answers by how grading ended."""
 
     judge: str
-    """Its id: whose grades these are in the store."""
+    """The judge's id, under which the store keeps its grades."""
     graded: int = 0
     ungraded: int = 0
-    """Without a grade: the judge failed, or has no reference. Tried again next time."""
+    """Answers without a grade, for want of a reference or a reply; tried again next time."""
     grades: dict[str, int] = field(default_factory=dict)
     """Graded answers by grade, of a judge with three states."""
     notes: Counter[str] = field(default_factory=Counter)
     """Why answers stayed without a grade."""
     seconds: float = 0.0
     usage: Any = None
-    """What a judge that asks a model has used; None for one that asks none."""
+    """The usage of a judge that asks a model; None for one that asks none."""
 
     def add(self, mark: Mark) -> None:
         """Count one more answer."""
@@ -59,13 +59,13 @@ class Counts:
 
     @property
     def reasons(self) -> list[tuple[str, int]]:
-        """The commonest notes."""
+        """Return the commonest notes with their counts."""
         return self.notes.most_common(_NOTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a judge says of one answer."""
+    """The grade of one answer by a judge, as the store keeps it."""
 
     score: float | None
     """None where it could not decide."""
@@ -85,7 +85,7 @@ class Judge:
 
     @property
     def id(self) -> str:
-        """The name with 8 hex digits over all that a grade depends on besides the texts.
+        """Return the name with 8 hex digits over all that a grade depends on besides the texts.
 
         A judge says what that is in `parameters()`; by default all of its options.
         """
@@ -104,7 +104,7 @@ class Judge:
         on_mark: Callable[[int, Mark], None],
         seed: int = 0,
     ) -> None:
-        """Tell the mark of each answer by its place; the judge sees them in a shuffled order.
+        """Call `on_mark` with the index and mark of each answer; the judge sees them shuffled.
 
         `texts` are questions, references and answers.
         """
@@ -164,7 +164,7 @@ _COLUMNS = ("query", "reference", "response")
 
 @dataclass(slots=True)
 class _Marks:
-    """Writes the marks of one batch, and counts them."""
+    """Writer of the marks of one batch into the store; it counts them too."""
 
     store: Store
     counts: Counts

@@ -1,4 +1,4 @@
-"""Grading answers that came without a score: the judge hook, called blind."""
+"""Grade answers that came without a score, by the judge hook and without model names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from routebench.records import Grade, Grades, State, SuiteData
 
 
 def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteData:
-    """The suite with its ungraded cells graded by a judge plugin, where their answer is there.
+    """Grade the ungraded cells of a suite, as far as their answers are there.
 
     The judge sees question, reference and answer of one cell at a time, in a seeded order that
     tells nothing of the model. Recorded scores are left as they are.
@@ -47,6 +47,7 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
 
 
 def load_judge(name: str, values: dict[str, Any]) -> Any:
+    """Return the hooks of a judge plugin; a `PluginError` where it does not fit the hook."""
     plugin = discovery.load(discovery.find("judge", name))
     manager = pluggy.PluginManager("routebench")
     manager.add_hookspecs(hookspecs)
@@ -64,6 +65,7 @@ def load_judge(name: str, values: dict[str, Any]) -> Any:
 
 
 def check_grades(grades: Any, name: str, n: int) -> Grades:
+    """Check what a judge plugin returned for n answers, and return it with NaN unless graded."""
     if not isinstance(grades, Grades):
         raise PluginError(f"judge {name!r} returned {type(grades).__name__}, expected Grades")
     score, state = np.asarray(grades.score, dtype=np.float64), np.asarray(grades.state)
@@ -83,7 +85,7 @@ def _filled(data: SuiteData, rows: Any, models: Any, grades: Grades) -> SuiteDat
     if samples is not None:
         samples = samples.copy()
         samples[rows, models, 0] = grades.score
-    # Where repeated answers have no common grade there are none at all: see `longform`.
+    # Where repeated answers have no common grade there are none at all: see `data.long_table`.
     if grades.grade is not None and (grade is not None or samples is None):
         empty = np.full(score.shape, Grade.NONE, dtype=np.int8)
         grade = empty if grade is None else grade.copy()

@@ -1,4 +1,4 @@
-"""A table or a store graded once more, and how far that agrees with the grades it has."""
+"""Grade a table or a store, and measure agreement with the grades it already has."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from routebench.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What `judge` has done."""
+    """The result of the `judge` command."""
 
     place: str
     counts: Counts
@@ -44,10 +44,15 @@ def judge_table(
     regrade: bool = False,
     watch: Watch | None = None,
 ) -> Judged:
-    """Grade the answers of an outcomes file; `against` the grades in it, or another judge's.
+    """Grade the answers of an outcomes file, and compare with another judge's grades.
 
-    `limit` takes so many answers by chance. `out` gets the rows that were judged, with the new
-    grades in place of the old ones.
+    Without `against` that judge is the one who made the grades in the file. `limit` is the size
+    of a random sample of the answers, and `show` the number of disagreements to return. `out`
+    gets the rows that were judged, with the new grades in place of the old ones.
+
+    Raises:
+        DataError: the file has no answers, or the judge got no reply at all.
+        OptionError: `out` cannot be written as asked.
     """
     if out is not None:
         check_out(out, path)
@@ -82,7 +87,11 @@ def judge_store(
     regrade: bool = False,
     watch: Watch | None = None,
 ) -> Judged:
-    """Grade the answers of a store, `against` the first other judge that graded these."""
+    """Grade the answers of a store, and compare with another judge's grades.
+
+    The other judge is `against`, or the first one that has graded these answers. Arguments and
+    errors are those of `judge_table`; `suite` limits grading to one suite.
+    """
     place = store.path.name
     if out is not None:
         check_out(out, store.path)
@@ -111,14 +120,14 @@ def judge_store(
 
 
 def _check_replies(judge: Judge, counts: Counts) -> None:
-    """Refuse to go on where a judge that asks a model got no reply at all: a wrong key, say."""
+    """Raise a `DataError` where a judge that asks a model got no reply at all."""
     usage = counts.usage
     if usage is not None and usage.failed and not usage.calls and not counts.graded:
         raise DataError(f"{judge.name}: {one_line(counts.reasons[0][0])}")
 
 
 def check_out(out: Path, source: Path) -> None:
-    """Refuse what would fail after all the work, or would replace the grades that are there."""
+    """Raise an `OptionError` for an output that would fail at the end, or replace the source."""
     if out.suffix.lower() != ".parquet":
         raise OptionError(f"--out {out}: the table is written as .parquet")
     if out.resolve() == source.resolve():
@@ -128,7 +137,7 @@ def check_out(out: Path, source: Path) -> None:
 
 
 def regraded(table: pa.Table, new: Graded) -> pa.Table:
-    """The table with a judge's grades; without `grade` where the judge gives scores only."""
+    """Return the table with a judge's grades; without `grade` where it gives scores only."""
     known = new.known
     states = np.where(known, "ok", "ungraded").tolist()
     names = [Grade(code).name if code >= 0 else None for code in new.grade.tolist()]
@@ -157,7 +166,7 @@ def write(table: pa.Table, out: Path) -> None:
 
 
 def _answered(table: pa.Table, place: str, limit: int | None) -> Rows:
-    """The rows that have an answer; of these `limit` by chance, in the file's order."""
+    """Return the rows with an answer, or a random sample of `limit`, in the file's order."""
     for name in ("response", "reference"):
         if name not in table.column_names:
             raise DataError(f"{place}: no column {name}", did_you_mean(name, table.column_names))

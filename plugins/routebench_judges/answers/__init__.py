@@ -1,1 +1,1 @@
-"""How judges read answers: words, numbers, units, dates, refusals, final answers."""
+"""Read answers: words, numbers, units, dates, refusals and final statements."""

@@ -1,4 +1,4 @@
-"""Dates in folded text, in the formats people write them."""
+"""Find dates in folded text, in the formats in which people write them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DECADES = {
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A date in a text: what is not said is None. Years before Christ are negative."""
+    """A date in a text; parts that are not written are None, years before Christ negative."""
 
     start: int
     end: int
@@ -38,14 +38,14 @@ class Date:
     day: int | None = None
     decade: bool = False
     bare: bool = False
-    """Digits only, which may be a year or any number."""
+    """Whether it is digits only, which may be a year or any number."""
     vague: bool = False
-    """An end of a span of years, or a bound such as `before`."""
+    """Whether it is an end of a span of years, or a bound such as `before`."""
     other: tuple[int, int] | None = None
     """The other reading (month, day) of digits that do not say which is which."""
 
     def agrees(self, reference: Date) -> bool:
-        """Whether it says all that the reference says; more detail is fine."""
+        """Return whether every part of the reference is the same here; more detail is fine."""
         if self.vague or self.decade != reference.decade:
             return False
         if reference.year is not None and self.year != reference.year:
@@ -56,18 +56,18 @@ class Date:
         )
 
     def same(self, other: Date) -> bool:
-        """Whether both say just the same."""
+        """Return whether year, month and day are equal."""
         return (self.year, self.month, self.day) == (other.year, other.month, other.day)
 
     def conflicts(self, other: Date) -> bool:
-        """Whether no date is both."""
+        """Return whether a part that both give differs."""
         pairs = [(self.year, other.year)]
         if not (self.other or other.other):
             pairs += [(self.month, other.month), (self.day, other.day)]
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
     def covers(self, reference: Date) -> bool:
-        """Whether it has every part that the reference has."""
+        """Return whether every part that the reference gives is given here too."""
         return all(
             getattr(reference, part) is None or getattr(self, part) is not None
             for part in ("year", "month", "day")
@@ -111,7 +111,7 @@ _TO = re.compile(r"\s?--?\s?|\s(?:to|through|till|until)\s")
 
 
 def dates(text: str, order: Order = "either") -> list[Date]:
-    """Every date and every possible year of a folded text, in order."""
+    """Return every date and every possible year of a folded text, in order."""
     all_dates = [date for match in _SPAN.finditer(text) if (date := _read(match, text, order))]
     for n in range(1, len(all_dates)):
         before, after = all_dates[n - 1], all_dates[n]

@@ -1,4 +1,4 @@
-"""Where an answer says what its final answer is: boxes, `####`, `the answer is …`."""
+"""Find the final statements of an answer, such as boxes, and settle which of them count."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from routebench_judges.answers.folding import expand_powers
+
 _T = TypeVar("_T")
 
 MOST = 400  # statements looked at in one answer
 _LONGEST = 60_000  # characters read of one answer
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
-_POWERS = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞↉]")
 _WRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|bm|emph|displaystyle|bold)"
@@ -50,7 +51,7 @@ _CLAUSE = re.compile(r"[.,;!?\n]\s|[\n;]|\b(?:but|however|so|then|therefore)\b",
 
 @dataclass(frozen=True, slots=True)
 class BoxedText:
-    """A statement of an answer, and where it stands."""
+    """The content of a box in an answer, and where the box stands."""
 
     start: int
     end: int
@@ -71,9 +72,12 @@ def final_text(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text without hidden characters, LaTeX wrappers and tags; case and asterisks stay."""
-    # Before NFKC, which makes 10⁵ into 105 and 3½ into 31/2.
-    text = _POWERS.sub(lambda match: "^" + match[0].replace("⁻", "-"), text)
+    """Return the text without hidden characters, LaTeX wrappers and tags.
+
+    Case and asterisks stay.
+    """
+    text = expand_powers(text)
+    # Before NFKC, which makes 3½ into 31/2.
     text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
     text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text).replace("⁄", "/"))
     if "\\" in text:
@@ -86,7 +90,7 @@ def plain(text: str) -> str:
 
 
 def boxes(text: str) -> Iterator[BoxedText]:
-    r"""What stands in every `\boxed{…}` and `<answer>…</answer>` of a plain text."""
+    r"""Yield the content of every `\boxed{…}` and `<answer>…</answer>` of a plain text."""
     for match in islice(_BOX.finditer(text), MOST):
         if inner := match["bare"] or match["tagged"]:
             yield BoxedText(match.start(), match.end(), inner)
@@ -100,16 +104,17 @@ def boxes(text: str) -> Iterator[BoxedText]:
 
 
 def meant(text: str, start: int) -> bool:
-    """Whether the clause before a statement lets it stand."""
+    """Return whether no words before a statement in its clause take it back."""
     before = text[max(0, start - 100) : start]
     return not _UNMEANT.search(_CLAUSE.split(before)[-1])
 
 
 def settled(text: str, statements: Sequence[tuple[int, _T]]) -> list[_T]:
-    """Distinct values of the statements, in order: of those it only supposes none where there are
-    others, and only the last ones where it corrects itself.
+    """Return the distinct values of an answer's final statements, in order.
 
-    `said` holds the position and the value of each, in order.
+    Suppositions are left out where there are other statements; where the answer corrects
+    itself, only statements after the last correction count. `statements` holds the position
+    and the value of each, in order.
     """
     values = list(dict.fromkeys(value for _, value in statements))
     if len(values) < 2:
@@ -123,5 +128,5 @@ def settled(text: str, statements: Sequence[tuple[int, _T]]) -> list[_T]:
 
 
 def _sentence(text: str, at: int) -> str:
-    """What stands before a place in its sentence."""
+    """Return the part of a sentence that stands before a position."""
     return _SENTENCE.split(text[max(0, at - 200) : at])[-1]

@@ -1,4 +1,4 @@
-"""Texts as they are compared: no case, no accents, no markup; and the words in them."""
+"""Fold texts for comparison, without case, accents and markup, and split them into words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _POSSESSIVE = re.compile(r"'s\b|(?<=\w)'(?=\w)")
 
 
 def fold(text: str) -> str:
-    """The text in lower case without accents, markup or addresses; punctuation stays.
+    """Return the text in lower case without accents, markup or addresses; punctuation stays.
 
     Of apostrophes only quotes stay: `o'hara` is `ohara`, `don't` is `dont`, `life's` is `life`.
     """
@@ -50,10 +50,14 @@ def fold(text: str) -> str:
     return _ADDRESS.sub(" ", text) if "://" in text else text
 
 
+def expand_powers(text: str) -> str:
+    """Write superscript digits as a power, `10⁵` as `10^⁵`; NFKC makes digits of them after."""
+    # Without the caret NFKC would make 10⁵ into 105.
+    return _POWERS.sub(lambda match: "^" + match[0].replace("⁻", "-"), text)
+
+
 def _plain(text: str) -> str:
-    text = _HIDDEN.sub("", text)
-    # Before NFKC, which would make 10⁵ into 105.
-    text = _POWERS.sub(lambda match: "^" + match[0].replace("⁻", "-"), text)
+    text = expand_powers(_HIDDEN.sub("", text))
     text = _UNLIKE.sub(_alike, text)
     text = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     if text.isascii():
@@ -67,7 +71,7 @@ def _alike(match: re.Match[str]) -> str:
 
 
 def words(folded: str) -> list[str]:
-    """Words and numbers without punctuation; `1,234` is `1234`."""
+    """Split a folded text into words and numbers without punctuation; `1,234` is `1234`."""
     tokens = (_SHARP if "#" in folded or "++" in folded else _WORD).findall(folded)
     if "," in folded:
         tokens = [_THOUSANDS.sub("", word) if "," in word else word for word in tokens]
@@ -75,5 +79,5 @@ def words(folded: str) -> list[str]:
 
 
 def listed_words(text: str) -> list[str]:
-    """A vocabulary written as one text."""
+    """Split a vocabulary that is written as one text."""
     return text.split()

@@ -1,4 +1,4 @@
-"""What a judge says of one answer: a grade and the reason for it."""
+"""The grade of one answer with the reason for it, and the record of many."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from routebench.records import Grade, Grades, State
 
 
 class AnswerGrade(NamedTuple):
-    """A grade and the reason in a few words."""
+    """The grade of one answer, and the reason in a few words."""
 
     grade: Grade
     note: str
     missed: bool = False
-    """The right answer is not there; perhaps none was attempted."""
+    """Whether the right answer is absent: the answer may then be a refusal."""
 
 
 def to_grades(answer_grades: Sequence[AnswerGrade]) -> Grades:
-    """Verdicts as a judge returns them; those without a grade are ungraded."""
+    """Return grades as the record of a judge: score 1 or 0, ungraded for `Grade.NONE`."""
     grade = np.array([int(one.grade) for one in answer_grades], dtype=np.int8)
     known = grade != Grade.NONE
     note = np.empty(len(answer_grades), dtype=object)

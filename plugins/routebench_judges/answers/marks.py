@@ -1,4 +1,4 @@
-"""What folding would lose, marked in a text before it: the case of short symbols, and addresses."""
+"""Mark what folding a text would lose: the case of short symbols, and addresses."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Marks:
     """Whether the question asks for a symbol, so that `CO` is not `Co`."""
 
     def __call__(self, text: str) -> str:
-        """The text with a mark wherever it says one of them."""
+        """Return the text with a mark on each of these symbols and addresses."""
         if self.addresses:
             text = _ADDRESS.sub(self._address, text)
         if not self.symbols:
@@ -118,7 +118,7 @@ class Marks:
 
 
 def marks(aliases: list[str], question: str) -> Marks | None:
-    """What of the right answers has to be marked; None if nothing."""
+    """Return the symbols and addresses among the right answers; None where there are none."""
     wants_symbol = asks_symbol(question)
     symbols = set()
     for alias in aliases:
@@ -135,7 +135,7 @@ def marks(aliases: list[str], question: str) -> Marks | None:
 
 
 def _by_case(symbol: str, wants_symbol: bool, question: str) -> bool:
-    """Whether its case tells it from a word; `Tin` and `Red` are words themselves."""
+    """Return whether its case tells a symbol from a word; `Tin` and `Red` are words."""
     low = symbol.lower()
     if low in NUMBER_WORDS or (low in ("yes", "no") and _POLAR.search(question)):
         return False
@@ -147,7 +147,7 @@ def _by_case(symbol: str, wants_symbol: bool, question: str) -> bool:
 
 
 def is_address(alias: str) -> bool:
-    """Whether a reference is a web address or a DOI, and nothing else."""
+    """Return whether a reference is a web address or a DOI, and nothing else."""
     alias = alias.strip(" <>")
     # `Dr.No` and `Amazon.com` are names.
     plain = alias.islower() or "/" in alias or alias[:4].lower() == "www."
@@ -155,7 +155,7 @@ def is_address(alias: str) -> bool:
 
 
 def asks_symbol(question: str) -> bool:
-    """Whether a question asks for a symbol, a code or an abbreviation."""
+    """Return whether a question asks for a symbol, a code or an abbreviation."""
     return _ASKS.search(question.lower()) is not None
 
 
@@ -166,7 +166,7 @@ def _bare(word: str) -> str:
 
 
 def _ending(address: str) -> str:
-    """An address without the punctuation of the sentence around it."""
+    """Return an address without the punctuation of the sentence around it."""
     end, extra = len(address), address.count(")") - address.count("(")
     while end and (address[end - 1] in ".,;:!?'’*_]}" or (address[end - 1] == ")" and extra > 0)):
         extra -= address[end - 1] == ")"
@@ -175,6 +175,6 @@ def _ending(address: str) -> str:
 
 
 def _name(address: str) -> str:
-    """An address as it is compared: without its scheme, `www.` and a slash at its end."""
+    """Return an address without its scheme, `www.` and final slash, for comparison."""
     name = unquote(_ending(address)).casefold()
     return name[_BEFORE_NAME.match(name).end() :].rstrip("/")  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Quantities in folded text: digits or words, scaled, with their units."""
+"""Find quantities in folded text: digits or words, scaled, with their units."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ class Quantity:
     unit: str | None = None
     ordinal: bool = False
     weak: bool = False
-    """More likely a word of the sentence than a number: `one of`, `the first to`."""
+    """Whether it is more likely a word of the sentence than a number: `one of`, `the first to`."""
     spelled: bool = False
-    """Written in words."""
+    """Whether it is written in words."""
     vague: bool = False
-    """An end of a range, or a bound such as `more than`: not an answer by itself."""
+    """Whether it is an end of a range or a bound, `more than`: not an answer by itself."""
     things: tuple[tuple[str, str], ...] = ()
-    """Of a reference: what it counts, by kind, as in `2 silver medals`."""
+    """Of a reference: the things it counts, by kind, as in `2 silver medals`."""
 
     def agrees(self, reference: Quantity) -> bool:
-        """Equal once rounded to the last digit of the reference, in the same unit if both have one.
+        """Return whether this number, rounded to the last digit of the reference, is equal to it.
 
-        A bare degree is a degree of any scale.
+        Both must be in the same unit, as far as both name one.
         """
         if self.vague or not self.fits(reference):
             return False
@@ -71,7 +71,7 @@ class Quantity:
         return 1000 <= self.value <= 2100 and self.value == int(self.value)
 
     def fits(self, reference: Quantity) -> bool:
-        """Whether it is in the same unit, as far as both name one."""
+        """Return whether both are in the same unit, as far as both name one."""
         return compatible(self.unit, reference.unit)
 
 
@@ -116,7 +116,7 @@ _ONE_WORD = re.compile(_WORD)
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Every number of a folded text, in order; ends of ranges and bounds are `vague`."""
+    """Return every number of a folded text, in order; ends of ranges and bounds are `vague`."""
     numbers = [each for match in _SPAN.finditer(text) for each in _read(match, text)]
     numbers = _compounded(numbers, text)
     for n in range(1, len(numbers)):
@@ -129,7 +129,7 @@ def quantities(text: str) -> list[Quantity]:
 
 
 def _compounded(numbers: list[Quantity], text: str) -> list[Quantity]:
-    """`6 ft 4 in` is one length, not two."""
+    """Join the parts of one quantity, such as `6 ft 4 in`."""
     made: list[Quantity] = []
     for one in numbers:
         last = made[-1] if made else None
@@ -205,7 +205,7 @@ def _vague(match: re.Match[str], text: str, end: int) -> bool:
 
 
 def _listed(match: re.Match[str]) -> Iterator[Quantity]:
-    """`1912,1913` is two numbers; what is neither number nor list is a code."""
+    """Yield the numbers of a list without spaces, `1912,1913`; nothing for a code."""
     parts = match["figure"].split(",")
     values = [_figure(part) for part in parts] if len(parts) < 20 else [None]
     at = match.start("figure")
@@ -243,7 +243,10 @@ def _from_words(match: re.Match[str], text: str) -> Iterator[Quantity]:
 
 
 def _figure(text: str) -> tuple[Decimal, int] | None:
-    """What digits with separators stand for; a point is never dropped, so `1.234` is below two."""
+    """Return the value of digits with separators and the power of ten of the last digit.
+
+    None for what is no number. A point is never dropped, so `1.234` is below two.
+    """
     if len(text) > _DIGITS:
         return None
     if _PLAIN.fullmatch(text):
@@ -258,7 +261,10 @@ def _figure(text: str) -> tuple[Decimal, int] | None:
 
 
 def _spelled(text: str) -> tuple[int, int, bool] | None:
-    """Value, power of ten of the last digit, and whether it is an ordinal; None for a list."""
+    """Return value, power of ten of the last digit, and whether it is an ordinal.
+
+    None for a list of numbers.
+    """
     total = part = last = 0
     room, joined, ordinal = 1000, False, False  # the next small word must be below `room`
     for word in text.replace("-", " ").split():

@@ -1,4 +1,4 @@
-"""What a reference asks an answer to say: phrases, quantities or dates."""
+"""Parse a reference into the phrases, quantities and dates that an answer must give."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ POLAR = frozenset({"yes", "no", "true", "false"})
 
 @dataclass(frozen=True)
 class ParsedQuestion:
-    """A question, and what of it is looked at when a value is weighed."""
+    """A folded question, and what is read out of it to compare answers with."""
 
     folded: str
 
@@ -66,7 +66,7 @@ class ParsedQuestion:
 
     @cached_property
     def keys(self) -> set[str]:
-        """Beginnings of its words of substance."""
+        """Return the first letters of its content words."""
         return beginnings(self.words)
 
     @cached_property
@@ -79,7 +79,7 @@ class ParsedQuestion:
 
 
 def beginnings(tokens: list[str]) -> set[str]:
-    """The first letters of words, so that `die` meets `died` and `paint` meets `painted`."""
+    """Return the first letters of content words, so that `die` matches `died`."""
     kept = [word for word in tokens if len(word) > 2 and word not in _STOP]
     return {word[:4] for word in kept} | {word[:3] for word in kept if len(word) <= 5}
 
@@ -90,7 +90,7 @@ class Phrase:
 
     words: tuple[str, ...]
     articles: bool
-    """Its articles count, as in `vitamin A` and `The The`."""
+    """Whether its articles count, as in `vitamin A` and `The The`."""
     items: tuple[Phrase, ...] = ()
     """The parts of a list such as `Sonipat, Ghaziabad, Hisar`: in any order, all of them."""
     person: bool = False
@@ -106,7 +106,7 @@ class Phrase:
 
     @cached_property
     def pattern(self) -> str:
-        """Where it stands in a folded text; a person may have middle names."""
+        """Return a pattern for it in a folded text; a person may have middle names."""
         gap = r"[\W_]+" if self.articles else r"[\W_]+(?:(?:the|an?)[\W_]+)*"
         body = gap.join(re.escape(word) for word in self.words)
         if self.person:
@@ -122,15 +122,15 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class ParsedReference:
-    """All that counts as the right answer to one question."""
+class Reference:
+    """The right answers to one question, by what kind of value they are."""
 
     question: ParsedQuestion
     phrases: list[Phrase] = field(default_factory=list)
     quantities: list[Quantity] = field(default_factory=list)
     dates: list[Date] = field(default_factory=list)
     counts: list[Quantity] = field(default_factory=list)
-    """Bare numbers that may be years too: the form of the answer tells."""
+    """Bare numbers that may be years too; the form of the answer decides which they are."""
     marks: Marks | None = None
 
     @cached_property
@@ -139,18 +139,18 @@ class ParsedReference:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Any of the phrases, in a folded text."""
+        """Return a pattern for any of the phrases in a folded text."""
         parts = [part for phrase in self.phrases for part in (phrase.items or (phrase,))]
         return re.compile("|".join(part.pattern for part in parts))
 
     @cached_property
     def named(self) -> bool:
-        """Whether the question itself names it."""
+        """Return whether the question itself names the answer."""
         return any(phrase.plain in self.question.plain for phrase in self.phrases)
 
     @cached_property
     def rival(self) -> str | None:
-        """The other choice of a question that names two, `X or Y` or `X and Y`."""
+        """Return the other choice of a question that names two, `X or Y` or `X and Y`."""
         for phrase in self.phrases:
             text = self.question.plain
             at = text.find(phrase.plain)
@@ -166,7 +166,7 @@ class ParsedReference:
 
 
 def aliases(reference: str) -> list[str]:
-    """The reference and its aliases: a JSON list of strings, or else the text itself."""
+    """Return the right answers that a reference lists: a JSON list of strings, or the text."""
     if reference.lstrip()[:1] == "[":
         try:
             listed = json.loads(reference)
@@ -177,14 +177,17 @@ def aliases(reference: str) -> list[str]:
     return [reference]
 
 
-def parse_reference(
-    reference: str, question: str, order: Order, middle_names: bool
-) -> ParsedReference:
-    """A reference, its aliases sorted by what they are."""
+def parse_reference(reference: str, question: str, order: Order, middle_names: bool) -> Reference:
+    """Sort the right answers of a reference into phrases, quantities and dates.
+
+    The reference is a text, or a JSON list of texts that are all right. `order` tells which part
+    of a date such as 4/7/1776 comes first, `middle_names` whether an answer may give a person
+    further names.
+    """
     alternatives = aliases(reference)
     marked = marks(alternatives, question)
     parsed = ParsedQuestion(fold(marked(question) if marked else question))
-    result = ParsedReference(parsed, marks=marked)
+    result = Reference(parsed, marks=marked)
     for alias in alternatives:
         text = marked(alias) if marked else alias
         folded = _stripped(fold(text))
@@ -202,7 +205,7 @@ def parse_reference(
 
 
 def _stripped(folded: str) -> str:
-    """Without the signs around it; but the point of `.500` is of the number."""
+    """Strip punctuation around a folded text, but not the point of `.500`."""
     kept = folded.strip().strip(".,;:!?\"'*_`").strip()
     at = folded.find(kept)
     return f".{kept}" if kept[:1].isdigit() and _POINT.search(folded[:at]) else kept

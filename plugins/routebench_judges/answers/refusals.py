@@ -1,4 +1,4 @@
-"""Answers that attempt nothing: what refuses, and what says nothing at all."""
+"""Recognise answers that attempt nothing: refusals, and words without content."""
 
 from __future__ import annotations
 
@@ -108,11 +108,12 @@ def phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def declines(
-    folded: str, tokens: list[str], extra: re.Pattern[str] | None = None, question_words: str = ""
+    folded: str, tokens: list[str], extra: re.Pattern[str] | None = None, question: str = ""
 ) -> bool:
-    """Whether an answer without the reference attempts nothing: it refuses, or says nothing.
+    """Return whether an answer without the reference is a refusal, or says nothing.
 
-    What only repeats the question, whose words are `asked`, refuses nothing.
+    `tokens` are the words of the folded answer, `extra` finds further phrases that refuse, and
+    `question` holds the question's words: a phrase that only repeats them refuses nothing.
     """
     if not tokens or (len(tokens) < 8 and EMPTY.issuperset(tokens)):
         return True
@@ -121,41 +122,32 @@ def declines(
     if _DECLINE_WORDS.isdisjoint(tokens):
         return False
     for first in islice(DECLINING.finditer(folded), _MANY):
-        if not mentioned(folded, first.start(), first.end(), question_words):
+        if not mentioned(folded, first.start(), first.end(), question):
             return not _attempted(folded, first)
     return False
 
 
-def mentioned(folded: str, start: int, end: int, question_words: str) -> bool:
-    """Whether words are only a name: quoted within a sentence, or as they stand in the question."""
+def mentioned(folded: str, start: int, end: int, question: str) -> bool:
+    """Return whether words are only mentioned: quoted in a sentence, or as in the question."""
     phrase = words(folded[start:end])
     before = words(folded[max(0, start - 40) : start])[-1:]
     after = words(folded[end : end + 40])[:1]
     # `The Unknown` is a name, `it is unknown` is not.
     for near, run in ((before, before + phrase), (after, phrase + after)):
         article = near is before and not ARTICLES.isdisjoint(near)
-        if (
-            near
-            and (article or _COMMON.isdisjoint(near))
-            and f" {' '.join(run)} " in question_words
-        ):
+        if near and (article or _COMMON.isdisjoint(near)) and f" {' '.join(run)} " in question:
             return True
     run = before + phrase + after
-    if (
-        after
-        and after[0] in _VERBS
-        and len(run) > 3
-        and f" {' '.join(run[:-1])} " in question_words
-    ):
+    if after and after[0] in _VERBS and len(run) > 3 and f" {' '.join(run[:-1])} " in question:
         return True  # a title, `I Don't Know was sung by X`
-    if not before and after and after[0] in _VERBS and f" {' '.join(phrase)} " in question_words:
+    if not before and after and after[0] in _VERBS and f" {' '.join(phrase)} " in question:
         return True
     opened = _QUOTE_OPENS.search(folded, max(0, start - 80), start)
     return bool(opened and _QUOTE_CLOSES.match(folded, end))
 
 
 def only_a_symbol(text: str, asks: bool) -> bool:
-    """Whether an answer of empty words is a symbol all the same: `N`, `Perhaps IT.`
+    """Return whether an answer of words without content is a symbol: `N`, `Perhaps IT.`
 
     Where the question `asks` for one, any short word alone is; else capitals must tell.
     """

@@ -1,4 +1,4 @@
-"""Units of measurement: every spelling under one name."""
+"""Units of measurement and counted things: every spelling under one name."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ _LINKS = frozenset(
 
 
 def things(text: str, end: int) -> list[tuple[str, str]]:
-    """Which counted things the words right after a number name, as (kind, line of the table)."""
+    """Return the counted things named right after a number, as (kind, line of the table)."""
     counted = []
     near = _NEXT_WORDS.match(text, end)
     for word in words(near[0]) if near else ():
@@ -189,6 +189,6 @@ _REQUESTED = re.compile(
 
 
 def requested_unit(question: str) -> str | None:
-    """The one unit that a folded question asks for, as in `in meters` or `how many feet`."""
+    """Return the unit a folded question asks for, as in `how many feet`; None if not just one."""
     units = {UNITS[name] for name in _REQUESTED.findall(question)}
     return units.pop() if len(units) == 1 else None

@@ -1,4 +1,4 @@
-"""A judge that needs no model: short factual answers against references, by fixed rules."""
+"""The `exact` judge: short factual answers against references, without a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from routebench.records import Grade, Grades
 from routebench_judges.answers.dates import Order
 from routebench_judges.answers.folding import fold, words
 from routebench_judges.answers.grades import AnswerGrade, to_grades
-from routebench_judges.answers.references import ParsedReference, parse_reference
+from routebench_judges.answers.references import Reference, parse_reference
 from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
 
@@ -48,7 +48,7 @@ class Exact:
         self, questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
     ) -> Grades:
         answer_grades = [_UNGRADED] * len(answers)
-        parsed: dict[tuple[str, str], ParsedReference] = {}
+        parsed: dict[tuple[str, str], Reference] = {}
         refusals = phrase_pattern(self.options.refusals)
         order = self.options.day_or_month_first
         for row, (question, reference, text) in enumerate(
@@ -64,7 +64,7 @@ class Exact:
 
 
 def _grade(
-    reference: ParsedReference, text: str, refusals: re.Pattern[str] | None, order: Order
+    reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
 ) -> AnswerGrade:
     folded = fold(reference.marks(text) if reference.marks else text)
     answer = ParsedAnswer(folded, words(folded), order)

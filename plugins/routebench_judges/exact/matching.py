@@ -1,4 +1,4 @@
-"""Whether a folded answer says what a reference asks for."""
+"""Grade a folded answer by what its reference asks for."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from routebench_judges.answers.numbers import Quantity, quantities
 from routebench_judges.answers.references import (
     POLAR,
     ParsedQuestion,
-    ParsedReference,
     Phrase,
+    Reference,
     beginnings,
 )
 from routebench_judges.answers.refusals import declines
@@ -37,7 +37,7 @@ _IN_TIME = re.compile(r"\b(?:in|since|of|from|by|during|year|until|around|season
 
 
 class ParsedAnswer:
-    """A folded answer and what is read out of it, each once."""
+    """A folded answer, and what is read out of it when needed."""
 
     def __init__(self, folded: str, tokens: list[str], order: Order = "either") -> None:
         self.folded = folded
@@ -46,7 +46,7 @@ class ParsedAnswer:
 
     @cached_property
     def plain(self) -> str:
-        """The words without articles, with a space around each."""
+        """Return the words without articles, with a space around each."""
         return f" {' '.join([word for word in self.words if word not in ARTICLES])} "
 
     @cached_property
@@ -65,14 +65,12 @@ class ParsedAnswer:
     def quantities(self) -> list[Quantity]:
         return quantities(self.folded)
 
-    def segments(self, question_words: str) -> list[tuple[int, int]]:
-        return (
-            [(0, len(self.folded))] if self.quiet else phrases.segments(self.folded, question_words)
-        )
+    def segments(self, question: str) -> list[tuple[int, int]]:
+        return [(0, len(self.folded))] if self.quiet else phrases.segments(self.folded, question)
 
 
-def grade_answer(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
-    """The verdict on an answer; None if it says nothing that could be compared."""
+def grade_answer(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Return the grade of an answer; None where it gives nothing that could be compared."""
     candidates = []
     for wanted, check in (
         (reference.phrases, _phrase),
@@ -88,9 +86,8 @@ def grade_answer(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrad
 
 
 def _right(which: int, of: int) -> AnswerGrade:
-    return AnswerGrade(
-        Grade.CORRECT, "matched" if of == 1 or not which else f"matched alias {which}"
-    )
+    note = "matched" if of == 1 or not which else f"matched alias {which}"
+    return AnswerGrade(Grade.CORRECT, note)
 
 
 _TWO = AnswerGrade(Grade.INCORRECT, "two answers")
@@ -98,7 +95,7 @@ _NEGATED = AnswerGrade(Grade.INCORRECT, "reference negated")
 _DECLINED = AnswerGrade(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
 
 
-def _phrase(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
+def _phrase(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
     hit = next((n for n, one in enumerate(reference.phrases) if _stands(one, answer)), None)
     if hit is None:
         return None
@@ -108,9 +105,8 @@ def _phrase(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | N
         return _right(hit, len(reference.phrases)) if led == phrase.words[0] else None
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
     if not declines(" ".join(phrase.words), list(phrase.words)):
-        taken = (
-            None if answer.quiet and "\n" not in answer.folded else _taken_back(reference, answer)
-        )
+        bare = answer.quiet and "\n" not in answer.folded
+        taken = None if bare else _taken_back(reference, answer)
         if taken := taken or _echoed(reference, phrase, answer):
             return taken
     return _right(hit, len(reference.phrases))
@@ -129,34 +125,34 @@ def _stands(phrase: Phrase, answer: ParsedAnswer) -> bool:
     )
 
 
-def _taken_back(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
-    """What the words around the reference say against it."""
+def _taken_back(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Return the grade where words around the reference deny, decline or add to it."""
     folded = answer.folded
     spans = [match.span() for match in reference.pattern.finditer(folded)]
     if not spans:
         return None
     several = any(phrase.items for phrase in reference.phrases)
-    question_words = reference.question.whole
-    how = [phrases.polarity(folded, *span, question_words) for span in spans[:_MANY]]
+    question = reference.question.whole
+    how = [phrases.polarity(folded, *span, question) for span in spans[:_MANY]]
     if "asserted" not in how:
         return _DECLINED if "declined" in how else _NEGATED
     asserted = [span for span, one in zip(spans, how, strict=False) if one == "asserted"]
     pattern = reference.pattern
     if not several and any(
-        phrases.alternative(folded, *span, pattern, question_words) for span in asserted
+        phrases.alternative(folded, *span, pattern, question) for span in asserted
     ):
         return _TWO
     size = min(len(phrase.words) for phrase in reference.phrases)
     if not several and phrases.lists_others(folded, answer.words, size, reference.pattern):
         return _TWO
-    parts = answer.segments(question_words)
+    parts = answer.segments(question)
     if any(not any(a <= start < b for start, _ in asserted) for a, b in parts):
         return _TWO if len(parts) > 1 else None
     return None
 
 
-def _echoed(reference: ParsedReference, phrase: Phrase, answer: ParsedAnswer) -> AnswerGrade | None:
-    """A reference that the question names, only repeated from there."""
+def _echoed(reference: Reference, phrase: Phrase, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Return the grade of a reference that is only repeated from the question, or else None."""
     if phrase.single and _other_letter(phrase, answer):
         return _TWO
     if not reference.named:
@@ -173,7 +169,7 @@ def _echoed(reference: ParsedReference, phrase: Phrase, answer: ParsedAnswer) ->
 
 
 def _beside(plain: str, text: str) -> list[tuple[str, str]]:
-    """The words before and after each occurrence of a phrase."""
+    """Return the words before and after each occurrence of a phrase."""
     parts = text.split(plain, _MANY)
     return [
         ((before.split() or [""])[-1], (after.split(maxsplit=1) or [""])[0])
@@ -182,7 +178,7 @@ def _beside(plain: str, text: str) -> list[tuple[str, str]]:
 
 
 def _other_letter(phrase: Phrase, answer: ParsedAnswer) -> bool:
-    """`A, B, C and D` does not choose C."""
+    """Return whether another single letter is asserted too: `A, B, C and D` chooses none."""
     return any(
         match[0] != phrase.words[0]
         and phrases.polarity(answer.folded, match.start(), match.end()) == "asserted"
@@ -190,10 +186,8 @@ def _other_letter(phrase: Phrase, answer: ParsedAnswer) -> bool:
     )
 
 
-def _rival_first(
-    reference: ParsedReference, phrase: Phrase, answer: ParsedAnswer
-) -> AnswerGrade | None:
-    """Of two names that the question offers, the one said first is the answer."""
+def _rival_first(reference: Reference, phrase: Phrase, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Return a grade where the other name that the question offers comes first."""
     rival = reference.rival
     if rival is None or rival not in answer.words:
         return None
@@ -206,7 +200,7 @@ def _rival_first(
 
 
 def _all_beside(phrase: Phrase, rival: str, tokens: Sequence[str]) -> bool:
-    """Whether a name stands only in `X and Y`, as the question offers them."""
+    """Return whether a name stands only in `X and Y`, as the question offers them."""
     size, wanted = len(phrase.words), list(phrase.words)
     ends = [
         n + size
@@ -219,12 +213,12 @@ def _all_beside(phrase: Phrase, rival: str, tokens: Sequence[str]) -> bool:
     )
 
 
-def _quantity(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
+def _quantity(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
     return _number(reference.quantities, answer.quantities[:_MANY], reference, answer)
 
 
-def _count(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
-    """As a quantity, for what might be a year, what is not written as one: `1,500`."""
+def _count(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Compare numbers that are not written as a year, `1,500`, where a year is possible."""
     spans = [(date.start, date.end) for date in answer.dates[:_MANY]]
     numbers = [
         one
@@ -237,7 +231,7 @@ def _count(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | No
 def _number(
     wanted: Sequence[Quantity],
     numbers: Sequence[Quantity],
-    reference: ParsedReference,
+    reference: Reference,
     answer: ParsedAnswer,
 ) -> AnswerGrade | None:
     ordinal = any(one.ordinal for one in wanted)
@@ -263,25 +257,23 @@ def _number(
 
 
 def _other_thing(
-    one: Quantity, wanted: Quantity, reference: ParsedReference, answer: ParsedAnswer
+    one: Quantity, wanted: Quantity, reference: Reference, answer: ParsedAnswer
 ) -> bool:
-    """Whether it counts something else than the reference, as `2 wickets` and `2 medals` do."""
+    """Return whether it counts something else: `2 wickets` are not `2 medals`."""
     if not wanted.things:
         return False
     named = things(answer.folded, one.end)
-    question_things = [
-        thing for word in reference.question.words for thing in things(f" {word}", 0)
-    ]
+    topic = [thing for word in reference.question.words for thing in things(f" {word}", 0)]
     for kind in {kind for kind, _ in wanted.things}:
         mine = [line for each, line in named if each == kind]
         theirs = [line for each, line in wanted.things if each == kind]
         if mine and mine[-1] not in theirs:
-            return (kind, mine[-1]) not in question_things
+            return (kind, mine[-1]) not in topic
     return False
 
 
 def _measured(numbers: Sequence[Quantity], wanted: Sequence[Quantity]) -> list[Quantity]:
-    """The quantities in a unit that is asked for, else those without one."""
+    """Return the quantities in a wanted unit, or else those without a unit."""
     units = {one.unit for one in wanted}
     if None in units:
         return list(numbers)
@@ -300,7 +292,7 @@ def _is_time(one: Quantity, answer: ParsedAnswer) -> bool:
     return one.vague or bool(_IN_TIME.search(answer.folded, max(0, one.start - 12), one.start))
 
 
-def _date(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | None:
+def _date(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
     wanted = reference.dates
     early = any(one.year is not None and abs(one.year) < 1000 for one in wanted)
     candidates = [one for one in answer.dates if early or not one.bare or (one.year or 0) >= 1000]
@@ -324,14 +316,14 @@ def _date(reference: ParsedReference, answer: ParsedAnswer) -> AnswerGrade | Non
 
 def _weigh(
     values: Sequence[Value],
-    reference: ParsedReference,
+    reference: Reference,
     answer: ParsedAnswer,
     *,
     right: Callable[[Value], bool],
     echo: Callable[[Value], bool],
     differ: Callable[[Value, Value], bool],
 ) -> AnswerGrade:
-    """Which of several values is the answer, and whether it is right.
+    """Return the grade of the one value, among several, that is the answer.
 
     Values negated, declined or repeated from the question go first. Of the rest the one counts
     whose clause shares most words with the question; the first of equals. A value tied to it by
@@ -340,10 +332,8 @@ def _weigh(
     if answer.quiet:
         asserted = list(values)
     else:
-        question_words = reference.question.whole
-        how = [
-            phrases.polarity(answer.folded, one.start, one.end, question_words) for one in values
-        ]
+        whole = reference.question.whole
+        how = [phrases.polarity(answer.folded, one.start, one.end, whole) for one in values]
         asserted = [one for one, meant in zip(values, how, strict=True) if meant == "asserted"]
         if not asserted:
             mentioned = "declined" in how
@@ -365,7 +355,7 @@ def _weigh(
 
 
 def _shared(one: Value, question: ParsedQuestion, answer: ParsedAnswer) -> int:
-    """How many words of substance the clause around a value shares with the question."""
+    """Return how many content words the clause around a value shares with the question."""
     before = _BREAK.split(answer.folded[max(0, one.start - 120) : one.start])[-1]
     after = _BREAK.split(answer.folded[one.end : one.end + 120], maxsplit=1)[0]
     return len(question.keys & beginnings(words(f"{before} {after}")))
@@ -392,13 +382,10 @@ def _second(
 
 
 def _corrected(
-    values: Sequence[Value],
-    answer: ParsedAnswer,
-    right: Callable[[Value], bool],
-    question_words: str,
+    values: Sequence[Value], answer: ParsedAnswer, right: Callable[[Value], bool], question: str
 ) -> bool:
-    """Whether the answer takes its value back, as in `1912. No, wait: 1913`."""
-    parts = answer.segments(question_words)
+    """Return whether the answer corrects its value, as in `1912. No, wait: 1913`."""
+    parts = answer.segments(question)
     if len(parts) < 2:
         return False
     within = [[one for one in values if a <= one.start < b] for a, b in parts]

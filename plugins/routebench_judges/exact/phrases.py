@@ -1,4 +1,4 @@
-"""What the words around an answer do to it: declining, negating, offering another one."""
+"""Read the words around an answer: do they decline it, negate it or offer another one?"""
 
 from __future__ import annotations
 
@@ -74,41 +74,41 @@ Polarity = Literal["asserted", "negated", "declined"]
 
 
 def quiet(tokens: Iterable[str]) -> bool:
-    """Whether no word among these could turn an answer around; the fast way out."""
+    """Return whether no word among these can change how an answer is meant: a fast way out."""
     return _TRIGGERS.isdisjoint(tokens)
 
 
-def polarity(folded: str, start: int, end: int, question_words: str = "") -> Polarity:
-    """How the words from `start` to `end` are meant: `said`, `negated` or `declined`.
+def polarity(folded: str, start: int, end: int, question: str = "") -> Polarity:
+    """Return whether the words from `start` to `end` are asserted, negated or declined.
 
-    What only repeats the question, whose words are `asked`, neither negates nor declines.
+    What only repeats the question, whose words are `question`, neither negates nor declines.
     """
     before = SCOPE_END.split(folded[max(0, start - 120) : start])[-1]
     at = start - len(before)
     for match in DECLINING.finditer(before):
         if match[0].startswith("as a"):
             continue
-        if not mentioned(folded, at + match.start(), at + match.end(), question_words):
+        if not mentioned(folded, at + match.start(), at + match.end(), question):
             return "declined"
     negated = _NEGATED.search(before)
-    if (negated and not _repeated(negated[0], question_words)) or _DENIED.match(folded, end):
+    if (negated and not _repeated(negated[0], question)) or _DENIED.match(folded, end):
         return "negated"
     return "asserted"
 
 
-def _repeated(negated: str, question_words: str) -> bool:
-    """Whether a negation is the question's and ends before the answer: `not by Bach was`."""
+def _repeated(negated: str, question: str) -> bool:
+    """Return whether a negation is the question's and ends before the answer."""
     run = words(negated)
     return any(
-        (size > 2 or run[size] in _COPULAS) and f" {' '.join(run[:size])} " in question_words
+        (size > 2 or run[size] in _COPULAS) and f" {' '.join(run[:size])} " in question
         for size in range(2, len(run))
     )
 
 
 def alternative(
-    folded: str, start: int, end: int, same: re.Pattern[str], question_words: str = ""
+    folded: str, start: int, end: int, same: re.Pattern[str], question: str = ""
 ) -> bool:
-    """Whether another answer stands beside these words, joined by `or`; `same` are its aliases."""
+    """Return whether another answer is joined to these words by `or`; `same` finds aliases."""
     after = _OR_AFTER.match(folded, end)
     if after and not same.match(folded, after.end()):
         return True
@@ -118,7 +118,7 @@ def alternative(
         inner = joined["inner"].split()
         # `Physiology or Medicine was X`: what `or` joins is not X.
         if (not {"it", "maybe", "perhaps", "possibly"} & set(inner) and _COPULAS & set(inner)) or (
-            f" {joined['left']} or {inner[0]} " in question_words
+            f" {joined['left']} or {inner[0]} " in question
         ):
             return False
     if joined:
@@ -128,7 +128,10 @@ def alternative(
 
 
 def lists_others(folded: str, tokens: list[str], size: int, same: re.Pattern[str]) -> bool:
-    """Whether the answer is a bare list, `X and Y` or bullets, with others than the reference."""
+    """Return whether the answer is a bare list that holds more than the reference.
+
+    A list is `X and Y`, or bullets.
+    """
     if len(tokens) <= size + 10 and ("and" in tokens or "&" in folded) and len(folded) < 400:
         text = " ".join(folded.split())
         for hit in islice(same.finditer(text), 20):
@@ -158,16 +161,16 @@ def _lead(text: str) -> bool:
 
 
 def _other(text: str, same: re.Pattern[str]) -> bool:
-    """Whether a part of a list names something else, and is no clause."""
+    """Return whether a part of a list names something else, and is no clause."""
     tokens = [word for word in words(text) if word != "and"]
     return 0 < len(tokens) < 6 and _SENTENCE.isdisjoint(tokens) and not same.search(text)
 
 
-def segments(folded: str, question_words: str = "") -> list[tuple[int, int]]:
-    """The answer cut where it corrects itself, as in `1912, no, 1913`."""
+def segments(folded: str, question: str = "") -> list[tuple[int, int]]:
+    """Split the answer where it corrects itself, as in `1912, no, 1913`."""
     cuts = [0]
     for match in _CORRECTED.finditer(folded):
-        if not _part_of_a_name(folded, match, question_words):
+        if not _part_of_a_name(folded, match, question):
             cuts += [match.start(), match.end()]
     cuts.append(len(folded))
     spans = list(zip(cuts[::2], cuts[1::2], strict=True))
@@ -178,8 +181,8 @@ def segments(folded: str, question_words: str = "") -> list[tuple[int, int]]:
     ]
 
 
-def _part_of_a_name(folded: str, match: re.Match[str], question_words: str) -> bool:
-    """Whether what reads as a correction is a title's: `Prelude, No. 4`, `Dr. No.`"""
+def _part_of_a_name(folded: str, match: re.Match[str], question: str) -> bool:
+    """Return whether what reads as a correction is a title: `Prelude, No. 4`, `Dr. No.`"""
     tokens = words(match[0])
     if tokens == ["no"] and match[0][-1] == "." and _NUMERO.match(folded, match.end()):
         return True
@@ -187,13 +190,13 @@ def _part_of_a_name(folded: str, match: re.Match[str], question_words: str) -> b
         return True
     before = words(folded[max(0, match.start() - 30) : match.start()])[-1:]
     after = words(folded[match.end() : match.end() + 30])[:1]
-    return bool(before and f" {' '.join(before + tokens)} " in question_words) or bool(
-        after and f" {' '.join(tokens + after)} " in question_words
+    return bool(before and f" {' '.join(before + tokens)} " in question) or bool(
+        after and f" {' '.join(tokens + after)} " in question
     )
 
 
 def tied(between: str) -> bool:
-    """Whether the words between two values of one kind make them two answers to one question."""
+    """Return whether the words between two values make them two answers to one question."""
     if len(between) > 60:
         return False
     inner = re.findall(r"[^\W_]+", between)

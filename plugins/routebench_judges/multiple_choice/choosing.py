@@ -1,4 +1,4 @@
-"""Which option an answer in prose settles on: statements by how firmly they are made."""
+"""Find the option that an answer in prose chooses, from its firmest statements down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from routebench_judges.multiple_choice.options import AnswerOptions, key
 
 
 class Reader:
-    """Reads answers to one question."""
+    """Reader of the answers to one question."""
 
     def __init__(self, options: AnswerOptions, question: str) -> None:
         self.options = options
@@ -19,7 +19,7 @@ class Reader:
         self.asks_wrong = bool(cues.NEGATIVE.search(question))
 
     def chosen(self, text: str) -> tuple[list[str], bool]:
-        """The letters it settles on, and whether it says so in so many words."""
+        """Return the letters that an answer chooses, and whether it states them firmly."""
         body = plain(text).strip()
         if whole := self._whole(body):
             return self._one(whole), True
@@ -35,12 +35,12 @@ class Reader:
         return self._by_text(body), False
 
     def _one(self, letters: list[str]) -> list[str]:
-        """Both A and B, where an option says so, are that option."""
+        """Return the option that stands for these letters, `Both A and B`, if there is one."""
         joint = self.options.joining(frozenset(letters)) if len(letters) > 1 else None
         return [joint] if joint else letters
 
     def _whole(self, body: str) -> list[str]:
-        """An answer of letters and nothing else, or of one option's text."""
+        """Return the choice of an answer of letters alone, or of one option's text."""
         bare = re.sub(r"[*_`\"'“”()\[\]{}$:,;/&!]+|\.(?!\w)", " ", body) if len(body) < 200 else "…"
         tokens = [token for token in bare.split() if not cues.BARE.fullmatch(token)]
         if tokens and all(len(token) == 1 and self._valid(token, True) for token in tokens):
@@ -71,7 +71,7 @@ class Reader:
         return statements
 
     def _committed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
-        """`The answer is B`, and a first or last line that is a letter."""
+        """Return statements such as `the answer is B`, and a first or last line of one letter."""
         statements = self._cued(body, cues.MAIN)
         lines = list(cues.LINE.finditer(body))
         for match in lines[:1] + lines[1:][-1:]:
@@ -81,7 +81,7 @@ class Reader:
         return statements
 
     def _statement(self, body: str, at: int, cue: int | None = None) -> tuple[str, ...]:
-        """The letters that stand right after a cue; none where something else does."""
+        """Return the letters that stand right after a cue; none where something else does."""
         rest = body[at : at + cues.NEAR]
         rest = cues.SKIP.sub("", rest, count=1)
         reading = self._letters(rest)
@@ -94,7 +94,7 @@ class Reader:
         return letters
 
     def _letters(self, rest: str) -> tuple[tuple[str, ...], int] | None:
-        """The letters that a text begins with, and where they end; None where it does not."""
+        """Return the letters that a text begins with, and where they end; None without any."""
         first = cues.LETTER.match(rest)
         if not first or not self._stands(first, rest):
             return None
@@ -114,7 +114,7 @@ class Reader:
         return tuple(dict.fromkeys([*letters, other] if other else letters)), end
 
     def _stands(self, first: re.Match[str], rest: str) -> bool:
-        """Whether a letter is a choice, and no article, pronoun or initial."""
+        """Return whether a letter is a choice, and no article, pronoun or initial."""
         letter, closed = first["letter"], bool(first["close"])
         if not self._valid(letter, closed):
             return False
@@ -134,7 +134,7 @@ class Reader:
         return bool(cues.ENDS.match(rest, at) or cues.GOES_ON.match(rest, at))
 
     def _contradicted(self, letter: str, after: str) -> str | None:
-        """Another option whose text is given as that of the letter: `B) London`."""
+        """Return another option, if its text is given with the letter: `B) London`."""
         if not self.options:
             return None
         line = after.split("\n")[0].lstrip(" *).:]-–—=(,")
@@ -147,7 +147,7 @@ class Reader:
         return other if telling and other != letter else None
 
     def _texts(self, rest: str) -> tuple[str, ...]:
-        """The options whose texts a text begins with: `Paris`, `Paris or London`."""
+        """Return the options whose texts a text begins with: `Paris`, `Paris or London`."""
         if not self.options:
             return ()
         cuts = [cut.start() for cut in islice(cues.CUTS.finditer(rest), 12)] + [len(rest)]
@@ -162,7 +162,7 @@ class Reader:
         return tuple(dict.fromkeys([option, *more]))
 
     def _bold(self, body: str) -> list[str]:
-        """The choices that stand in bold; several are a list of options rather than a choice."""
+        """Return the choices in bold; several are a list of options rather than a choice."""
         choices: list[str] = []
         for match in islice(cues.BOLD.finditer(body), MOST):
             if not meant(body, match.start()) or cues.UNDONE.match(body, match.end()):
@@ -184,7 +184,7 @@ class Reader:
         return statements
 
     def _led(self, body: str) -> list[tuple[str, ...]]:
-        """`B) Paris` at the start of a line."""
+        """Return the letters that begin a line, as in `B) Paris`, each with what contradicts it."""
         choices = []
         for line in body.split("\n")[:MOST]:
             led = cues.LED.match(line)
@@ -195,7 +195,7 @@ class Reader:
         return list(dict.fromkeys(choices))
 
     def _by_text(self, body: str) -> list[str]:
-        """One sentence that names one option and no other, and denies nothing."""
+        """Return the option that one sentence names, where it names no other and denies nothing."""
         sentence = body.strip(" \n*.!")
         if (
             len(sentence) > 300
@@ -209,9 +209,8 @@ class Reader:
         wanted, given = self.options.keys[mentioned[0]], key(sentence)
         # A number or a short word may stand anywhere by chance.
         telling = max(map(len, wanted)) > 3 and not any(word.isdigit() for word in wanted)
-        return (
-            mentioned if telling or wanted in (given[: len(wanted)], given[-len(wanted) :]) else []
-        )
+        ends = given[: len(wanted)], given[-len(wanted) :]
+        return mentioned if telling or wanted in ends else []
 
 
 def _flat(statements: list[tuple[str, ...]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""By which words an answer tells that a letter is its choice, and by which that it is none."""
+"""Patterns of the words by which an answer makes a letter its choice, or takes it back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LETTER = re.compile(
 )
 JOINED = re.compile(
     r"\s*(?:,\s*(?:and|or)?|/|&|\band\b|\bor\b)\s*(?:also\s+)?(?:option\s+|choice\s+)?"
-    r"(?P<open>[(\[*]*)(?P<letter>[A-Z])(?P<close>[)\]]?)(?![A-Za-z0-9+#_&%-]|[.'’]\w)\**",
+    r"(?P<open>[(\[*]*)(?P<letter>[A-Z])(?P<close>[)\]]?)(?![A-Za-z0-9+#_&%-]|[.'’]\w)\**"
 )
 ARE = re.compile(r"\s+(?:are|were|is|was|would|seem|look|can|could|do)\b")
 COMMA = re.compile(r"\s*,(?!\s*(?:and|or)\b)")

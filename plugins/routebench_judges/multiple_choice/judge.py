@@ -1,4 +1,4 @@
-"""A judge for multiple choice: the option that an answer settles on, wherever it says so."""
+"""The `multiple-choice` judge: grades the option that an answer settles on."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class MultipleChoice:
             if (pair := (question, reference)) not in known:
                 options = read_options(question)
                 known[pair] = Reader(options, question), _right(reference, options)
-            answer_grades.append(_verdict(*known[pair], text, refusals))
+            answer_grades.append(_grade(*known[pair], text, refusals))
         return to_grades(answer_grades)
 
 
 def _right(reference: str | None, options: AnswerOptions) -> frozenset[str]:
-    """The letters that are right; none where the reference names no option."""
+    """Return the letters that are right; none where the reference names no option."""
     letters = set()
     for alias in aliases(reference) if reference and reference.strip() else ():
         text = plain(alias).strip().strip("*_`\"'").strip()
@@ -74,7 +74,7 @@ def _right(reference: str | None, options: AnswerOptions) -> frozenset[str]:
     return frozenset(letters)
 
 
-def _verdict(
+def _grade(
     reader: Reader, right: frozenset[str], text: str, refusals: re.Pattern[str] | None
 ) -> AnswerGrade:
     if not right:
@@ -89,6 +89,5 @@ def _verdict(
             return AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
     if len(chosen) > 1:
         return AnswerGrade(Grade.INCORRECT, f"chose {' and '.join(chosen[:5])}")
-    return AnswerGrade(
-        Grade.CORRECT if chosen[0] in right else Grade.INCORRECT, f"chose {chosen[0]}"
-    )
+    grade = Grade.CORRECT if chosen[0] in right else Grade.INCORRECT
+    return AnswerGrade(grade, f"chose {chosen[0]}")

@@ -1,4 +1,4 @@
-"""The options that a multiple-choice question lists, and which of them a text names."""
+"""Read the options that a multiple-choice question lists, and find them in a text."""
 
 from __future__ import annotations
 
@@ -19,38 +19,34 @@ _NUMBER_SIGNS = re.compile(r"(?<![^\W_])-(?=\.?\d)|(?<=\d)[%/.](?=\d)|(?<=\d)%|[
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """Letters with what they stand for; empty where the question lists none."""
+    """The texts of a question's options by letter; empty where it lists none."""
 
     texts: dict[str, str]
 
     @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:
-        """What is compared of each option's text."""
+        """Return the words of each option's text that are compared."""
         return {letter: key(text) for letter, text in self.texts.items()}
 
     def __bool__(self) -> bool:
         return bool(self.texts)
 
     def named(self, text: str) -> str | None:
-        """The one option whose whole text this is."""
+        """Return the one option whose whole text this is."""
         wanted = key(text)
-        matches = [
-            letter
-            for letter, option_words in self.keys.items()
-            if option_words and option_words == wanted
-        ]
+        matches = [letter for letter, option in self.keys.items() if option and option == wanted]
         return matches[0] if len(matches) == 1 else None
 
     def opening(self, text: str) -> tuple[str, int] | None:
-        """The option whose text a text begins with, and how many of its words that takes.
+        """Return the option whose text a text begins with, and the number of its words.
 
-        Of several the one with the longest text.
+        Of several options it is the one with the longest text.
         """
         given = key(text)
         matches = [
-            (len(option_words), letter)
-            for letter, option_words in self.keys.items()
-            if option_words and given[: len(option_words)] == option_words
+            (len(option), letter)
+            for letter, option in self.keys.items()
+            if option and given[: len(option)] == option
         ]
         if not matches:
             return None
@@ -59,18 +55,18 @@ class AnswerOptions:
         return (letter, length) if len(same) == 1 else None
 
     def mentioned(self, text: str) -> list[str]:
-        """The options whose text stands in a text, but not only within that of another one."""
+        """Return the options whose text stands in a text, but not within that of another one."""
         given = f" {' '.join(key(text))} "
         letters = []
-        for letter, option_words in sorted(self.keys.items(), key=lambda item: -len(item[1])):
-            spelled = f" {' '.join(option_words)} "
-            if option_words and spelled in given:
+        for letter, option in sorted(self.keys.items(), key=lambda item: -len(item[1])):
+            spelled = f" {' '.join(option)} "
+            if option and spelled in given:
                 letters.append(letter)
                 given = given.replace(spelled, " | ")
         return sorted(letters)
 
     def joining(self, letters: frozenset[str]) -> str | None:
-        """The option that stands for just these others, as `Both A and B` does."""
+        """Return the option that stands for just these others, as `Both A and B` does."""
         matches = [
             letter
             for letter, text in self.texts.items()
@@ -80,7 +76,7 @@ class AnswerOptions:
 
 
 def read_options(question: str) -> AnswerOptions:
-    """The options of a question, `A) …`, `(A) …`, `A. …` or `A: …`, by lines or in one line."""
+    """Read the options of a question: `A) …`, `(A) …`, `A. …` or `A: …`, by lines or in one."""
     text = plain(question)
     best: dict[str, str] = {}
     for pattern in (_LINE, _INLINE):
@@ -95,7 +91,7 @@ def read_options(question: str) -> AnswerOptions:
 
 
 def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
-    """The last run A, B, C … among the marks, with what stands between them."""
+    """Return the longest run A, B, C … among the marks, the last of equals, with its texts."""
     best: dict[str, str] = {}
     for start, (letter, _) in enumerate(marks):
         if letter != "A":
@@ -117,13 +113,13 @@ def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
 
 
 def _first_part(text: str) -> str:
-    """The option without what follows the list, such as `Answer:`."""
+    """Return an option without what follows the list, such as `Answer:`."""
     part = re.split(r"\n\s*\n|\n\s*(?:answer|please|respond|choose|reply)\b", text, flags=re.I)[0]
     return " ".join(part.split()).strip(" ,;*|")
 
 
 def key(text: str) -> tuple[str, ...]:
-    """The words of a text as they are compared: articles count only where there is nothing else.
+    """Return the words of a text that are compared; articles only where nothing else is there.
 
     Signs that make another number of it, as in -5, 3/4 or 50%, count as words.
     """

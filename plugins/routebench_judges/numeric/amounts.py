@@ -1,4 +1,4 @@
-"""Numbers as an answer to a sum has them: exact, with fractions, percent and cents."""
+"""Read and compare the amounts of a calculation: exact, with fractions, percent and cents."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ class Amount:
     scale: int = field(default=0, compare=False)
     """The power of ten of its word: 6 in `3.5 million`, whose value is 3,500,000."""
     vague: bool = field(default=False, compare=False)
-    """An end of a range, or a bound such as `more than`."""
+    """Whether it is an end of a range, or a bound such as `more than`."""
     spelled: bool = field(default=False, compare=False)
-    """Written in words, or an ordinal."""
+    """Whether it is written in words, or an ordinal."""
     of: Fraction | None = field(default=None, compare=False)
     """The 10 of `8 out of 10`."""
 
 
 def folded(text: str) -> str:
-    """A text as amounts are read from it."""
+    """Return a text in the form that amounts are read from."""
     if "\\" in text:
         text = _FRAC.sub(_slashed, text)
     text = fold(_TAGGED.sub(r"\\boxed{\1}", plain(text)))
@@ -73,7 +73,7 @@ def folded(text: str) -> str:
 
 
 def amounts(text: str) -> list[Amount]:
-    """Every number of a folded text, in order."""
+    """Return every number of a folded text, in order."""
     parts = sorted(_fractions(text), key=lambda one: one.start)[:_MOST]
     # Of fractions in each other's place the first one counts.
     kept: list[Amount] = []
@@ -98,7 +98,7 @@ def amounts(text: str) -> list[Amount]:
 
 
 def _shares(numbers: list[Amount], text: str) -> list[Amount]:
-    """`8 out of 10` is one number."""
+    """Join the two numbers of a share, `8 out of 10`, into one."""
     made: list[Amount] = []
     for one in numbers:
         last = made[-1] if made else None
@@ -160,20 +160,20 @@ def _whole(one: Quantity, text: str) -> Amount:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRules:
-    """How amounts are compared for one question."""
+    """The rules by which amounts are compared for one question."""
 
     percent: bool
-    """It asks for a percentage."""
+    """Whether the question asks for a percentage."""
     dollars: bool
     scale: int
-    """It asks in millions, say."""
+    """The power of ten of the unit that the question asks in, 6 for millions; else 0."""
     unit: str | None
     bounds: bool
-    """It asks for the least or the most, so that `at least 5` is an answer."""
+    """Whether the question asks for a bound, so that `at least 5` is an answer."""
     tolerance: Fraction
 
     def agree(self, given: Amount, right: Amount) -> bool:
-        """Whether an amount is the right one, in all that either may mean."""
+        """Return whether an amount is the right one in any of the ways that both may be read."""
         if not compatible(given.unit, right.unit or self.unit):
             return False
         return any(

@@ -1,4 +1,4 @@
-"""A judge for sums: the final number of an answer against that of the reference, exactly."""
+"""The `numeric` judge: the final number of an answer against that of the reference."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Numeric:
             if (pair := (question, reference)) not in known:
                 rules = _rules(question, self.options.tolerance)
                 known[pair] = rules, _right(reference)
-            answer_grades.append(_verdict(*known[pair], text, refusals))
+            answer_grades.append(_grade(*known[pair], text, refusals))
         return to_grades(answer_grades)
 
 
@@ -81,7 +81,7 @@ def _rules(question: str, tolerance: float) -> ComparisonRules:
 
 
 def _right(reference: str | None) -> list[Amount]:
-    """The amounts that are right; none where the reference is not one number."""
+    """Return the amounts that are right; none where the reference is not one number."""
     right = []
     for alias in aliases(reference) if reference and reference.strip() else ():
         text = Text(alias)
@@ -92,7 +92,7 @@ def _right(reference: str | None) -> list[Amount]:
     return right
 
 
-def _verdict(
+def _grade(
     rules: ComparisonRules, right: list[Amount], text: str, refusals: re.Pattern[str] | None
 ) -> AnswerGrade:
     if not right:
@@ -136,7 +136,7 @@ def _compared(
 
 
 def _alike(statements: Sequence[Statement]) -> bool:
-    """Whether statements differ in the form only, as 0.5 and 50% do."""
+    """Return whether statements differ in form only, as 0.5 and 50% do."""
     if any(len(each.amounts) != 1 or each.several for each in statements):
         return False
     values = {

@@ -1,4 +1,4 @@
-"""The numbers that an answer gives as its result, by how firmly it says so."""
+"""Find the numbers that an answer gives as its result, from the firmest statements down."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _BOUND = re.compile(r"\b(?:at (?:least|most)|up to|minimum of|maximum of)\s*(?:t
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one statement gives as the answer: several amounts where it does not tell which."""
+    """The amounts that one statement gives: several where it does not tell which one counts."""
 
     amounts: tuple[Amount, ...]
     several: bool = False
-    """It says them all, as in `3 or 4`."""
+    """Whether it gives them all as the answer, as in `3 or 4`."""
 
 
 class Text:
@@ -60,14 +60,14 @@ class Text:
         self.amounts = amounts(self.folded)
 
     def marked(self) -> list[Statement]:
-        """What its statements give: boxes, `####` and final answers before others."""
+        """Return its final statements: boxes, `####` and `final answer`, or else weaker ones."""
         for statements in (self._boxed() + self._cued(_FINAL), self._cued(_MAIN) + self._alone()):
             if final := settled(self.folded, sorted(statements, key=lambda each: each[0])):
                 return final
         return []
 
     def last(self) -> Statement | None:
-        """The bold number of the last line, or else the last number outside brackets."""
+        """Return the bold number of the last line, or else the last number outside brackets."""
         line = next((line for line in reversed(self.folded.split("\n")) if line.strip()), "")
         bold = [amounts(part)[:1] for part in _BOLD.findall(line) if amounts(part)[:1]]
         bold = [one for one in bold if one[0].start <= 1 and not one[0].vague]
@@ -82,7 +82,7 @@ class Text:
         return Statement((firm[-1],)) if firm else None
 
     def bound(self, amount: Amount) -> bool:
-        """Whether it stands as a bound, `at least 5`."""
+        """Return whether an amount stands as a bound, `at least 5`."""
         return bool(_BOUND.search(self.folded[max(0, amount.start - 20) : amount.start]))
 
     def _boxed(self) -> list[tuple[int, Statement]]:
@@ -98,7 +98,7 @@ class Text:
         return statements
 
     def _alone(self) -> list[tuple[int, Statement]]:
-        """A first or last line, of several, that is a number and its unit."""
+        """Return the first or last line, of several, that is a number and its unit."""
         lines = [line for line in _LINE.finditer(self.folded) if line[0].strip(" *_`")]
         statements = []
         for line in (lines[0], lines[-1]) if len(lines) > 1 else ():
@@ -111,7 +111,7 @@ class Text:
         return statements
 
     def _statement(self, at: int) -> Statement | None:
-        """What stands after a cue, to the end of the sentence; None where no number does."""
+        """Return the statement after a cue, to the end of the sentence; None without a number."""
         start = at + len(_SKIP.match(self.folded, at)[0])  # type: ignore[index]
         end = _SENTENCE.search(self.folded, start)
         stop = min(end.start() if end else len(self.folded), start + 400)
@@ -132,7 +132,7 @@ class Text:
         return Statement(tuple(numbers))
 
     def _one(self, first: Amount) -> Statement:
-        """The number a statement begins with, and others that it gives beside it."""
+        """Return the number a statement begins with, and others that it gives beside it."""
         span = _RANGE.match(self.folded, first.end)
         if span and int(span[1]) > first.value:
             return Statement((first,))

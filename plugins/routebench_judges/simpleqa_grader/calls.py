@@ -1,4 +1,4 @@
-"""The calls of a grader: one per different answer, again where the reply is no grade."""
+"""Make the calls of a grader: one per different answer, repeated where no grade comes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from routebench.redact import one_line
 from routebench_judges.answers.grades import AnswerGrade
 
 OnGrade = Callable[[int, AnswerGrade], None]
-"""Gets the place of an answer and its verdict, as soon as there is one."""
+"""Called with the index of an answer and its grade, as soon as there is one."""
 _EXCERPT = 60  # characters of a reply that could not be read
 
 
 @dataclass
 class GraderUsage:
-    """What grading took."""
+    """Calls, tokens and cost of grading."""
 
     calls: int = 0
     """Replies that came."""
     unread: int = 0
-    """Those of them that were no grade."""
+    """Replies among them that were no grade."""
     failed: int = 0
     """Calls without a reply, with all their attempts."""
     doubtful: int = 0
@@ -41,7 +41,7 @@ class GraderUsage:
 
 
 class Grader(Protocol):
-    """Whom the calls are made for."""
+    """The judge that the calls are made for."""
 
     @property
     def model(self) -> str: ...
@@ -53,7 +53,7 @@ class Grader(Protocol):
 
 @dataclass
 class Grading:
-    """The calls of one batch: in rounds, for replies that could not be read."""
+    """The calls of one batch, in rounds: replies that were no grade are asked for again."""
 
     grader: Grader
     provider: Any
@@ -119,7 +119,7 @@ class Grading:
             self.on_grade(place, verdict)
 
     def _give_up(self, error: CallError) -> None:
-        """The grader does not answer any more: what is left stays without a grade."""
+        """Report what is left as ungraded, since the grader does not answer any more."""
         for prompt in self.places:
             if prompt not in self.settled:
                 note = f"no grade: {one_line(error.message, 200)}"

@@ -1,4 +1,4 @@
-"""A judge that asks a model: short factual answers in three states, strictly read."""
+"""The `simpleqa-grader` judge: asks a language model for three-state grades."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SimpleQAGrader:
         self.usage = GraderUsage()
 
     def parameters(self) -> dict[str, Any]:
-        """All that a grade depends on besides the texts."""
+        """Return all that a grade depends on besides the texts."""
         get_parameters = getattr(self._provider, "parameters", None)
         given: dict[str, Any] = (
             get_parameters() if get_parameters else self.options.provider_options
@@ -87,9 +87,9 @@ class SimpleQAGrader:
         answers: Sequence[str],
         on_grade: OnGrade,
     ) -> None:
-        """Like `judge`, and tells each verdict when it is there.
+        """Grade answers like `judge`, calling `on_grade` with each grade when it is there.
 
-        Equal answers to a question are one call. What `on_grade` raises ends the grading.
+        Equal answers to a question are one call. An exception of `on_grade` ends the grading.
 
         Raises:
             OptionError: where the provider cannot be used at all.
@@ -106,7 +106,7 @@ class SimpleQAGrader:
             Grading(self, self._provider, places, on_grade).run()
 
     def read(self, reply: str) -> Grade | None:
-        """The grade that a reply is; None where it is none."""
+        """Return the grade that a reply is; None where it is none."""
         return replies.paper(reply) if self.options.mode == "paper" else replies.strict(reply)
 
     def count(self, outcome: Outcome, unread: bool) -> None:
@@ -124,17 +124,14 @@ class SimpleQAGrader:
         cost = math.nan
         if price is not None:
             cost = price.usd(
-                reply.input_tokens,
-                reply.output_tokens,
-                reply.cached_tokens,
-                reply.thinking_tokens,
+                reply.input_tokens, reply.output_tokens, reply.cached_tokens, reply.thinking_tokens
             )
         usage.unpriced += math.isnan(cost)
         usage.usd += np.nan_to_num(cost)
 
     @property
     def model(self) -> str:
-        """The model as its provider knows it."""
+        """Return the model as its provider names it."""
         return self.options.model.partition(":")[2]
 
     @property

@@ -1,4 +1,4 @@
-"""What a grader is asked: question, reference and answer as data, between marks of their own."""
+"""The prompt of the grader: question, reference and answer as data between marked lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LAST = "Write the letter of the grade, A, B or C, and nothing else."
 
 
 def prompt(question: str, reference: str, answer: str) -> str:
-    """The text for the grader. Nobody who writes an answer can know the marks around it."""
+    """Return the prompt; whoever writes an answer cannot know the marks around it."""
     known = aliases(reference)
     right = known[0] if len(known) == 1 else "any one of these:\n" + "\n".join(known)
     parts = {"QUESTION": question, "REFERENCE": right, "ANSWER": answer}
@@ -35,12 +35,12 @@ def prompt(question: str, reference: str, answer: str) -> str:
 
 
 def version() -> str:
-    """Changes with the wording: grades by another prompt are another judge's."""
+    """Return 8 hex digits that change with the wording, and with them the judge's id."""
     return hashlib.sha256(prompt("", "", "").encode()).hexdigest()[:8]
 
 
 def _mark(texts: list[str]) -> str:
-    """8 hex digits that follow from the texts, and stand in none of them."""
+    """Return 8 hex digits that follow from the texts, and stand in none of them."""
     for n in range(100):
         digest = hashlib.sha256(json.dumps([n, *texts]).encode()).hexdigest()[:8]
         if not any(digest in text for text in texts):

@@ -1,4 +1,4 @@
-"""What a grader's reply says: strictly, or as the published parser reads it."""
+"""Read the grade out of a reply: strictly, or as the published parser does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST = 200  # characters; no longer reply is a grade, whatever is stripped f
 
 
 def strict(reply: str) -> Grade | None:
-    """The grade that the whole reply is, markup apart; None for anything else.
+    """Return the grade that the whole reply is, markup apart; None for anything else.
 
     >>> strict("**B**"), strict("Grade: NOT_ATTEMPTED."), strict("I would say B")
     (<Grade.INCORRECT: 1>, <Grade.NOT_ATTEMPTED: 2>, None)
@@ -30,7 +30,7 @@ def strict(reply: str) -> Grade | None:
 
 
 def paper(reply: str) -> Grade:
-    """The grade that the published parser takes: the first A, B or C anywhere, else C.
+    """Return the grade of the published parser: the first A, B or C anywhere, else C.
 
     It reads letters out of words: NOT_ATTEMPTED becomes CORRECT (its A), CORRECT and INCORRECT
     become NOT_ATTEMPTED (their C), and `Answer: B` becomes CORRECT. Only a bare letter is safe.
