@@ -34,6 +34,7 @@ def secrets() -> list[str]:
         for name, value in os.environ.items()
         if _NAMES.search(name) and len(value.strip()) >= _SHORTEST
     }
+    # A key may be a part of a longer one, which must be hidden whole.
     return sorted(values, key=lambda value: (-len(value), value))
 
 

@@ -232,7 +232,7 @@ class Fingerprints(_Model):
 
 
 class FoldFacts(_Model):
-    """What the training part of a fold names, and the costs that trade-offs are made with."""
+    """The models that the training part of a fold names, and the costs in its trade-offs."""
 
     best_single: str
     cheapest: str | None = None

@@ -190,6 +190,7 @@ def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any])
     top = np.where(ok, outcomes.score, -np.inf).max(axis=1, keepdims=True)
     # By row: one text under two tasks is two queries, which may be told apart.
     _, query = np.unique(rows, return_inverse=True)
+    # The penalty outweighs any sum of rewards: no query goes to a model without an answer.
     total = np.zeros((query.max() + 1, ok.shape[1]))
     np.add.at(total, query, np.where(ok, outcomes.score, -1e9))
     beside = {

@@ -48,6 +48,7 @@ def read_decisions(folder: Path, setup: Setup) -> dict[Key, JobDecisions]:
     decisions = {}
     for key, rows in by_job(table, FILE):
         personal = data.users is not None and bool((user.codes[rows] >= 0).any())
+        # Files may hold rows in any order; sorted, they must be what the fold tests.
         if personal:
             assert data.users is not None
             asks = setup.asks(key[2])

@@ -197,7 +197,7 @@ def common(first: Stored, second: Stored) -> tuple[Ints, Ints]:
     code = _codes([run.keys for run in runs])
     if first.users is not None and second.users is not None:
         user = _codes([run.users for run in runs])
-        code = code * (user.max() + 1) + user
+        code = code * (user.max() + 1) + user  # one number per query and user
     _, one, other = np.intersect1d(code[:n], code[n:], return_indices=True)
     order = np.argsort(one)
     return one[order], other[order]

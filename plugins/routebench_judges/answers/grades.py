@@ -23,6 +23,7 @@ def to_grades(answer_grades: Sequence[AnswerGrade]) -> Grades:
     """Return grades as the record of a judge: score 1 or 0, ungraded for `Grade.NONE`."""
     grade = np.array([int(one.grade) for one in answer_grades], dtype=np.int8)
     known = grade != Grade.NONE
+    # Filled in place: np.array would make strings of fixed width of them.
     note = np.empty(len(answer_grades), dtype=object)
     note[:] = [one.note for one in answer_grades]
     return Grades(

@@ -93,6 +93,7 @@ def read_options(question: str) -> AnswerOptions:
 def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
     """Return the longest run A, B, C … among the marks, the last of equals, with its texts."""
     best: dict[str, str] = {}
+    # Any A may begin the list; a letter out of turn stands in an option's own text.
     for start, (letter, _) in enumerate(marks):
         if letter != "A":
             continue

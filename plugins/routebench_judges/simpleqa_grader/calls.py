@@ -69,12 +69,12 @@ class Grading:
         self._give_up(CallError("rejected", "the grader was not asked"))
 
     async def _live(self) -> None:
-        limits, plain = self.grader.limits, _Plain(self.provider)
+        limits, fast = self.grader.limits, _FailFast(self.provider)
         try:
             for attempt in range(limits.attempts):
                 requests = self._requests(attempt)
                 await ask_all(
-                    plain, requests, limits=limits, on_reply=self._receive, on_failure=self._receive
+                    fast, requests, limits=limits, on_reply=self._receive, on_failure=self._receive
                 )
         except CallError as error:
             self._give_up(error)
@@ -102,32 +102,29 @@ class Grading:
         prompt, reply = outcome.request.prompt, outcome.result
         if isinstance(reply, CallError):
             self.grader.count(outcome, False)
-            self._settle(
-                prompt, AnswerGrade(Grade.NONE, f"no grade: {one_line(reply.message, 200)}")
-            )
+            self._settle(prompt, _no_grade(one_line(reply.message, 200)))
             return
         grade = self.grader.read(reply.text)
         self.grader.count(outcome, grade is None)
         if grade is not None:
             self._settle(prompt, AnswerGrade(grade, ""))
         elif outcome.request.sample + 1 >= self.grader.limits.attempts:
-            self._settle(prompt, AnswerGrade(Grade.NONE, f"no grade: {_describe_reply(reply)}"))
+            self._settle(prompt, _no_grade(_describe_reply(reply)))
 
-    def _settle(self, prompt: str, verdict: AnswerGrade) -> None:
+    def _settle(self, prompt: str, grade: AnswerGrade) -> None:
         self.settled.add(prompt)
         for place in self.places[prompt]:
-            self.on_grade(place, verdict)
+            self.on_grade(place, grade)
 
     def _give_up(self, error: CallError) -> None:
         """Report what is left as ungraded, since the grader does not answer any more."""
         for prompt in self.places:
             if prompt not in self.settled:
-                note = f"no grade: {one_line(error.message, 200)}"
-                self._settle(prompt, AnswerGrade(Grade.NONE, note))
+                self._settle(prompt, _no_grade(one_line(error.message, 200)))
 
 
 @dataclass
-class _Plain:
+class _FailFast:
     """A provider whose own errors, such as a missing key, end the calls at once."""
 
     provider: Any
@@ -146,6 +143,10 @@ class _Plain:
 
     async def close(self) -> None:
         await self.provider.close()
+
+
+def _no_grade(reason: str) -> AnswerGrade:
+    return AnswerGrade(Grade.NONE, f"no grade: {reason}")
 
 
 def _describe_reply(reply: Reply) -> str:
