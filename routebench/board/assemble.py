@@ -17,7 +17,7 @@ from routebench.plugin.selection import best_single, by_cost
 from routebench.records import Decisions, Floats, Ints, Outcomes
 
 
-def tested(setup: Setup, fold: int) -> Ints:
+def tested_rows(setup: Setup, fold: int) -> Ints:
     """Return the rows that a fold tests: once for every user who asks, in suites with users."""
     return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from routebench.board.assemble import assemble_decisions, references, tested
+from routebench.board.assemble import assemble_decisions, references, tested_rows
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
@@ -39,7 +39,7 @@ _V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredQueries:
     """The test queries of all folds, one after the other, and their evaluation."""
 
     rows: Ints
@@ -57,10 +57,10 @@ def score(
     results: Mapping[Job, Result],
     resamples: int = RESAMPLES,
     against: Sequence[str] = (),
-) -> Scored:
+) -> ScoredQueries:
     """Put the decisions of each router's jobs together and evaluate them."""
     folds = range(len(setup.split.codes))
-    parts = [tested(setup, fold) for fold in folds]
+    parts = [tested_rows(setup, fold) for fold in folds]
     rows = np.concatenate(parts)
     by_router: dict[str, list[tuple[Job, Result]]] = defaultdict(list)
     for job, result in results.items():
@@ -87,12 +87,12 @@ def score(
             routed.append(one)
     evaluation = evaluate(setting, routed, resamples, against=against)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
-    return Scored(rows, numbers, evaluation, failures)
+    return ScoredQueries(rows, numbers, evaluation, failures)
 
 
 def outlook(setup: Setup) -> str:
     """Describe what routing can gain on the test queries, in one line, before a router runs."""
-    rows = np.concatenate([tested(setup, fold) for fold in range(len(setup.split.codes))])
+    rows = np.concatenate([tested_rows(setup, fold) for fold in range(len(setup.split.codes))])
     setting = _setting(setup, rows)
     best = setting.outcomes.ok[np.arange(len(rows)), setting.best_single]
     if not best.any():
@@ -116,7 +116,7 @@ def board(
     fingerprints: Fingerprints,
     entrants: list[Entrant],
     results: Mapping[Job, Result],
-    scored: Scored,
+    scored: ScoredQueries,
 ) -> Leaderboard:
     """Return the leaderboard, still without files, environment and timing."""
     evaluation = scored.evaluation
@@ -151,7 +151,7 @@ def _setting(setup: Setup, rows: Ints) -> Setting:
     fixed: dict[str, list[Ints]] = defaultdict(list)
     costs = []
     for fold in range(len(setup.split.codes)):
-        size = len(tested(setup, fold))
+        size = len(tested_rows(setup, fold))
         for name, model in references(setup, fold).items():
             fixed[name].append(np.full(size, model))
         cost = setup.table(fold, TRAIN).outcomes.mean_cost()
@@ -208,7 +208,9 @@ def _valued(setup: Setup, setting: Setting, rows: Ints, choices: dict[str, Any])
     )
 
 
-def _row(entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], scored: Scored) -> Row:
+def _row(
+    entrant: Entrant, config: RunConfig, results: Mapping[Job, Result], scored: ScoredQueries
+) -> Row:
     base: dict[str, Any] = {
         "router": entrant.label,
         "plugin": entrant.plugin.name,
@@ -313,7 +315,7 @@ def _suite(setup: Setup) -> SuiteInfo:
     )
 
 
-def _diagnostics(setup: Setup, prices: PriceInfo, scored: Scored) -> Diagnostics:
+def _diagnostics(setup: Setup, prices: PriceInfo, scored: ScoredQueries) -> Diagnostics:
     evaluation, outcomes = scored.evaluation, setup.data.outcomes
     test = np.unique(scored.rows)
     return Diagnostics(

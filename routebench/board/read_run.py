@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from routebench.board import run_folder
-from routebench.board.assemble import routing_cost, tested
+from routebench.board.assemble import routing_cost, tested_rows
 from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
 from routebench.board.read_tables import read_suite
 from routebench.data.splits import TEST
@@ -53,12 +53,12 @@ class Stored:
     @cached_property
     def rows(self) -> Ints:
         """Return the row [n] of each test query in the suite; folds one after the other."""
-        return np.concatenate([tested(self.setup, fold) for fold in self._folds])
+        return np.concatenate([tested_rows(self.setup, fold) for fold in self._folds])
 
     @cached_property
     def folds(self) -> Ints:
         """Return the fold [n] that tests each query."""
-        sizes = [len(tested(self.setup, fold)) for fold in self._folds]
+        sizes = [len(tested_rows(self.setup, fold)) for fold in self._folds]
         return np.repeat(np.arange(len(sizes)), sizes)
 
     @cached_property

@@ -22,7 +22,7 @@ from routebench.schema import Leaderboard
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRouter:
     """One checkpoint, loaded into this process; its router is trusted and runs unconfined."""
 
     label: str
@@ -42,7 +42,7 @@ class Trained:
         seed: int = 0,
         fold: int = 0,
         changes: dict[str, Any] | None = None,
-    ) -> Trained:
+    ) -> TrainedRouter:
         """Load the checkpoint that a run folder keeps of a router.
 
         `changes` are options that the router reads when it routes: those that its class names in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from routebench.board.trained import Trained
+    from routebench.board.trained import TrainedRouter
     from routebench.plugin.budget import Budget
     from routebench.records import Decisions
 
@@ -54,14 +54,14 @@ def command(
     The checkpoint of one seed and fold decides, by the text alone. Nothing is asked of any
     model. With a budget every query is charged the mean cost of the model chosen for it.
     """
-    from routebench.board.trained import Trained
+    from routebench.board.trained import TrainedRouter
     from routebench.errors import OptionError
     from routebench.plugin.budget import Budget
 
     if spent is not None and budget is None:
         raise OptionError("--spent is a part of a budget", "--budget USD")
     limit = None if budget is None else Budget(budget, spent or 0.0)
-    trained = Trained.load(run, router, seed, fold, _changes(router, set_))
+    trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_))
     if limit is not None:
         trained.spend(limit)
     for chunk in _chunks(texts, 1 if limit else _CHUNK):
@@ -107,7 +107,7 @@ def _chunks(texts: tuple[str, ...], size: int) -> Iterator[list[str]]:
 
 
 def _told(
-    trained: Trained, decisions: Decisions, row: int, text: str, budget: Budget | None
+    trained: TrainedRouter, decisions: Decisions, row: int, text: str, budget: Budget | None
 ) -> dict[str, Any]:
     """All that was decided of one query."""
     told: dict[str, Any] = {"query": text, "model": trained.models[decisions.choice[row]]}
