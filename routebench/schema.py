@@ -57,11 +57,11 @@ def collapse(usage: Mapping[str, float]) -> Collapse | None:
     return over[0] if over else None
 
 
-class _Model(BaseModel):
+class _BoardModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Estimate(_Model):
+class Estimate(_BoardModel):
     """A number with its 95% confidence interval; null with a reason where it is undefined."""
 
     value: float | None
@@ -83,7 +83,7 @@ class Difference(Estimate):
     mde: float | None = Field(None, description="smallest difference this pair could detect")
 
 
-class Facet(_Model):
+class Facet(_BoardModel):
     """One task, topic or user: n test queries of it, and the metrics on them."""
 
     n: int
@@ -93,14 +93,14 @@ class Facet(_Model):
     pair: dict[str, Estimate] = Field({}, description="APGR and CPT on these queries, by task")
 
 
-class CurvePoint(_Model):
+class CurvePoint(_BoardModel):
     """One trade-off of quality and cost, on the test queries."""
 
     accuracy: float
     total_cost_per_1k: float
 
 
-class OperatingPoint(_Model):
+class OperatingPoint(_BoardModel):
     """A trade-off chosen on validation, frozen, and its results on the test queries."""
 
     n: int = Field(description="test queries on which all models that could be chosen answered")
@@ -113,7 +113,7 @@ class OperatingPoint(_Model):
     savings_vs_best_single: Estimate
 
 
-class PolicyUse(_Model):
+class PolicyUse(_BoardModel):
     """One policy of a router: how often it names it, and how good the answers then are."""
 
     n: int = Field(description="decisions that name it, over all seeds")
@@ -123,7 +123,7 @@ class PolicyUse(_Model):
     cost_per_1k: Estimate = Field(description="of the models' answers")
 
 
-class SingleModel(_Model):
+class SingleModel(_BoardModel):
     """One model of a router's pair, asked everything: the router against it."""
 
     model: str | None = Field(description="null where folds differ")
@@ -142,7 +142,7 @@ class SingleModel(_Model):
     )
 
 
-class Policies(_Model):
+class Policies(_BoardModel):
     """The results of a router's policies."""
 
     use: dict[str, PolicyUse]
@@ -154,7 +154,7 @@ class Policies(_Model):
     large: SingleModel | None = Field(None, description="the other one")
 
 
-class Row(_Model):
+class Row(_BoardModel):
     """One router on the board."""
 
     router: str
@@ -202,7 +202,7 @@ class Row(_Model):
         return values
 
 
-class SuiteInfo(_Model):
+class SuiteInfo(_BoardModel):
     name: str
     source: Literal["simulated", "recorded", "live"]
     measure: Measure = Field(
@@ -220,7 +220,7 @@ class SuiteInfo(_Model):
     notes: list[str] = []
 
 
-class Fingerprints(_Model):
+class Fingerprints(_BoardModel):
     """The first five are hard: where they differ, two boards must not be compared."""
 
     suite: str
@@ -231,7 +231,7 @@ class Fingerprints(_Model):
     prices: str | None
 
 
-class FoldFacts(_Model):
+class FoldFacts(_BoardModel):
     """The models that the training part of a fold names, and the costs in its trade-offs."""
 
     best_single: str
@@ -243,7 +243,7 @@ class FoldFacts(_Model):
     )
 
 
-class Diagnostics(_Model):
+class Diagnostics(_BoardModel):
     headroom: float | None = Field(description="oracle minus best single, on the scored queries")
     disagreement: float = Field(description="share of queries on which scores differ by model")
     routable: float = Field(
@@ -266,7 +266,7 @@ class Diagnostics(_Model):
     folds: list[FoldFacts] = []
 
 
-class Leaderboard(_Model):
+class Leaderboard(_BoardModel):
     """One run: what was compared on what, and every number with its interval."""
 
     schema_version: Literal[1] = 1
