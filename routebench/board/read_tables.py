@@ -46,27 +46,27 @@ class Column:
     values: list[str]
 
     def into(self, known: Iterable[str], place: str) -> Ints:
-        """Positions in a list of known names; a `DataError` for another one."""
+        """Return positions in a list of known names; a `DataError` for another one."""
         at = {name: i for i, name in enumerate(known)}
         table = np.array([at.get(value, -1) for value in self.values] + [-1], dtype=np.int64)
-        found: Ints = table[self.codes]
-        if len(lost := np.flatnonzero(found < 0)):
+        positions: Ints = table[self.codes]
+        if len(lost := np.flatnonzero(positions < 0)):
             code = self.codes[lost[0]]
             raise DataError(f"{place}: unknown: {self.values[code] if code >= 0 else None!r}")
-        return found
+        return positions
 
     def take(self, rows: Ints) -> Column:
-        """The given rows."""
+        """Return the given rows."""
         return Column(self.codes[rows], self.values)
 
     def texts(self) -> Strings:
-        """[n] the texts themselves, None for null."""
+        """Return [n] the texts themselves, None for null."""
         texts: Strings = np.array([*self.values, None], dtype=object)[self.codes]
         return texts
 
 
 def read_table(path: Path, texts: Iterable[str] = ()) -> pa.Table:
-    """A Parquet file with some of its text columns as codes; a `DataError` if it is none."""
+    """Read a Parquet file with some of its text columns as codes; a `DataError` if it is none."""
     try:
         return pq.read_table(path, read_dictionary=list(texts))
     except FileNotFoundError:
@@ -77,7 +77,7 @@ def read_table(path: Path, texts: Iterable[str] = ()) -> pa.Table:
 
 
 def text(table: pa.Table, name: str, place: str) -> Column:
-    """A text column."""
+    """Return a text column as codes."""
     column = _column(table, name, place).combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks else pa.array([], pa.string())
@@ -88,7 +88,7 @@ def text(table: pa.Table, name: str, place: str) -> Column:
 
 
 def numbers(table: pa.Table, name: str, place: str) -> Floats:
-    """A column of numbers; NaN for null."""
+    """Return a column of numbers; NaN for null."""
     try:
         column = _column(table, name, place).cast(pa.float64())
     except pa.ArrowException as error:
@@ -98,7 +98,7 @@ def numbers(table: pa.Table, name: str, place: str) -> Floats:
 
 
 def whole(table: pa.Table, name: str, place: str) -> Ints:
-    """A column of whole numbers without a gap."""
+    """Return a column of whole numbers without a gap."""
     values = numbers(table, name, place)
     if not np.isfinite(values).all():
         raise DataError(f"{place}: column {name} has gaps")
@@ -112,8 +112,8 @@ def _column(table: pa.Table, name: str, place: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a run folder keeps of a suite: all but texts, references and answers."""
+class StoredSuite:
+    """The part of a suite that a run folder holds: all but texts, references and answers."""
 
     data: SuiteData
     split: Split
@@ -121,8 +121,8 @@ class Kept:
     """[n, m] prompt and answer tokens that costs can be made from, guesses included."""
 
 
-def read_suite(folder: Path, board: Leaderboard) -> Kept:
-    """The suite and its split, from cells and users."""
+def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
+    """Read the suite and its split from cells and users."""
     place = "cells.parquet"
     words = ("query", "query_id", "text_sha256", "task", "topic", "model", "state", "grade")
     table = read_table(folder / place, (*words, "parts"))
@@ -163,25 +163,25 @@ def read_suite(folder: Path, board: Leaderboard) -> Kept:
         hidden = None
     users = None
     if board.suite.users is not None:
-        users, apart = _users(folder, keys, len(codes))
-        hidden = apart if board.suite.protocol == "user" else hidden
+        users, held_out = _users(folder, keys, len(codes))
+        hidden = held_out if board.suite.protocol == "user" else hidden
     data = replace(data, users=users)
-    found = board.diagnostics
+    facts = board.diagnostics
     kind, protocol = board.suite.split, board.suite.protocol
-    split = Split(codes, found.leaked, found.removed, "", kind, protocol, hidden)
-    return Kept(data, split, _tokens(table, (row, model), data.outcomes))
+    split = Split(codes, facts.leaked, facts.removed, "", kind, protocol, hidden)
+    return StoredSuite(data, split, _tokens(table, (row, model), data.outcomes))
 
 
 def _tokens(
     table: pa.Table, at: tuple[Ints, Ints], outcomes: Outcomes
 ) -> tuple[Floats, Floats] | None:
     if set(PRICED) <= set(table.column_names):
-        made = []
+        matrices = []
         for name in PRICED:
             values = np.full(outcomes.score.shape, np.nan)
             values[at] = numbers(table, name, "cells.parquet")
-            made.append(values)
-        return made[0], made[1]
+            matrices.append(values)
+        return matrices[0], matrices[1]
     if outcomes.input_tokens is None or outcomes.output_tokens is None:
         return None
     return outcomes.input_tokens, outcomes.output_tokens
@@ -198,8 +198,8 @@ def _outcomes(
         grade = np.full(shape, Grade.NONE, dtype=np.int8)
         column = text(table, "grade", place)
         known = column.codes >= 0
-        own = column.take(np.flatnonzero(known))
-        grade[at[0][known], at[1][known]] = _coded(own, _GRADES, place)
+        graded = column.take(np.flatnonzero(known))
+        grade[at[0][known], at[1][known]] = _coded(graded, _GRADES, place)
 
     def matrix(name: str) -> Floats | None:
         if name not in table.column_names:
@@ -226,14 +226,14 @@ def _outcomes(
 
 def _coded(column: Column, names: Mapping[str, int], place: str) -> Codes:
     values = np.array(list(names.values()), dtype=np.int8)
-    found: Codes = values[column.into(names, place)]
-    return found
+    codes: Codes = values[column.into(names, place)]
+    return codes
 
 
 def _parts(
     parts: Column, row: Ints, model: Ints, shape: tuple[int, int]
 ) -> tuple[Codes, Mask | None]:
-    """[folds, n] codes of the split, and [folds, m] models that a fold keeps from training."""
+    """Return the [folds, n] split codes, and [folds, m] models that a fold keeps from training."""
     try:
         table = np.array([[_CODES[w] for w in value.split()] for value in parts.values])
     except (KeyError, ValueError) as error:
@@ -241,10 +241,10 @@ def _parts(
     of_cell = table[parts.codes].T
     codes = np.full((len(of_cell), shape[0]), REMOVED, dtype=np.int8)
     hidden = np.zeros((len(of_cell), shape[1]), dtype=np.bool_)
-    for fold, own in enumerate(of_cell):
-        said = own != HELD_OUT
-        codes[fold, row[said]] = own[said]
-        hidden[fold, model[~said]] = True
+    for fold, part in enumerate(of_cell):
+        known = part != HELD_OUT
+        codes[fold, row[known]] = part[known]
+        hidden[fold, model[~known]] = True
     return codes, hidden
 
 
@@ -252,14 +252,14 @@ def _users(folder: Path, keys: Strings, folds: int) -> tuple[Users, Mask | None]
     place = "users.parquet"
     table = read_table(folder / place)
     names = text(table, "user", place).texts()
-    asked = apart = None
+    asked = held_out = None
     if "asked" in table.column_names:
         at = {key: i for i, key in enumerate(keys)}
         asked = np.zeros((len(keys), len(names)), dtype=np.bool_)
-        for user, own in enumerate(table["asked"].to_pylist()):
-            asked[[at[key] for key in own], user] = True
+        for user, queries in enumerate(table["asked"].to_pylist()):
+            asked[[at[key] for key in queries], user] = True
     if "held_out_in" in table.column_names:
-        apart = np.zeros((folds, len(names)), dtype=np.bool_)
-        for user, own in enumerate(table["held_out_in"].to_pylist()):
-            apart[own, user] = True
-    return Users(names, numbers(table, "preference", place), asked), apart
+        held_out = np.zeros((folds, len(names)), dtype=np.bool_)
+        for user, away in enumerate(table["held_out_in"].to_pylist()):
+            held_out[away, user] = True
+    return Users(names, numbers(table, "preference", place), asked), held_out

@@ -26,9 +26,9 @@ def command(ctx: click.Context, run: Path, regrade: bool, first: int, as_json: b
     from routebench.report.terminal import console, verified
     from routebench.verify.verify import verify
 
-    verdict = verify(run, regrade)
+    result = verify(run, regrade)
     if as_json:
-        click.echo(verified.to_json(verdict), nl=False)
+        click.echo(verified.to_json(result), nl=False)
     else:
-        verified.show(verdict, console.make(), first)
-    ctx.exit(1 if verdict.differences else 0)
+        verified.show(result, console.make(), first)
+    ctx.exit(1 if result.mismatches else 0)

@@ -1,4 +1,4 @@
-"""Whether two judges say the same: Cohen's kappa, who confuses what, and models they favour.
+"""Agreement of two judges: Cohen's kappa, who confuses what, and models they favour.
 
 Intervals are 95% percentile bootstraps over questions: answers to one question are drawn together.
 """
@@ -20,7 +20,7 @@ RIGHT = ("CORRECT", "NOT CORRECT")
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalEstimate:
     """A value with its 95% interval; None where it is not defined."""
 
     value: float | None
@@ -36,9 +36,9 @@ class Agreement:
     labels: tuple[str, ...]
     table: tuple[tuple[int, ...], ...]
     """[labels, labels] answers by the first judge's grade (row) and the second one's (column)."""
-    agreement: Interval
+    agreement: IntervalEstimate
     """Share of answers with the same grade."""
-    kappa: Interval
+    kappa: IntervalEstimate
     """Cohen's kappa; not defined where both give one grade only."""
     undefined: float
     """Share of resamples in which kappa is not defined."""
@@ -55,14 +55,14 @@ class ModelAgreement:
     first: float
     """Share of answers that the first judge calls correct."""
     second: float
-    favour: Interval
+    favour: IntervalEstimate
     """How much more of this model's answers than of all models', on average, the second judge
     calls correct beyond the first one: what moves a model among the others. Its interval holds
     for all models at once (Bonferroni)."""
 
     @property
     def favoured(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Tell whether the interval leaves out zero."""
         low, high = self.favour.low, self.favour.high
         return low is not None and high is not None and (low > 0 or high < 0)
 
@@ -103,7 +103,7 @@ def agreement(
 
 
 def kappa(first: Codes | Ints, second: Codes | Ints) -> float | None:
-    """Cohen's kappa; None where chance alone would make them agree on everything."""
+    """Return Cohen's kappa; None where chance alone would make them agree on everything."""
     from sklearn.metrics import cohen_kappa_score
 
     if len(first) and len(np.unique(np.concatenate([first, second]))) > 1:
@@ -120,7 +120,7 @@ def by_model(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> list[ModelAgreement]:
-    """Each model by name. Grade 0 is correct; all others are not."""
+    """Compare the judges model by model, in name order. Grade 0 is correct; all others are not."""
     named = np.asarray(models, dtype=object)
     names = sorted(set(named.tolist()))
     of = np.array([names.index(name) for name in named.tolist()])
@@ -130,11 +130,11 @@ def by_model(
         [column.astype(np.float64) for column in columns], questions, resamples=resamples, seed=seed
     )
     favours = _favours(drawn[:, ::2], drawn[:, 1::2])
-    found = _favours(*(np.array([[c.mean() for c in columns[s::2]]]) for s in (0, 1)))[0]
-    made = []
+    point = _favours(*(np.array([[c.mean() for c in columns[s::2]]]) for s in (0, 1)))[0]
+    agreements = []
     for m, name in enumerate(names):
         one, other = first[of == m], second[of == m]
-        made.append(
+        agreements.append(
             ModelAgreement(
                 name,
                 int((of == m).sum()),
@@ -142,14 +142,14 @@ def by_model(
                 kappa(one, other),
                 float(np.mean(one == 0)),
                 float(np.mean(other == 0)),
-                _interval(float(found[m]), favours[:, m], alpha=0.05 / len(names)),
+                _interval(float(point[m]), favours[:, m], alpha=0.05 / len(names)),
             )
         )
-    return made
+    return agreements
 
 
 def _favours(extra: Floats, size: Floats) -> Floats:
-    """[B, M] a model's mean difference, less the mean of all models'."""
+    """Return [B, M] a model's mean difference, less the mean of all models'."""
     with np.errstate(invalid="ignore", divide="ignore"):
         each = extra / size  # a model without any answer in a resample has none
     known = np.where(np.isnan(each), 0.0, each)
@@ -159,19 +159,19 @@ def _favours(extra: Floats, size: Floats) -> Floats:
 
 
 def _kappas(tables: Floats) -> Floats:
-    """[B] kappa of each of B confusion tables, in counts or shares; NaN where undefined."""
+    """Return [B] kappa of each of B confusion tables, in counts or shares; NaN where undefined."""
     total = tables.sum(axis=(1, 2))
     same = np.trace(tables, axis1=1, axis2=2) / total
     chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1) / total**2
     with np.errstate(invalid="ignore", divide="ignore"):
         # Sums of shares may miss 1 by a rounding error.
-        found: Floats = np.where(chance < 1 - 1e-12, (same - chance) / (1 - chance), np.nan)
-    return found
+        kappas: Floats = np.where(chance < 1 - 1e-12, (same - chance) / (1 - chance), np.nan)
+    return kappas
 
 
-def _interval(value: float | None, samples: Floats, alpha: float = 0.05) -> Interval:
+def _interval(value: float | None, samples: Floats, alpha: float = 0.05) -> IntervalEstimate:
     known = samples[~np.isnan(samples)]
     if value is None or math.isnan(value) or not len(known):
-        return Interval(value=None if value is None or math.isnan(value) else value)
+        return IntervalEstimate(value=None if value is None or math.isnan(value) else value)
     low, high = np.quantile(known, [alpha / 2, 1 - alpha / 2])
-    return Interval(value, float(low), float(high))
+    return IntervalEstimate(value, float(low), float(high))

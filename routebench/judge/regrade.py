@@ -1,4 +1,4 @@
-"""Grading the answers of a table: what a judge that asks a model was paid for is kept."""
+"""Grade the answers of a table; grades that cost something are kept in a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from routebench.records import Grade
 _MOST = 1 << 30  # bytes of kept grades that are read
 
 
-class Kept:
+class GradeFile:
     """Grades of one judge that cost something, by what it saw: lines of JSON, one per grade.
 
     A line is with the system when `add` returns, so that a killed process loses none; one that
@@ -54,7 +54,7 @@ class Kept:
         self._file.close()
 
     def add(self, key: str, mark: Mark) -> None:
-        """Keep a grade; several processes may add to one file."""
+        """Write a grade; several processes may add to one file."""
         self.marks[key] = mark
         grade = None if mark.grade is None else mark.grade.name
         line = json.dumps({"texts": key, "score": mark.score, "grade": grade, "note": mark.note})
@@ -68,9 +68,9 @@ class Kept:
         content = self._file.read(_MOST)
         for line in content.splitlines():
             try:
-                said = json.loads(line)
-                grade = None if said["grade"] is None else Grade[said["grade"]]
-                self.marks[said["texts"]] = Mark(float(said["score"]), grade, said["note"])
+                entry = json.loads(line)
+                grade = None if entry["grade"] is None else Grade[entry["grade"]]
+                self.marks[entry["texts"]] = Mark(float(entry["score"]), grade, entry["note"])
             except (ValueError, KeyError, TypeError):
                 continue
         if content and not content.endswith(b"\n"):
@@ -87,7 +87,7 @@ def grade_texts(
     folder: Path | None = None,
     regrade: bool = False,
 ) -> tuple[list[Mark], Counts]:
-    """The marks of answers that are in no store; `texts` are questions, references and answers.
+    """Grade answers that are in no store; `texts` are questions, references and answers.
 
     What a judge that asks a model has graded before is not asked again, unless `regrade`; its
     grades are kept in `folder`, by default that of the user's data.
@@ -95,8 +95,8 @@ def grade_texts(
     counts, began = Counts(judge.id, usage=judge.usage), time.perf_counter()
     order = np.random.default_rng(seed).permutation(len(texts[0])).tolist()
     size = ASKED_AT_ONCE if judge.streams else AT_ONCE
-    with Kept(judge.id, folder) if judge.streams else nullcontext() as kept:
-        grading = _Grading(judge, texts, counts, kept, watch, regrade)
+    with GradeFile(judge.id, folder) if judge.streams else nullcontext() as file:
+        grading = _Grading(judge, texts, counts, file, watch, regrade)
         for number, start in enumerate(range(0, len(order), size)):
             grading.batch(order[start : start + size], seed + number)
     counts.seconds = time.perf_counter() - began
@@ -109,30 +109,30 @@ class _Grading:
         judge: Judge,
         texts: Sequence[Sequence[Any]],
         counts: Counts,
-        kept: Kept | None,
+        file: GradeFile | None,
         watch: Watch | None,
         regrade: bool,
     ) -> None:
         self.judge, self.texts, self.counts = judge, texts, counts
-        self.kept, self.watch, self.regrade = kept, watch, regrade
+        self.file, self.watch, self.regrade = file, watch, regrade
         self.marks = [Mark(None, None, "not graded")] * len(texts[0])
 
     def batch(self, places: list[int], seed: int) -> None:
         """Grade the answers at these places."""
         keys = {at: text_key(*(column[at] for column in self.texts)) for at in places}
-        known = {} if self.kept is None or self.regrade else self.kept.marks
+        known = {} if self.file is None or self.regrade else self.file.marks
         new = [at for at in places if keys[at] not in known]
         for at in places:
             if keys[at] in known:
                 self._settle(at, known[keys[at]])
 
-        def told(at: int, mark: Mark) -> None:
-            if self.kept and mark.score is not None:
-                self.kept.add(keys[new[at]], mark)
+        def on_mark(at: int, mark: Mark) -> None:
+            if self.file and mark.score is not None:
+                self.file.add(keys[new[at]], mark)
             self._settle(new[at], mark)
 
         if new:
-            self.judge.mark([[column[at] for at in new] for column in self.texts], told, seed)
+            self.judge.mark([[column[at] for at in new] for column in self.texts], on_mark, seed)
 
     def _settle(self, at: int, mark: Mark) -> None:
         self.marks[at] = mark
@@ -142,6 +142,6 @@ class _Grading:
 
 
 def text_key(question: str, reference: str | None, answer: str) -> str:
-    """What a judge sees, as 32 hex digits."""
+    """Return a digest of what a judge sees, as 32 hex digits."""
     text = json.dumps([question, reference, answer])
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -30,12 +30,12 @@ from routebench.schema import Fingerprints, Leaderboard, Row, is_measured
 
 SCORES, PERTURBED = "scores.parquet", "perturbed.parquet"
 _PART_CODES = {name: code for code, name in PARTS.items() if code != HELD_OUT}
-Asked = dict[tuple[Key, int], Floats]
+Expected = dict[tuple[Key, int], Floats]
 """By job and part: expected quality [n, m]."""
 
 
-def rebuilt(run: Stored) -> Leaderboard:
-    """The board that the run's tables and options make; what is told but not made is copied."""
+def recompute(run: Stored) -> Leaderboard:
+    """Return the board that the run's tables and options make; what no table holds is copied."""
     board = run.board
     options = config.make(config.read(run.folder / RUN_FILE))
     has_forms = PERTURBED in board.files
@@ -46,25 +46,25 @@ def rebuilt(run: Stored) -> Leaderboard:
     made = build.board(
         options, setup, _prices(run), _fingerprints(run), entrants, results, scored
     )  # fmt: skip
-    return _with_told(made, board, options)
+    return _with_copied(made, board, options)
 
 
-def _with_told(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Leaderboard:
+def _with_copied(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Leaderboard:
     """Copy what no table can tell: names, versions, messages of jobs."""
     old = {row.router: row for row in board.rows}
     rows = []
     for row in made.rows:
         noted = [text for text in old[row.router].warnings if not is_measured(text)]
-        said = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
-        rows.append(row.model_copy(update=said))
-    told = {name: getattr(board, name) for name in ("encoder", "files", "environment", "timing")}
-    return made.model_copy(update={"rows": rows, **told})
+        copied = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
+        rows.append(row.model_copy(update=copied))
+    copied = {name: getattr(board, name) for name in ("encoder", "files", "environment", "timing")}
+    return made.model_copy(update={"rows": rows, **copied})
 
 
 def _entrant(row: Row, run: Stored) -> Entrant:
     plugin = PluginInfo("router", row.plugin, "", row.distribution, row.version)
-    has = any(label == row.router for label, _, _ in run.decisions)
-    state = "skipped" if row.state == "skipped" else "ready" if has else "failed"
+    has_decisions = any(label == row.router for label, _, _ in run.decisions)
+    state = "skipped" if row.state == "skipped" else "ready" if has_decisions else "failed"
     message = row.message or "no decisions are stored"
     return Entrant(row.router, plugin, row.options, row.fingerprint or "", state, message)
 
@@ -73,25 +73,25 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
     quality = _quality(run, setup)
     forms = _forms(run, setup)
     results = {}
-    for key, own in sorted(run.decisions.items(), key=lambda item: item[0]):
+    for key, stored in sorted(run.decisions.items(), key=lambda item: item[0]):
         label, seed, fold = key
         if label not in entrants:
             raise DataError(f"decisions.parquet: {label} is no router of the board")
         entrant = entrants[label]
-        job = Job(label, entrant.plugin, {}, seed, fold, "", personal=own.personal)
+        job = Job(label, entrant.plugin, {}, seed, fold, "", personal=stored.personal)
         known = quality.get((key, VALIDATION))
         nothing = np.zeros(0 if known is None else len(known), dtype=np.int64)
         results[job] = Result(
             "ok",
-            decisions=replace(own.decisions, quality=quality.get((key, TEST))),
+            decisions=replace(stored.decisions, quality=quality.get((key, TEST))),
             validation=Decisions(nothing, quality=known),
             perturbed=Decisions(forms.get(key, np.zeros(0, dtype=np.int64))),
         )
     return results
 
 
-def _quality(run: Stored, setup: Setup) -> Asked:
-    """What routers expected of every model, on validation and on test queries."""
+def _quality(run: Stored, setup: Setup) -> Expected:
+    """Return what routers expected of every model, on validation and on test queries."""
     if SCORES not in run.board.files:
         return {}
     table = read_table(run.folder / SCORES, ("router", "part", "query", "model"))
@@ -101,24 +101,24 @@ def _quality(run: Stored, setup: Setup) -> Asked:
     part = text(table, "part", SCORES)
     code = np.array([_PART_CODES[name] for name in part.values], dtype=np.int64)[part.codes]
     value = numbers(table, "quality", SCORES)
-    found = {}
+    matrices = {}
     for key, all_rows in by_job(table, SCORES):
         for wanted in (VALIDATION, TEST):
-            own = all_rows[code[all_rows] == wanted]
+            chosen = all_rows[code[all_rows] == wanted]
             expected = setup.rows(key[2], wanted)
-            place = np.searchsorted(expected, row[own])
+            place = np.searchsorted(expected, row[chosen])
             inside = place < len(expected)
-            if not inside.all() or not np.array_equal(expected[place], row[own]):
+            if not inside.all() or not np.array_equal(expected[place], row[chosen]):
                 raise DataError(f"{SCORES}: {named(key)} scores queries of another part")
-            if len(own):
+            if len(chosen):
                 matrix = np.full((len(expected), len(data.pool)), np.nan)
-                matrix[place, model[own]] = value[own]
-                found[key, wanted] = matrix
-    return found
+                matrix[place, model[chosen]] = value[chosen]
+                matrices[key, wanted] = matrix
+    return matrices
 
 
 def _forms(run: Stored, setup: Setup) -> dict[Key, Ints]:
-    """Choices for the perturbed forms of test queries: by kind, then query."""
+    """Return choices for the perturbed forms of test queries: by kind, then query."""
     if not setup.perturb:
         return {}
     table = read_table(run.folder / PERTURBED, ("router", "query", "kind", "choice"))
@@ -126,38 +126,38 @@ def _forms(run: Stored, setup: Setup) -> dict[Key, Ints]:
     row = text(table, "query", PERTURBED).into(data.keys, PERTURBED)
     kind = text(table, "kind", PERTURBED).into(KINDS, PERTURBED)
     choice = text(table, "choice", PERTURBED).into(data.pool.models, PERTURBED)
-    found = {}
-    for key, own in by_job(table, PERTURBED):
+    choices = {}
+    for key, at in by_job(table, PERTURBED):
         rows = setup.perturbed(key[2])
         if key in run.decisions and run.decisions[key].personal:
             asks = setup.asks(key[2])
             rows = asks.row[asks.one_each(rows)]
-        order = own[np.lexsort((row[own], kind[own]))]
+        order = at[np.lexsort((row[at], kind[at]))]
         expected = np.tile(rows, len(KINDS)), np.repeat(np.arange(len(KINDS)), len(rows))
         if not all(map(np.array_equal, (row[order], kind[order]), expected)):
             raise DataError(f"{PERTURBED}: {named(key)} was asked other forms than were to be")
-        found[key] = choice[order]
-    return found
+        choices[key] = choice[order]
+    return choices
 
 
 def _prices(run: Stored) -> PriceInfo:
-    """Where costs come from; how many are guesses of which kind is told, not made."""
-    told, outcomes = dict(run.board.diagnostics.cost_basis), run.setup.data.outcomes
+    """Return where costs come from; how many are guesses of which kind is copied."""
+    basis, outcomes = dict(run.board.diagnostics.cost_basis), run.setup.data.outcomes
     answered = ~np.isin(outcomes.state, (State.FAILED, State.ABSENT))
     known = np.zeros_like(answered)
     if outcomes.input_tokens is not None and outcomes.output_tokens is not None:
         known = ~np.isnan(outcomes.input_tokens + outcomes.output_tokens)
     if run.board.priced == "recorded" and outcomes.cost is not None:
-        told["recorded"] = int((~np.isnan(outcomes.cost)).sum())
+        basis["recorded"] = int((~np.isnan(outcomes.cost)).sum())
     elif run.prices is not None:
-        told["tokens"] = int((answered & known).sum())
-        told["estimated"] = int(answered.sum()) - told["tokens"] - told.get("assumed", 0)
+        basis["tokens"] = int((answered & known).sum())
+        basis["estimated"] = int(answered.sum()) - basis["tokens"] - basis.get("assumed", 0)
     fingerprint = None if run.prices is None else run.prices.fingerprint
-    return PriceInfo(run.board.priced, told, fingerprint, {})
+    return PriceInfo(run.board.priced, basis, fingerprint, {})
 
 
 def _fingerprints(run: Stored) -> Fingerprints:
-    """Pool, split and prices anew; the others need texts, references and answers."""
+    """Return pool, split and prices anew; the others need texts, references and answers."""
     split, data = run.setup.split, run.setup.data
     digest = hashlib.sha256("".join(data.keys).encode())
     digest.update(split.codes.tobytes())
@@ -169,23 +169,23 @@ def _fingerprints(run: Stored) -> Fingerprints:
 
 
 def leaves(board: Leaderboard) -> dict[str, Any]:
-    """Every value of a board by its path, rows by their router."""
+    """Return every value of a board by its path, rows by their router."""
     values = board.model_dump(mode="json")
     order = [row["router"] for row in values["rows"]]
     values["rows"] = {row["router"]: row for row in values["rows"]}
-    found: dict[str, Any] = {"rows": order}
-    _walk(found, "", values)
-    return found
+    values_by_path: dict[str, Any] = {"rows": order}
+    _walk(values_by_path, "", values)
+    return values_by_path
 
 
-def _walk(found: dict[str, Any], path: str, value: Any) -> None:
+def _walk(values: dict[str, Any], path: str, value: Any) -> None:
     if isinstance(value, dict):
-        for name, own in value.items():
+        for name, inner in value.items():
             plain = name.replace("_", "").replace("-", "").isalnum()
             step = f".{name}" if plain and path != "rows" else f"[{name}]"
-            _walk(found, (path + step).removeprefix("."), own)
+            _walk(values, (path + step).removeprefix("."), inner)
     elif isinstance(value, list):
-        for i, own in enumerate(value):
-            _walk(found, f"{path}[{i}]", own)
+        for i, inner in enumerate(value):
+            _walk(values, f"{path}[{i}]", inner)
     else:
-        found[path] = value
+        values[path] = value

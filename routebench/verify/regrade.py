@@ -18,8 +18,8 @@ Compared = tuple[str, Any, Any]
 """Path, what is stored, what was made again."""
 
 
-def regraded(run: Stored) -> Iterator[Compared]:
-    """Fingerprints, duplicates, and every cell's state, score, grade and cost.
+def regrade_suite(run: Stored) -> Iterator[Compared]:
+    """Yield fingerprints, duplicates, and every cell's state, score, grade and cost.
 
     Takes the suite's data from where the run took them, and the judge that it names. A judge
     that asks a model is asked again, which costs, and it may answer otherwise.
@@ -28,8 +28,8 @@ def regraded(run: Stored) -> Iterator[Compared]:
 
     options = config.make(config.read(run.folder / RUN_FILE))
     recorded = load_data(options)
-    own_list = run.prices if options.prices else None
-    data, prices = price(recorded, own_list, options.assume_output_tokens)
+    listed = run.prices if options.prices else None
+    data, prices = price(recorded, listed, options.assume_output_tokens)
     split = make_split(
         data, options.split, options.folds, options.split_seed, data.shares, options.protocol
     )

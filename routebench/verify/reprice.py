@@ -23,7 +23,7 @@ from routebench.files import sha256
 from routebench.prices.apply import BASES, cover
 from routebench.prices.lists import PriceList, as_written
 from routebench.schema import Leaderboard
-from routebench.verify.recompute import rebuilt
+from routebench.verify.recompute import recompute
 
 NOTE = "re-priced: routers decided at the earlier prices; operating points are chosen at these"
 CELLS = "cells.parquet"
@@ -38,29 +38,29 @@ def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple
         DataError: where the run is no whole one or holds no tokens, or a model has no price.
         OptionError: where the folder holds anything, or cannot be written.
     """
-    found = read_run(run, check=True)
-    priced = _at(found, prices)
+    old = read_run(run, check=True)
+    priced = _at(old, prices)
     assert priced.prices is not None
-    folder = found.folder.resolve()
+    folder = old.folder.resolve()
     place = out or folder.with_name(f"{folder.name}-repriced-{priced.prices.fingerprint[:8]}")
     _must_be_free(place)
     content = _tables(priced)
-    options = config.make(config.read(found.folder / run_folder.RUN_FILE))
+    options = config.make(config.read(old.folder / run_folder.RUN_FILE))
     content[run_folder.RUN_FILE] = config.dump(
         options.model_copy(update={"prices": str(path)})
     ).encode()
-    board = _board(found, priced, content)
+    board = _board(old, priced, content)
     content[run_folder.BOARD] = run_folder.to_json(board).encode()
-    kept = [name for name in found.board.files if name not in content]
-    _write(place, content, [found.folder / name for name in kept])
+    unchanged = [name for name in old.board.files if name not in content]
+    _write(place, content, [old.folder / name for name in unchanged])
     return board, place
 
 
 def _at(run: Stored, prices: PriceList) -> Stored:
-    """The run with other costs, and a board that says where they come from."""
+    """Return the run with other costs, and a board that says where they come from."""
     pool = run.setup.data.pool
-    own = PriceList(cover(pool, prices), prices.place)
-    priced = run.repriced(own)
+    listed = PriceList(cover(pool, prices), prices.place)
+    priced = run.repriced(listed)
     data = priced.setup.data
     data = replace(data, notes=tuple(dict.fromkeys([*data.notes, NOTE])))
     board = run.board
@@ -71,7 +71,7 @@ def _at(run: Stored, prices: PriceList) -> Stored:
 
 
 def _tables(run: Stored) -> dict[str, bytes]:
-    """The files that other prices change."""
+    """Return the files that other prices change."""
     data, place = run.setup.data, run.folder / CELLS
     assert data.outcomes.cost is not None
     assert run.prices is not None
@@ -86,8 +86,8 @@ def _tables(run: Stored) -> dict[str, bytes]:
 
 
 def _board(old: Stored, new: Stored, content: dict[str, bytes]) -> Leaderboard:
-    made = rebuilt(new)
-    hashes = {name: sha256(own) for name, own in content.items()}
+    made = recompute(new)
+    hashes = {name: sha256(data) for name, data in content.items()}
     run_file = hashes.pop(run_folder.RUN_FILE)
     about: dict[str, Any] = {
         "from": None if old.prices is None else old.prices.fingerprint,
@@ -111,17 +111,17 @@ def _must_be_free(place: Path) -> None:
         raise OptionError(f"{place} is there already", "name a new folder with --out DIR")
 
 
-def _write(place: Path, content: dict[str, bytes], kept: list[Path]) -> None:
-    """All of it or nothing: made beside the place, then renamed."""
+def _write(place: Path, content: dict[str, bytes], unchanged: list[Path]) -> None:
+    """Write all of it or nothing: made beside the place, then renamed."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as beside:
             made = Path(beside) / "run"
             made.mkdir()
-            for own in kept:
-                shutil.copyfile(own, made / own.name)
-            for name, own_content in content.items():
-                (made / name).write_bytes(own_content)
+            for file in unchanged:
+                shutil.copyfile(file, made / file.name)
+            for name, data in content.items():
+                (made / name).write_bytes(data)
             made.rename(place)
     except OSError as error:
         hint = "name another with --out DIR"

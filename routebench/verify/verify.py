@@ -19,13 +19,13 @@ from routebench.board.read_run import Stored, read_run
 from routebench.errors import DataError, RoutebenchError
 from routebench.files import file_sha256
 from routebench.schema import Leaderboard
-from routebench.verify.independent import by_hand
-from routebench.verify.recompute import leaves, rebuilt
-from routebench.verify.regrade import regraded
+from routebench.verify.independent import independent_values
+from routebench.verify.recompute import leaves, recompute
+from routebench.verify.regrade import regrade_suite
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 MISSING = "is not there"
-TOLD = (
+NOT_STORED = (
     re.compile(r"schema_version|priced|encoder|resamples|objective\..*|files\..*"),
     re.compile(r"(environment|timing)[.\[].*"),
     re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|notes.*)"),
@@ -36,7 +36,7 @@ TOLD = (
 """Paths of what no stored table can tell."""
 TEXTS = "fingerprints of suite, outcomes and judge, and leaks: texts are not stored (--regrade)"
 GRADES = "grades: answers are not stored, only their hashes (--regrade)"
-UNTOLD = (
+NOT_REMADE = (
     "timing and environment: measured, not made",
     TEXTS,
     GRADES,
@@ -55,7 +55,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """One value that does not follow from the files."""
 
     path: str
@@ -65,51 +65,51 @@ class Difference:
 
 
 @dataclass
-class Verdict:
+class Verification:
     """What was checked, and what differs."""
 
     checked: Counter[str] = field(default_factory=Counter)
     """Values by kind."""
-    differences: list[tuple[str, Difference]] = field(default_factory=list)
+    mismatches: list[tuple[str, Mismatch]] = field(default_factory=list)
     """With their kind."""
-    untold: list[str] = field(default_factory=lambda: list(UNTOLD))
+    not_remade: list[str] = field(default_factory=lambda: list(NOT_REMADE))
     """What cannot be made again from the run folder."""
 
     def note(self, kind: str, path: str, board: Any, found: Any, how: str = "made again") -> None:
         """Count a value, and keep it where it differs."""
         self.checked[kind] += 1
         if not alike(board, found):
-            self.differences.append((kind, Difference(path, board, found, how)))
+            self.mismatches.append((kind, Mismatch(path, board, found, how)))
 
 
-def verify(path: Path, regrade: bool = False) -> Verdict:
+def verify(path: Path, regrade: bool = False) -> Verification:
     """Check a run folder; with `regrade` also against its suite, loaded and graded again.
 
     Raises `DataError` where there is no run, or tables are missing.
     """
     board = run_folder.read(path)
     folder = path if path.is_dir() else path.parent
-    verdict = Verdict()
-    _hashes(verdict, folder, board)
+    result = Verification()
+    _hashes(result, folder, board)
     try:
         run = read_run(path)
-        _numbers(verdict, board, rebuilt(run))
-        _by_hand(verdict, run)
-        _costs(verdict, run)
+        _numbers(result, board, recompute(run))
+        _independent(result, run)
+        _costs(result, run)
         if regrade:
-            _regrade(verdict, run)
+            _regrade(result, run)
     except Exception as error:
         # Whoever changed a file may have left it unreadable: that is a finding, not bad input.
-        if not verdict.differences:
+        if not result.mismatches:
             raise
         reason = error.message if isinstance(error, RoutebenchError) else repr(error)
-        what = Difference("board", "can be made again", f"it cannot: {reason}")
-        verdict.differences.append(("diagnostics", what))
-    return verdict
+        what = Mismatch("board", "can be made again", f"it cannot: {reason}")
+        result.mismatches.append(("diagnostics", what))
+    return result
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Equal; floats up to the rounding of another machine."""
+    """Tell whether two values are equal; floats up to the rounding of another machine."""
     numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (one, other)]
     if all(numbers):
         close = RELATIVE * max(abs(one), abs(other)) + ABSOLUTE
@@ -118,11 +118,11 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def kind_of(path: str) -> str:
-    """Which part of the board a path is of."""
+    """Return which part of the board a path is of."""
     return next(kind for kind, pattern in _KINDS if re.match(pattern, path))
 
 
-def _hashes(verdict: Verdict, folder: Path, board: Leaderboard) -> None:
+def _hashes(result: Verification, folder: Path, board: Leaderboard) -> None:
     listed = dict(board.files)
     if run_file := board.environment.get("run_toml"):
         listed[run_folder.RUN_FILE] = run_file
@@ -130,50 +130,50 @@ def _hashes(verdict: Verdict, folder: Path, board: Leaderboard) -> None:
         if not (folder / name).is_file():
             raise DataError(f"{folder}: {name} is not there", "verify needs the whole run folder")
         found = file_sha256(folder / name)
-        verdict.note("files, by sha256", f"files[{name}]", digest, found, "sha256 of the file")
+        result.note("files, by sha256", f"files[{name}]", digest, found, "sha256 of the file")
 
 
-def _numbers(verdict: Verdict, board: Leaderboard, again: Leaderboard) -> None:
-    stands, made = leaves(board), leaves(again)
-    for path in [*stands, *(path for path in made if path not in stands)]:
-        if any(told.fullmatch(path) for told in TOLD):
+def _numbers(result: Verification, board: Leaderboard, again: Leaderboard) -> None:
+    stored, remade = leaves(board), leaves(again)
+    for path in [*stored, *(path for path in remade if path not in stored)]:
+        if any(pattern.fullmatch(path) for pattern in NOT_STORED):
             continue
-        old, new = stands.get(path, MISSING), made.get(path, MISSING)
-        verdict.note(kind_of(path), path, old, new)
+        old, new = stored.get(path, MISSING), remade.get(path, MISSING)
+        result.note(kind_of(path), path, old, new)
 
 
-def _by_hand(verdict: Verdict, run: Stored) -> None:
-    stands = leaves(run.board)
-    for path, value in by_hand(run.folder, run.board).items():
-        verdict.note(
-            "again by plain loops", path, stands.get(path, MISSING), value, "by plain loops"
+def _independent(result: Verification, run: Stored) -> None:
+    stored = leaves(run.board)
+    for path, value in independent_values(run.folder, run.board).items():
+        result.note(
+            "again by plain loops", path, stored.get(path, MISSING), value, "by plain loops"
         )
 
 
-def _regrade(verdict: Verdict, run: Stored) -> None:
-    for path, stands, found in regraded(run):
+def _regrade(result: Verification, run: Stored) -> None:
+    for path, stored, found in regrade_suite(run):
         kind = "cells, loaded again" if path.startswith("cells") else "suite, loaded again"
-        verdict.note(kind, path, stands, found, "loaded again")
-    verdict.untold = [text for text in verdict.untold if text not in (TEXTS, GRADES)]
+        result.note(kind, path, stored, found, "loaded again")
+    result.not_remade = [text for text in result.not_remade if text not in (TEXTS, GRADES)]
 
 
-def _costs(verdict: Verdict, run: Stored) -> None:
-    """Costs of cells, where they were made from prices."""
+def _costs(result: Verification, run: Stored) -> None:
+    """Check the costs of cells, where they were made from prices."""
     data, kind = run.setup.data, "costs of answers"
-    stands = data.outcomes.cost
-    if run.prices is None or stands is None:
-        if stands is not None:
-            verdict.untold.append("costs of answers: recorded, not made from prices")
+    stored = data.outcomes.cost
+    if run.prices is None or stored is None:
+        if stored is not None:
+            result.not_remade.append("costs of answers: recorded, not made from prices")
         return
-    made = run.cost_at(run.prices)
-    known = ~np.isnan(stands)
-    if made is None:
-        verdict.untold.append("costs of answers: their tokens are not stored")
+    remade = run.cost_at(run.prices)
+    known = ~np.isnan(stored)
+    if remade is None:
+        result.not_remade.append("costs of answers: their tokens are not stored")
         return
-    verdict.checked[kind] += int(known.sum())
-    far = np.abs(made - stands) > RELATIVE * np.abs(stands) + ABSOLUTE * 1e-6
-    for row, model in np.argwhere(known & (far | np.isnan(made))):
+    result.checked[kind] += int(known.sum())
+    far = np.abs(remade - stored) > RELATIVE * np.abs(stored) + ABSOLUTE * 1e-6
+    for row, model in np.argwhere(known & (far | np.isnan(remade))):
         path = f"cells[{data.ids[row]}, {run.models[model]}].cost_usd"
-        found = float(made[row, model])
-        difference = Difference(path, float(stands[row, model]), found, "tokens × price")
-        verdict.differences.append((kind, difference))
+        found = float(remade[row, model])
+        mismatch = Mismatch(path, float(stored[row, model]), found, "tokens × price")
+        result.mismatches.append((kind, mismatch))

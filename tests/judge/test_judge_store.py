@@ -12,7 +12,7 @@ from stores import calls, filled, questions
 
 from routebench.errors import OptionError, PluginError
 from routebench.judge import store as judge_store
-from routebench.judge.regrade import Kept, grade_texts
+from routebench.judge.regrade import GradeFile, grade_texts
 from routebench.judge.store import Judge, grade_store
 from routebench.records import Reply
 from routebench.store.store import Store
@@ -245,7 +245,7 @@ def test_a_line_cut_short_is_passed_over(judges: Any, tmp_path: Path) -> None:
     judges.SEEN.clear()
     grade_texts(Judge("stream", {}), texts(4), folder=tmp_path)
     assert judges.SEEN == []
-    with Kept(Judge("stream", {}).id, tmp_path) as kept:
+    with GradeFile(Judge("stream", {}).id, tmp_path) as kept:
         assert len(kept.marks) == 4
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from routebench.judge.agreement import Agreement, Interval, ModelAgreement
+from routebench.judge.agreement import Agreement, IntervalEstimate, ModelAgreement
 from routebench.judge.compared import Compared, Example
 from routebench.judge.store import Counts
 from routebench.judge.table import Judged
@@ -114,7 +114,7 @@ def _overall(found: Compared, out: Console) -> None:
         out.print(f"[dim]left out: {found.left_out:,} that only one of them has graded[/dim]")
 
 
-def _interval(found: Interval, scale: float = 1) -> str:
+def _interval(found: IntervalEstimate, scale: float = 1) -> str:
     if found.value is None:
         return "–"
     digits = 1 if scale == 100 else 3
