@@ -95,8 +95,8 @@ def main() -> None:
 
     print(f"{n:,} queries, {CHUNK} resamples{'ours':>18}{'naive':>14}{'faster':>11}")
     sorting = each(lambda drawn: naive_apgr(need, weak, strong, drawn))
-    row("APGR", seconds(lambda: pair.apgr(counts)), sorting)
-    row("CPT(50%)", seconds(lambda: pair.cpt(0.5, counts)), sorting)
+    row("APGR", seconds(lambda: pair.measures((), counts)), sorting)
+    row("CPT(50%)", seconds(lambda: pair.measures((0.5,), counts)), sorting)
     area = each(lambda drawn: naive_aurc(need, weak, drawn))
     row("risk-coverage area", seconds(lambda: risk.area(counts)), area)
     binned = each(lambda drawn: naive_ece(need, weak, drawn))

@@ -26,7 +26,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routebench.gate.verdict import Effect, Paired, Verdict, flips, typical_size, verdicts, weighed
+from routebench.gate.verdict import (
+    Differences,
+    Effect,
+    Verdict,
+    flips,
+    typical_size,
+    verdicts,
+    weighed,
+)
 
 N = 1300
 DISCORDANCES = (0.02, 0.05, 0.1, 0.2)
@@ -55,7 +63,7 @@ def cost(rng: np.random.Generator, changed: float, rise: float) -> Effect:
     new = np.where(was_dear ^ moves, dear, cheap)
     worst = -typical_size(np.maximum(cheap, dear) - old)
     best = typical_size(old - np.minimum(cheap, dear))
-    column = Paired(old - new, worst, best, old)
+    column = Differences(old - new, worst, best, old)
     return weighed([column], np.arange(N), resamples=2000, seed=int(rng.integers(2**31)))[0]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from routebench.metrics.bootstrap import bootstrap_means
 from routebench.metrics.operating_points import POINTS
 from routebench.metrics.predictions import predictions
-from routebench.metrics.setting import Routed, Setting
+from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import Interval, interval, proportion_interval
 from routebench.records import Outcomes, Pool
 from routebench.schema import Estimate
@@ -80,7 +80,7 @@ def _truths() -> dict[str, float]:
     return {name: float(found[name].value or 0.0) for name in MEASURED}
 
 
-def _pair(rng: np.random.Generator, n: int) -> tuple[Setting, list[Routed]]:
+def _pair(rng: np.random.Generator, n: int) -> tuple[Setting, list[RouterChoices]]:
     ease = rng.random(n)
     right = rng.random((n, 2)) < np.column_stack([0.3 + 0.5 * ease, 0.7 + 0.2 * ease])
     cost = np.array([1e-3, 4e-3]) * rng.lognormal(sigma=0.5, size=(n, 2))
@@ -94,7 +94,7 @@ def _pair(rng: np.random.Generator, n: int) -> tuple[Setting, list[Routed]]:
         outcomes, Pool(("weak", "strong")), strong, np.arange(n), strong, weak, cost.mean(axis=0)
     )
     swept = np.stack([np.ones((1, n), dtype=np.int64), choice, 0 * choice], axis=1)
-    routed = Routed(
+    routed = RouterChoices(
         "mine",
         choice,
         quality=quality,

@@ -57,11 +57,13 @@ def collapse(usage: Mapping[str, float]) -> Collapse | None:
     return over[0] if over else None
 
 
-class _BoardModel(BaseModel):
+class StrictModel(BaseModel):
+    """A frozen record that takes no fields but its own."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Estimate(_BoardModel):
+class Estimate(StrictModel):
     """A number with its 95% confidence interval; null with a reason where it is undefined."""
 
     value: float | None
@@ -83,7 +85,7 @@ class Difference(Estimate):
     mde: float | None = Field(None, description="smallest difference this pair could detect")
 
 
-class Facet(_BoardModel):
+class Facet(StrictModel):
     """One task, topic or user: n test queries of it, and the metrics on them."""
 
     n: int
@@ -93,14 +95,14 @@ class Facet(_BoardModel):
     pair: dict[str, Estimate] = Field({}, description="APGR and CPT on these queries, by task")
 
 
-class CurvePoint(_BoardModel):
+class CurvePoint(StrictModel):
     """One trade-off of quality and cost, on the test queries."""
 
     accuracy: float
     total_cost_per_1k: float
 
 
-class OperatingPoint(_BoardModel):
+class OperatingPoint(StrictModel):
     """A trade-off chosen on validation, frozen, and its results on the test queries."""
 
     n: int = Field(description="test queries on which all models that could be chosen answered")
@@ -113,7 +115,7 @@ class OperatingPoint(_BoardModel):
     savings_vs_best_single: Estimate
 
 
-class PolicyUse(_BoardModel):
+class PolicyUse(StrictModel):
     """One policy of a router: how often it names it, and how good the answers then are."""
 
     n: int = Field(description="decisions that name it, over all seeds")
@@ -123,7 +125,7 @@ class PolicyUse(_BoardModel):
     cost_per_1k: Estimate = Field(description="of the models' answers")
 
 
-class SingleModel(_BoardModel):
+class SingleModel(StrictModel):
     """One model of a router's pair, asked everything: the router against it."""
 
     model: str | None = Field(description="null where folds differ")
@@ -142,7 +144,7 @@ class SingleModel(_BoardModel):
     )
 
 
-class Policies(_BoardModel):
+class Policies(StrictModel):
     """The results of a router's policies."""
 
     use: dict[str, PolicyUse]
@@ -154,7 +156,7 @@ class Policies(_BoardModel):
     large: SingleModel | None = Field(None, description="the other one")
 
 
-class Row(_BoardModel):
+class Row(StrictModel):
     """One router on the board."""
 
     router: str
@@ -202,7 +204,7 @@ class Row(_BoardModel):
         return values
 
 
-class SuiteInfo(_BoardModel):
+class SuiteInfo(StrictModel):
     name: str
     source: Literal["simulated", "recorded", "live"]
     measure: Measure = Field(
@@ -220,7 +222,7 @@ class SuiteInfo(_BoardModel):
     notes: list[str] = []
 
 
-class Fingerprints(_BoardModel):
+class Fingerprints(StrictModel):
     """The first five are hard: where they differ, two boards must not be compared."""
 
     suite: str
@@ -231,7 +233,7 @@ class Fingerprints(_BoardModel):
     prices: str | None
 
 
-class FoldFacts(_BoardModel):
+class FoldFacts(StrictModel):
     """The models that the training part of a fold names, and the costs in its trade-offs."""
 
     best_single: str
@@ -243,7 +245,7 @@ class FoldFacts(_BoardModel):
     )
 
 
-class Diagnostics(_BoardModel):
+class Diagnostics(StrictModel):
     headroom: float | None = Field(description="oracle minus best single, on the scored queries")
     disagreement: float = Field(description="share of queries on which scores differ by model")
     routable: float = Field(
@@ -266,7 +268,7 @@ class Diagnostics(_BoardModel):
     folds: list[FoldFacts] = []
 
 
-class Leaderboard(_BoardModel):
+class Leaderboard(StrictModel):
     """One run: what was compared on what, and every number with its interval."""
 
     schema_version: Literal[1] = 1

@@ -11,8 +11,8 @@ from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, TRAIN
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
-from routebench.metrics.operating_points import POINTS, Ground, Swept, sweep
-from routebench.metrics.setting import Routed
+from routebench.metrics.operating_points import POINTS, Swept, ValidationFold, sweep
+from routebench.metrics.setting import RouterChoices
 from routebench.plugin.selection import best_single, by_cost
 from routebench.records import Decisions, Floats, Ints, Outcomes
 
@@ -22,7 +22,7 @@ def tested_rows(setup: Setup, fold: int) -> Ints:
     return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
 
 
-def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Result]]) -> Routed:
+def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Result]]) -> RouterChoices:
     """Return one router's choices and expectations by seed [S, n], folds one after the other.
 
     `results` are all its jobs, each ended well.
@@ -57,12 +57,12 @@ def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Re
         swept = {at: _sweep(setup, at[1], result) for at, result in by_job.items()}
         if all(swept.values()):
             known |= _swept([[swept[s, f] for f in folds] for s in seeds])  # type: ignore[misc]
-    return Routed(label, **known)
+    return RouterChoices(label, **known)
 
 
 def _for_users(
     setup: Setup, label: str, results: dict[tuple[int, int], tuple[Job, Result]]
-) -> Routed:
+) -> RouterChoices:
     """Return choices [S, n] by user and query; a router that knows no users serves all alike.
 
     Trade-offs and calibration are about scores, which rewards are not: none are made of these.
@@ -80,7 +80,7 @@ def _for_users(
     known: dict[str, Any] = {
         name: np.stack([np.concatenate(seed) for seed in each]) for name, each in by_fold.items()
     }
-    return Routed(label, **known)
+    return RouterChoices(label, **known)
 
 
 def _per_user(setup: Setup, fold: int, job: Job, result: Result) -> dict[str, Any]:
@@ -197,8 +197,8 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
-    ground = Ground(known, cost, fixed["best_single"], fixed["strongest"])
-    return sweep(ground, quality, test)
+    chosen_with = ValidationFold(known, cost, fixed["best_single"], fixed["strongest"])
+    return sweep(chosen_with, quality, test)
 
 
 def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from routebench.gate.schema import GateResult
 
 
 def update(baseline: Path, candidate: Path, result: GateResult) -> list[str]:
-    """Copy the candidate's kept files over the baseline's; returns their names.
+    """Copy the candidate's files over the baseline's; returns their names.
 
     All are copied beside the baseline first, so that a full disk changes nothing there; then
     each takes its place whole, the board last. Checkpoints are not copied.
@@ -27,20 +27,20 @@ def update(baseline: Path, candidate: Path, result: GateResult) -> list[str]:
     old, new = (path if path.is_dir() else path.parent for path in (baseline, candidate))
     if old.resolve() == new.resolve():
         raise OptionError("--update-baseline: the candidate is the baseline")
-    kept = [
+    names = [
         *run_folder.read(new).files,
         *([run_folder.RUN_FILE] if (new / run_folder.RUN_FILE).exists() else []),
     ]
     with tempfile.TemporaryDirectory(dir=old.parent, prefix=f".{old.name}-") as place:
         staged = Path(place)
         try:
-            for name in (*kept, run_folder.BOARD):
+            for name in (*names, run_folder.BOARD):
                 shutil.copyfile(new / name, staged / name)
         except OSError as error:
             raise DataError(f"{new}: cannot be copied: {error}") from error
-        for name in kept:
+        for name in names:
             (staged / name).replace(old / name)
-        for name in set(NAMES) - set(kept):
+        for name in set(NAMES) - set(names):
             (old / name).unlink(missing_ok=True)
         (staged / run_folder.BOARD).replace(old / run_folder.BOARD)
-    return [*kept, run_folder.BOARD]
+    return [*names, run_folder.BOARD]

@@ -12,21 +12,21 @@ HARD = ("suite", "split", "outcomes", "judge", "pool")
 
 
 def mismatches(old: Leaderboard, new: Leaderboard) -> list[Change]:
-    """The hard fingerprints that differ; none: the two may be compared."""
-    found = []
+    """Return the hard fingerprints that differ; none: the two may be compared."""
+    differing = []
     for name in HARD:
-        prints = [getattr(board.fingerprints, name) for board in (old, new)]
-        if prints[0] != prints[1]:
-            said = [
-                f"{board.suite.name} {own}" if name == "suite" else own
-                for board, own in zip((old, new), prints, strict=True)
+        digests = [getattr(board.fingerprints, name) for board in (old, new)]
+        if digests[0] != digests[1]:
+            texts = [
+                f"{board.suite.name} {digest}" if name == "suite" else digest
+                for board, digest in zip((old, new), digests, strict=True)
             ]
-            found.append(Change(what=name, old=said[0], new=said[1]))
-    return found
+            differing.append(Change(what=name, old=texts[0], new=texts[1]))
+    return differing
 
 
 def invalid(old: Leaderboard, new: Leaderboard) -> str | None:
-    """Why one of the two is no valid run by itself."""
+    """Return why one of the two is no valid run by itself."""
     for side, board in (("baseline", old), ("candidate", new)):
         if not board.valid:
             return f"the {side} is not a valid run: {board.invalid_reason or 'no reason given'}"
@@ -34,7 +34,7 @@ def invalid(old: Leaderboard, new: Leaderboard) -> str | None:
 
 
 def changes(old: Leaderboard, new: Leaderboard, routers: list[str]) -> list[Change]:
-    """Options, versions, device and seeds that differ, for the reader to judge."""
+    """List options, versions, device and seeds that differ, for the reader to judge."""
     return [
         Change(what=what, old=_text(before), new=_text(after))
         for what, before, after in _facts(old, new, routers)

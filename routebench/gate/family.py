@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routebench.gate.measures import Both, Ground, Measure
+from routebench.gate.measures import MetricPair, quality, spending
+from routebench.gate.paired import CommonQueries, RouterPair
 from routebench.gate.rules import AUTO, Margins, Metric, Rules
 from routebench.gate.schema import Comparison
 from routebench.gate.verdict import Effect, Verdict, queries_needed, verdicts, weighed
@@ -17,56 +18,56 @@ from routebench.gate.verdict import Effect, Verdict, queries_needed, verdicts, w
 class _Case:
     """One router and metric."""
 
-    both: Both
+    pair: RouterPair
     metric: Metric
-    measure: Measure | None
+    measure: MetricPair | None
     reason: str | None
     """Why there is no measure."""
 
 
 def comparisons(
-    ground: Ground, routers: Sequence[Both], metrics: Sequence[Metric], rules: Rules
+    queries: CommonQueries, routers: Sequence[RouterPair], metrics: Sequence[Metric], rules: Rules
 ) -> list[Comparison]:
-    """Routers in order, the metrics of each in order."""
-    cases = [_case(both, metric) for both in routers for metric in metrics]
+    """Test all routers by all metrics: routers in order, the metrics of each in order."""
+    cases = [_case(pair, metric) for pair in routers for metric in metrics]
     tested = [case for case in cases if case.measure]
-    effects = _effects(ground, [case.measure for case in tested if case.measure])
+    effects = _effects(queries, [case.measure for case in tested if case.measure])
     margins = [_margin(c, e, rules.margins) for c, e in zip(tested, effects, strict=True)]
-    told, adjusted = verdicts(effects, margins)
-    numbers = iter(zip(effects, margins, told, map(float, adjusted), strict=True))
+    verdict_of, adjusted = verdicts(effects, margins)
+    numbers = iter(zip(effects, margins, verdict_of, map(float, adjusted), strict=True))
     return [
         _comparison(case, rules.margins, len(tested), *next(numbers))
         if case.measure
-        else missing(case.both.router, case.metric, case.reason or "")
+        else missing(case.pair.second.router, case.metric, case.reason or "")
         for case in cases
     ]
 
 
 def missing(router: str, metric: Metric, reason: str) -> Comparison:
-    """What cannot be compared fails: it may not pass unseen."""
+    """Return a failure: what cannot be compared may not pass unseen."""
     return Comparison(router=router, metric=metric, verdict=Verdict.MISSING, reason=reason)
 
 
-def _case(both: Both, metric: Metric) -> _Case:
+def _case(pair: RouterPair, metric: Metric) -> _Case:
     measure, reason = None, None
-    ranked_by = both.ground.new.board.suite.measure
-    if not both.scored.any():
+    ranked_by = pair.queries.second.board.suite.measure
+    if not pair.scored.any():
         reason = "no query on which both sides have a usable answer"
     elif metric == "cost":
-        unpriced = both.new.answers is None
+        unpriced = pair.queries.outcomes.cost is None
         reason = "the candidate is unpriced" if unpriced else "the routing's own cost is unknown"
-        measure = both.spending()
+        measure = spending(pair)
     elif metric != ranked_by:
         reason = f"this suite is measured by {ranked_by}"
     else:
-        measure = both.quality(unit=metric == "accuracy")
-    return _Case(both, metric, measure, reason)
+        measure = quality(pair, unit=metric == "accuracy")
+    return _Case(pair, metric, measure, reason)
 
 
-def _effects(ground: Ground, measures: Sequence[Measure]) -> list[Effect]:
-    """In the order of the measures; what needs resampling is resampled together."""
-    columns = [measure.paired for measure in measures if measure.paired]
-    drawn = iter(weighed(columns, ground.clusters))
+def _effects(queries: CommonQueries, measures: Sequence[MetricPair]) -> list[Effect]:
+    """Return effects in the order of the metrics; what needs resampling is resampled together."""
+    columns = [measure.differences for measure in measures if measure.differences]
+    drawn = iter(weighed(columns, queries.setting.clusters))
     return [measure.exact or next(drawn) for measure in measures]
 
 
@@ -85,24 +86,24 @@ def _comparison(
     p: float,
 ) -> Comparison:
     assert case.measure is not None
-    told: dict[str, Any] = {
-        "router": case.both.router,
+    values: dict[str, Any] = {
+        "router": case.pair.second.router,
         "metric": case.metric,
         "verdict": verdict,
         "old": case.measure.old,
         "new": case.measure.new,
         "margin_from": "mde" if getattr(margins, case.metric) == AUTO else "rules",
-        "queries": (n := int(case.both.scored.sum())),
+        "queries": (n := int(case.pair.scored.sum())),
     }
     if math.isnan(effect.value):
-        told["reason"] = "relative to a baseline that costs nothing"
-        return Comparison.model_validate(told)
+        values["reason"] = "relative to a baseline that costs nothing"
+        return Comparison.model_validate(values)
     if effect.identical:
-        told["reason"] = "decided alike"
+        values["reason"] = "decided alike"
     else:
-        told["test"] = "mcnemar" if case.measure.exact else "weights"
+        values["test"] = "mcnemar" if case.measure.exact else "weights"
     if verdict is Verdict.INCONCLUSIVE:
-        told["queries_needed"] = queries_needed(effect, margin, n, family)
+        values["queries_needed"] = queries_needed(effect, margin, n, family)
     numbers = {
         "difference": effect.value,
         "low": effect.low,
@@ -112,4 +113,4 @@ def _comparison(
         "mde": effect.mde,
         "margin": margin,
     }
-    return Comparison.model_validate(told | numbers)
+    return Comparison.model_validate(values | numbers)

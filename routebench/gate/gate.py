@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from routebench.board import run_folder
-from routebench.board.read_run import read_run
-from routebench.errors import OptionError, did_you_mean
+from routebench.board.read_run import Stored, read_run
+from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.gate import comparable, guards
 from routebench.gate.family import comparisons, missing
-from routebench.gate.measures import Both, Ground
+from routebench.gate.measures import changed_decisions, decided_alike
+from routebench.gate.paired import CommonQueries, RouterPair
 from routebench.gate.rules import AUTO, METRICS, Metric, Rules
 from routebench.gate.schema import EXIT_CODES, Comparison, Finding, GateResult, Outcome
 from routebench.gate.verdict import Verdict
@@ -19,7 +20,7 @@ from routebench.schema import Leaderboard
 
 
 def gate(baseline: Path, candidate: Path, rules: Rules | None = None) -> GateResult:
-    """May the candidate replace the baseline? Each a run folder or its leaderboard.json.
+    """Decide whether the candidate may replace the baseline, each a run folder or its board.
 
     Raises:
         DataError: where one of them cannot be read.
@@ -40,23 +41,31 @@ def gate(baseline: Path, candidate: Path, rules: Rules | None = None) -> GateRes
         return _invalid(about, reason=reason)
     routers = _routers(*boards, rules)
     about["changes"] = comparable.changes(*boards, routers)
-    ground = Ground.of(read_run(baseline, check=True), read_run(candidate, check=True))
+    queries = _same_queries(read_run(baseline, check=True), read_run(candidate, check=True))
     absent = {name: reason for name in routers if (reason := _absent(*boards, name))}
-    there = [_both(ground, name) for name in routers if name not in absent]
+    pairs = [
+        RouterPair.of(queries.side(name, 0), queries.side(name, 1))
+        for name in routers
+        if name not in absent
+    ]
     metrics = _metrics(*boards, rules)
-    compared = comparisons(ground, there, metrics, rules)
+    compared = comparisons(queries, pairs, metrics, rules)
     lacking = [missing(name, metric, why) for name, why in absent.items() for metric in metrics]
     order = {name: i for i, name in enumerate(routers)}
     every = sorted([*compared, *lacking], key=lambda one: order[one.router])
-    found = guards.findings(ground, there, rules)
-    outcome = _outcome(every, found)
+    findings = guards.findings(queries, pairs, rules)
+    outcome = _outcome(every, findings)
     return GateResult(
         verdict=outcome,
         exit_code=_exit_code(outcome, rules),
         family=sum(one.verdict is not Verdict.MISSING for one in every),
         comparisons=every,
-        findings=found,
-        flips=[both.flips() for both in there if not both.alike and both.scored.any()],
+        findings=findings,
+        flips=[
+            changed_decisions(pair)
+            for pair in pairs
+            if not decided_alike(pair) and pair.scored.any()
+        ],
         notes=_notes(*boards, rules),
         **about,
     )
@@ -67,7 +76,7 @@ def _invalid(about: dict[str, Any], **why: Any) -> GateResult:
 
 
 def _routers(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
-    """Who is gated: all rows of either side, but those that both skipped."""
+    """Return who is gated: all rows of either side, but those that both skipped."""
     state = [{row.router: row.state for row in board.rows} for board in (new, old)]
     known = list(dict.fromkeys([*state[0], *state[1]]))
     for name in rules.routers:
@@ -78,7 +87,7 @@ def _routers(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
 
 
 def _absent(old: Leaderboard, new: Leaderboard, router: str) -> str | None:
-    """Why a router cannot be compared; None where it can."""
+    """Return why a router cannot be compared; None where it can."""
     for side, board in (("candidate", new), ("baseline", old)):
         rows = [row for row in board.rows if row.router == router]
         if not rows:
@@ -88,21 +97,29 @@ def _absent(old: Leaderboard, new: Leaderboard, router: str) -> str | None:
     return None
 
 
-def _both(ground: Ground, router: str) -> Both:
-    return Both(router, ground.side(router, new=False), ground.side(router, new=True))
+def _same_queries(old: Stored, new: Stored) -> CommonQueries:
+    """Line up two runs of the same test queries; the candidate's prices hold for both."""
+    queries = CommonQueries.of(old, new)
+    if not len(queries.rows[0]) == len(old.keys) == len(new.keys):
+        raise DataError(
+            f"{old.folder} and {new.folder}: not the same test queries, although the "
+            f"fingerprints say so",
+            "routebench verify finds out which of the two was changed",
+        )
+    return queries
 
 
 def _metrics(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[Metric]:
-    """Named ones, or the suite's measure and, where either side knows prices, the cost."""
+    """Return the named ones, or the suite's measure and, where prices are known, the cost."""
     if rules.metrics:
         return list(dict.fromkeys(rules.metrics))
     priced = any(board.priced != "unpriced" for board in (old, new))
     return [new.suite.measure, *(["cost"] if priced else [])]  # type: ignore[list-item]
 
 
-def _outcome(compared: Sequence[Comparison], found: Sequence[Finding]) -> Outcome:
+def _outcome(compared: Sequence[Comparison], findings: Sequence[Finding]) -> Outcome:
     seen = {one.verdict for one in compared}
-    if {Verdict.REGRESSION, Verdict.MISSING} & seen or any(one.level == "fail" for one in found):
+    if {Verdict.REGRESSION, Verdict.MISSING} & seen or any(one.level == "fail" for one in findings):
         return "regression"
     return "inconclusive" if Verdict.INCONCLUSIVE in seen else "pass"
 

@@ -6,11 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.plugin.options import explain
-from routebench.schema import COLLAPSE
+from routebench.schema import COLLAPSE, StrictModel
 
 Metric = Literal["accuracy", "cost", "reward"]
 Policy = Literal["off", "warn", "fail"]
@@ -20,11 +20,7 @@ METRICS: tuple[Metric, ...] = ("accuracy", "cost", "reward")
 AUTO = "auto"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Margins(_Model):
+class Margins(StrictModel):
     """The loss that is accepted; `auto` takes what the comparison can detect (its MDE)."""
 
     accuracy: Margin = Field(0.01, description="share of queries")
@@ -33,21 +29,21 @@ class Margins(_Model):
     latency: Share = Field(0.10, description="of the baseline's p95 latency; only warned of")
 
 
-class Limited(_Model):
+class Limited(StrictModel):
     """A guard with a limit."""
 
     policy: Policy
     limit: float = Field(ge=0, le=1)
 
 
-class Against(_Model):
+class Against(StrictModel):
     """The guard against routers that are worse than hardly routing at all."""
 
     policy: Policy = "warn"
     references: tuple[str, ...] = ("best-single", "random", "prompt-length")
 
 
-class Guards(_Model):
+class Guards(StrictModel):
     """What is looked at beside the metrics."""
 
     missing: Limited = Field(
@@ -67,7 +63,7 @@ class Guards(_Model):
     )
 
 
-class Rules(_Model):
+class Rules(StrictModel):
     """All of a gate's rules; every one has a default."""
 
     routers: tuple[str, ...] = Field((), description="which routers are gated; none named: all")
@@ -82,7 +78,7 @@ class Rules(_Model):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a rules file; a `DataError` where it is none."""
+    """Read the content of a rules file; a `DataError` where it is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -92,7 +88,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def make(values: dict[str, Any], place: str = "gate.toml") -> Rules:
-    """Rules from plain values. An `OptionError` names what is wrong with them."""
+    """Make rules from plain values. An `OptionError` names what is wrong with them."""
     try:
         return Rules.model_validate(_with_defaults(values))
     except ValidationError as error:
@@ -102,7 +98,7 @@ def make(values: dict[str, Any], place: str = "gate.toml") -> Rules:
 
 
 def parse_margins(given: tuple[str, ...]) -> dict[str, Any]:
-    """`["accuracy=.02", "auto"]` to margins by metric; a bare value is for all of them."""
+    """Parse `["accuracy=.02", "auto"]` to margins by metric; a bare value is for all of them."""
     margins: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.rpartition("=")
@@ -117,21 +113,21 @@ def parse_margins(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """A guard of which only the policy or only the limit is given keeps the other."""
+    """Complete guards of which only the policy or only the limit is given."""
     guards = values.get("guards")
     if not isinstance(guards, dict):
         return values
     whole = Guards().model_dump()
     filled = {
-        name: whole.get(name, {}) | ({"policy": own} if isinstance(own, str) else own)
-        for name, own in guards.items()
-        if isinstance(own, str | dict)
+        name: whole.get(name, {}) | ({"policy": guard} if isinstance(guard, str) else guard)
+        for name, guard in guards.items()
+        if isinstance(guard, str | dict)
     }
     return values | {"guards": guards | filled}
 
 
 def _names(place: tuple[int | str, ...]) -> list[str]:
-    """The options known at a place of the rules."""
+    """Return the options known at a place of the rules."""
     model: Any = Rules
     for step in place:
         model = model.model_fields[str(step)].annotation

@@ -1,24 +1,21 @@
-"""What a gate found: the shape of `gate.json`, promised to CI pipelines."""
+"""Result of a gate: the shape of `gate.json`, promised to CI pipelines."""
 
 from __future__ import annotations
 
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from routebench.gate.rules import Rules
 from routebench.gate.verdict import Verdict
+from routebench.schema import StrictModel
 
 Outcome = Literal["pass", "regression", "invalid", "inconclusive"]
 EXIT_CODES = {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4}
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Change(_Model):
+class Change(StrictModel):
     """Something that differs between the two runs."""
 
     what: str
@@ -26,7 +23,7 @@ class Change(_Model):
     new: str | None
 
 
-class Comparison(_Model):
+class Comparison(StrictModel):
     """One router and gated metric. Differences are new minus old, worse is negative.
 
     Accuracy is a share, cost is relative to the baseline's total cost, reward is in its unit.
@@ -53,7 +50,7 @@ class Comparison(_Model):
     )
 
 
-class Flip(_Model):
+class Flip(StrictModel):
     """One query that a router now sends elsewhere, at a different score or cost."""
 
     query: str
@@ -66,7 +63,7 @@ class Flip(_Model):
     new_cost: float | None = None
 
 
-class Flips(_Model):
+class Flips(StrictModel):
     """What became of one router's decisions."""
 
     router: str
@@ -76,7 +73,7 @@ class Flips(_Model):
     largest: list[Flip] = Field(description="at most ten; all seeds together")
 
 
-class Finding(_Model):
+class Finding(StrictModel):
     """What a guard has to say."""
 
     guard: Literal["missing", "collapse", "references", "drift", "latency"]
@@ -85,7 +82,7 @@ class Finding(_Model):
     message: str
 
 
-class GateResult(_Model):
+class GateResult(StrictModel):
     """One gate: may the candidate replace the baseline?"""
 
     schema_version: Literal[1] = 1
@@ -100,17 +97,17 @@ class GateResult(_Model):
     mismatches: list[Change] = Field([], description="hard fingerprints: why it is invalid")
     reason: str | None = Field(None, description="why it is invalid, where no fingerprint is")
     changes: list[Change] = Field([], description="what differs and may be compared")
-    comparisons: list[Comparison] = []
-    findings: list[Finding] = []
-    flips: list[Flips] = []
-    notes: list[str] = []
+    comparisons: list[Comparison] = Field([])
+    findings: list[Finding] = Field([])
+    flips: list[Flips] = Field([])
+    notes: list[str] = Field([])
 
     def count(self, verdict: Verdict) -> int:
-        """Comparisons with this verdict."""
+        """Return the comparisons with this verdict."""
         return sum(one.verdict is verdict for one in self.comparisons)
 
 
 def to_json(result: GateResult) -> str:
-    """The result as it stands in its file."""
+    """Return the result as it stands in its file."""
     values = result.model_dump(mode="json")
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"

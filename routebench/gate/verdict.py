@@ -52,7 +52,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Paired:
+class Differences:
     """What is compared per query: [n] or, by crossed seeds, [S, n]."""
 
     difference: Floats
@@ -66,7 +66,7 @@ class Paired:
 
 
 def typical_size(steps: Floats) -> float:
-    """The size of one step where few large ones make up a sum: mean square over mean.
+    """Return the size of one step where few large ones make up a sum: mean square over mean.
 
     Costs are skewed: a few long answers decide a total, and their number is what is uncertain.
     """
@@ -75,12 +75,12 @@ def typical_size(steps: Floats) -> float:
 
 
 def same() -> Effect:
-    """Two sides that decide alike: nothing to test."""
+    """Return two sides that decide alike: nothing to test."""
     return Effect(0.0, 0.0, 0.0, 1.0, 0.0, identical=True)
 
 
 def flips(losses: int, gains: int, n: int) -> Effect:
-    """The exact effect for n queries with 0/1 scores, of which so many got worse and better."""
+    """Return the exact effect of so many losses and gains in n queries with 0/1 scores."""
     from scipy.special import bdtr
 
     p = float(bdtr(gains, losses + gains, 0.5)) if losses else 1.0
@@ -90,7 +90,7 @@ def flips(losses: int, gains: int, n: int) -> Effect:
 
 @lru_cache(maxsize=1 << 16)
 def lower_bound(losses: int, gains: int, n: int, tail: float = TAIL) -> float:
-    """The lower bound of the mean of so many -1, +1 and 0 in n, by bisection.
+    """Return the lower bound of the mean of so many -1, +1 and 0 in n, by bisection.
 
     Shares of losses, gains and the rest are Dirichlet(losses + 1, gains, rest): how many
     queries flip, and which part of those are losses, are then independent beta variables.
@@ -112,17 +112,17 @@ def lower_bound(losses: int, gains: int, n: int, tail: float = TAIL) -> float:
 
 
 def weighed(
-    columns: Sequence[Paired], clusters: Ints, resamples: int = RESAMPLES, seed: int = 0
+    columns: Sequence[Differences], clusters: Ints, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Effect]:
-    """The effects of any differences, by resampled weights of the clusters, the same for all."""
+    """Return the effect of each difference, from the same resampled weights of the clusters."""
     if not columns:
         return []
     groups = Groups.of(clusters, len(clusters))
-    made = [_Summed.of(column, groups) for column in columns]
-    matrix = np.concatenate([np.stack([*one.rows, one.base]) for one in made])
+    summed = [_Summed.of(column, groups) for column in columns]
+    matrix = np.concatenate([np.stack([*one.rows, one.base]) for one in summed])
     sums, unseen = _sums(matrix, groups.count, resamples, seed)
     effects, start = [], 0
-    for one in made:
+    for one in summed:
         rows = sums[:, start : start + len(one.rows)]
         base = sums[:, start + len(one.rows)]
         start += len(one.rows) + 1
@@ -143,7 +143,7 @@ class _Summed:
     best: float
 
     @classmethod
-    def of(cls, column: Paired, groups: Groups) -> _Summed:
+    def of(cls, column: Differences, groups: Groups) -> _Summed:
         seeds = np.atleast_2d(column.difference)
         if len(seeds) < CROSSED_SEEDS or (seeds == seeds[0]).all():
             seeds = seeds.mean(axis=0, keepdims=True)
@@ -154,7 +154,7 @@ class _Summed:
         return cls(rows, np.asarray(base, np.float64), size * column.worst, size * column.best)
 
     def effect(self, total: Floats, base: Floats, unseen: Floats) -> Effect:
-        """From resampled sums [B] and the unseen query's weights [B]."""
+        """Return the effect by resampled sums [B] and the unseen query's weights [B]."""
         whole = self.base.sum()
         if not whole > 0:
             return Effect(math.nan, math.nan, math.nan, math.nan, math.nan)
@@ -167,7 +167,7 @@ class _Summed:
 
 
 def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """[B, k] weighted sums of k rows [G], and the [B] weights of the query nobody saw."""
+    """Return [B, k] weighted sums of k rows [G], and the [B] weights of the query nobody saw."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
     sums = np.empty((resamples, len(matrix)))
     with one_thread():
@@ -180,18 +180,18 @@ def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Float
 
 
 def verdicts(effects: Sequence[Effect], margins: Sequence[float]) -> tuple[list[Verdict], Floats]:
-    """What each effect of a family shows, and the family's Holm-adjusted p.
+    """Return the verdict on each effect of a family, and the family's Holm-adjusted p.
 
     A family passes only if all its members do, so that bounds need no adjustment; it fails if
     one does, so that p needs it.
     """
     adjusted = holm([1.0 if math.isnan(one.p) else one.p for one in effects])
-    told = zip(effects, margins, adjusted, strict=True)
-    return [verdict(one, margin, float(p)) for one, margin, p in told], adjusted
+    cases = zip(effects, margins, map(float, adjusted), strict=True)
+    return [verdict(*case) for case in cases], adjusted
 
 
 def verdict(effect: Effect, margin: float, p: float) -> Verdict:
-    """PASS where a loss of the margin is excluded; REGRESSION where one that large is certain."""
+    """Decide PASS where a loss of the margin is excluded, REGRESSION where one is certain."""
     if effect.identical or effect.low > -margin:
         return Verdict.PASS
     if p < ALPHA and effect.value <= -margin:
@@ -200,7 +200,7 @@ def verdict(effect: Effect, margin: float, p: float) -> Verdict:
 
 
 def queries_needed(effect: Effect, margin: float, n: int, family: int) -> int | None:
-    """How many queries would decide in 80% of cases if the estimate were the truth.
+    """Return how many queries would decide in 80% of cases if the estimate were the truth.
 
     None where that is unknown, or beyond all reason: the estimate lies at the margin.
     """
@@ -214,14 +214,14 @@ def queries_needed(effect: Effect, margin: float, n: int, family: int) -> int | 
 
 
 def _z(tail: float) -> float:
-    """Standard errors between a one-sided limit and what passes it with the usual power."""
+    """Return standard errors between a one-sided limit and what passes it at the usual power."""
     from scipy.special import ndtri
 
     return float(ndtri(1 - tail) + ndtri(POWER))
 
 
 def jensen_shannon(first: Floats, second: Floats) -> float:
-    """Divergence in bits of two distributions [m]: 0 for the same, 1 for disjoint ones."""
+    """Return the divergence in bits of two distributions [m]: 0 if the same, 1 if disjoint."""
     middle = (first + second) / 2
 
     def against_middle(p: Floats) -> float:

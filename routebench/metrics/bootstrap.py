@@ -37,7 +37,7 @@ def bootstrap_means(
     seed: int = 0,
     stream: int = 0,
 ) -> Floats:
-    """[B, k] means of k columns over B resamples of the queries.
+    """Return [B, k] means of k columns over B resamples of the queries.
 
     Clusters (an integer group per row; by default each row its own) are drawn with replacement
     and the sum over the drawn rows is divided by their number. For a column [S, n] of three or
@@ -76,7 +76,7 @@ def _thread_pools() -> Any:
 
 
 def resampled_counts(clusters: Ints, resamples: int, seed: int, stream: int = 0) -> Bytes:
-    """[B, n] how often each row is drawn, for what is no mean; rows of a cluster alike."""
+    """Return [B, n] how often each row is drawn, for what is no mean; rows of a cluster alike."""
     groups = Groups.of(clusters, len(clusters))
     counts = Draw(groups.count).counts(resamples, _rng(seed, 2, stream))
     return counts if groups.label is None else counts[:, groups.label]
@@ -104,7 +104,7 @@ class Groups:
         return cls(len(ids), label, np.bincount(label).astype(np.float64))
 
     def sum(self, vector: Column) -> Column:
-        """[G] sums over the rows of each group."""
+        """Return [G] sums over the rows of each group."""
         if self.label is None:
             return vector
         return np.bincount(self.label, weights=vector, minlength=self.count)
@@ -136,7 +136,7 @@ class Packed:
         return cls(matrix, bits, slots)
 
     def unpack(self, sums: Floats) -> Floats:
-        """[B, vectors] from [B, columns]."""
+        """Return [B, vectors] from [B, columns]."""
         out = np.empty((len(sums), len(self.slots)))
         for v, (column, position) in enumerate(self.slots):
             if position < 0:
@@ -169,7 +169,7 @@ def _is_count(vector: Column) -> bool:
 
 
 def _vectors(columns: Sequence[Column]) -> tuple[list[Column], list[list[int]]]:
-    """Distinct vectors [n], and which of them (one per crossed seed) make up each column.
+    """Return distinct vectors [n], and which of them (one per crossed seed) make up each column.
 
     Equal columns share a vector, so that equal routers get equal numbers to the last bit.
     """
@@ -204,7 +204,7 @@ def _rng(seed: int, *key: int) -> np.random.Generator:
 
 
 def seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
-    """[B, S] share of each seed in a resample."""
+    """Return [B, S] share of each seed in a resample."""
     if seeds == 1:
         return np.ones((1, 1))
     drawn = _rng(seed, 1, seeds).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
@@ -244,7 +244,7 @@ class Draw:
         self.rest = np.cumsum(rest) / sum(rest) if self.mean else np.ones(1)
 
     def counts(self, rows: int, rng: np.random.Generator) -> Bytes:
-        """[rows, G] counts; each row sums to G."""
+        """Return [rows, G] counts; each row sums to G."""
         out = np.zeros((rows, self.groups), dtype=np.uint8)
         step = max(1, BATCH // self.groups)
         for start in range(0, rows, step):

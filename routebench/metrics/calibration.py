@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from routebench.metrics.bootstrap import Column
-from routebench.metrics.curves import Ranked, one_weighting
+from routebench.metrics.curves import Ranked
 from routebench.metrics.statistics import ratio
 from routebench.records import Floats
 
@@ -19,14 +19,14 @@ BINS = 15
 
 
 def brier(confidence: Floats, score: Floats, counts: Column) -> Floats:
-    """[B] mean squared difference of confidence and score, both [n] (Brier 1950)."""
+    """Return [B] mean squared difference of confidence and score, both [n] (Brier 1950)."""
     error = np.subtract(confidence, score, dtype=np.float64) ** 2
     total = np.einsum("bn,n->b", counts, error, dtype=np.float64)
     return ratio(total, counts.sum(axis=1, dtype=np.float64))
 
 
 def ece(confidence: Floats, score: Floats, counts: Column, bins: int = BINS) -> Floats:
-    """[B] mean over bins, by their mass, of |mean confidence − mean score| (Guo et al. 2017).
+    """Return the [B] mean over bins, by mass, of |mean confidence − mean score| (Guo et al. 2017).
 
     Bins of equal mass over all n queries, the same ones in every resample. Equal confidences
     share the bin that the middle of their ranks falls into, so bins may differ in mass.
@@ -39,15 +39,15 @@ def ece(confidence: Floats, score: Floats, counts: Column, bins: int = BINS) -> 
     edges = stop[np.append(bin_of[1:] != bin_of[:-1], True)[: len(stop)]] - 1
     binned = Ranked(ranked.order, edges)
     excess = np.subtract(confidence, score, dtype=np.float64)[ranked.order]
-    found = np.empty(len(counts))
+    values = np.empty(len(counts))
     for rows, drawn in binned.blocks(counts):
         off = np.abs(np.diff(binned.running(drawn * excess))).sum(axis=1)
-        found[rows] = ratio(off, drawn.sum(axis=1, dtype=np.float64))
-    return found
+        values[rows] = ratio(off, drawn.sum(axis=1, dtype=np.float64))
+    return values
 
 
 def reflected(value: float, samples: Floats) -> Floats:
-    """[B] resampled ECEs, so that their percentiles are an interval for the true one.
+    """Return [B] resampled ECEs, so that their percentiles are an interval for the true one.
 
     Chance adds the square of a bin's noise to its squared error, once in the data and once more
     in a resample. So the interval is the basic bootstrap's on the scale of squares: percentiles
@@ -67,44 +67,44 @@ class RiskCoverage:
 
     @classmethod
     def of(cls, confidence: Floats, score: Floats) -> RiskCoverage:
-        """From [n] confidences and [n] scores."""
+        """Rank queries by [n] confidences; [n] scores give their losses."""
         if confidence.shape != score.shape:
             raise ValueError(f"{confidence.shape} and {score.shape} for one set of queries")
         ranked = Ranked.of(confidence)
         return cls(ranked, np.subtract(1, score, dtype=np.float64)[ranked.order])
 
     def points(self, counts: Column | None = None) -> tuple[Floats, Floats]:
-        """Coverage and risk at every confidence that occurs, up to coverage 1.
+        """Return coverage and risk at every confidence that occurs, up to coverage 1.
 
         For one weighting [n]; confidences of no drawn query are left out.
         """
-        weights = one_weighting(counts, len(self.loss))
+        weights = np.ones((1, len(self.loss))) if counts is None else np.reshape(counts, (1, -1))
         ((_, drawn),) = self.ranked.blocks(weights)
         answered, lost = (self.ranked.running(v)[0] for v in (drawn, drawn * self.loss))
         moved = 1 + np.flatnonzero(np.diff(answered) > 0)
         return answered[moved] / answered[-1], lost[moved] / answered[moved]
 
     def area(self, counts: Column) -> Floats:
-        """[B] AURC: the mean of the risk among the first i answered, i = 1 … N (Geifman 2017).
+        """Return the [B] AURC: mean risk among the first i answered, i = 1 … N (Geifman 2017).
 
         Of equal confidences every order is equally likely and the expectation is taken: with M
         queries of loss L before a tie of m queries of mean loss l, the j-th of them adds
         (L + jl) / (M + j). Summed over j that is ml + (L − lM)(H(M + m) − H(M)), H the harmonic
         numbers. A query drawn twice is a tie of two. A constant confidence has the overall risk.
         """
-        found = np.empty(len(counts))
+        values = np.empty(len(counts))
         for rows, drawn in self.ranked.blocks(counts):
             answered, lost = self.ranked.running(drawn), self.ranked.running(drawn * self.loss)
             ties = np.diff(answered)
             mean = np.diff(lost) / np.where(ties > 0, ties, 1)
             excess = lost[:, :-1] - mean * answered[:, :-1]
             tied = np.einsum("bk,bk->b", excess, np.diff(_harmonic(answered)))
-            found[rows] = ratio(lost[:, -1] + tied, answered[:, -1])
-        return found
+            values[rows] = ratio(lost[:, -1] + tied, answered[:, -1])
+        return values
 
 
 def _harmonic(x: Floats) -> Floats:
-    """H(x) less a constant, for running counts x [b, k] from 0 upwards; whole ones by table."""
+    """Return H(x) less a constant, for running counts x [b, k] from 0; whole ones by table."""
     from scipy.special import digamma
 
     place = x.astype(np.int64)

@@ -11,12 +11,16 @@ import numpy as np
 from routebench.metrics import definitions
 from routebench.metrics.bootstrap import Column, Groups
 from routebench.metrics.estimates import UNPRICED, is_binary
-from routebench.metrics.parties import Columns, Means, Party, Values
+from routebench.metrics.per_query import Columns, Means, PerQuery, Values
 from routebench.metrics.statistics import bootstrap_p, holm, interval, mcnemar, mde, ranks
 from routebench.records import Floats
 from routebench.schema import Difference
 
 METRICS = ("accuracy", "cost_per_1k", "total_cost_per_1k")
+Entrant = tuple[PerQuery, Means]
+"""A router or a reference with its means."""
+Differences = dict[str, Difference]
+"""By metric."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,8 @@ class Contrast:
     """None for two that never differ."""
 
 
-def contrast(
-    metric: str,
-    first: tuple[Party, Means],
-    second: tuple[Party, Means],
-    groups: Groups,
-) -> Contrast | None:
-    """First minus second; None where the metric is not known of both."""
+def contrast(metric: str, first: Entrant, second: Entrant, groups: Groups) -> Contrast | None:
+    """Return first minus second; None where the metric is not known of both."""
     sides = [
         (measure(metric, p.columns), measure(metric, m.point), measure(metric, m.samples))
         for p, m in (first, second)
@@ -57,7 +56,7 @@ def contrast(
 
 
 def measure(metric: str, values: Values | Columns) -> Floats | None:
-    """A compared metric from columns or from means; None where costs are not known."""
+    """Return a compared metric from columns or from means; None where costs are not known."""
     if metric == "accuracy":
         return values["score"]
     if "cost" not in values:
@@ -69,7 +68,7 @@ def measure(metric: str, values: Values | Columns) -> Floats | None:
 
 
 def _paired(a: Column, b: Column) -> Floats:
-    """Differences [n] or [S, n]; averaged over seeds where the two have different ones."""
+    """Return differences [n] or [S, n]; averaged over seeds where the two have different ones."""
     if a.ndim == b.ndim == 2 and len(a) != len(b):
         a, b = a.mean(axis=0), b.mean(axis=0)
     return np.subtract(a, b, dtype=np.float64)
@@ -78,7 +77,7 @@ def _paired(a: Column, b: Column) -> Floats:
 def _test(
     metric: str, a: Column, b: Column, difference: Floats, samples: Floats, groups: Groups
 ) -> tuple[float, str]:
-    """McNemar for independent queries with 0/1 scores and one outcome each, else bootstrap."""
+    """Return p by McNemar for independent queries with single 0/1 scores, else by bootstrap."""
     single = difference.ndim == 1 and groups.size is None
     if metric == "accuracy" and single and is_binary(a) and is_binary(b):
         pairs = np.count_nonzero(difference > 0), np.count_nonzero(difference < 0)
@@ -87,7 +86,7 @@ def _test(
 
 
 def _power(difference: Floats, groups: Groups) -> tuple[float, float | None]:
-    """Discordance of [n] differences, and what they could detect.
+    """Return the discordance of [n] differences, and what they could detect.
 
     Rows drawn together are worth as many independent ones as give the same variance.
     """
@@ -98,51 +97,48 @@ def _power(difference: Floats, groups: Groups) -> tuple[float, float | None]:
     return discordance, mde(discordance, discordance * len(difference) ** 2 / spread)
 
 
-def against(
-    routers: Mapping[str, tuple[Party, Means]],
-    reference: tuple[Party, Means],
-    groups: Groups,
-) -> dict[str, dict[str, Difference]]:
-    """Per router and metric the difference from one reference; Holm over the routers."""
-    found: dict[str, dict[str, Difference]] = {name: {} for name in routers}
+def differences(pairs: Sequence[tuple[Entrant, Entrant]], groups: Groups) -> list[Differences]:
+    """Return first minus second of each pair; p is Holm-adjusted over the pairs, per metric."""
+    result: list[Differences] = [{} for _ in pairs]
     for metric in METRICS:
-        contrasts = [contrast(metric, router, reference, groups) for router in routers.values()]
-        for name, difference in zip(routers, _adjusted(metric, contrasts), strict=True):
-            found[name][metric] = difference
-    return found
+        contrasts = [contrast(metric, first, second, groups) for first, second in pairs]
+        usable = [c is not None and math.isfinite(c.value) for c in contrasts]
+        adjusted = iter(holm([c.p for c, ok in zip(contrasts, usable, strict=True) if c and ok]))
+        for by_metric, one, ok in zip(result, contrasts, usable, strict=True):
+            by_metric[metric] = _difference(metric, one, float(next(adjusted)) if ok else None)
+    return result
 
 
-def _adjusted(metric: str, contrasts: Sequence[Contrast | None]) -> list[Difference]:
-    usable = [c is not None and math.isfinite(c.value) for c in contrasts]
-    family = iter(holm([c.p for c, ok in zip(contrasts, usable, strict=True) if c and ok]))
-    return [
-        _difference(metric, c, float(next(family)) if ok else None)
-        for c, ok in zip(contrasts, usable, strict=True)
-    ]
+def against(
+    routers: Mapping[str, Entrant], reference: Entrant, groups: Groups
+) -> dict[str, Differences]:
+    """Return each router's difference from one reference; Holm over the routers."""
+    result = differences([(router, reference) for router in routers.values()], groups)
+    return dict(zip(routers, result, strict=True))
 
 
-def _difference(metric: str, found: Contrast | None, p: float | None) -> Difference:
-    if found is None:
-        return Difference.model_validate({"value": None, "reason": UNPRICED})
-    if p is None:
-        reason = "the router's own cost is not known"
-        return Difference.model_validate({"value": None, "reason": reason})
-    bounds = interval(found.samples)
-    power = {"discordance": found.discordance, "mde": found.mde} if metric == "accuracy" else {}
+def _difference(metric: str, contrast: Contrast | None, p: float | None) -> Difference:
+    if contrast is None or p is None:
+        reason = UNPRICED if contrast is None else "the router's own cost is not known"
+        return Difference(value=None, reason=reason)
+    bounds = interval(contrast.samples)
+    power = (
+        {"discordance": contrast.discordance, "mde": contrast.mde} if metric == "accuracy" else {}
+    )
     return Difference.model_validate(
-        {"value": found.value, "low": bounds.low, "high": bounds.high}
-        | {"p": p, "p_raw": found.p, "test": found.test}
+        {"value": contrast.value, "low": bounds.low, "high": bounds.high}
+        | {"p": p, "p_raw": contrast.p, "test": contrast.test}
         | power
     )
 
 
-def rank(routers: Mapping[str, tuple[Party, Means]], groups: Groups) -> dict[str, int]:
-    """1 + the number of routers significantly more accurate, all pairs compared."""
+def rank(routers: Mapping[str, Entrant], groups: Groups) -> dict[str, int]:
+    """Rank routers: 1 + the number of those significantly more accurate, all pairs compared."""
     sides = list(routers.values())
     value, p = np.zeros((len(sides), len(sides))), np.ones((len(sides), len(sides)))
     for i, first in enumerate(sides):
         for j in range(i + 1, len(sides)):
-            found = contrast("accuracy", first, sides[j], groups)
-            assert found is not None
-            value[i, j], p[i, j] = found.value, found.p
+            pair = contrast("accuracy", first, sides[j], groups)
+            assert pair is not None
+            value[i, j], p[i, j] = pair.value, pair.p
     return dict(zip(routers, ranks(value, p), strict=True))

@@ -46,7 +46,7 @@ class Ranked:
         return cls(order, np.flatnonzero(last))
 
     def blocks(self, counts: Column) -> Iterator[tuple[slice, Column]]:
-        """Counts in rank order, a few resamples at a time, and which resamples they are."""
+        """Yield counts in rank order, a few resamples at a time, and which resamples they are."""
         if counts.ndim != 2 or counts.shape[1] != len(self.order):
             raise ValueError(f"counts of shape {counts.shape} for {len(self.order)} queries")
         step = max(1, CELLS // max(1, len(self.order)))
@@ -55,7 +55,7 @@ class Ranked:
             yield rows, counts[rows].take(self.order, axis=1)
 
     def running(self, values: Column) -> Floats:
-        """[b, k + 1] sums of values [b, n] in rank order, from nothing to all of them."""
+        """Return [b, k + 1] sums of values [b, n] in rank order, from nothing to all of them."""
         sums = np.zeros((len(values), len(self.ends) + 1))
         if len(self.ends) == values.shape[1]:
             np.cumsum(values, axis=1, dtype=np.float64, out=sums[:, 1:])
@@ -64,80 +64,54 @@ class Ranked:
         return sums
 
 
-def one_weighting(counts: Column | None, n: int) -> Column:
-    """[1, n] of the counts [n] of a single curve; ones where there are none."""
-    return np.ones((1, n)) if counts is None else np.reshape(counts, (1, -1))
-
-
 @dataclass(frozen=True)
 class PairCurve:
     """Quality over the share of queries sent to the strong one of two models (RouteLLM 2024)."""
 
     ranked: Ranked
-    weak: Floats
-    """[n] scores of the weak model."""
     gain: Floats
     """[n] strong minus weak, in rank order."""
 
     @classmethod
     def of(cls, need: Floats, weak: Floats, strong: Floats) -> PairCurve:
-        """From [n] scores that the strong model is needed, and [n] scores of both models."""
+        """Rank queries by [n] scores that the strong model is needed; take [n] scores of both."""
         if not need.shape == weak.shape == strong.shape:
             raise ValueError(
                 f"{need.shape}, {weak.shape} and {strong.shape} for one set of queries"
             )
         ranked = Ranked.of(need)
         gain = np.subtract(strong, weak, dtype=np.float64)[ranked.order]
-        return cls(ranked, np.asarray(weak, np.float64), gain)
-
-    def points(self, counts: Column | None = None) -> tuple[Floats, Floats]:
-        """Share of strong calls and quality at every threshold, from share 0 to share 1.
-
-        For one weighting [n]; thresholds that move no drawn query are left out.
-        """
-        weights = one_weighting(counts, len(self.weak))
-        ((_, calls, gained),) = self._curves(weights)
-        moved = np.append(True, np.diff(calls[0]) > 0)
-        reached = weights[0] @ self.weak + gained[0, moved]
-        return ratio(calls[0, moved], calls[0, -1]), ratio(reached, calls[0, -1])
-
-    def apgr(self, counts: Column) -> Floats:
-        """[B] (AUC − q_W) / (q_S − q_W), AUC by trapezoids; NaN where q_S ≤ q_W.
-
-        Exactly .5 for a constant need: its curve is one straight line.
-        """
-        return self.measures((), counts)[:, 0]
-
-    def cpt(self, p: float, counts: Column) -> Floats:
-        """[B] smallest share of strong calls with quality q_W + p(q_S − q_W).
-
-        The first crossing, linear between points. NaN where q_S ≤ q_W or never reached.
-        """
-        return self.measures((p,), counts)[:, 1]
+        return cls(ranked, gain)
 
     def measures(self, levels: Sequence[float], counts: Column) -> Floats:
-        """[B, 1 + levels] APGR, and CPT of every level, from the same running sums."""
-        found = np.empty((len(counts), 1 + len(levels)))
+        """Return [B, 1 + levels] APGR, and CPT of every level, from the same running sums.
+
+        APGR is (AUC − q_W) / (q_S − q_W), AUC by trapezoids; exactly .5 for a constant need, whose
+        curve is one straight line. CPT of level p is the smallest share of strong calls with
+        quality q_W + p(q_S − q_W): the first crossing, linear between points; NaN where that is
+        never reached. Both are NaN where q_S ≤ q_W.
+        """
+        values = np.empty((len(counts), 1 + len(levels)))
         for rows, calls, gained in self._curves(counts):
             n, total = calls[:, -1], gained[:, -1]
             better = total > ROUNDING * n
             area = np.einsum("bk,bk->b", gained[:, 1:] + gained[:, :-1], np.diff(calls)) / 2
-            found[rows, 0] = ratio(area, np.where(better, n * total, 0))
+            values[rows, 0] = ratio(area, np.where(better, n * total, 0))
             for column, p in enumerate(levels, 1):
                 reached = gained >= (p * total - ROUNDING * n)[:, None]
                 crossing = _crossing(calls, gained, p * total, reached.argmax(axis=1))
                 defined = better & reached.any(axis=1)
-                found[rows, column] = ratio(crossing, np.where(defined, n, 0))
-        return found
+                values[rows, column] = ratio(crossing, np.where(defined, n, 0))
+        return values
 
     def _curves(self, counts: Column) -> Iterator[tuple[slice, Floats, Floats]]:
-        """Resamples, and [b, k + 1] strong calls and what they gained, summed over queries."""
+        """Yield resamples, and [b, k + 1] sums of strong calls and of what they gained."""
         for rows, drawn in self.ranked.blocks(counts):
             yield rows, self.ranked.running(drawn), self.ranked.running(drawn * self.gain)
 
 
 def _crossing(x: Floats, y: Floats, level: Floats, at: Ints) -> Floats:
-    """[b] where the line from point at − 1 to point `at` takes the level; 0 at the first point."""
+    """Return [b] where the line from point at − 1 to `at` takes the level; 0 at the first point."""
     row, before = np.arange(len(at)), np.maximum(at - 1, 0)
     (x0, x1), (y0, y1) = ((v[row, before], v[row, at]) for v in (x, y))
     part = np.clip(np.nan_to_num(ratio(level - y0, y1 - y0)), 0, 1)
@@ -145,7 +119,7 @@ def _crossing(x: Floats, y: Floats, level: Floats, at: Ints) -> Floats:
 
 
 def lambda_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
-    """[L] ascending λ from 0, in score per USD, for `sweep`; L ≤ points.
+    """Return [L] ascending λ from 0, in score per USD, for `sweep`; L ≤ points.
 
     From validation predictions [n, m] and mean costs [m] alone. A query's choice changes at the
     slopes of its own cost–quality hull; each λ lies between two such slopes, as a λ on one would
@@ -167,7 +141,7 @@ def lambda_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
 
 
 def _between(switches: Floats) -> tuple[Floats, Ints]:
-    """[k − 1] places between the k distinct switches, and [k] how many lie up to each.
+    """Return [k − 1] places between the k distinct switches, and [k] how many lie up to each.
 
     Switches that differ by rounding are one.
     """
@@ -178,7 +152,7 @@ def _between(switches: Floats) -> tuple[Floats, Ints]:
 
 
 def threshold_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
-    """As `lambda_grid`, for two considered models: from all to the dearer to all to the cheaper.
+    """Return what `lambda_grid` does, for two models: from all to the dearer to all to the cheaper.
 
     What a router of two models expects is a matter of thresholds, not of score: λ below 0 asks
     for more of the dearer model than it would choose by itself.
@@ -198,7 +172,7 @@ def threshold_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
 
 
 def sweep(quality: Floats, cost: Floats, lambdas: Floats) -> Ints:
-    """[L, n] choices argmax_m quality − λ·cost, with the ties of `selection.best`.
+    """Return [L, n] choices argmax_m quality − λ·cost, with the ties of `selection.best`.
 
     `quality` [n, m] and mean `cost` [m] in USD; NaN in either: not considered.
     """
@@ -215,7 +189,7 @@ def sweep(quality: Floats, cost: Floats, lambdas: Floats) -> Ints:
 
 
 def _first_highest(columns: Floats, price: Floats) -> Ints:
-    """[n] argmax over m of columns [m, n] − price [m]: several times faster than by rows."""
+    """Return [n] argmax over m of columns [m, n] − price [m]: several times faster than by rows."""
     top, chosen = columns[0] - price[0], np.zeros(columns.shape[1], dtype=np.int64)
     for j in range(1, len(columns)):
         value = columns[j] - price[j]
@@ -225,7 +199,7 @@ def _first_highest(columns: Floats, price: Floats) -> Ints:
 
 
 def iso_point(accuracy: Floats, cost: Floats, floor: float) -> int | None:
-    """The cheapest of [L] points in λ order whose validation accuracy is at least `floor`.
+    """Return the cheapest of [L] points in λ order whose validation accuracy is at least `floor`.
 
     Ties to the more accurate, then the smaller λ; None where no point qualifies.
     """
@@ -235,7 +209,7 @@ def iso_point(accuracy: Floats, cost: Floats, floor: float) -> int | None:
 
 
 def aiq(cost: Floats, quality: Floats, c_min: ArrayLike, c_max: ArrayLike) -> Floats:
-    """[...] mean height of the non-decreasing upper hull of points [..., L] over [c_min, c_max].
+    """Return [...] mean height of the non-decreasing upper hull of [..., L] over [c_min, c_max].
 
     The hull at x is the best quality that mixing points reaches at a mean cost of x or less
     (RouterBench 2024). The cheapest model must be one of the points. A point cheaper than c_min
@@ -299,7 +273,7 @@ def _hull_steps(x: Floats, y: Floats) -> Iterator[Step]:
 
 
 def _leftmost(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """[B] the leftmost of points [B, L], the highest of several there; (inf, −inf) without any."""
+    """Return the [B] leftmost of points [B, L], of several the highest; (inf, −inf) without any."""
     missing = np.isnan(x) | np.isnan(y)
     left = np.where(missing, np.inf, x).min(axis=1, initial=np.inf)
     there = ~missing & (x == left[:, None])
@@ -307,7 +281,7 @@ def _leftmost(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def qnc(cost: Floats, quality: Floats, best_quality: ArrayLike, best_cost: ArrayLike) -> Floats:
-    """[...] smallest cost of the points [..., L] that reach `best_quality` / `best_cost`.
+    """Return [...] smallest cost of the points [..., L] that reach `best_quality` / `best_cost`.
 
     Only the points themselves, nothing between them. NaN where none reaches it, or over 0.
     """
@@ -318,7 +292,7 @@ def qnc(cost: Floats, quality: Floats, best_quality: ArrayLike, best_cost: Array
 
 
 def arena_score(accuracy: ArrayLike, cost_per_1k: ArrayLike, beta: float = 0.1) -> Floats:
-    """RouterArena's weighted harmonic mean of accuracy and log cost; NaN where both are 0.
+    """Return RouterArena's weighted harmonic mean of accuracy and log cost; NaN where both are 0.
 
     Cost in USD per 1,000 queries, clipped to `ARENA_COSTS`.
     """
@@ -337,7 +311,7 @@ def mix_lift(
     strong_accuracy: ArrayLike,
     strong_cost: ArrayLike,
 ) -> Floats:
-    """Accuracy above that of tossing a coin between two models at the same mean cost.
+    """Return the accuracy above that of tossing a coin between two models at the same mean cost.
 
     NaN where the two cost the same, or where the cost is not between theirs.
     """

@@ -13,22 +13,22 @@ from routebench.records import Floats, Ints
 
 
 def attempted(correct: ArrayLike, incorrect: ArrayLike) -> Floats:
-    """Share of queries answered at all: c + i, from the shares of three-state grades."""
+    """Return the share of queries answered at all: c + i, from the shares of three-state grades."""
     return np.add(correct, incorrect, dtype=np.float64)
 
 
 def accuracy_given_attempted(correct: ArrayLike, incorrect: ArrayLike) -> Floats:
-    """c / (c + i); NaN where nothing was attempted."""
+    """Return c / (c + i); NaN where nothing was attempted."""
     return ratio(correct, attempted(correct, incorrect))
 
 
 def f_score(correct: ArrayLike, incorrect: ArrayLike) -> Floats:
-    """2c / (1 + c + i): harmonic mean of c and c / (c + i), as SimpleQA defines it."""
+    """Return 2c / (1 + c + i): harmonic mean of c and c / (c + i), as SimpleQA defines it."""
     return ratio(2 * np.asarray(correct, np.float64), 1 + attempted(correct, incorrect))
 
 
 def gap_recovered(accuracy: ArrayLike, best_single: ArrayLike, oracle: ArrayLike) -> Floats:
-    """Share of the gap from best single model to oracle that is closed; NaN without a gap.
+    """Return the closed share of the gap from best single model to oracle; NaN without a gap.
 
     Negative for a router worse than the best single model; 1 for the oracle.
     """
@@ -37,7 +37,7 @@ def gap_recovered(accuracy: ArrayLike, best_single: ArrayLike, oracle: ArrayLike
 
 
 def gain_at(accuracy_by_task: ArrayLike, reference_by_task: ArrayLike) -> Floats:
-    """Mean over tasks (last axis) of the per-task ratio accuracy / reference, minus one.
+    """Return the mean over tasks (last axis) of the per-task ratio accuracy / reference, minus one.
 
     NaN where a task's reference is 0: leaving that task out would change what is averaged.
     """
@@ -46,28 +46,28 @@ def gain_at(accuracy_by_task: ArrayLike, reference_by_task: ArrayLike) -> Floats
 
 
 def cost_per_1k(mean_cost: ArrayLike) -> Floats:
-    """USD per 1,000 queries."""
+    """Return USD per 1,000 queries."""
     return 1000 * np.asarray(mean_cost, np.float64)
 
 
 def total_cost(mean_cost: ArrayLike, mean_router_cost: ArrayLike) -> Floats:
-    """The answers' cost and the router's own, in the unit they come in."""
+    """Return the answers' cost and the router's own, in the unit they come in."""
     return np.add(mean_cost, mean_router_cost, dtype=np.float64)
 
 
 def savings(cost: ArrayLike, reference_cost: ArrayLike) -> Floats:
-    """1 - cost / reference cost: .3 is 30% cheaper; NaN where the reference costs nothing."""
+    """Return 1 - cost / reference cost: .3 is 30% cheaper; NaN where the reference is free."""
     return 1 - ratio(cost, reference_cost)
 
 
 def usage(choice: Ints, models: int) -> Floats:
-    """[m] share of decisions that went to each model, over all queries (and seeds)."""
+    """Return [m] share of decisions that went to each model, over all queries (and seeds)."""
     shares: Floats = np.bincount(choice.ravel(), minlength=models) / choice.size
     return shares
 
 
 def usage_entropy(shares: ArrayLike) -> Floats:
-    """Entropy in bits of shares [..., m]: 0 for one model, log2 m for all alike."""
+    """Return the entropy in bits of shares [..., m]: 0 for one model, log2 m for all alike."""
     p = np.asarray(shares, np.float64)
     bits = np.log2(p, out=np.zeros_like(p), where=p > 0)
     entropy: Floats = np.abs((p * bits).sum(axis=-1))  # abs: a constant router's -0.0 is 0
@@ -75,6 +75,6 @@ def usage_entropy(shares: ArrayLike) -> Floats:
 
 
 def top_model_share(shares: ArrayLike) -> Floats:
-    """The largest of the shares [..., m]."""
+    """Return the largest of the shares [..., m]."""
     top: Floats = np.asarray(shares, np.float64).max(axis=-1)
     return top

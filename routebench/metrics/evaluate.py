@@ -12,6 +12,7 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
+from routebench.metrics.contrasts import Differences, Entrant
 from routebench.metrics.estimates import (
     reference_estimates,
     router_estimates,
@@ -19,17 +20,16 @@ from routebench.metrics.estimates import (
 )
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
 from routebench.metrics.facets import Sections, facet, gains, sections, worst
-from routebench.metrics.parties import Means, Party, reference_parties, resample, router_party
+from routebench.metrics.per_query import PerQuery, reference_columns, resample, router_columns
 from routebench.metrics.policies import policies
 from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
 from routebench.metrics.predictions import Predictions, predictions, reference_curves
-from routebench.metrics.setting import Routed, Setting, missing_share, scorable, state_counts
+from routebench.metrics.setting import RouterChoices, Setting, missing_share, scorable, state_counts
 from routebench.metrics.statistics import ALPHA
 from routebench.records import Mask
 from routebench.schema import (
     BelowBestSingle,
     CurvePoint,
-    Difference,
     Estimate,
     Facet,
     Measure,
@@ -38,7 +38,7 @@ from routebench.schema import (
     collapse,
 )
 
-__all__ = ["Evaluation", "Routed", "Scores", "Setting", "evaluate"]
+__all__ = ["Evaluation", "RouterChoices", "Scores", "Setting", "evaluate"]
 
 REFERENCES = {"best-single": "best_single", "strongest": "strongest", "random": "random"}
 """What routers are compared with, as the board names it."""
@@ -52,7 +52,7 @@ class Scores:
     interval_scope: Literal["queries and seeds", "this checkpoint only"]
     metrics: dict[str, Estimate]
     seed_spread: dict[str, float]
-    against: dict[str, dict[str, Difference]]
+    against: dict[str, Differences]
     usage: dict[str, float]
     usage_interval: dict[str, tuple[float, float]]
     by_task: dict[str, Facet]
@@ -64,7 +64,7 @@ class Scores:
     warnings: list[str]
 
     def as_row(self) -> dict[str, Any]:
-        """Keyword arguments for a `Row`."""
+        """Return the keyword arguments for a `Row`."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
@@ -85,18 +85,16 @@ class Evaluation:
     left_out: int
     missing: float
     states: dict[str, int]
-    kept: Mask
-    """[n] the queries that were scored."""
 
 
 @dataclass(frozen=True)
-class _Field:
-    """Everyone with their means on the scored queries."""
+class _Entrants:
+    """Routers and references with their means on the scored queries."""
 
     setting: Setting
     groups: Groups
-    routers: dict[str, tuple[Party, Means]]
-    references: dict[str, tuple[Party, Means]]
+    routers: dict[str, Entrant]
+    references: dict[str, Entrant]
     sections: Sections
     predictions: dict[str, Predictions]
     policies: dict[str, Policies]
@@ -104,7 +102,7 @@ class _Field:
 
 def evaluate(
     setting: Setting,
-    routed: list[Routed],
+    routed: list[RouterChoices],
     resamples: int = 10_000,
     seed: int = 0,
     against: Sequence[str] = (),
@@ -114,41 +112,40 @@ def evaluate(
     All are scored on the queries on which every model that any of them chose is OK. Raises
     `DataError` where no such query is left.
     """
-    kept = scorable(setting, routed)
+    scored = scorable(setting, routed)
     states = state_counts(setting.outcomes)
-    if not kept.any():
+    if not scored.any():
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         raise DataError(
-            f"none of {len(kept)} test queries can be scored: each lacks a model that was chosen",
+            f"none of {len(scored)} test queries can be scored: each lacks a model that was chosen",
             f"test cells by state: {counts}",
         )
-    _check_complete(setting, kept)
-    everyone = _measure(setting.take(kept), routed, kept, resamples, seed)
-    compared = _against(everyone, against)
-    curves = reference_curves(everyone.setting, min(resamples, CURVE_RESAMPLES), seed)
+    _check_complete(setting, scored)
+    entrants = _measure(setting.take(scored), routed, scored, resamples, seed)
+    compared = _against(entrants, against)
+    curves = reference_curves(entrants.setting, min(resamples, CURVE_RESAMPLES), seed)
     smallest = _median_mde(compared)
     return Evaluation(
-        routers=_scores(everyone, compared),
+        routers=_scores(entrants, compared),
         references={
-            name: reference_estimates(party, means, everyone.groups.count) | curves.get(name, {})
-            for name, (party, means) in everyone.references.items()
+            name: reference_estimates(entrant, means, entrants.groups.count) | curves.get(name, {})
+            for name, (entrant, means) in entrants.references.items()
         },
-        **_headroom(everyone),
+        **_headroom(entrants),
         mde=smallest,
         mde_of=None
         if smallest is None
         else f"{setting.measure} against best-single, median of the routers",
-        scored=int(kept.sum()),
-        left_out=int((~kept).sum()),
+        scored=int(scored.sum()),
+        left_out=int((~scored).sum()),
         missing=missing_share(states),
         states=states,
-        kept=kept,
     )
 
 
-def _check_complete(setting: Setting, kept: Mask) -> None:
-    """An OK cell without a number would turn every mean into nothing."""
-    ok = setting.outcomes.ok & kept[:, None]
+def _check_complete(setting: Setting, scored: Mask) -> None:
+    """Raise for an OK cell without a number: it would turn every mean into nothing."""
+    ok = setting.outcomes.ok & scored[:, None]
     for name in ("score", "cost"):
         values = getattr(setting.outcomes, name)
         if values is not None and not np.isfinite(values[ok]).all():
@@ -156,119 +153,119 @@ def _check_complete(setting: Setting, kept: Mask) -> None:
 
 
 def _measure(
-    setting: Setting, routed: list[Routed], kept: Mask, resamples: int, seed: int
-) -> _Field:
-    routers = {one.name: router_party(one, kept, setting) for one in routed}
+    setting: Setting, routed: list[RouterChoices], scored: Mask, resamples: int, seed: int
+) -> _Entrants:
+    routers = {one.name: router_columns(one, scored, setting) for one in routed}
     if len(routers) < len(routed):
         raise ValueError("two routers of one name")
-    references = reference_parties(setting)
-    parties = [*routers.values(), *references.values()]
-    means = iter(resample(parties, setting.clusters, resamples, seed))
-    asked = [one.take(kept) for one in routed]
-    within = {("router", name): party for name, party in routers.items()}
+    references = reference_columns(setting)
+    entrants = [*routers.values(), *references.values()]
+    means = iter(resample(entrants, setting.clusters, resamples, seed))
+    routed = [one.take(scored) for one in routed]
+    within = {("router", name): entrant for name, entrant in routers.items()}
     within |= {("reference", name): references[name] for name in ("random", "best_single")}
-    return _Field(
+    return _Entrants(
         setting,
         Groups.of(setting.clusters, len(setting.clusters)),
-        {name: (party, next(means)) for name, party in routers.items()},
-        {name: (party, next(means)) for name, party in references.items()},
+        {name: (entrant, next(means)) for name, entrant in routers.items()},
+        {name: (entrant, next(means)) for name, entrant in references.items()},
         sections(setting, within, min(resamples, FACET_RESAMPLES), seed),
         predictions(
             setting,
-            [one.once() for one in asked],
+            [one.once() for one in routed],
             min(resamples, CURVE_RESAMPLES),
             seed,
         ),
-        policies(setting, asked, resamples, seed),
+        policies(setting, routed, resamples, seed),
     )
 
 
-def _against(
-    everyone: _Field, routers: Sequence[str]
-) -> dict[str, dict[str, dict[str, Difference]]]:
-    """By reference or router, by router and metric."""
-    others = {name: everyone.routers[name] for name in routers if name in everyone.routers}
+def _against(entrants: _Entrants, routers: Sequence[str]) -> dict[str, dict[str, Differences]]:
+    """Return differences by reference or router, then by router and metric."""
+    others = {name: entrants.routers[name] for name in routers if name in entrants.routers}
     others |= {
-        name: everyone.references[key]
+        name: entrants.references[key]
         for name, key in REFERENCES.items()
-        if key in everyone.references
+        if key in entrants.references
     }
     return {
-        name: contrasts.against(everyone.routers, other, everyone.groups)
+        name: contrasts.against(entrants.routers, other, entrants.groups)
         for name, other in others.items()
     }
 
 
 def _scores(
-    everyone: _Field, against: Mapping[str, Mapping[str, dict[str, Difference]]]
+    entrants: _Entrants, against: Mapping[str, Mapping[str, Differences]]
 ) -> dict[str, Scores]:
-    ranks = contrasts.rank(everyone.routers, everyone.groups)
+    ranks = contrasts.rank(entrants.routers, entrants.groups)
     return {
         name: _router(
-            everyone, name, ranks[name], {other: found[name] for other, found in against.items()}
+            entrants,
+            name,
+            ranks[name],
+            {other: by_router[name] for other, by_router in against.items()},
         )
-        for name in everyone.routers
+        for name in entrants.routers
     }
 
 
-def _router(
-    everyone: _Field, name: str, rank: int, against: dict[str, dict[str, Difference]]
-) -> Scores:
-    party, means = everyone.routers[name]
-    models = everyone.setting.pool.models
+def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, Differences]) -> Scores:
+    entrant, means = entrants.routers[name]
+    models = entrants.setting.pool.models
     usage = dict(zip(models, means.usage.tolist(), strict=True))
-    by = {kind: _facets(everyone.sections, kind, name) for kind in ("task", "topic", "user")}
-    predicted = everyone.predictions[name]
+    by = {kind: _facets(entrants.sections, kind, name) for kind in ("task", "topic", "user")}
+    predicted = entrants.predictions[name]
     for task, pair in predicted.by_task.items():
         if task in by["task"]:
             by["task"][task] = by["task"][task].model_copy(update={"pair": pair})
     return Scores(
         rank=rank,
         interval_scope=(
-            "queries and seeds" if party.seeds >= CROSSED_SEEDS else "this checkpoint only"
+            "queries and seeds" if entrant.seeds >= CROSSED_SEEDS else "this checkpoint only"
         ),
-        metrics=_metrics(everyone, name),
-        seed_spread=_seed_spread(party),
+        metrics=_metrics(entrants, name),
+        seed_spread=_seed_spread(entrant),
         against=against,
         usage=usage,
         usage_interval=dict(
-            zip(models, usage_intervals(means, everyone.groups.count), strict=True)
+            zip(models, usage_intervals(means, entrants.groups.count), strict=True)
         ),
         by_task=by["task"],
         by_topic=by["topic"],
         by_user=by["user"],
-        policies=everyone.policies.get(name),
+        policies=entrants.policies.get(name),
         operating_points=predicted.points,
         curve=predicted.curve,
-        warnings=_warnings(usage, against, everyone.setting.measure),
+        warnings=_warnings(usage, against, entrants.setting.measure),
     )
 
 
-def _metrics(everyone: _Field, name: str) -> dict[str, Estimate]:
-    party, means = everyone.routers[name]
-    references = {key: found for key, (_, found) in everyone.references.items()}
-    metrics = router_estimates(party, means, references, everyone.groups.count)
-    metrics |= everyone.predictions[name].metrics
-    if "task" in everyone.setting.facets and not everyone.setting.beside:
-        metrics |= gains(everyone.sections.get("task"), ("router", name))
-    if everyone.setting.beside:
-        metrics["worst_user"] = worst(everyone.sections.get("user"), ("router", name))
+def _metrics(entrants: _Entrants, name: str) -> dict[str, Estimate]:
+    entrant, means = entrants.routers[name]
+    references = {key: means for key, (_, means) in entrants.references.items()}
+    metrics = router_estimates(entrant, means, references, entrants.groups.count)
+    metrics |= entrants.predictions[name].metrics
+    if "task" in entrants.setting.facets and not entrants.setting.beside:
+        metrics |= gains(entrants.sections.get("task"), ("router", name))
+    if entrants.setting.beside:
+        metrics["worst_user"] = worst(entrants.sections.get("user"), ("router", name))
     return metrics
 
 
-def _facets(found: Sections, kind: str, router: str) -> dict[str, Facet]:
+def _facets(by_kind: Sections, kind: str, router: str) -> dict[str, Facet]:
     return {
-        value: facet(section, ("router", router)) for value, section in found.get(kind, {}).items()
+        value: facet(section, ("router", router))
+        for value, section in by_kind.get(kind, {}).items()
     }
 
 
-def _seed_spread(party: Party) -> dict[str, float]:
-    """Standard deviation over seeds of accuracy and cost per 1k."""
-    if party.seeds < 2:
+def _seed_spread(entrant: PerQuery) -> dict[str, float]:
+    """Return the standard deviation over seeds of accuracy and cost per 1k."""
+    if entrant.seeds < 2:
         return {}
     spread = {}
     for metric in ("accuracy", "cost_per_1k"):
-        column = contrasts.measure(metric, party.columns)
+        column = contrasts.measure(metric, entrant.columns)
         if column is not None:
             by_seed = np.atleast_2d(column).mean(axis=1)
             spread[metric] = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0
@@ -276,30 +273,30 @@ def _seed_spread(party: Party) -> dict[str, float]:
 
 
 def _warnings(
-    usage: Mapping[str, float], against: Mapping[str, dict[str, Difference]], measure: Measure
+    usage: Mapping[str, float], against: Mapping[str, Differences], measure: Measure
 ) -> list[str]:
-    found = [str(collapsed)] if (collapsed := collapse(usage)) else []
+    warnings = [str(collapsed)] if (collapsed := collapse(usage)) else []
     quality = against["best-single"]["accuracy"]
     if quality.value is not None and quality.value < 0 and (quality.p or 0) < ALPHA:
-        found.append(str(BelowBestSingle(measure)))
-    return found
+        warnings.append(str(BelowBestSingle(measure)))
+    return warnings
 
 
-def _median_mde(against: Mapping[str, Mapping[str, dict[str, Difference]]]) -> float | None:
+def _median_mde(against: Mapping[str, Mapping[str, Differences]]) -> float | None:
     known = [row["accuracy"].mde for row in against["best-single"].values()]
     differing = [value for value in known if value is not None]
     return median(differing) if differing else None
 
 
-def _headroom(everyone: _Field) -> dict[str, Any]:
-    outcomes = everyone.setting.outcomes
-    score = {name: float(m.point["score"]) for name, (_, m) in everyone.references.items()}
+def _headroom(entrants: _Entrants) -> dict[str, Any]:
+    outcomes = entrants.setting.outcomes
+    score = {name: float(m.point["score"]) for name, (_, m) in entrants.references.items()}
     dominates = None
     if "cheapest" in score:
         dominates = score["cheapest"] >= score["best_single_hindsight"]
     return {
         "headroom": score["oracle"] - score["best_single"],
         "disagreement": headroom.disagreement(outcomes),
-        "routable": headroom.routable(outcomes, everyone.setting.best_single),
+        "routable": headroom.routable(outcomes, entrants.setting.best_single),
         "cheapest_dominates": dominates,
     }

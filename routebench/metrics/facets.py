@@ -17,9 +17,9 @@ from routebench.metrics.estimates import (
     is_binary,
     null,
 )
-from routebench.metrics.parties import Means, Party, resample
+from routebench.metrics.per_query import Means, PerQuery, resample
 from routebench.metrics.setting import Setting
-from routebench.records import Floats, Mask
+from routebench.records import Floats, Mask, Strings
 from routebench.schema import Estimate, Facet
 
 RESAMPLES = 1000
@@ -37,12 +37,12 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Section:
-    """The queries of one facet value: how many, and every party's means on them."""
+    """The queries of one facet value: how many, and every entrant's means on them."""
 
     n: int
     independent: int
     """Clusters among them."""
-    parties: dict[Name, Party]
+    entrants: dict[Name, PerQuery]
     means: dict[Name, Means]
 
 
@@ -51,37 +51,40 @@ Sections = dict[str, dict[str, Section]]
 
 
 def sections(
-    setting: Setting, parties: Mapping[Name, Party], resamples: int, seed: int
+    setting: Setting, entrants: Mapping[Name, PerQuery], resamples: int, seed: int
 ) -> Sections:
-    """Every party on every value of every facet that has at most `LIMIT` of them."""
-    found: Sections = {}
+    """Measure every entrant on every value of every facet that has at most `LIMIT` of them."""
+    by_kind: Sections = {}
     for k, kind in enumerate(KINDS):
-        labels = setting.facets.get(kind)
-        values = [] if labels is None else sorted({str(v) for v in labels if v is not None})
-        if labels is None or len(values) > LIMIT:
-            continue
-        names = np.array(["" if v is None else str(v) for v in labels], dtype=object)
-        present = np.array([v is not None for v in labels], dtype=np.bool_)
-        found[kind] = {
-            value: _section(
-                setting, parties, (names == value) & present, resamples, seed, 1 + k * LIMIT + i
-            )
-            for i, value in enumerate(values)
-        }
-    return found
+        rows = rows_by_value(setting.facets.get(kind))
+        if rows is not None:
+            by_kind[kind] = {
+                value: _section(setting, entrants, of_value, resamples, seed, 1 + k * LIMIT + i)
+                for i, (value, of_value) in enumerate(rows.items())
+            }
+    return by_kind
+
+
+def rows_by_value(labels: Strings | None) -> dict[str, Mask] | None:
+    """Return the rows [n] of each label; None without labels, or with more than `LIMIT`."""
+    values = [] if labels is None else sorted({str(v) for v in labels if v is not None})
+    if labels is None or len(values) > LIMIT:
+        return None
+    names = np.array([None if v is None else str(v) for v in labels], dtype=object)
+    return {value: names == value for value in values}
 
 
 def _section(
     setting: Setting,
-    parties: Mapping[Name, Party],
+    entrants: Mapping[Name, PerQuery],
     rows: Mask,
     resamples: int,
     seed: int,
     stream: int,
 ) -> Section:
     within = {
-        name: Party({k: v[..., rows] for k, v in p.columns.items() if k in ("score", "cost")})
-        for name, p in parties.items()
+        name: PerQuery({k: v[..., rows] for k, v in p.columns.items() if k in ("score", "cost")})
+        for name, p in entrants.items()
     }
     clusters = setting.clusters[rows]
     means = resample(list(within.values()), clusters, resamples, seed, stream)
@@ -90,9 +93,9 @@ def _section(
 
 
 def facet(section: Section, name: Name) -> Facet:
-    """One router on one section."""
-    party, means = section.parties[name], section.means[name]
-    exact = section.independent if is_binary(party.columns["score"]) else 0
+    """Return the facet of one router on one section."""
+    entrant, means = section.entrants[name], section.means[name]
+    exact = section.independent if is_binary(entrant.columns["score"]) else 0
     point, samples = base_metrics(means.point), base_metrics(means.samples)
     cost = null(UNPRICED)
     if "cost_per_1k" in point:
@@ -102,22 +105,22 @@ def facet(section: Section, name: Name) -> Facet:
 
 
 def gains(tasks: Mapping[str, Section] | None, router: Name) -> dict[str, Estimate]:
-    """`gain_at_random`, `gain_at_best`: mean over tasks of accuracy / reference - 1.
+    """Return `gain_at_random`, `gain_at_best`: mean over tasks of accuracy / reference - 1.
 
     Resampled within each task, so that the tasks keep their sizes. None tells of too many tasks.
     """
     if tasks is None:
         return {metric: null(f"more than {LIMIT} tasks") for metric in GAINS}
-    found = {}
+    estimates = {}
     for metric, reference in GAINS.items():
         point = gain_at(_scores(tasks, router), _scores(tasks, reference))
         samples = gain_at(_samples(tasks, router), _samples(tasks, reference))
-        found[metric] = estimate(float(point), samples, UNDEFINED[metric], ratio=True)
-    return found
+        estimates[metric] = estimate(float(point), samples, UNDEFINED[metric], ratio=True)
+    return estimates
 
 
 def worst(users: Mapping[str, Section] | None, router: Name) -> Estimate:
-    """The least mean score of any user; each user's queries are resampled by themselves."""
+    """Return the least mean score of any user; each user's queries are resampled by themselves."""
     if users is None:
         return null(f"more than {LIMIT} users")
     point = float(_scores(users, router).min())
@@ -125,10 +128,10 @@ def worst(users: Mapping[str, Section] | None, router: Name) -> Estimate:
 
 
 def _scores(tasks: Mapping[str, Section], name: Name) -> Floats:
-    """[tasks] accuracy."""
+    """Return [tasks] accuracy."""
     return np.array([section.means[name].point["score"] for section in tasks.values()])
 
 
 def _samples(tasks: Mapping[str, Section], name: Name) -> Floats:
-    """[B, tasks] accuracy."""
+    """Return [B, tasks] accuracy."""
     return np.stack([s.means[name].samples["score"] for s in tasks.values()], axis=-1)

@@ -26,7 +26,7 @@ POINTS = {
 
 
 @dataclass(frozen=True)
-class Ground:
+class ValidationFold:
     """What the operating points of one fold are chosen with."""
 
     validation: Outcomes
@@ -48,33 +48,35 @@ class Swept:
     """By name: choices [n] on its test queries, and the λ; None where one fixed model it is."""
 
 
-def sweep(ground: Ground, validation: Floats, test: Floats) -> Swept:
+def sweep(fold: ValidationFold, validation: Floats, test: Floats) -> Swept:
     """Choose on the expected quality of the validation queries, apply to that of the test's.
 
     Both are [queries, models], with NaN columns for models that are not considered.
     """
-    considered = ~np.isnan(validation).all(axis=0) & np.isfinite(ground.cost)
+    considered = ~np.isnan(validation).all(axis=0) & np.isfinite(fold.cost)
     pair = considered.sum() == 2
     grid = curves.threshold_grid if pair else curves.lambda_grid
-    lambdas = grid(validation, ground.cost, GRID)
-    choice = curves.sweep(test, ground.cost, lambdas)
-    found: dict[str, tuple[Ints, float | None]] = {}
-    for name, (index, model) in _chosen(ground, validation, lambdas).items():
+    lambdas = grid(validation, fold.cost, GRID)
+    choice = curves.sweep(test, fold.cost, lambdas)
+    points: dict[str, tuple[Ints, float | None]] = {}
+    for name, (index, model) in _chosen(fold, validation, lambdas).items():
         if index is None:
-            found[name] = np.full(choice.shape[1], model), None
+            points[name] = np.full(choice.shape[1], model), None
         else:
-            found[name] = choice[index], float(lambdas[index])
-    return Swept(lambdas, choice, found)
+            points[name] = choice[index], float(lambdas[index])
+    return Swept(lambdas, choice, points)
 
 
-def _chosen(ground: Ground, quality: Floats, lambdas: Floats) -> dict[str, tuple[int | None, int]]:
-    """Position on the grid of each point, and the model that stands in where there is none."""
-    single, strongest = ground.best_single, ground.strongest
-    usable = _usable(ground, quality)
+def _chosen(
+    fold: ValidationFold, quality: Floats, lambdas: Floats
+) -> dict[str, tuple[int | None, int]]:
+    """Return the position of each point on the grid, or the model that stands in for it."""
+    single, strongest = fold.best_single, fold.strongest
+    usable = _usable(fold, quality)
     if not usable.any():
         return {name: (None, strongest if name == "drop_1pct" else single) for name in POINTS}
-    outcomes = ground.validation.take(usable)
-    choice = curves.sweep(quality[usable], ground.cost, lambdas)
+    outcomes = fold.validation.take(usable)
+    choice = curves.sweep(quality[usable], fold.cost, lambdas)
     assert outcomes.cost is not None
     rows = np.arange(choice.shape[1])
     accuracy = outcomes.score[rows, choice].mean(axis=1)
@@ -103,9 +105,9 @@ def _chosen(ground: Ground, quality: Floats, lambdas: Floats) -> dict[str, tuple
     }
 
 
-def _usable(ground: Ground, quality: Floats) -> Mask:
-    """[n] validation queries on which every model that may be chosen has an answer."""
-    considered = ~np.isnan(quality).all(axis=0) & np.isfinite(ground.cost)
-    considered[[ground.best_single, ground.strongest]] = True
-    usable: Mask = np.logical_and.reduce(ground.validation.ok[:, considered], axis=1)
+def _usable(fold: ValidationFold, quality: Floats) -> Mask:
+    """Return [n] validation queries on which every model that may be chosen has an answer."""
+    considered = ~np.isnan(quality).all(axis=0) & np.isfinite(fold.cost)
+    considered[[fold.best_single, fold.strongest]] = True
+    usable: Mask = np.logical_and.reduce(fold.validation.ok[:, considered], axis=1)
     return usable

@@ -1,4 +1,4 @@
-"""What a router's expectations are worth: curves, operating points, calibration, stability.
+"""Metrics of what a router expects of the models: curves, operating points, calibration, stability.
 
 All values are means over seeds; all intervals come from the same resamples of the queries, with
 seeds drawn as well from three on.
@@ -22,9 +22,9 @@ from routebench.metrics.bootstrap import (
 from routebench.metrics.curves import PairCurve
 from routebench.metrics.definitions import savings
 from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
-from routebench.metrics.facets import LIMIT
-from routebench.metrics.headroom import Cells
-from routebench.metrics.setting import Routed, Setting
+from routebench.metrics.facets import rows_by_value
+from routebench.metrics.headroom import ChosenCells
+from routebench.metrics.setting import RouterChoices, Setting
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Floats, Ints, Mask
 from routebench.schema import CurvePoint, Estimate, OperatingPoint
@@ -65,44 +65,41 @@ class Predictions:
 
 
 def predictions(
-    setting: Setting, routed: Iterable[Routed], resamples: int = RESAMPLES, seed: int = 0
+    setting: Setting, routed: Iterable[RouterChoices], resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Predictions]:
-    """By router; `setting` and `routed` hold the scored queries only."""
+    """Return predictions by router; `setting` and `routed` hold the scored queries only."""
     counts = resampled_counts(setting.clusters, resamples, seed)
     tasks = _tasks(setting, resamples, seed)
-    return {one.name: _Field(setting, counts, seed, tasks).of(one) for one in routed}
+    return {one.name: _ResampledQueries(setting, counts, seed, tasks).of(one) for one in routed}
 
 
 def reference_curves(
     setting: Setting, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, dict[str, Estimate]]:
-    """APGR and CPT of a coin toss (exactly .5) and of the perfect router of the pair."""
+    """Return APGR and CPT of a coin toss (exactly .5) and of the perfect router of the pair."""
     if setting.cheapest is None or setting.strongest is None:
         return {}
     outcomes, rows = setting.outcomes, np.arange(len(setting.best_single))
     weak, strong = (outcomes.score[rows, at] for at in (setting.cheapest, setting.strongest))
     counts = resampled_counts(setting.clusters, resamples, seed)
-    field_ = _Field(setting, counts, seed, {})
+    resampled = _ResampledQueries(setting, counts, seed, {})
     needs = {"random": np.zeros(len(rows)), "oracle": strong - weak}
     perfect = {name: PairCurve.of(need, weak, strong) for name, need in needs.items()}
-    return {name: field_.pair_metrics([curve], counts) for name, curve in perfect.items()}
+    return {name: resampled.pair_metrics([curve], counts) for name, curve in perfect.items()}
 
 
 def _tasks(setting: Setting, resamples: int, seed: int) -> dict[str, tuple[Ints, Bytes]]:
-    """Rows of each task, and resamples drawn within it; none where nobody reads so many."""
-    labels = setting.facets.get("task")
-    names = [] if labels is None else sorted({str(x) for x in labels if x is not None})
-    if labels is None or len(names) > LIMIT:
-        return {}
-    found = {}
-    for stream, name in enumerate(names, 1):
-        rows = np.flatnonzero([label is not None and str(label) == name for label in labels])
-        found[name] = rows, resampled_counts(setting.clusters[rows], resamples, seed, stream)
-    return found
+    """Return the rows of each task, and resamples drawn within it; none of too many tasks."""
+    tasks = {}
+    by_task = rows_by_value(setting.facets.get("task")) or {}
+    for stream, (name, mask) in enumerate(by_task.items(), 1):
+        rows = np.flatnonzero(mask)
+        tasks[name] = rows, resampled_counts(setting.clusters[rows], resamples, seed, stream)
+    return tasks
 
 
 @dataclass(frozen=True)
-class _Field:
+class _ResampledQueries:
     """The queries and their resamples, shared by all routers."""
 
     setting: Setting
@@ -111,7 +108,7 @@ class _Field:
     seed: int
     tasks: dict[str, tuple[Ints, Bytes]]
 
-    def of(self, one: Routed) -> Predictions:
+    def of(self, one: RouterChoices) -> Predictions:
         metrics = self.stability(one) | self.calibrated(one) | {"mix_lift": self.mix_lift(one)}
         by_task = {}
         pair, reason = self.pair(one)
@@ -121,8 +118,8 @@ class _Field:
             rows = self.usable(one, pair)
             metrics |= self.pair_on(one, pair, rows, self.counts[:, rows])
             by_task = {
-                task: self.pair_on(one, pair, own[rows[own]], drawn[:, rows[own]])
-                for task, (own, drawn) in self.tasks.items()
+                task: self.pair_on(one, pair, at[rows[at]], drawn[:, rows[at]])
+                for task, (at, drawn) in self.tasks.items()
             }
         if one.swept is None:
             reason = NO_QUALITY if one.quality is None else UNPRICED
@@ -140,12 +137,12 @@ class _Field:
     def estimate(
         self, sample: Sample, seeds: int, n: int, counts: Bytes, reason: str = "", exact: int = 0
     ) -> Estimate:
-        """A statistic's mean over seeds, on all queries and on every resample."""
+        """Return a statistic's mean over seeds, on all queries and on every resample."""
         value, samples = self.sampled(sample, seeds, n, counts)
         return estimate(value, samples, reason, ratio=bool(reason), exact=exact)
 
     def sampled(self, sample: Sample, seeds: int, n: int, counts: Bytes) -> tuple[float, Floats]:
-        """The point value, and the [B] resampled ones."""
+        """Return the point value, and the [B] resampled ones."""
         ones = np.ones((1, n), dtype=np.uint8)
         value = np.mean([sample(s, ones)[0] for s in range(seeds)])
         drawn = np.stack([sample(s, counts) for s in range(seeds)], axis=1)
@@ -156,11 +153,11 @@ class _Field:
         return float(value), samples
 
     def independent(self, rows: Mask) -> int:
-        """How many of the queries were drawn independently of each other."""
+        """Return how many of the queries were drawn independently of each other."""
         return len(np.unique(self.setting.clusters[rows]))
 
-    def pair(self, one: Routed) -> tuple[tuple[Ints, Ints] | None, str]:
-        """Weak and strong model [n] each, or why there are none."""
+    def pair(self, one: RouterChoices) -> tuple[tuple[Ints, Ints] | None, str]:
+        """Return weak and strong model [n] each, or why there are none."""
         if one.quality is None:
             return None, NO_QUALITY
         weak, strong = self.ends(one)
@@ -174,15 +171,15 @@ class _Field:
             return None, HOLES
         return (weak, strong), ""
 
-    def ends(self, one: Routed) -> tuple[Ints, Ints] | tuple[None, None]:
-        """The router's own two models [n] each, else the cheapest and the strongest."""
+    def ends(self, one: RouterChoices) -> tuple[Ints, Ints] | tuple[None, None]:
+        """Return the router's own two models [n] each, else the cheapest and the strongest."""
         weak, strong = one.pair or (self.setting.cheapest, self.setting.strongest)
         if weak is None or strong is None or (weak == strong).any():
             return None, None
         return weak, strong
 
-    def usable(self, one: Routed, pair: tuple[Ints, Ints] | None) -> Mask:
-        """[n] queries answered by the pair, or by all models considered and the references."""
+    def usable(self, one: RouterChoices, pair: tuple[Ints, Ints] | None) -> Mask:
+        """Mask [n] queries answered by the pair, or by all models considered and the references."""
         ok, rows = self.setting.outcomes.ok, np.arange(len(self.setting.best_single))
         if pair is not None:
             both: Mask = ok[rows, pair[0]] & ok[rows, pair[1]]
@@ -195,7 +192,7 @@ class _Field:
         return usable
 
     def cost_bounds(self) -> tuple[int, int]:
-        """The pool's cheapest and dearest covered model by mean training cost."""
+        """Return the pool's cheapest and dearest covered model by mean training cost."""
         cost = self.setting.mean_cost
         assert cost is not None
         known = np.where(covered(self.setting.outcomes.ok), cost, np.nan)
@@ -203,9 +200,9 @@ class _Field:
         return int(np.nanargmin(known)), int(np.nanargmax(known))
 
     def pair_on(
-        self, one: Routed, pair: tuple[Ints, Ints], rows: Mask | Ints, counts: Bytes
+        self, one: RouterChoices, pair: tuple[Ints, Ints], rows: Mask | Ints, counts: Bytes
     ) -> dict[str, Estimate]:
-        """APGR and CPT on some of the queries."""
+        """Return APGR and CPT on some of the queries."""
         assert one.quality is not None
         at = np.arange(len(self.setting.best_single))[rows]
         weak, strong = pair[0][rows], pair[1][rows]
@@ -223,17 +220,17 @@ class _Field:
     def pair_metrics(self, by_seed: list[PairCurve], counts: Bytes) -> dict[str, Estimate]:
         measures = _remembered(lambda s, c: by_seed[s].measures(tuple(LEVELS.values()), c))
         seeds, n = len(by_seed), counts.shape[1]
-        found = {}
+        estimates = {}
         for column, name in enumerate(PAIR):
 
             def sample(seed: int, drawn: Bytes, column: int = column) -> Floats:
                 return measures(seed, drawn)[:, column]
 
-            found[name] = self.estimate(sample, seeds, n, counts, UNREACHED)
-        return found
+            estimates[name] = self.estimate(sample, seeds, n, counts, UNREACHED)
+        return estimates
 
-    def mix_lift(self, one: Routed) -> Estimate:
-        """Accuracy above that of mixing weak and strong at random for the same money."""
+    def mix_lift(self, one: RouterChoices) -> Estimate:
+        """Return the accuracy above that of mixing weak and strong at random for the same money."""
         outcomes, (weak, strong) = self.setting.outcomes, self.ends(one)
         if outcomes.cost is None:
             return null(UNPRICED)
@@ -252,12 +249,12 @@ class _Field:
 
         return self.estimate(sample, len(one.choice), int(rows.sum()), counts, NO_MIX)
 
-    def paid(self, one: Routed, choice: Ints, seed: int) -> tuple[Floats, Floats]:
+    def paid(self, one: RouterChoices, choice: Ints, seed: int) -> tuple[Floats, Floats]:
         """Score and all-in cost of choices [..., n]."""
-        cells = Cells.chosen(self.setting.outcomes, choice)
+        cells = ChosenCells.of(self.setting.outcomes, choice)
         assert cells.cost is not None
-        own = one.router_cost
-        return cells.score, cells.cost if own is None else cells.cost + own[seed]
+        routing = one.router_cost
+        return cells.score, cells.cost if routing is None else cells.cost + routing[seed]
 
     def paid_fixed(self, model: Ints | int) -> tuple[Floats, Floats]:
         """Score and cost [n] of fixed models, which nobody has to be paid to choose."""
@@ -265,8 +262,8 @@ class _Field:
         assert outcomes.cost is not None
         return outcomes.score[at, model], outcomes.cost[at, model]
 
-    def swept(self, one: Routed, rows: Mask) -> tuple[dict[str, Estimate], list[CurvePoint]]:
-        """AIQ and QNC, and the points they are made of."""
+    def swept(self, one: RouterChoices, rows: Mask) -> tuple[dict[str, Estimate], list[CurvePoint]]:
+        """Return AIQ and QNC, and the points they are made of."""
         assert one.swept is not None
         n, steps = int(rows.sum()), one.swept.shape[1]
         cheap, dear = (self.paid_fixed(model) for model in self.cost_bounds())
@@ -289,7 +286,7 @@ class _Field:
             return curves.qnc(m[:, steps : 2 * steps], m[:, :steps], m[:, -2], m[:, -1])
 
         counts = self.counts[:, rows]
-        found = {
+        estimates = {
             "aiq": self.estimate(aiq, len(columns), n, counts, NO_SPREAD),
             "qnc": self.estimate(qnc, len(columns), n, counts, NEVER_AS_GOOD),
         }
@@ -299,10 +296,10 @@ class _Field:
             CurvePoint(accuracy=float(point[i]), total_cost_per_1k=1000 * float(point[steps + i]))
             for i in range(steps)
         ]
-        return found, curve
+        return estimates, curve
 
-    def point(self, one: Routed, name: str, rows: Mask) -> OperatingPoint:
-        """What a trade-off frozen on validation comes to on the test queries."""
+    def point(self, one: RouterChoices, name: str, rows: Mask) -> OperatingPoint:
+        """Return the metrics on the test queries of a trade-off frozen on validation."""
         choices, fixed = one.points[name]
         single, n = self.paid_fixed(self.setting.best_single), int(rows.sum())
         columns = []
@@ -336,11 +333,11 @@ class _Field:
             ),
         )
 
-    def calibrated(self, one: Routed) -> dict[str, Estimate]:
-        """Brier score, calibration error, area under the risk–coverage curve."""
+    def calibrated(self, one: RouterChoices) -> dict[str, Estimate]:
+        """Return Brier score, calibration error, area under the risk–coverage curve."""
         if one.confidence is None:
             return {name: null(NO_CONFIDENCE) for name in CALIBRATION}
-        scores = [Cells.chosen(self.setting.outcomes, choice).score for choice in one.choice]
+        scores = [ChosenCells.of(self.setting.outcomes, choice).score for choice in one.choice]
         stated = one.confidence
         ranked = [calibration.RiskCoverage.of(*each) for each in zip(stated, scores, strict=True)]
         samples: dict[str, Sample] = {
@@ -348,7 +345,7 @@ class _Field:
             "aurc": lambda s, c: ranked[s].area(c),
         }
         n = len(scores[0])
-        found = {
+        estimates = {
             name: self.estimate(sample, len(scores), n, self.counts)
             for name, sample in samples.items()
         }
@@ -357,27 +354,27 @@ class _Field:
         )
         error = estimate(value, calibration.reflected(value, drawn))
         # The value itself may be too high to be believed, but it is what was seen.
-        found["ece"] = error.model_copy(update={"high": max(error.high or 0.0, value)})
-        return found
+        estimates["ece"] = error.model_copy(update={"high": max(error.high or 0.0, value)})
+        return estimates
 
-    def stability(self, one: Routed) -> dict[str, Estimate]:
-        """Share of decisions that perturbing the query does not change."""
+    def stability(self, one: RouterChoices) -> dict[str, Estimate]:
+        """Return the share of decisions that perturbing the query does not change."""
         if one.stable is None or np.isnan(one.stable).all():
             return {"stability": null(NOT_PERTURBED)}
-        asked: Mask = ~np.logical_and.reduce(np.isnan(one.stable), axis=0)
-        stable, counts = one.stable[:, asked], self.counts[:, asked]
+        perturbed: Mask = ~np.logical_and.reduce(np.isnan(one.stable), axis=0)
+        stable, counts = one.stable[:, perturbed], self.counts[:, perturbed]
 
         def sample(seed: int, drawn: Bytes) -> Floats:
             return _means(stable[seed][None, :], drawn)[:, 0]
 
-        exact = self.independent(asked)
+        exact = self.independent(perturbed)
         return {
-            "stability": self.estimate(sample, len(stable), int(asked.sum()), counts, "", exact)
+            "stability": self.estimate(sample, len(stable), int(perturbed.sum()), counts, "", exact)
         }
 
 
 def _remembered(statistics: Sample) -> Sample:
-    """The same, made once for all that is read off it."""
+    """Return the same, made once for all that is read off it."""
     known: dict[tuple[int, int], tuple[Bytes, Floats]] = {}
 
     def once(seed: int, counts: Bytes) -> Floats:
@@ -390,7 +387,7 @@ def _remembered(statistics: Sample) -> Sample:
 
 
 def _means(columns: Floats, counts: Bytes) -> Floats:
-    """[B, k] means of columns [k, n] over resamples [B, n]; NaN for one that drew nothing."""
+    """Return the [B, k] means of columns [k, n] over resamples [B, n]; NaN without any draw."""
     parts = []
     with one_thread(), np.errstate(invalid="ignore", divide="ignore"):
         for start in range(0, len(counts), 128):

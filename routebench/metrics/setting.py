@@ -12,7 +12,7 @@ from routebench.schema import Measure
 
 
 @dataclass(frozen=True)
-class Routed:
+class RouterChoices:
     """One router's choices on all n test queries, by S seeds."""
 
     name: str
@@ -47,8 +47,8 @@ class Routed:
         known: Mask = ~np.logical_and.reduce(np.isnan(self.quality), axis=(0, 1))
         return known
 
-    def once(self) -> Routed:
-        """One seed, where all agree in everything: what chance cannot change is known once."""
+    def once(self) -> RouterChoices:
+        """Return one seed where all agree in everything; else the choices as they are."""
         arrays = [*self._by_seed.values(), *(a for both in self.points.values() for a in both)]
         if self.swept is not None:
             arrays.append(self.swept)
@@ -74,8 +74,8 @@ class Routed:
         )
         return {name: value for name in columns if (value := getattr(self, name)) is not None}
 
-    def take(self, rows: Mask) -> Routed:
-        """The given queries."""
+    def take(self, rows: Mask) -> RouterChoices:
+        """Return the given queries."""
         return replace(
             self,
             **{name: value[:, rows] for name, value in self._by_seed.items()},
@@ -92,7 +92,7 @@ class Routed:
 
 
 def _agree(by_seed: Any) -> bool:
-    """Whether all seeds have the same; NaN is like NaN."""
+    """Tell whether all seeds have the same; NaN is like NaN."""
     first = np.broadcast_to(by_seed[:1], by_seed.shape)
     return np.array_equal(by_seed, first, equal_nan=by_seed.dtype.kind == "f")
 
@@ -134,7 +134,7 @@ class Setting:
         return {name: choice for name, choice in known.items() if choice is not None}
 
     def take(self, rows: Mask) -> Setting:
-        """The given queries."""
+        """Return the given queries."""
         return replace(
             self,
             outcomes=self.outcomes.take(rows),
@@ -146,8 +146,8 @@ class Setting:
         )
 
 
-def scorable(setting: Setting, routed: list[Routed]) -> Mask:
-    """[n] queries on which every model chosen by any router, seed or fixed reference is OK."""
+def scorable(setting: Setting, routed: list[RouterChoices]) -> Mask:
+    """Mask [n] queries on which every model chosen by any router or fixed reference is OK."""
     rows = np.arange(len(setting.best_single))
     usable = np.ones(len(rows), dtype=np.bool_)
     for choice in (*setting.fixed.values(), *(router.choice for router in routed)):
@@ -158,12 +158,12 @@ def scorable(setting: Setting, routed: list[Routed]) -> Mask:
 
 
 def state_counts(outcomes: Outcomes) -> dict[str, int]:
-    """Cells by state, over all test queries."""
+    """Return the cells by state, over all test queries."""
     return {s.name.lower(): int(np.count_nonzero(outcomes.state == s)) for s in State}
 
 
 def missing_share(states: dict[str, int]) -> float:
-    """(failed + ungraded + unpriced) / asked; 0 where nothing was asked."""
-    asked = sum(states.values()) - states["absent"]
+    """Return the share of attempted cells that failed, or have no grade or price."""
+    attempted = sum(states.values()) - states["absent"]
     lost = states["failed"] + states["ungraded"] + states["unpriced"]
-    return lost / asked if asked else 0.0
+    return lost / attempted if attempted else 0.0

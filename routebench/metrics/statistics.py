@@ -29,7 +29,7 @@ class Interval:
 
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
-    """Elementwise quotient in float64; NaN, never an error or an infinity, over 0."""
+    """Return the elementwise quotient in float64; NaN, never an error or an infinity, over 0."""
     top, bottom = np.broadcast_arrays(
         np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     )
@@ -38,7 +38,7 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
 
 
 def interval(samples: Floats) -> Interval:
-    """Percentile interval of [B] resampled values."""
+    """Return the percentile interval of [B] resampled values."""
     defined = samples[~np.isnan(samples)]
     undefined = 1 - len(defined) / len(samples)
     if not len(defined):
@@ -48,20 +48,20 @@ def interval(samples: Floats) -> Interval:
 
 
 def proportion_interval(samples: Floats, n: int) -> Interval:
-    """Percentile interval of a mean of n independent 0/1 values; exact at 0 and at 1.
+    """Return the percentile interval of a mean of n independent 0/1 values; exact at 0 and at 1.
 
     Where all n values agree every resample agrees too, and [1, 1] would claim that no failure
     can ever happen. The exact binomial bound says what n successes in a row can show.
     """
-    found = interval(samples)
-    low, high = round(found.low, 12), round(found.high, 12)
+    bounds = interval(samples)
+    low, high = round(bounds.low, 12), round(bounds.high, 12)
     if low == high and low in (0.0, 1.0):
-        return Interval(*clopper_pearson(round(n * low), n), found.undefined)
-    return found
+        return Interval(*clopper_pearson(round(n * low), n), bounds.undefined)
+    return bounds
 
 
 def clopper_pearson(successes: int, n: int) -> tuple[float, float]:
-    """Exact 95% interval of a binomial proportion (Clopper and Pearson 1934)."""
+    """Return the exact 95% interval of a binomial proportion (Clopper and Pearson 1934)."""
     from scipy.special import betaincinv
 
     k = successes
@@ -71,7 +71,7 @@ def clopper_pearson(successes: int, n: int) -> tuple[float, float]:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p of McNemar's test: the discordant pairs are fair coin tosses."""
+    """Return the exact two-sided p of McNemar's test: the discordant pairs are fair coin tosses."""
     from scipy.special import bdtr
 
     n = only_first + only_second
@@ -79,7 +79,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def bootstrap_p(differences: Floats) -> float:
-    """Two-sided p that a difference is 0, from [B] resampled differences.
+    """Return two-sided p that a difference is 0, from [B] resampled differences.
 
     Twice the smaller tail, each counted with its ties and one more, so that it is never 0.
     """
@@ -89,7 +89,7 @@ def bootstrap_p(differences: Floats) -> float:
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Holm's step-down adjustment of a family of p values; order is kept."""
+    """Return Holm's step-down adjustment of a family of p values; order is kept."""
     raw = np.asarray(p, np.float64)
     order = np.argsort(raw, kind="stable")
     steps = raw[order] * np.arange(len(raw), 0, -1)
@@ -99,7 +99,7 @@ def holm(p: ArrayLike) -> Floats:
 
 
 def ranks(differences: Floats, p: Floats) -> list[int]:
-    """1 + the number of routers that are significantly better, so that ties are shared.
+    """Return 1 + the number of routers that are significantly better, so that ties are shared.
 
     `differences` [R, R] is row minus column and `p` [R, R] the raw two-sided p of each pair;
     Holm is taken over all R(R-1)/2 pairs.
@@ -115,7 +115,7 @@ def ranks(differences: Floats, p: Floats) -> list[int]:
 
 
 def mde(discordance: float, n: float, power: float = 0.8, alpha: float = ALPHA) -> float:
-    """Smallest paired difference that n queries detect with the given power, two-sided.
+    """Return the smallest paired difference that n queries detect with the given power, two-sided.
 
     `discordance` is the mean squared difference per query: for 0/1 scores the share of queries
     on which exactly one of the two is right (Connor 1987, under the null variance).

@@ -15,6 +15,7 @@ from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
 from routebench.board.read_run import read_run
+from routebench.gate.gate import gate
 from routebench.metrics.statistics import mcnemar
 
 Main = Callable[..., tuple[int, str, str]]
@@ -118,6 +119,23 @@ def test_values_are_those_of_the_boards(old: Path, new: Path, main: Main) -> Non
     for row in json.loads((old / "leaderboard.json").read_text())["rows"]:
         for metric, (first, _) in found[row["router"]]["measured"].items():
             assert first == pytest.approx(row["metrics"][metric]["value"])
+
+
+def test_the_gate_sees_the_same_differences(old: Path, new: Path, main: Main) -> None:
+    pairs = by_name(compared(main, old, new))
+    result = gate(old, new)
+    assert len(result.comparisons) == 2 * len(pairs)
+    for one in result.comparisons:
+        metric = "accuracy" if one.metric == "accuracy" else "total_cost_per_1k"
+        pair = pairs[one.router]
+        assert [one.old, one.new] == pytest.approx(pair["measured"][metric])
+        assert one.old is not None
+        # A gate's costs are relative to the old one, and worse is negative.
+        unit = 1 if metric == "accuracy" else -one.old
+        assert one.difference == pytest.approx(pair["delta"][metric]["value"] / unit)
+    (flips,) = result.flips
+    changed = pairs[flips.router]["changed"]
+    assert (flips.worse, flips.better) == (changed["worse"]["queries"], 0)
 
 
 def test_the_table(old: Path, new: Path, main: Main) -> None:

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import beta, binom
 
 from routebench.gate.verdict import (
+    Differences,
     Effect,
-    Paired,
     Verdict,
     flips,
     jensen_shannon,
@@ -25,10 +25,10 @@ from routebench.gate.verdict import (
 from routebench.metrics.statistics import mcnemar
 
 
-def signs(losses: int, gains: int, n: int) -> Paired:
+def signs(losses: int, gains: int, n: int) -> Differences:
     difference = np.zeros(n)
     difference[:losses], difference[losses : losses + gains] = -1, 1
-    return Paired(difference, -1, 1)
+    return Differences(difference, -1, 1)
 
 
 @pytest.mark.parametrize(("losses", "gains"), [(10, 2), (5, 5), (1, 0), (30, 12)])
@@ -71,7 +71,7 @@ def test_columns_are_the_same_alone_and_together() -> None:
 def test_rows_of_a_cluster_are_one_query() -> None:
     alone = weighed([signs(30, 10, 300)], np.arange(300))[0]
     ten = np.repeat(signs(30, 10, 300).difference, 10)
-    clustered = weighed([Paired(ten, -1, 1)], np.repeat(np.arange(300), 10))[0]
+    clustered = weighed([Differences(ten, -1, 1)], np.repeat(np.arange(300), 10))[0]
     assert clustered.low == pytest.approx(alone.low, abs=1e-9)
     assert clustered.value == pytest.approx(alone.value)
 
@@ -80,17 +80,19 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     rng = np.random.default_rng(0)
     difference = np.sign(rng.normal(size=(5, 400))) * (rng.random((5, 400)) < 0.1)
     level = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])[:, None]
-    shifted = Paired(difference + level, -1, 1)
-    mean = Paired((difference + level).mean(axis=0), -1, 1)
+    shifted = Differences(difference + level, -1, 1)
+    mean = Differences((difference + level).mean(axis=0), -1, 1)
     by_seed, averaged = weighed([shifted, mean], np.arange(400))
     assert by_seed.high - by_seed.low > 2 * (averaged.high - averaged.low)
 
 
 def test_a_relative_difference_is_divided_by_its_base() -> None:
     base = np.full(300, 4.0)
-    found = weighed([Paired(np.where(np.arange(300) < 30, -2.0, 0), -2, 2, base)], np.arange(300))
+    found = weighed(
+        [Differences(np.where(np.arange(300) < 30, -2.0, 0), -2, 2, base)], np.arange(300)
+    )
     assert found[0].value == pytest.approx(-0.05)
-    nothing = weighed([Paired(np.full(300, -1.0), -2, 2, np.zeros(300))], np.arange(300))[0]
+    nothing = weighed([Differences(np.full(300, -1.0), -2, 2, np.zeros(300))], np.arange(300))[0]
     assert math.isnan(nothing.value)
     assert verdict(nothing, 0.02, 1.0) is Verdict.INCONCLUSIVE
 

@@ -70,6 +70,14 @@ def slow_cpt(p: float, need: Floats, weak: Floats, strong: Floats) -> float:
     return float("nan")
 
 
+def apgr(curve: PairCurve, counts: Any) -> Floats:
+    return curve.measures((), counts)[:, 0]
+
+
+def cpt(curve: PairCurve, p: float, counts: Any) -> Floats:
+    return curve.measures((p,), counts)[:, 1]
+
+
 def ones(n: int) -> Floats:
     return np.ones((1, n))
 
@@ -78,15 +86,14 @@ def ones(n: int) -> Floats:
 def test_pair_curve_is_the_slow_one_on_rows_that_are_really_repeated(seed: int) -> None:
     need, weak, strong, counts = world(seed)
     curve = PairCurve.of(need, weak, strong)
-    apgr, half, most = curve.apgr(counts), curve.cpt(0.5, counts), curve.cpt(0.8, counts)
+    area, half, most = curve.measures((0.5, 0.8), counts).T
     for b, drawn in enumerate(counts):
         rows = [np.repeat(v, drawn) for v in (need, weak, strong)]
-        np.testing.assert_allclose(np.transpose(curve.points(drawn)), slow_points(*rows))
         again = PairCurve.of(*rows)
         for fast, slow, repeated in (
-            (apgr[b], slow_apgr(*rows), again.apgr(ones(len(rows[0])))[0]),
-            (half[b], slow_cpt(0.5, *rows), again.cpt(0.5, ones(len(rows[0])))[0]),
-            (most[b], slow_cpt(0.8, *rows), again.cpt(0.8, ones(len(rows[0])))[0]),
+            (area[b], slow_apgr(*rows), apgr(again, ones(len(rows[0])))[0]),
+            (half[b], slow_cpt(0.5, *rows), cpt(again, 0.5, ones(len(rows[0])))[0]),
+            (most[b], slow_cpt(0.8, *rows), cpt(again, 0.8, ones(len(rows[0])))[0]),
         ):
             assert fast == pytest.approx(slow, abs=1e-9, nan_ok=True)
             assert fast == pytest.approx(repeated, abs=1e-9, nan_ok=True)
@@ -96,39 +103,36 @@ def test_pair_curve_by_hand() -> None:
     # Quality .25 → .5 (one call) → .25 (a harmful one) → .5 → .75.
     weak, strong = np.array([0.0, 1, 0, 0]), np.array([1.0, 0, 1, 1])
     curve = PairCurve.of(np.array([4.0, 3, 2, 1]), weak, strong)
-    share, quality = curve.points()
-    np.testing.assert_array_equal(share, [0, 0.25, 0.5, 0.75, 1])
-    np.testing.assert_array_equal(quality, [0.25, 0.5, 0.25, 0.5, 0.75])
     area = 0.25 * (0.125 + 0.5 + 0.25 + 0.5 + 0.375)
-    assert curve.apgr(ones(4)) == pytest.approx((area - 0.25) / 0.5)
-    assert curve.cpt(0.25, ones(4)) == pytest.approx(0.125)  # the first of three crossings
-    assert curve.cpt(0.5, ones(4)) == pytest.approx(0.25)  # touched at a peak
-    assert curve.cpt(0.75, ones(4)) == pytest.approx(0.875)
-    assert curve.cpt(1.0, ones(4)) == pytest.approx(1)
-    assert curve.cpt(0.0, ones(4)) == 0
-    assert np.isnan(curve.cpt(1.1, ones(4))).all()
+    assert apgr(curve, ones(4)) == pytest.approx((area - 0.25) / 0.5)
+    assert cpt(curve, 0.25, ones(4)) == pytest.approx(0.125)  # the first of three crossings
+    assert cpt(curve, 0.5, ones(4)) == pytest.approx(0.25)  # touched at a peak
+    assert cpt(curve, 0.75, ones(4)) == pytest.approx(0.875)
+    assert cpt(curve, 1.0, ones(4)) == pytest.approx(1)
+    assert cpt(curve, 0.0, ones(4)) == 0
+    assert np.isnan(cpt(curve, 1.1, ones(4))).all()
 
 
 def test_constant_need_is_one_half_to_the_last_bit() -> None:
     rng = np.random.default_rng(0)
     weak, strong = rng.random(999), rng.random(999) + 0.5
     counts = Draw(999).counts(50, rng)
-    assert (PairCurve.of(np.full(999, 0.3), weak, strong).apgr(counts) == 0.5).all()
+    assert (apgr(PairCurve.of(np.full(999, 0.3), weak, strong), counts) == 0.5).all()
 
 
 @pytest.mark.parametrize("strong", [[1, 0, 1], [0.1 + 0.2, 0.3, 0.9], [0, 0, 0]])
 def test_no_gain_is_undefined(strong: list[float]) -> None:
     curve = PairCurve.of(np.arange(3.0), np.array([0.3, 0.3, 0.9]) if strong[0] < 1 else
                          np.array([1.0, 1, 0]), np.array(strong, float))  # fmt: skip
-    assert np.isnan(curve.apgr(ones(3))).all()
-    assert np.isnan(curve.cpt(0.5, ones(3))).all()
-    assert np.isnan(curve.apgr(np.zeros((1, 3)))).all()
+    assert np.isnan(apgr(curve, ones(3))).all()
+    assert np.isnan(cpt(curve, 0.5, ones(3))).all()
+    assert np.isnan(apgr(curve, np.zeros((1, 3)))).all()
 
 
 def test_no_queries_are_undefined() -> None:
     curve = PairCurve.of(*np.zeros((3, 0)))
-    assert np.isnan(curve.apgr(np.ones((2, 0)))).all()
-    assert np.isnan(curve.cpt(0.5, np.ones((2, 0)))).all()
+    assert np.isnan(apgr(curve, np.ones((2, 0)))).all()
+    assert np.isnan(cpt(curve, 0.5, np.ones((2, 0)))).all()
 
 
 def test_pair_curve_refuses_what_does_not_fit() -> None:
@@ -137,14 +141,14 @@ def test_pair_curve_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="one set of queries"):
         PairCurve.of(np.zeros(3), np.zeros(2), np.ones(2))
     with pytest.raises(ValueError, match="for 2 queries"):
-        PairCurve.of(np.zeros(2), np.zeros(2), np.ones(2)).apgr(np.ones((1, 3)))
+        apgr(PairCurve.of(np.zeros(2), np.zeros(2), np.ones(2)), np.ones((1, 3)))
 
 
 def test_order_of_rows_is_irrelevant() -> None:
     need, weak, strong, counts = world(8)
     mixed = np.random.default_rng(1).permutation(len(need))
-    one = PairCurve.of(need, weak, strong).apgr(counts)
-    two = PairCurve.of(need[mixed], weak[mixed], strong[mixed]).apgr(counts[:, mixed])
+    one = apgr(PairCurve.of(need, weak, strong), counts)
+    two = apgr(PairCurve.of(need[mixed], weak[mixed], strong[mixed]), counts[:, mixed])
     np.testing.assert_allclose(one, two)
 
 
@@ -170,10 +174,10 @@ def test_routellm_known_answers(
     assert (w.mean(), s.mean()) == pytest.approx((weak, strong), abs=5e-5)
     assert np.maximum(w, s).mean() == pytest.approx(either, abs=5e-5)
     every = ones(len(w))
-    assert PairCurve.of(s - w, w, s).apgr(every) == pytest.approx(perfect, abs=5e-5)
+    assert apgr(PairCurve.of(s - w, w, s), every) == pytest.approx(perfect, abs=5e-5)
     characters = np.array([float(len(text)) for text in texts.values()])
-    assert PairCurve.of(characters, w, s).apgr(every) == pytest.approx(length, abs=5e-4)
-    assert PairCurve.of(np.zeros(len(w)), w, s).apgr(every)[0] == 0.5
+    assert apgr(PairCurve.of(characters, w, s), every) == pytest.approx(length, abs=5e-4)
+    assert apgr(PairCurve.of(np.zeros(len(w)), w, s), every)[0] == 0.5
 
 
 def predictions(seed: int) -> tuple[Floats, Floats]:

@@ -9,8 +9,9 @@ import pytest
 from worlds import COSTS, NAN, SCORES, big, router, run, setting, values
 
 from routebench.errors import DataError
-from routebench.metrics.evaluate import Routed
+from routebench.metrics.evaluate import RouterChoices
 from routebench.metrics.predictions import NO_CONFIDENCE, NO_QUALITY, NOT_PERTURBED
+from routebench.metrics.setting import scorable
 from routebench.metrics.statistics import mde
 from routebench.records import State
 from routebench.schema import Row
@@ -103,7 +104,7 @@ def test_all_rows_are_scored_on_the_queries_that_every_choice_has() -> None:
     two = router([0, 2, 2, 1, 0], name="two")
     found = run(given, one, two)
     assert (found.scored, found.left_out) == (2, 3)
-    assert found.kept.tolist() == [True, False, False, False, True]
+    assert scorable(given, [one, two]).tolist() == [True, False, False, False, True]
     assert found.routers["two"].metrics["accuracy"].value == 0.5
     assert found.states == {"ok": 12, "failed": 3, "ungraded": 0, "unpriced": 0, "absent": 0}
     assert found.missing == pytest.approx(0.2)
@@ -343,6 +344,6 @@ def test_choices_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="two routers of one name"):
         run(setting(), router([0, 1, 1, 0]), router([0, 1, 1, 1]))
     with pytest.raises(ValueError, match="choice must be"):
-        Routed("flat", np.zeros(4, np.int64))
+        RouterChoices("flat", np.zeros(4, np.int64))
     with pytest.raises(ValueError, match="shape of choice"):
-        Routed("uneven", np.zeros((1, 4), np.int64), np.zeros(4))
+        RouterChoices("uneven", np.zeros((1, 4), np.int64), np.zeros(4))

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from routebench.metrics.headroom import (
-    Cells,
+    ChosenCells,
     best_model,
     disagreement,
     hindsight_choice,
     oracle_choice,
     random_mean,
     routable,
-    single_accuracy,
 )
 from routebench.records import Outcomes, State
 
@@ -49,7 +48,7 @@ def test_random_is_the_mean_over_models_that_answered() -> None:
 
 
 def test_single_accuracies_leave_out_what_is_not_there() -> None:
-    found = single_accuracy(outcomes([[1, 0, NAN], [1, 0.5, NAN], [0, NAN, NAN]]))
+    found = outcomes([[1, 0, NAN], [1, 0.5, NAN], [0, NAN, NAN]]).mean_score()
     np.testing.assert_allclose(found, [2 / 3, 0.25, NAN])
 
 
@@ -90,9 +89,8 @@ def test_hindsight_passes_over_a_model_with_few_answers() -> None:
 
 def test_chosen_cells_follow_the_choice_of_every_seed() -> None:
     table = outcomes([[0.1, 0.2], [0.3, 0.4]], [[1, 2], [3, 4]])
-    cells = Cells.chosen(table, np.array([[0, 1], [1, 0], [1, 1]]))
+    cells = ChosenCells.of(table, np.array([[0, 1], [1, 0], [1, 1]]))
     np.testing.assert_allclose(cells.score, [[0.1, 0.4], [0.2, 0.3], [0.2, 0.4]])
     assert cells.cost is not None
     np.testing.assert_allclose(cells.cost, [[1, 4], [2, 3], [2, 4]])
-    with pytest.raises(ValueError, match="no three-state grades"):
-        _ = cells.correct
+    assert cells.grade is None

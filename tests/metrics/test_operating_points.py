@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.metrics.operating_points import POINTS, Ground, sweep
+from routebench.metrics.operating_points import POINTS, ValidationFold, sweep
 from routebench.records import Outcomes, State
 
 COST = np.array([1.0, 3.0, 10.0])
 
 
-def ground(score: Any, best_single: int = 2, strongest: int = 2) -> Ground:
+def fold(score: Any, best_single: int = 2, strongest: int = 2) -> ValidationFold:
     """Three models at 1, 3 and 10 USD on every query."""
     values = np.array(score, dtype=np.float64)
     state = np.where(np.isnan(values), State.FAILED, State.OK).astype(np.int8)
     costs = np.broadcast_to(COST, values.shape).copy()
-    return Ground(Outcomes(values, state, costs), COST, best_single, strongest)
+    return ValidationFold(Outcomes(values, state, costs), COST, best_single, strongest)
 
 
 def test_the_cheapest_point_that_is_as_accurate_as_the_best_single_model() -> None:
     # The cheap one is as good on half of the queries, and the router knows which.
     truth = np.array([[1, 0, 1], [0, 0, 1]] * 10)
-    found = sweep(ground(truth), truth.astype(float), truth.astype(float))
+    found = sweep(fold(truth), truth.astype(float), truth.astype(float))
     choice, slope = found.points["iso_accuracy"]
     assert choice.tolist() == [0, 2] * 10
     assert slope is not None
@@ -32,9 +32,9 @@ def test_the_cheapest_point_that_is_as_accurate_as_the_best_single_model() -> No
 
 def test_test_scores_choose_nothing() -> None:
     truth = np.array([[1, 0, 1], [0, 0, 1]] * 10)
-    one = sweep(ground(truth), truth.astype(float), truth.astype(float))
+    one = sweep(fold(truth), truth.astype(float), truth.astype(float))
     # Other expectations on test: the same λ, whatever they lead to.
-    other = sweep(ground(truth), truth.astype(float), np.flip(truth, axis=1).astype(float))
+    other = sweep(fold(truth), truth.astype(float), np.flip(truth, axis=1).astype(float))
     assert np.array_equal(one.lambdas, other.lambdas)
     for name in POINTS:
         assert one.points[name][1] == other.points[name][1]
@@ -43,7 +43,7 @@ def test_test_scores_choose_nothing() -> None:
 def test_where_no_point_is_good_enough_the_best_single_model_stands_in() -> None:
     truth = np.array([[0, 0, 1]] * 10)
     wrong = np.array([[0.9, 0.5, 0.1]] * 10)
-    found = sweep(ground(truth), wrong, wrong)
+    found = sweep(fold(truth), wrong, wrong)
     for name in ("iso_accuracy", "iso_accuracy_1pp", "drop_1pct"):
         choice, slope = found.points[name]
         assert slope is None, name
@@ -55,7 +55,7 @@ def test_a_point_dearer_than_the_best_single_model_itself_saves_nothing() -> Non
     truth = np.ones((10, 3))
     likes = np.array([[0.1, 0.2, 0.9]] * 10)
     dear_only = np.where(np.arange(3) == 2, likes, np.nan)
-    choice, slope = sweep(ground(truth, best_single=0), dear_only, dear_only).points["iso_accuracy"]
+    choice, slope = sweep(fold(truth, best_single=0), dear_only, dear_only).points["iso_accuracy"]
     assert slope is None
     assert set(choice) == {0}
 
@@ -67,7 +67,7 @@ def test_one_percent_less_than_the_strongest() -> None:
     expected = np.ones((100, 3))
     expected[0, 0] = 0
     expected[:, 1] = 0
-    choice, slope = sweep(ground(truth), expected, expected).points["drop_1pct"]
+    choice, slope = sweep(fold(truth), expected, expected).points["drop_1pct"]
     assert slope is not None
     assert choice.tolist() == [2] + [0] * 99, ".99 is at most 1% below 1"
 
@@ -77,7 +77,7 @@ def test_at_most_half_of_the_calls_to_the_strongest() -> None:
     need = rng.random(200)
     truth = np.column_stack([rng.random(200) > need, np.zeros(200), np.ones(200)]).astype(float)
     expected = np.column_stack([1 - need, np.zeros(200), np.ones(200)])
-    choice, _ = sweep(ground(truth), expected, expected).points["calls_50"]
+    choice, _ = sweep(fold(truth), expected, expected).points["calls_50"]
     share = (choice == 2).mean()
     assert 0.4 < share <= 0.5
     assert need[choice == 2].min() > need[choice == 0].max(), "the most needed ones"
@@ -87,10 +87,10 @@ def test_validation_queries_without_an_answer_are_passed_over() -> None:
     truth = np.array([[1, 0, 1], [0, 0, 1]] * 10, dtype=np.float64)
     holes = truth.copy()
     holes[0, 0] = np.nan
-    whole = sweep(ground(truth[2:]), truth[2:], truth)
-    passed = sweep(ground(holes), truth, truth)
+    whole = sweep(fold(truth[2:]), truth[2:], truth)
+    passed = sweep(fold(holes), truth, truth)
     assert passed.points["iso_accuracy"][0].tolist() == whole.points["iso_accuracy"][0].tolist()
-    none = sweep(ground(np.full((5, 3), np.nan)), truth[:5], truth)
+    none = sweep(fold(np.full((5, 3), np.nan)), truth[:5], truth)
     assert none.points["iso_accuracy"][1] is None
     assert set(none.points["drop_1pct"][0]) == {2}
 
@@ -102,7 +102,7 @@ def test_a_router_of_two_models_can_be_run_at_any_threshold() -> None:
     truth = np.column_stack([rng.random(60) > need, np.zeros(60), np.ones(60)]).astype(float)
     p = 0.5 + (1 - need) / 2
     quality = np.column_stack([p, np.full(60, np.nan), 1 - p])
-    found = sweep(ground(truth), quality, quality)
+    found = sweep(fold(truth), quality, quality)
     assert set(found.choice[0]) == {2}
     assert set(found.choice[-1]) == {0}
     assert (np.diff(COST[found.choice].mean(axis=1)) < 0).all()
@@ -117,9 +117,9 @@ def test_a_router_of_two_models_can_be_run_at_any_threshold() -> None:
 def test_equal_expectations_or_costs_leave_nothing_to_sweep() -> None:
     flat = np.column_stack([np.full(8, 0.5), np.full(8, np.nan), np.full(8, 0.5)])
     truth = np.ones((8, 3))
-    found = sweep(ground(truth), flat, flat)
+    found = sweep(fold(truth), flat, flat)
     assert [set(row) for row in found.choice] == [{2}, {0}]
-    same = replace(ground(truth), cost=np.ones(3))
+    same = replace(fold(truth), cost=np.ones(3))
     assert len(sweep(same, flat, flat).lambdas) == 1
 
 
@@ -128,7 +128,7 @@ def test_the_grid_runs_from_quality_alone_to_the_cheapest(considered: tuple[int,
     rng = np.random.default_rng(1)
     quality = np.full((50, 3), np.nan)
     quality[:, considered] = rng.random((50, len(considered)))
-    found = sweep(ground(rng.integers(0, 2, (50, 3))), quality, quality)
+    found = sweep(fold(rng.integers(0, 2, (50, 3))), quality, quality)
     assert found.choice.shape == (len(found.lambdas), 50)
     assert np.array_equal(found.choice[0], np.nanargmax(quality, axis=1))
     assert set(found.choice[-1]) == {0}
@@ -144,5 +144,5 @@ def test_rounding_does_not_choose_between_a_trade_off_and_the_model_it_comes_to(
         cost = rng.lognormal(size=(57, 2)) * 1e-3 + [0, 0.01]
         outcomes = Outcomes(score, np.zeros((57, 2), dtype=np.int8), cost)
         likes = np.tile([0.1, 0.9], (57, 1))
-        known = Ground(outcomes, cost.mean(axis=0), 1, 1)
+        known = ValidationFold(outcomes, cost.mean(axis=0), 1, 1)
         assert sweep(known, likes, likes).points["iso_accuracy"][1] is not None

@@ -17,7 +17,7 @@ from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 from worlds import NAN, big, router, run, setting
 
 from routebench.metrics.policies import HOLES, policies
-from routebench.metrics.setting import Routed, Setting
+from routebench.metrics.setting import RouterChoices, Setting
 from routebench.schema import Policies, Row, json_schema
 
 Main = Callable[..., tuple[int, str, str]]
@@ -25,7 +25,7 @@ ROUTER = f"{Path(__file__).parents[1] / 'policied.py'}:Policied"
 NAMES = np.array(["standard", "complex", "ambiguous"], dtype=object)
 
 
-def named(given: Setting, seeds: int = 1, seed: int = 0, **changes: Any) -> Routed:
+def named(given: Setting, seeds: int = 1, seed: int = 0, **changes: Any) -> RouterChoices:
     """Policies by chance; complex goes to the last model, all else to the first."""
     rng = np.random.default_rng(seed)
     n, m = given.outcomes.score.shape
@@ -35,7 +35,7 @@ def named(given: Setting, seeds: int = 1, seed: int = 0, **changes: Any) -> Rout
     return replace(router(choice), policy=policy, pair=ends, **changes)
 
 
-def found(given: Setting, one: Routed, resamples: int = 400) -> Policies:
+def found(given: Setting, one: RouterChoices, resamples: int = 400) -> Policies:
     return policies(given, [one], resamples)[one.name]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.metrics.evaluate import Evaluation, Routed, Setting, evaluate
+from routebench.metrics.evaluate import Evaluation, RouterChoices, Setting, evaluate
 from routebench.records import Outcomes, Pool, State
 from routebench.schema import Estimate
 
@@ -46,12 +46,12 @@ def setting(
     return Setting(**(fields | changes))
 
 
-def router(choice: Any, cost: float | None = None, name: str = "mine") -> Routed:
+def router(choice: Any, cost: float | None = None, name: str = "mine") -> RouterChoices:
     seeds = np.atleast_2d(np.array(choice))
-    return Routed(name, seeds, None if cost is None else np.full(seeds.shape, cost))
+    return RouterChoices(name, seeds, None if cost is None else np.full(seeds.shape, cost))
 
 
-def run(given: Setting, *routed: Routed, resamples: int = 400) -> Evaluation:
+def run(given: Setting, *routed: RouterChoices, resamples: int = 400) -> Evaluation:
     return evaluate(given, list(routed), resamples=resamples)
 
 

@@ -13,7 +13,7 @@ _PROPERTY = _MESSAGE | {":": "%3A", ",": "%2C"}
 
 
 def lines(result: GateResult) -> Iterator[str]:
-    """One line per finding; errors are what makes the command fail."""
+    """Yield one line per finding; errors are what makes the command fail."""
     for line in words.why_invalid(result):
         yield command("error", "RouteBench gate: invalid", line)
     undecided = "error" if result.exit_code else "warning"
@@ -23,14 +23,14 @@ def lines(result: GateResult) -> Iterator[str]:
             yield command("error", f"{title}: {one.verdict.value}", words.sentence(one))
         elif one.verdict is Verdict.INCONCLUSIVE:
             yield command(undecided, f"{title}: inconclusive", words.sentence(one))
-    for found in result.findings:
-        level = "error" if found.level == "fail" else "warning"
-        title = f"RouteBench gate: {found.router} {found.guard}"
-        yield command(level, title, found.message)
+    for finding in result.findings:
+        level = "error" if finding.level == "fail" else "warning"
+        title = f"RouteBench gate: {finding.router} {finding.guard}"
+        yield command(level, title, finding.message)
 
 
 def command(level: str, title: str, message: str) -> str:
-    """`::error title=…::message`, escaped as the runner reads it."""
+    """Return `::error title=…::message`, escaped as the runner reads it."""
     return f"::{level} title={_escaped(title, _PROPERTY)}::{_escaped(message, _MESSAGE)}"
 
 

@@ -14,7 +14,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def render(result: GateResult) -> bytes:
-    """One suite; a test per router and metric, one for comparability, one per guard's finding."""
+    """Return one suite: a test per router and metric, for comparability, per guard's finding."""
     name = f"routebench gate {result.suite}"
     suite = ET.Element("testsuite", name=_clean(name))
     properties = ET.SubElement(suite, "properties")
@@ -24,12 +24,12 @@ def render(result: GateResult) -> bytes:
     _comparability(result, suite)
     for one in result.comparisons:
         _comparison(one, result.exit_code, suite)
-    for found in result.findings:
-        case = _case(suite, "guards", f"{found.router} {found.guard}")
-        if found.level == "fail":
-            _problem(case, "failure", found.guard, found.message)
+    for finding in result.findings:
+        case = _case(suite, "guards", f"{finding.router} {finding.guard}")
+        if finding.level == "fail":
+            _problem(case, "failure", finding.guard, finding.message)
         else:
-            ET.SubElement(case, "system-out").text = _clean(f"warning: {found.message}")
+            ET.SubElement(case, "system-out").text = _clean(f"warning: {finding.message}")
     counts = {
         "tests": len(suite.findall("testcase")),
         "failures": len(suite.findall("testcase/failure")),
@@ -43,8 +43,8 @@ def render(result: GateResult) -> bytes:
         element.set("time", "0")
     root.append(suite)
     ET.indent(root)
-    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return made + b"\n"
+    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
 
 
 def _comparability(result: GateResult, suite: ET.Element) -> None:
@@ -55,13 +55,13 @@ def _comparability(result: GateResult, suite: ET.Element) -> None:
 
 def _comparison(one: Comparison, exit_code: int, suite: ET.Element) -> None:
     case = _case(suite, one.router, one.metric)
-    said = words.sentence(one)
+    sentence = words.sentence(one)
     if one.verdict is Verdict.PASS:
-        ET.SubElement(case, "system-out").text = _clean(said)
+        ET.SubElement(case, "system-out").text = _clean(sentence)
     elif one.verdict is Verdict.INCONCLUSIVE and not exit_code:
-        ET.SubElement(case, "skipped", message=_clean(f"inconclusive: {said}"))
+        ET.SubElement(case, "skipped", message=_clean(f"inconclusive: {sentence}"))
     else:
-        _problem(case, "failure", one.verdict.value, said)
+        _problem(case, "failure", one.verdict.value, sentence)
 
 
 def _case(suite: ET.Element, group: str, name: str) -> ET.Element:

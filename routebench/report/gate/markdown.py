@@ -21,7 +21,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
 def render(result: GateResult) -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join(_lines(result)) + "\n"
 
 
@@ -36,9 +36,9 @@ def _lines(result: GateResult) -> Iterator[str]:
     if result.comparisons:
         yield ""
         rows = [
-            (*own[:-1], f"{_SIGNS[one.verdict.value]} {own[-1]}")
+            (*cells[:-1], f"{_SIGNS[one.verdict.value]} {cells[-1]}")
             for one in result.comparisons
-            for own in [words.cells(one)]
+            for cells in [words.cells(one)]
         ]
         yield from _table(words.COLUMNS, rows, left=(0, 1, 8))
         yield ""
@@ -85,7 +85,7 @@ def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def text(value: str) -> str:
-    """One line that shows as it is written, whatever is in it."""
+    """Return one line that shows as it is written, whatever is in it."""
     return _SPECIAL.sub(r"\\\1", " ".join(value.split()))
 
 

@@ -54,8 +54,8 @@ def _table(result: GateResult, width: int) -> Table:
     for one in result.comparisons:
         router, *numbers, verdict = words.cells(one)
         colour = _COLOURS[one.verdict.value]
-        shown = [escape(short(router, room)), *map(escape, numbers)]
-        table.add_row(*shown, f"[{colour}]{verdict}[/]")
+        cells = [escape(short(router, room)), *map(escape, numbers)]
+        table.add_row(*cells, f"[{colour}]{verdict}[/]")
     return table
 
 

@@ -43,7 +43,7 @@ _UNITS = {
 
 
 def cells(one: Comparison) -> tuple[str, ...]:
-    """The texts of one comparison, in the order of `COLUMNS`."""
+    """Return the texts of one comparison, in the order of `COLUMNS`."""
     unit = _UNITS[one.metric]
     same = one.difference is not None and one.test is None
     auto = " auto" if one.margin_from == "mde" and one.margin is not None else ""
@@ -69,7 +69,7 @@ def _value(metric: str, value: float | None) -> str:
 
 
 def sentence(one: Comparison) -> str:
-    """A comparison in one line, without the router's name."""
+    """Return a comparison in one line, without the router's name."""
     if one.difference is None or one.test is None:
         return f"{one.metric}: {one.reason}"
     _, metric, old, new, difference, interval, mde, margin, _ = cells(one)
@@ -80,21 +80,21 @@ def sentence(one: Comparison) -> str:
 
 
 def needed(one: Comparison) -> str:
-    """How many queries would decide."""
+    """Return how many queries would decide."""
     if one.queries_needed is None:
         return "no number of queries would decide if the estimate is true"
     return f"about {one.queries_needed:,} queries would decide, there are {one.queries:,}"
 
 
 def p_value(p: float | None) -> str:
-    """`.012`; small ones as a bound."""
+    """Return `.012`; small ones as a bound."""
     if p is None:
         return "–"
     return "< .001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
 
 
 def headline(result: GateResult) -> str:
-    """What was gated, and what came of it."""
+    """Return what was gated, and the verdict."""
     verdict = result.verdict.upper()
     where = f"{result.suite} ({SOURCES.get(result.source, result.source)})"
     if result.verdict == "invalid":
@@ -107,7 +107,7 @@ def headline(result: GateResult) -> str:
 
 
 def family(result: GateResult) -> str:
-    """What Holm's adjustment is taken over."""
+    """Return what Holm's adjustment is taken over."""
     tested = [one for one in result.comparisons if one.verdict is not Verdict.MISSING]
     routers = len({one.router for one in tested})
     metrics = list(dict.fromkeys(one.metric for one in tested))
@@ -117,7 +117,7 @@ def family(result: GateResult) -> str:
 
 
 def why_invalid(result: GateResult) -> Iterator[str]:
-    """Why two runs cannot be compared."""
+    """Yield why two runs cannot be compared."""
     if result.reason:
         yield result.reason
     for one in result.mismatches:
@@ -125,7 +125,7 @@ def why_invalid(result: GateResult) -> Iterator[str]:
 
 
 def flip(one: Flip) -> tuple[str, ...]:
-    """Query, models, scores and costs of one flip."""
+    """Return query, models, scores and costs of one flip."""
     query = one.query if one.user is None else f"{one.query} ({one.user})"
     cost = "–"
     if one.old_cost is not None and one.new_cost is not None:

@@ -9,19 +9,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from routebench.gate.compare import Comparison
-from routebench.gate.paired import Changed, Delta, Flip, Pair
+from routebench.gate.compare import ComparedPair, RunComparison
+from routebench.gate.paired import ChangedQuery
 from routebench.metrics.bootstrap import CROSSED_SEEDS
 from routebench.metrics.statistics import ALPHA
 from routebench.report.terminal.console import short
+from routebench.schema import Difference
 
 _COST = "total_cost_per_1k"
 _NAME, _MODELS = 22, 46  # columns
 
 
-def show(found: Sequence[Comparison], out: Console) -> None:
-    """Values of both sides with paired differences, then what changed."""
-    for number, one in enumerate(found):
+def show(comparisons: Sequence[RunComparison], out: Console) -> None:
+    """Print values of both sides with paired differences, then what changed."""
+    for number, one in enumerate(comparisons):
         if number:
             out.print()
         _headline(one, out)
@@ -41,7 +42,7 @@ def show(found: Sequence[Comparison], out: Console) -> None:
             _flips(pair, one, out)
 
 
-def _headline(one: Comparison, out: Console) -> None:
+def _headline(one: RunComparison, out: Console) -> None:
     same = one.runs[0] == one.runs[1]
     title = one.runs[0] if same else f"{one.runs[0]} → {one.runs[1]}"
     out.print(f"[bold]{escape(title)}[/bold]", soft_wrap=True)
@@ -56,7 +57,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _values(one: Comparison) -> Table:
+def _values(one: RunComparison) -> Table:
     unit = "Δ" if _users(one) else "Δ, pp"
     table = _table("router", one.measure, "then", unit, "$ / 1k", "then", "Δ $")
     scale, digits = (1, 3) if _users(one) else (100, 1)
@@ -74,12 +75,12 @@ def _values(one: Comparison) -> Table:
 
 
 def _digits(paid: tuple[float | None, float | None]) -> int:
-    """Decimals that show a hundredth of the larger cost."""
+    """Return decimals that show a hundredth of the larger cost."""
     top = max(value or 0.0 for value in paid)
     return next((digits for digits in range(7) if top * 10**digits >= 100), 7)
 
 
-def _delta(delta: Delta, scale: float, digits: int, good: int) -> str:
+def _delta(delta: Difference, scale: float, digits: int, good: int) -> str:
     if delta.value is None or delta.low is None or delta.high is None:
         return "–"
     value, low, high = (scale * x for x in (delta.value, delta.low, delta.high))
@@ -92,7 +93,7 @@ def _delta(delta: Delta, scale: float, digits: int, good: int) -> str:
     return f"[{colour}]{text}*[/{colour}]"
 
 
-def _changes(one: Comparison) -> Table:
+def _changes(one: RunComparison) -> Table:
     table = _table("decided otherwise", "worse", "Δ $", "better", "Δ $", "same score", "Δ $")
     for pair in one.pairs:
         cells = [text for kind in ("worse", "better", "same") for text in _counted(pair, kind)]
@@ -100,13 +101,13 @@ def _changes(one: Comparison) -> Table:
     return table
 
 
-def _counted(pair: Pair, kind: str) -> tuple[str, str]:
-    found: Changed = pair.changed[kind]
-    cost = "–" if found.cost is None or not found.queries else f"{found.cost:+.3g}"
-    return f"{found.queries:,}", cost
+def _counted(pair: ComparedPair, kind: str) -> tuple[str, str]:
+    changed = pair.changed[kind]
+    cost = "–" if changed.cost is None or not changed.queries else f"{changed.cost:+.3g}"
+    return f"{changed.queries:,}", cost
 
 
-def _footnote(one: Comparison, out: Console) -> None:
+def _footnote(one: RunComparison, out: Console) -> None:
     notes = ["[ ]: 95% intervals, paired", "*: p < .05, Holm-adjusted over the routers"]
     notes.append("Δ $ of decisions: what they cost more in all")
     if one.seeds < CROSSED_SEEDS:
@@ -114,7 +115,7 @@ def _footnote(one: Comparison, out: Console) -> None:
     out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
 
 
-def _flips(pair: Pair, one: Comparison, out: Console) -> None:
+def _flips(pair: ComparedPair, one: RunComparison, out: Console) -> None:
     if not pair.flips:
         return
     out.print()
@@ -126,35 +127,35 @@ def _flips(pair: Pair, one: Comparison, out: Console) -> None:
     out.print(table)
 
 
-def _query(flip: Flip) -> str:
+def _query(flip: ChangedQuery) -> str:
     task = f" ({flip.task})" if flip.task else ""
     return escape(short(f"{flip.query}{task}", 32))
 
 
-def _models(flip: Flip) -> str:
+def _models(flip: ChangedQuery) -> str:
     each = (_MODELS - 12) // 2
     first, second = (escape(short(name.rsplit("/", 1)[-1], each)) for name in flip.models)
     return f"{first} → {second}"
 
 
-def _scores(flip: Flip) -> str:
+def _scores(flip: ChangedQuery) -> str:
     text = " → ".join(f"{score:.2g}" for score in flip.score)
     change = flip.score[1] - flip.score[0]
     return f"[{'green' if change > 0 else 'red'}]{text}[/]" if change else text
 
 
-def _costs(flip: Flip) -> str:
+def _costs(flip: ChangedQuery) -> str:
     if flip.cost is None:
         return "–"
     return " → ".join(f"{1000 * cost:.3g}" for cost in flip.cost)
 
 
-def _name(pair: Pair) -> str:
+def _name(pair: ComparedPair) -> str:
     if pair.first == pair.second:
         return escape(short(pair.first, _NAME))
     each = (_NAME - 3) // 2
     return escape(f"{short(pair.first, each)} → {short(pair.second, each)}")
 
 
-def _users(one: Comparison) -> bool:
+def _users(one: RunComparison) -> bool:
     return one.measure == "reward"
