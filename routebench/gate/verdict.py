@@ -75,7 +75,7 @@ def typical_size(steps: Floats) -> float:
 
 
 def same() -> Effect:
-    """Return two sides that decide alike: nothing to test."""
+    """Return the effect of two sides that decide alike: nothing to test."""
     return Effect(0.0, 0.0, 0.0, 1.0, 0.0, identical=True)
 
 

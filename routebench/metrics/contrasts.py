@@ -17,9 +17,9 @@ from routebench.records import Floats
 from routebench.schema import Difference
 
 METRICS = ("accuracy", "cost_per_1k", "total_cost_per_1k")
-Entrant = tuple[PerQuery, Means]
+Resampled = tuple[PerQuery, Means]
 """A router or a reference with its means."""
-Differences = dict[str, Difference]
+ByMetric = dict[str, Difference]
 """By metric."""
 
 
@@ -37,7 +37,7 @@ class Contrast:
     """None for two that never differ."""
 
 
-def contrast(metric: str, first: Entrant, second: Entrant, groups: Groups) -> Contrast | None:
+def contrast(metric: str, first: Resampled, second: Resampled, groups: Groups) -> Contrast | None:
     """Return first minus second; None where the metric is not known of both."""
     sides = [
         (measure(metric, p.columns), measure(metric, m.point), measure(metric, m.samples))
@@ -88,7 +88,7 @@ def _test(
 def _power(difference: Floats, groups: Groups) -> tuple[float, float | None]:
     """Return the discordance of [n] differences, and what they could detect.
 
-    Rows drawn together are worth as many independent ones as give the same variance.
+    Rows drawn together count for as many independent ones as give the same variance.
     """
     discordance = float((difference**2).mean())
     spread = float((groups.sum(difference) ** 2).sum())
@@ -97,9 +97,9 @@ def _power(difference: Floats, groups: Groups) -> tuple[float, float | None]:
     return discordance, mde(discordance, discordance * len(difference) ** 2 / spread)
 
 
-def differences(pairs: Sequence[tuple[Entrant, Entrant]], groups: Groups) -> list[Differences]:
+def differences(pairs: Sequence[tuple[Resampled, Resampled]], groups: Groups) -> list[ByMetric]:
     """Return first minus second of each pair; p is Holm-adjusted over the pairs, per metric."""
-    result: list[Differences] = [{} for _ in pairs]
+    result: list[ByMetric] = [{} for _ in pairs]
     for metric in METRICS:
         contrasts = [contrast(metric, first, second, groups) for first, second in pairs]
         usable = [c is not None and math.isfinite(c.value) for c in contrasts]
@@ -110,8 +110,8 @@ def differences(pairs: Sequence[tuple[Entrant, Entrant]], groups: Groups) -> lis
 
 
 def against(
-    routers: Mapping[str, Entrant], reference: Entrant, groups: Groups
-) -> dict[str, Differences]:
+    routers: Mapping[str, Resampled], reference: Resampled, groups: Groups
+) -> dict[str, ByMetric]:
     """Return each router's difference from one reference; Holm over the routers."""
     result = differences([(router, reference) for router in routers.values()], groups)
     return dict(zip(routers, result, strict=True))
@@ -132,7 +132,7 @@ def _difference(metric: str, contrast: Contrast | None, p: float | None) -> Diff
     )
 
 
-def rank(routers: Mapping[str, Entrant], groups: Groups) -> dict[str, int]:
+def rank(routers: Mapping[str, Resampled], groups: Groups) -> dict[str, int]:
     """Rank routers: 1 + the number of those significantly more accurate, all pairs compared."""
     sides = list(routers.values())
     value, p = np.zeros((len(sides), len(sides))), np.ones((len(sides), len(sides)))

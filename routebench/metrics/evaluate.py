@@ -12,7 +12,7 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
-from routebench.metrics.contrasts import Differences, Entrant
+from routebench.metrics.contrasts import ByMetric, Resampled
 from routebench.metrics.estimates import (
     reference_estimates,
     router_estimates,
@@ -52,7 +52,7 @@ class Scores:
     interval_scope: Literal["queries and seeds", "this checkpoint only"]
     metrics: dict[str, Estimate]
     seed_spread: dict[str, float]
-    against: dict[str, Differences]
+    against: dict[str, ByMetric]
     usage: dict[str, float]
     usage_interval: dict[str, tuple[float, float]]
     by_task: dict[str, Facet]
@@ -93,8 +93,8 @@ class _Entrants:
 
     setting: Setting
     groups: Groups
-    routers: dict[str, Entrant]
-    references: dict[str, Entrant]
+    routers: dict[str, Resampled]
+    references: dict[str, Resampled]
     sections: Sections
     predictions: dict[str, Predictions]
     policies: dict[str, Policies]
@@ -180,7 +180,7 @@ def _measure(
     )
 
 
-def _against(entrants: _Entrants, routers: Sequence[str]) -> dict[str, dict[str, Differences]]:
+def _against(entrants: _Entrants, routers: Sequence[str]) -> dict[str, dict[str, ByMetric]]:
     """Return differences by reference or router, then by router and metric."""
     others = {name: entrants.routers[name] for name in routers if name in entrants.routers}
     others |= {
@@ -195,7 +195,7 @@ def _against(entrants: _Entrants, routers: Sequence[str]) -> dict[str, dict[str,
 
 
 def _scores(
-    entrants: _Entrants, against: Mapping[str, Mapping[str, Differences]]
+    entrants: _Entrants, against: Mapping[str, Mapping[str, ByMetric]]
 ) -> dict[str, Scores]:
     ranks = contrasts.rank(entrants.routers, entrants.groups)
     return {
@@ -209,7 +209,7 @@ def _scores(
     }
 
 
-def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, Differences]) -> Scores:
+def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetric]) -> Scores:
     entrant, means = entrants.routers[name]
     models = entrants.setting.pool.models
     usage = dict(zip(models, means.usage.tolist(), strict=True))
@@ -273,7 +273,7 @@ def _seed_spread(entrant: PerQuery) -> dict[str, float]:
 
 
 def _warnings(
-    usage: Mapping[str, float], against: Mapping[str, Differences], measure: Measure
+    usage: Mapping[str, float], against: Mapping[str, ByMetric], measure: Measure
 ) -> list[str]:
     warnings = [str(collapsed)] if (collapsed := collapse(usage)) else []
     quality = against["best-single"]["accuracy"]
@@ -282,7 +282,7 @@ def _warnings(
     return warnings
 
 
-def _median_mde(against: Mapping[str, Mapping[str, Differences]]) -> float | None:
+def _median_mde(against: Mapping[str, Mapping[str, ByMetric]]) -> float | None:
     known = [row["accuracy"].mde for row in against["best-single"].values()]
     differing = [value for value in known if value is not None]
     return median(differing) if differing else None
