@@ -22,7 +22,9 @@ def tested_rows(setup: Setup, fold: int) -> Ints:
     return setup.rows(fold, TEST) if setup.data.users is None else setup.asks(fold).row
 
 
-def assemble_decisions(setup: Setup, label: str, results: Iterable[tuple[Job, Result]]) -> RouterChoices:
+def assemble_decisions(
+    setup: Setup, label: str, results: Iterable[tuple[Job, Result]]
+) -> RouterChoices:
     """Return one router's choices and expectations by seed [S, n], folds one after the other.
 
     `results` are all its jobs, each ended well.
