@@ -62,12 +62,12 @@ def command(
 
 def _installed(paged: bool, drawn: bool) -> None:
     """Say what is missing before anything is read."""
-    from routebench.report.web.page import needed
+    from routebench.report.web.extra import import_extra
 
     for module in ("jinja2", "plotly.offline") if paged else ():
-        needed(module, "the page")
+        import_extra(module, "the page")
     if drawn:
-        needed("matplotlib", "--figures")
+        import_extra("matplotlib", "--figures")
 
 
 def _write(place: Path, text: str) -> None:

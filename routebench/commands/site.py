@@ -29,9 +29,9 @@ def command(results: Path, out: Path) -> None:
     and no network. Hidden folders and checkpoints are skipped.
     """
     from routebench.report.web import site
-    from routebench.report.web.page import needed
+    from routebench.report.web.extra import import_extra
 
-    needed("jinja2", "the site")
+    import_extra("jinja2", "the site")
     place = out.resolve()
     _free(place, results.resolve(), out)
     pages = site.pages(site.find(results))

@@ -46,6 +46,11 @@ def pp(board: Leaderboard) -> tuple[float, int]:
     return (100, 1) if board.suite.measure == "accuracy" else (1, 3)
 
 
+def few_seeds(board: Leaderboard) -> bool:
+    """Return whether intervals are of these checkpoints only, for lack of seeds."""
+    return any(row.interval_scope == "this checkpoint only" for row in board.rows)
+
+
 def quality(row: Row, board: Leaderboard) -> Estimate | None:
     """What routers are ranked by."""
     return row.metrics.get(board.suite.measure)

@@ -25,7 +25,8 @@ from routebench.board.read_run import Stored, read_run
 from routebench.report import summary
 from routebench.report.web import plots
 from routebench.report.web.browse import browse
-from routebench.report.web.page import embedded, page
+from routebench.report.web.page import page
+from routebench.report.web.templates import embedded_json
 
 needed("jinja2", "plotly")
 
@@ -162,10 +163,10 @@ def test_names_made_of_markup_show_as_text(evil: Path) -> None:
 
 def test_json_that_no_parser_ends() -> None:
     told = {"a": "</script><!--&\u2028", "ü": [1, None]}
-    assert not set("<>&\u2028") & set(embedded(told))
-    assert json.loads(embedded(told)) == told
+    assert not set("<>&\u2028") & set(embedded_json(told))
+    assert json.loads(embedded_json(told)) == told
     with pytest.raises(ValueError, match="JSON"):
-        embedded(float("nan"))
+        embedded_json(float("nan"))
 
 
 def test_the_data_are_the_decisions(priced: Path) -> None:

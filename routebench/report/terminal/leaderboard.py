@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
+from routebench.report.summary import few_seeds
 from routebench.report.terminal import policies, router_facts, tradeoffs
 from routebench.report.terminal.console import LABEL, difference, percent, plain, short
 from routebench.schema import Estimate, Leaderboard, Row, collapse
@@ -188,7 +189,7 @@ def _footnotes(board: Leaderboard, out: RichConsole) -> None:
     notes = ["below the line: references, in hindsight: chosen on the test part"]
     notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
     notes += _about_costs(board)
-    if any(row.interval_scope == "this checkpoint only" for row in board.rows):
+    if few_seeds(board):
         notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
     out.print(f"[dim]{'; '.join(notes)}[/dim]")
 

@@ -15,14 +15,14 @@ _LONGEST = 300
 """Letters of a value that are shown; the board's file has all of them."""
 
 
-def told(board: Leaderboard) -> dict[str, list[tuple[str, str]]]:
+def by_router(board: Leaderboard) -> dict[str, list[tuple[str, str]]]:
     """Names and values by router, as they are read, with its speed; nothing of the others."""
     return {row.router: _of(row, board) for row in board.rows if row.facts}
 
 
 def show(board: Leaderboard, out: Console) -> None:
     """Print a block of one paragraph per router; nothing where no router says anything."""
-    found = told(board)
+    found = by_router(board)
     if not found:
         return
     table = Table.grid(padding=(0, 2))

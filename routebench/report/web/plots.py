@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from routebench.report.format import BASELINE, REFERENCES
 from routebench.report.summary import finished, pp, quality
+from routebench.report.web.colours import FILLS, SERIES
 from routebench.report.web.reliability import Reliability
 from routebench.report.web.training import Panel
 from routebench.schema import Estimate, Leaderboard, Row
 
 Figure = dict[str, Any]
+"""Plotly's data and layout, and `height` in rem, fixed beforehand so that nothing moves later."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "@ink")
-"""Okabe and Ito 2008, without the yellow that is lost on white."""
-FILLS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 PATTERNS = ("", "/", ".", "x", "-", "|", "+")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star-triangle-up")
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -30,9 +30,13 @@ def literal(text: str) -> str:
 
 
 def short(text: str, room: int = _LABEL) -> str:
-    """A name cut in the middle, then literal."""
-    cut = text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2 - 1) :]}"
-    return literal(cut)
+    """Return a name cut in the middle, and escaped as `literal` does."""
+    return literal(shortened(text, room))
+
+
+def shortened(text: str, room: int) -> str:
+    """Return a name of `room` letters at most, cut in the middle."""
+    return text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2 - 1) :]}"
 
 
 def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
@@ -67,7 +71,7 @@ def plane(board: Leaderboard) -> Figure | None:
 
 
 def _router(i: int, name: str, x: Any, y: Any, scale: float) -> list[Figure]:
-    colour = COLOURS[i % len(COLOURS)]
+    colour = SERIES[i % len(SERIES)]
     return [
         {
             "type": "scatter",
@@ -80,7 +84,7 @@ def _router(i: int, name: str, x: Any, y: Any, scale: float) -> list[Figure]:
             "error_y": {**_bars(y, scale), "color": colour, "thickness": 1, "width": 2},
             "marker": {
                 "color": colour,
-                "symbol": SYMBOLS[i // len(COLOURS) % len(SYMBOLS)],
+                "symbol": SYMBOLS[i // len(SERIES) % len(SYMBOLS)],
                 "size": 10,
                 "line": {"color": "@paper", "width": 1},
             },
@@ -100,9 +104,9 @@ def _curve(i: int, row: Row, scale: float) -> Figure:
         "x": [point.total_cost_per_1k for point in row.curve],
         "y": [scale * point.accuracy for point in row.curve],
         "line": {
-            "color": COLOURS[i % len(COLOURS)],
+            "color": SERIES[i % len(SERIES)],
             "width": 1.2,
-            "dash": _DASHES[i // len(COLOURS) % len(_DASHES)],
+            "dash": _DASHES[i // len(SERIES) % len(_DASHES)],
         },
         "opacity": 0.55,
         "hoverinfo": "skip",
@@ -121,21 +125,23 @@ def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
         for name, symbol, y, x in points
         if y and x and y.value is not None and x.value is not None
     ]
+    alone: list[Figure] = []
     for model, parts in board.diagnostics.pool.items():
         test = parts.get("test", {})
         y, x = test.get(board.suite.measure), test.get(key)
         if y is not None and x is not None:
-            traces.append(_mark(model, "circle-open", x, scale * y, 7, "models alone"))
-    return traces
+            mark = _mark(model, "circle-open", x, scale * y, 7)
+            mark |= {"name": "models alone", "legendgroup": "models alone", "showlegend": not alone}
+            alone.append(mark)
+    return traces + alone
 
 
-def _mark(name: str, symbol: str, x: float, y: float, size: int, group: str = "") -> Figure:
+def _mark(name: str, symbol: str, x: float, y: float, size: int) -> Figure:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": literal(group) or short(name),
-        "legendgroup": group or name,
-        "showlegend": not group,
+        "name": short(name),
+        "legendgroup": name,
         "x": [x],
         "y": [y],
         "marker": {"color": "@ink", "symbol": symbol, "size": size, "line": {"width": 1.5}},
@@ -227,10 +233,10 @@ def headroom(board: Leaderboard) -> Figure | None:
             "array": [scale * ((d.high or d.value or 0) - (d.value or 0)) for d in known.values()],
             "arrayminus": [scale * ((d.value or 0) - (d.low or d.value or 0))
                            for d in known.values()],
-            "color": COLOURS[0],
+            "color": SERIES[0],
             "thickness": 1.5,
         },
-        "marker": {"color": COLOURS[0], "size": 9},
+        "marker": {"color": SERIES[0], "size": 9},
         "hoverinfo": "text",
         "hovertext": [f"{literal(name)}<br>{_said(d, scale)}" for name, d in known.items()],
     }  # fmt: skip
@@ -276,8 +282,8 @@ def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Fig
         "name": short(name),
         "x": [round(float(v), 4) for v in x],
         "y": [round(float(v), 4) for v in y],
-        "line": {"color": COLOURS[i % len(COLOURS)], "width": 1.5,
-                 "dash": _DASHES[i // len(COLOURS) % len(_DASHES)]},
+        "line": {"color": SERIES[i % len(SERIES)], "width": 1.5,
+                 "dash": _DASHES[i // len(SERIES) % len(_DASHES)]},
         "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 6},
     }  # fmt: skip
 
@@ -292,7 +298,7 @@ def latency(board: Leaderboard) -> Figure | None:
     traces = [
         {"type": "scatter", "mode": "markers", "name": key[-3:], "y": list(range(len(known))),
          "x": [told[name][key] for name in known],
-         "marker": {"symbol": SYMBOLS[i], "color": COLOURS[i], "size": 9},
+         "marker": {"symbol": SYMBOLS[i], "color": SERIES[i], "size": 9},
          "hoverinfo": "x+name"}
         for i, key in enumerate(keys)
     ]  # fmt: skip
@@ -335,13 +341,14 @@ def _figure(traces: list[Figure], x: str, y: str, legend: bool = False) -> Figur
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
             "hovermode": "closest",
         },
+        "height": 30,
     }  # fmt: skip
 
 
 def _named(figure: Figure, names: Sequence[str]) -> None:
     ticks = {"tickvals": list(range(len(names))), "ticktext": [short(name) for name in names]}
     figure["layout"]["yaxis"] |= ticks | {"autorange": "reversed", "type": "linear", "title": {}}
-    figure["lines"] = len(names)
+    figure["height"] = 5 * math.ceil((8 + 1.7 * len(names)) / 5)
 
 
 def _bars(found: Estimate, scale: float) -> Figure:

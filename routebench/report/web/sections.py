@@ -15,36 +15,35 @@ from routebench.report.format import MISSING, Cell, change, money, plain, share
 from routebench.report.summary import Table, finished
 from routebench.report.terminal import router_facts
 from routebench.report.web import plots, training
+from routebench.report.web.colours import HEAT
 from routebench.report.web.reliability import reliability
 from routebench.report.web.training import Training
 from routebench.schema import Estimate, Facet, Leaderboard
 
 TASKS, FACETS = 30, 60
 """More tasks than this have no bars, more facets no line of their own."""
-STEPS = 9
 
 
 def of_run(number: int, stored: Stored) -> dict[str, Any]:
-    """One run's title, tables, heat maps and plots (by the id of their place)."""
+    """Return one run's title, tables, heat maps and plots (by the id of their element)."""
     board = stored.board
-    known = reliability(stored)
+    confident = reliability(stored)
     curves = training.read(stored.folder, board)
-    figures: dict[str, Any] = {
+    figures = {
         "plane": plots.plane(board),
-        "usage": _usage(stored),
+        "usage": usage(stored),
         "headroom": plots.headroom(board),
         "latency": plots.latency(board),
-        "stated": plots.stated(known) if known else None,
-        "risk": plots.risk(known) if known else None,
+        "stated": plots.stated(confident) if confident else None,
+        "risk": plots.risk(confident) if confident else None,
     }
-    panels = [panel for own in curves for panel in own.panels]
+    panels = [panel for router in curves for panel in router.panels]
     figures |= {f"training-{i}": plots.training(panel) for i, panel in enumerate(panels)}
-    facts, drawn = router_facts.told(board), {own.router for own in curves}
+    facts, drawn = router_facts.by_router(board), {curve.router for curve in curves}
     return {
         "id": f"run{number}",
         "title": summary.title(board),
         "folder": stored.folder.resolve().name,
-        "simulated": board.suite.source == "simulated",
         "valid": board.valid,
         "facts": summary.facts(board),
         "notices": summary.notices(board),
@@ -52,29 +51,21 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "users": board.suite.users,
         "board": summary.leaderboard(board),
         "seeds": max((len(row.seeds) for row in board.rows), default=0),
-        "few_seeds": any(r.interval_scope == "this checkpoint only" for r in board.rows),
+        "few_seeds": summary.few_seeds(board),
         "heat": _heat_maps(board),
         "headroom": _headroom(board),
         "points": _points(board),
         "policies": _policies(board),
-        "sure": _sure(board),
+        "calibration": _calibration(board),
         "timing": _timing(board),
         "curves": _curves(curves, facts),
         "about": {name: facts[name] for name in facts if name not in drawn},
         "training": _training(board),
         "provenance": _provenance(board),
-        "places": {f"run{number}-{name}": figure is not None for name, figure in figures.items()},
-        "heights": {name: _height(figure) for name, figure in figures.items() if figure},
-        "plots": {f"run{number}-{name}": fig for name, fig in figures.items() if fig},
-        "variants": (figures["usage"] or {"parts": []}).pop("parts"),
+        "heights": {name: figure["height"] for name, figure in figures.items() if figure},
+        "variants": figures["usage"].pop("parts") if figures["usage"] else [],
+        "plots": {f"run{number}-{name}": figure for name, figure in figures.items() if figure},
     }
-
-
-def _height(figure: Mapping[str, Any]) -> int:
-    """Fixed beforehand, so that nothing moves once it is drawn; in steps that the style knows."""
-    lines = figure.get("lines")
-    own = int(figure.get("height", 20))
-    return own if lines is None else 5 * round((8 + 1.7 * lines) / 5 + 0.5)
 
 
 def _curves(
@@ -98,7 +89,8 @@ def _curves(
     ]
 
 
-def _usage(stored: Stored) -> dict[str, Any] | None:
+def usage(stored: Stored) -> plots.Figure | None:
+    """Return the shares of models by router, over all queries and by task; None for no router."""
     if not stored.routers:
         return None
     queries, rows = stored.setup.data.queries, stored.rows
@@ -162,7 +154,7 @@ def _heat(
     if found is None or found.value is None:
         return Cell(MISSING), -1
     cell = plain(found, scale, digits)
-    step = int((STEPS - 1) * (found.value - low) / ((high - low) or 1) + 0.5)
+    step = int((len(HEAT) - 1) * (found.value - low) / ((high - low) or 1) + 0.5)
     return Cell(f"{scale * found.value:.{digits}f}", found.value, cell.note), step
 
 
@@ -226,7 +218,7 @@ def _policies(board: Leaderboard) -> Table | None:
     return Table(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
 
 
-def _sure(board: Leaderboard) -> Table | None:
+def _calibration(board: Leaderboard) -> Table | None:
     names = ("ece", "brier", "aurc")
     rows = [
         [Cell(row.router, row.router), *(plain(row.metrics.get(name)) for name in names)]

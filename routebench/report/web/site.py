@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,7 +18,7 @@ from routebench.errors import DataError
 from routebench.gate.comparable import HARD, mismatches
 from routebench.report import summary
 from routebench.report.format import BASELINE, MISSING, SOURCES, Cell, change, money, plain
-from routebench.report.web.page import needed
+from routebench.report.web.templates import Templates
 from routebench.schema import Estimate, Leaderboard, Row
 
 MARKER = ".routebench-site"
@@ -141,14 +140,18 @@ def pages(boards: Iterable[Kept]) -> dict[str, bytes]:
     suites = _suites(boards)
     routers = sorted({label for suite in suites for label in suite.routers})
     links = {label: f"router-{_name(label)}.html" for label in routers}
-    render = _rendering()
-    told = {"index.html": render("site_index.html", _index(suites, links))}
+    templates = Templates("the site")
+
+    def render(template: str, values: Mapping[str, Any]) -> bytes:
+        return templates.render(template, values).encode("utf-8", "replace")
+
+    files = {"index.html": render("site_index.html", _index(suites, links))}
     for suite in suites:
-        told[suite.page] = render("site_suite.html", _suite(suite, links))
-        told |= {kept.file: kept.content for kept in suite.runs}
+        files[suite.page] = render("site_suite.html", _suite(suite, links))
+        files |= {run.file: run.content for run in suite.runs}
     for label, page in links.items():
-        told[page] = render("site_router.html", _router(label, suites))
-    return told | {MARKER: "".join(f"{name}\n" for name in sorted(told)).encode()}
+        files[page] = render("site_router.html", _router(label, suites))
+    return files | {MARKER: "".join(f"{name}\n" for name in sorted(files)).encode()}
 
 
 def _unreadable(error: OSError) -> NoReturn:
@@ -174,29 +177,6 @@ def _name(text: str, more: bytes = b"") -> str:
     slug = re.sub("[^a-z0-9]+", "-", text.lower())[:40].strip("-")
     digest = hashlib.sha256(more + b"\0" + text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{slug}-{digest}" if slug else digest
-
-
-def _rendering() -> Callable[[str, Mapping[str, Any]], bytes]:
-    jinja2 = needed("jinja2", "the site")
-    env = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.PackageLoader("routebench.report.web", "html"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    style = "".join(env.loader.get_source(env, name)[0] for name in ("style.css", "site.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-    def render(template: str, values: Mapping[str, Any]) -> bytes:
-        text = str(env.get_template(template).render(style=style, csp=policy, **values))
-        return text.encode("utf-8", "replace")
-
-    return render
 
 
 def _index(suites: Sequence[Suite], links: Mapping[str, str]) -> dict[str, Any]:
@@ -230,7 +210,7 @@ def _suite(suite: Suite, links: Mapping[str, str]) -> dict[str, Any]:
         "notices": summary.notices(board),
         "board": summary.leaderboard(board),
         "users": bool(board.suite.users),
-        "few_seeds": any(r.interval_scope == "this checkpoint only" for r in board.rows),
+        "few_seeds": summary.few_seeds(board),
         "series": [_series(suite, runs, suite.routers) for runs in suite.series],
         "links": links,
     }
