@@ -20,7 +20,7 @@ from pathlib import Path
 
 from routebench.data.places import store_files
 from routebench.records import Reply
-from routebench.store.store import Call, Question, Store
+from routebench.store.store import AnswerStore, Call, StoredQuestion
 
 ONE_BY_ONE = 20_000  # calls that are claimed and settled with a commit each
 BATCH = 10_000
@@ -29,38 +29,38 @@ ANSWER = "The answer is number {}, as far as it is known, and nothing else was e
 RESUME = """
 import sys, time
 from pathlib import Path
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 start = time.perf_counter()
-with Store(Path(sys.argv[1])) as store:
+with AnswerStore(Path(sys.argv[1])) as store:
     found, counts, spent = store.recover(), store.counts(), store.spent()
     block = store.claim(64)
     print(time.perf_counter() - start, found, counts["answered"], len(block))
 """
 
 
-def make_questions(n: int) -> list[Question]:
+def make_questions(n: int) -> list[StoredQuestion]:
     texts = [f"In which year did the {i}th of the listed expeditions set out, and who led it?"
              for i in range(n)]  # fmt: skip
     return [
-        Question(f"q-{i:06}", text, text, f"{1500 + i % 500}", topic="History")
+        StoredQuestion(f"q-{i:06}", text, text, f"{1500 + i % 500}", topic="History")
         for i, text in enumerate(texts)
     ]
 
 
-def make_calls(questions: Sequence[Question], models: int) -> Iterator[Call]:
+def make_calls(questions: Sequence[StoredQuestion], models: int) -> Iterator[Call]:
     parameters = '{"max_output_tokens":1024,"temperature":0}'
     for question in questions:
         for model in range(models):
             yield Call.of("gemini", f"model-{model:02}", parameters, question.prompt)
 
 
-def settle(store: Store, calls: Sequence[Call]) -> None:
+def settle(store: AnswerStore, calls: Sequence[Call]) -> None:
     for call in calls:
         reply = Reply(ANSWER.format(call.key), 30, 25, version="model-2026-05-01")
         store.settle(call.key, reply, cost=3.1e-5, price_id="google-2026-05-01", latency=0.7)
 
 
-def one_by_one(store: Store, n: int) -> float:
+def one_by_one(store: AnswerStore, n: int) -> float:
     """Calls per second that are claimed 64 at a time and settled with a commit each."""
     start, left = time.perf_counter(), n
     while left and (block := store.claim(min(64, left))):
@@ -75,7 +75,7 @@ def fill(path: Path, calls: int, models: int) -> None:
     for _ in make_calls(questions, models):
         pass
     keys = time.perf_counter() - start
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         start = time.perf_counter()
         store.add("simpleqa", questions, make_calls(questions, models))
         took = time.perf_counter() - start
@@ -112,7 +112,7 @@ def resume(path: Path, calls: int, models: int) -> None:
             f"   ({found} found in flight, {int(answered):,} answered, {block} claimed)"
         )
     questions = make_questions(calls // models)
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         start = time.perf_counter()
         added = store.add("simpleqa", questions, make_calls(questions, models))
         took = time.perf_counter() - start
@@ -128,7 +128,7 @@ def resume(path: Path, calls: int, models: int) -> None:
 
 
 def read(path: Path, folder: Path) -> None:
-    with Store(path, write=False) as store:
+    with AnswerStore(path, write=False) as store:
         for suffix in ("parquet", "csv"):
             start = time.perf_counter()
             rows = store.export(folder / f"t.{suffix}")
@@ -170,7 +170,7 @@ def baseline(folder: Path, path: Path, calls: int) -> None:
         seconds = rewritten(folder, rows, answers)
         per_row = seconds / rows
         print(f"  one answer at {rows:>9,} rows  {seconds:10.4f} s   (measured)")
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         rate = one_by_one(store, 1_000)
     print(f"  one answer in the store       {1 / rate:10.6f} s   {per_row * calls * rate:,.0f}"
           f" times less than at {calls:,} rows")  # fmt: skip

@@ -68,7 +68,7 @@ class Router(Protocol):
 
 
 class Suite(Protocol):
-    """Optional: `questions() -> list[Question]`, what `routebench collect` asks (`load` if not)."""
+    """Optional: `questions() -> list[StoredQuestion]`, which `routebench collect` asks."""
 
     def load(self) -> SuiteData: ...  # `routebench.data.long_table` builds one from a long table
 

@@ -30,7 +30,7 @@ from routebench.records import Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
 
 
-class Watch(Protocol):
+class RunListener(Protocol):
     """Who is told how the run goes; the terminal, or nobody."""
 
     def stage(self, text: str) -> None: ...
@@ -49,15 +49,15 @@ class Run:
     folder: Path
 
 
-def run(config: RunConfig, watch: Watch) -> Run:
+def run(config: RunConfig, listener: RunListener) -> Run:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     check_device(config.device)
-    watch.stage("loading the suite")
+    listener.stage("loading the suite")
     recorded = load_data(config)
     price_list = load_prices(Path(config.prices)) if config.prices else None
     data, prices = price(recorded, price_list, config.assume_output_tokens)
-    watch.stage(f"splitting {len(data):,} queries and looking for duplicates")
+    listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
     split = make_split(
         data, config.split, config.folds, config.split_seed, data.shares, config.protocol
     )
@@ -81,20 +81,20 @@ def run(config: RunConfig, watch: Watch) -> Run:
             perturb=0 if encoder.by_id else config.perturb,
             shots=config.shots,
         )
-        watch.stage(build.outlook(setup))
-        setup = replace(setup, encoded=encode(setup, encoder, config, workers, watch))
+        listener.stage(build.outlook(setup))
+        setup = replace(setup, encoded=encode(setup, encoder, config, workers, listener))
         with run_folder.run_folder(config, run_hash(config, shared, entrants)) as folder:
-            observers = Observers(watch.note)
+            observers = Observers(listener.note)
             observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
             results = {}
-            with closing(execute(entrants, setup, workers, folder, config, watch)) as running:
+            with closing(execute(entrants, setup, workers, folder, config, listener)) as running:
                 for job, result in running:
                     results[job] = result
                     observers.tell("job_finished", **about(job, result))
-            watch.stage("scoring")
+            listener.stage("scoring")
             scored = build.score(setup, entrants, results, against=config.against)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
-            watch.stage("writing the board")
+            listener.stage("writing the board")
             board = write_run.write(folder, config, setup, prices, board, results, started)
             observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
@@ -162,7 +162,7 @@ def execute(
     workers: Workers,
     folder: Path,
     config: RunConfig,
-    watch: Watch,
+    listener: RunListener,
 ) -> Generator[tuple[Job, Result], None, None]:
     """Yield all jobs with their results: those finished earlier first, then as they end."""
     ready = [entrant for entrant in entrants if entrant.state == "ready"]
@@ -170,20 +170,20 @@ def execute(
     finished = Finished(folder / run_folder.CHECKPOINTS)
     stored = {job: None if config.fresh else finished.load(job) for job in jobs}
     done = {job: result for job, result in stored.items() if result is not None}
-    watch.jobs(len(jobs), len(done), folder)
+    listener.jobs(len(jobs), len(done), folder)
     yield from done.items()
     count = config.jobs or default_workers(config.device)
     todo = [job for job in jobs if job not in done]
     try:
         with closing(
-            Processes(setup, finished, workers, count).run(todo, watch.progress)
+            Processes(setup, finished, workers, count).run(todo, listener.progress)
         ) as running:
             for job, result in running:
-                watch.ended(job, result)
+                listener.ended(job, result)
                 yield job, result
     except (KeyboardInterrupt, GeneratorExit):
         # Jobs may have ended since the last one was reported: what is kept is what counts.
-        watch.interrupted(sum(finished.load(job) is not None for job in jobs))
+        listener.interrupted(sum(finished.load(job) is not None for job in jobs))
         raise
 
 
@@ -199,7 +199,7 @@ def about(job: Job, result: Result) -> dict[str, Any]:
 
 
 def encode(
-    setup: Setup, info: EncoderInfo, config: RunConfig, workers: Workers, watch: Watch
+    setup: Setup, info: EncoderInfo, config: RunConfig, workers: Workers, listener: RunListener
 ) -> Encoded | None:
     """Encode all texts that jobs will need; None where jobs fit their own encoder."""
     if not info.stateless:
@@ -207,7 +207,7 @@ def encode(
     texts = [*setup.data.queries.text, *setup.perturbed_texts()]
     count = config.jobs or default_workers(config.device)
     ids = list(setup.data.ids)
-    return precompute.encode(info, texts, ids, workers, count, config.device, watch.stage)
+    return precompute.encode(info, texts, ids, workers, count, config.device, listener.stage)
 
 
 def check_device(device: str) -> None:

@@ -71,7 +71,7 @@ Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QuestionRow:
     """One line of `questions.csv`, and where it came from."""
 
     query: str
@@ -90,7 +90,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FactTables:
     """The tables and how to ask about them."""
 
     tables: dict[str, list[Row]]
@@ -114,14 +114,14 @@ def main() -> int:
     return 0
 
 
-def read_facts(folder: Path) -> tuple[Facts, list[str]]:
+def read_facts(folder: Path) -> tuple[FactTables, list[str]]:
     """The tables and templates of a folder, with what is wrong in their form."""
     problems: list[str] = []
     paths = sorted(path for path in folder.glob("*.csv") if path.name not in _NOT_TABLES)
     tables = {path.stem: _read_table(path, problems) for path in paths}
     templates = tomllib.loads((folder / "templates.toml").read_text(encoding="utf-8"))
     aliases = _read_table(folder / "aliases.csv", problems)
-    facts = Facts(
+    facts = FactTables(
         tables,
         templates["question"],
         {row["reference"]: row["aliases"].split("|") for row in aliases},
@@ -134,9 +134,9 @@ def read_facts(folder: Path) -> tuple[Facts, list[str]]:
     return facts, problems
 
 
-def build(facts: Facts, problems: list[str]) -> list[Question]:
+def build(facts: FactTables, problems: list[str]) -> list[QuestionRow]:
     """All questions, ordered by id; `problems` gains the questions that two rows would share."""
-    questions: list[Question] = []
+    questions: list[QuestionRow] = []
     for number, ask in enumerate(facts.asks):
         seen: dict[tuple[str, ...], str] = {}
         for row in facts.tables.get(ask["table"], []):
@@ -153,7 +153,7 @@ def build(facts: Facts, problems: list[str]) -> list[Question]:
     return sorted(questions, key=lambda question: question.query_id)
 
 
-def check(questions: list[Question]) -> list[str]:
+def check(questions: list[QuestionRow]) -> list[str]:
     """One line for everything that makes the questions unusable."""
     problems = [line for question in questions for line in _wrong_question(question)]
     problems += _duplicates(questions)
@@ -174,7 +174,7 @@ def check(questions: list[Question]) -> list[str]:
     return problems
 
 
-def render(questions: list[Question]) -> str:
+def render(questions: list[QuestionRow]) -> str:
     """The questions as CSV text."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -187,7 +187,7 @@ def render(questions: list[Question]) -> str:
     return text.getvalue()
 
 
-def summary(questions: list[Question]) -> str:
+def summary(questions: list[QuestionRow]) -> str:
     """How many questions there are of each kind."""
     lines = [f"{len(questions)} questions"]
     for field in ("topic", "answer_type", "obscurity"):
@@ -250,7 +250,7 @@ def _fits(ask: dict[str, Any], row: Row) -> bool:
     return all(row.get(name) for name in needed) and all(row[k] == v for k, v in only.items())
 
 
-def _chosen(facts: Facts, number: int, row: Row) -> bool:
+def _chosen(facts: FactTables, number: int, row: Row) -> bool:
     """Whether this question is asked of this row, given its share and its alternatives."""
     ask, key = facts.asks[number], next(iter(row.values()))
     if "either" in ask:
@@ -266,7 +266,7 @@ def _chosen(facts: Facts, number: int, row: Row) -> bool:
     return bool(place < ask.get("share", 1.0))
 
 
-def _question(facts: Facts, ask: dict[str, Any], row: Row) -> Question:
+def _question(facts: FactTables, ask: dict[str, Any], row: Row) -> QuestionRow:
     source = f"{ask['table']}.csv, {ask['answer']}, {next(iter(row.values()))!r}"
     phrasings: list[str] = ask["phrasings"]
     text = phrasings[_digest(f"phrasing:{source}") % len(phrasings)]
@@ -281,10 +281,10 @@ def _question(facts: Facts, ask: dict[str, Any], row: Row) -> Question:
     obscurity = int(row.get("obscurity") or 3) + int(ask.get("harder", 0))
     obscurity = min(max(obscurity, 1), 5)
     kind = f"{ask['table']}.{ask['answer']}"
-    return Question(text, reference, kept, ask["topic"], ask["type"], obscurity, kind, source)
+    return QuestionRow(text, reference, kept, ask["topic"], ask["type"], obscurity, kind, source)
 
 
-def _filled(facts: Facts, row: Row, slot: re.Match[str]) -> str:
+def _filled(facts: FactTables, row: Row, slot: re.Match[str]) -> str:
     value = _first(row[slot[1]])
     if slot[2]:
         return _ordinal(int(value))
@@ -325,7 +325,7 @@ def _told(answer: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", said) is not None
 
 
-def _wrong_question(question: Question) -> Iterator[str]:
+def _wrong_question(question: QuestionRow) -> Iterator[str]:
     if not question.reference.strip():
         yield f"{question.source}: no reference"
     elif _told(question.reference, question.query):
@@ -336,14 +336,14 @@ def _wrong_question(question: Question) -> Iterator[str]:
         yield f"{question.source}: spaces in {question.query!r}"
 
 
-def _duplicates(questions: list[Question]) -> Iterator[str]:
+def _duplicates(questions: list[QuestionRow]) -> Iterator[str]:
     found = near_pairs([question.query for question in questions])
-    seen: dict[int, Question] = {}
+    seen: dict[int, QuestionRow] = {}
     for question, unit in zip(questions, found.exact.tolist(), strict=True):
         if unit in seen:
             yield f"{question.source}: the same question as {seen[unit].source}"
         seen.setdefault(unit, question)
-    first: dict[int, Question] = {}
+    first: dict[int, QuestionRow] = {}
     for question, unit in zip(questions, found.unit.tolist(), strict=True):
         first.setdefault(unit, question)
     for left, right in found.pairs.tolist():

@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from routebench.records import Reply
-from routebench.store.store import Call, Question, Store
+from routebench.store.store import AnswerStore, Call, StoredQuestion
 
 MODELS = ("small", "large")
 
 
-def questions(n: int, prefix: str = "q") -> list[Question]:
+def questions(n: int, prefix: str = "q") -> list[StoredQuestion]:
     return [
-        Question(f"{prefix}{i}", f"What is {i}?", f"What is {i}?", f"answer {i}", topic="Other")
+        StoredQuestion(
+            f"{prefix}{i}", f"What is {i}?", f"What is {i}?", f"answer {i}", topic="Other"
+        )
         for i in range(n)
     ]
 
 
 def calls(
-    asked: Sequence[Question],
+    asked: Sequence[StoredQuestion],
     models: Sequence[str] = MODELS,
     samples: int = 1,
     provider: str = "gemini",
@@ -34,9 +36,9 @@ def calls(
     ]
 
 
-def filled(path: Path, n: int = 3, *, answered: int | None = None, **given: object) -> Store:
+def filled(path: Path, n: int = 3, *, answered: int | None = None, **given: object) -> AnswerStore:
     """An open store of suite `simpleqa` with the first calls answered; all by default."""
-    store = Store(path)
+    store = AnswerStore(path)
     store.add("simpleqa", questions(n), calls(questions(n), **given))  # type: ignore[arg-type]
     for call in store.claim(10**6 if answered is None else answered):
         store.settle(call.key, reply(call), cost=0.001, price_id="list-2026", latency=0.5)

@@ -23,7 +23,7 @@ _LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 _EXACT = 1e-12  # USD; below what any token costs
 
 
-class Budget:
+class SpendingBudget:
     """USD that may be spent, shared by all calls of one event loop. None is no limit."""
 
     def __init__(self, usd: float | None, spent: float = 0.0) -> None:

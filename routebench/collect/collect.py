@@ -11,35 +11,35 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from routebench.collect.budget import Budget
+from routebench.collect.budget import SpendingBudget
 from routebench.collect.calls import BATCH, Outcome, ask_all, ask_batch
 from routebench.collect.ledger import Ledger
-from routebench.collect.planning import Plan, Target
+from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.collect.rate_limits import Limits, Pace, Throttle
 from routebench.errors import CallError, RoutebenchError
 from routebench.records import Reply, Request
 from routebench.redact import one_line
 from routebench.store.entries import Added, Call
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 _AT_ONCE = 32  # calls claimed in one transaction
 _BEAT = 20.0  # seconds
 
 
-class Watch(Protocol):
+class CollectionListener(Protocol):
     """Who is told how the collection goes; the terminal, or nobody."""
 
     def note(self, text: str) -> None: ...
-    def asking(self, target: Target, calls: int) -> None: ...
-    def answered(self, target: Target, usd: float | None) -> None: ...
-    def failed(self, target: Target, error: CallError) -> None: ...
-    def retried(self, target: Target, error: CallError) -> None: ...
-    def stopped(self, target: Target, error: CallError) -> None: ...
+    def asking(self, target: TargetModel, calls: int) -> None: ...
+    def answered(self, target: TargetModel, usd: float | None) -> None: ...
+    def failed(self, target: TargetModel, error: CallError) -> None: ...
+    def retried(self, target: TargetModel, error: CallError) -> None: ...
+    def stopped(self, target: TargetModel, error: CallError) -> None: ...
     def ending(self, calls: int) -> None: ...
 
 
 @dataclass(slots=True)
-class Spending:
+class CollectionSummary:
     """What one collection did, besides what the store keeps."""
 
     answered: int = 0
@@ -61,7 +61,9 @@ class Spending:
     """Models that are not asked any more, and why."""
 
 
-def collect(plan: Plan, limits: Limits, budget: float | None, watch: Watch) -> Spending:
+def collect(
+    plan: CollectionPlan, limits: Limits, budget: float | None, listener: CollectionListener
+) -> CollectionSummary:
     """Ask what the store does not have yet; earlier failures are asked again.
 
     Ctrl-C lets the calls under way end and be stored; a second one ends the process at once, and
@@ -70,18 +72,24 @@ def collect(plan: Plan, limits: Limits, budget: float | None, watch: Watch) -> S
     Raises:
         RoutebenchError: for a store that cannot be written; whatever was stored stays.
     """
-    return asyncio.run(_Collection(plan, limits, budget, watch).run())
+    return asyncio.run(_Collection(plan, limits, budget, listener).run())
 
 
 class _Collection:
-    def __init__(self, plan: Plan, limits: Limits, budget: float | None, watch: Watch) -> None:
-        self.plan, self.limits, self.watch = plan, limits, watch
-        self.budget = Budget(budget)
-        self.done = Spending()
+    def __init__(
+        self,
+        plan: CollectionPlan,
+        limits: Limits,
+        budget: float | None,
+        listener: CollectionListener,
+    ) -> None:
+        self.plan, self.limits, self.listener = plan, limits, listener
+        self.budget = SpendingBudget(budget)
+        self.done = CollectionSummary()
         self._rates: dict[str, Pace] = {}
         self._lanes: list[_Lane] = []
 
-    async def run(self) -> Spending:
+    async def run(self) -> CollectionSummary:
         self._lanes = [self._lane(target) for target in self.plan.targets]
         with self._hearing():
             try:
@@ -100,7 +108,7 @@ class _Collection:
         self.done.doubtful_usd = self.budget.doubtful
         return self.done
 
-    def _lane(self, target: Target) -> _Lane:
+    def _lane(self, target: TargetModel) -> _Lane:
         rate = self._rates.setdefault(target.provider, Pace(self.limits.rate))
         return _Lane(self, target, Ledger(self.plan.store), Throttle(self.limits, rate))
 
@@ -112,11 +120,11 @@ class _Collection:
             added = await lane.ledger.do(lambda s, q=found, c=calls: s.add(self.plan.suite, q, c))  # type: ignore[misc]
             if not place:
                 self._tell_of_others(added)
-                self.done.recovered += await lane.ledger.do(Store.recover)
-            await lane.ledger.do(Store.retry)
-            self.budget.read(await lane.ledger.do(Store.spent))
+                self.done.recovered += await lane.ledger.do(AnswerStore.recover)
+            await lane.ledger.do(AnswerStore.retry)
+            self.budget.read(await lane.ledger.do(AnswerStore.spent))
         if self.done.recovered:
-            self.watch.note(
+            self.listener.note(
                 f"{self.done.recovered} calls were under way when an earlier collection ended:"
                 " they are asked again, and may have been paid twice"
             )
@@ -125,12 +133,12 @@ class _Collection:
         """Say what else a board of this store will be made of, and what of no more."""
         name, suite = self.plan.store.name, self.plan.suite
         if added.changed:
-            self.watch.note(
+            self.listener.note(
                 f"{added.changed:,} questions had another text under the same id in {name}: answers"
                 " to that are kept, and belong to no question now; --store keeps files apart"
             )
         if added.others:
-            self.watch.note(
+            self.listener.note(
                 f"{name} holds {added.others:,} other questions of {suite}: a run takes all of them"
             )
 
@@ -165,7 +173,7 @@ class _Collection:
             await asyncio.sleep(_BEAT)
             for lane in self._lanes:
                 with contextlib.suppress(RoutebenchError):  # the next answer will tell
-                    await lane.ledger.do(Store.beat)
+                    await lane.ledger.do(AnswerStore.beat)
 
     @contextlib.contextmanager
     def _hearing(self) -> Iterator[None]:
@@ -181,7 +189,7 @@ class _Collection:
                 loop.remove_signal_handler(each)
                 signal.signal(each, signal.SIG_DFL)
             self.done.interrupted = True
-            self.watch.ending(sum(lane.flying for lane in self._lanes))
+            self.listener.ending(sum(lane.flying for lane in self._lanes))
             self.stop()
 
         for each in heard:
@@ -198,10 +206,10 @@ class _Lane:
     """The calls to one model."""
 
     def __init__(
-        self, all_: _Collection, target: Target, ledger: Ledger, throttle: Throttle
+        self, all_: _Collection, target: TargetModel, ledger: Ledger, throttle: Throttle
     ) -> None:
         self.target, self.ledger, self.throttle = target, ledger, throttle
-        self._all, self._budget, self._watch = all_, all_.budget, all_.watch
+        self._all, self._budget, self._watch = all_, all_.budget, all_.listener
         self._open: dict[Request, tuple[Call, float]] = {}
         self._sent: set[str] = set()  # keys of calls that may have been charged already
         self._batch = 0
@@ -235,14 +243,14 @@ class _Lane:
             sent = self._sent & {call.key for call, _ in self._open.values()}
             with contextlib.suppress(RoutebenchError):  # a full disk: `recover` finds them
                 await self.ledger.do(lambda store: store.release(sent, sent=True))
-                await self.ledger.do(Store.release)
+                await self.ledger.do(AnswerStore.release)
 
     async def _claim(self, n: int) -> list[Call]:
         calls = await self.ledger.do(lambda store: store.claim(n))
-        if not calls and (found := await self.ledger.do(Store.recover)):
+        if not calls and (found := await self.ledger.do(AnswerStore.recover)):
             self._all.done.recovered += found
             calls = await self.ledger.do(lambda store: store.claim(n))
-        self._budget.read(await self.ledger.do(Store.spent))
+        self._budget.read(await self.ledger.do(AnswerStore.spent))
         return calls
 
     async def _requests(self) -> AsyncIterator[Request]:
@@ -333,7 +341,7 @@ class _Lane:
         failed = isinstance(outcome.result, CallError)
         await (self._failed(outcome) if failed else self._replied(outcome))
 
-    def _count(self, outcome: Outcome) -> Spending:
+    def _count(self, outcome: Outcome) -> CollectionSummary:
         done = self._all.done
         done.attempts += outcome.attempts
         done.doubtful += outcome.doubtful

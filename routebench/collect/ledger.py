@@ -15,13 +15,13 @@ from typing import TypeVar
 import tenacity
 
 from routebench.errors import DataError
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 _T = TypeVar("_T")
 _TRIES, _PAUSE = 5, 2.0
 """A full disk, or a file that somebody keeps locked: how often an answer is written again, and the
 seconds between."""
-_Write = Callable[[Store], object]
+_Write = Callable[[AnswerStore], object]
 
 
 class Ledger:
@@ -30,11 +30,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, "store")
-        self._store: Store | None = None
+        self._store: AnswerStore | None = None
         self._waiting: list[tuple[_Write, asyncio.Future[float]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def do(self, work: Callable[[Store], _T]) -> _T:
+    async def do(self, work: Callable[[AnswerStore], _T]) -> _T:
         """Have the thread do something with the store."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._with, work)
 
@@ -49,12 +49,12 @@ class Ledger:
     async def close(self) -> None:
         """Close the store; whatever this object has in flight is given back as interrupted."""
         if self._store is not None:
-            await self.do(Store.close)
+            await self.do(AnswerStore.close)
         self._thread.shutdown()
 
-    def _with(self, work: Callable[[Store], _T]) -> _T:
+    def _with(self, work: Callable[[AnswerStore], _T]) -> _T:
         if self._store is None:
-            self._store = Store(self._path)
+            self._store = AnswerStore(self._path)
         return work(self._store)
 
     async def _write_all(self) -> None:
@@ -75,7 +75,7 @@ class Ledger:
         self._writer = None
 
     async def _written(self, works: list[_Write]) -> float:
-        def together(store: Store) -> float:
+        def together(store: AnswerStore) -> float:
             with store.together():
                 for work in works:
                     work(store)

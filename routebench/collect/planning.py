@@ -16,13 +16,13 @@ from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.plugin import discovery, options
 from routebench.prices.apply import ModelPrice, PriceList, load_prices, own_prices
 from routebench.prices.snapshots import find_price
-from routebench.store.entries import Call, Question, canonical
+from routebench.store.entries import Call, StoredQuestion, canonical
 
 Values = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetModel:
     """One model to be asked."""
 
     provider: str
@@ -49,18 +49,18 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CollectionPlan:
     """All calls of a collection, made or not."""
 
     suite: str
-    questions: tuple[Question, ...]
-    targets: tuple[Target, ...]
+    questions: tuple[StoredQuestion, ...]
+    targets: tuple[TargetModel, ...]
     samples: int
     store: Path
     available: int = 0
     """Questions that the suite has."""
 
-    def calls(self, target: Target) -> Iterator[Call]:
+    def calls(self, target: TargetModel) -> Iterator[Call]:
         """The calls to a model, each prompt once: first the first sample of all of them."""
         known = canonical(target.parameters)
         prompts = dict.fromkeys(question.prompt for question in self.questions)
@@ -82,7 +82,7 @@ def make(
     values: Values | None = None,
     judge: str | None = None,
     timeout: float | None = None,
-) -> Plan:
+) -> CollectionPlan:
     """Load the questions, the providers and the prices; nothing is asked or written.
 
     `timeout`: seconds per call, for providers that have an option of that name.
@@ -106,10 +106,10 @@ def make(
     own = values.get(name, {}) | {key: value for key, value in given.items() if value}
     found = questions(name, own)
     asked = _drawn(found, limit)
-    return Plan(name, asked, targets, samples, store or default_store(name), len(found))
+    return CollectionPlan(name, asked, targets, samples, store or default_store(name), len(found))
 
 
-def questions(suite: str, values: dict[str, Any]) -> list[Question]:
+def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:
     """A suite's questions: those that it lists, or the queries of what it loads."""
     plugin = discovery.load(discovery.find("suite", suite))
     made = plugin(options.validate(plugin, suite, values))
@@ -124,7 +124,7 @@ def questions(suite: str, values: dict[str, Any]) -> list[Question]:
         return None if values is None else values[row]
 
     return [
-        Question(
+        StoredQuestion(
             query_id=str(data.ids[row]),
             query=text,
             prompt=text,
@@ -137,7 +137,7 @@ def questions(suite: str, values: dict[str, Any]) -> list[Question]:
     ]
 
 
-def _drawn(found: list[Question], limit: int | None) -> tuple[Question, ...]:
+def _drawn(found: list[StoredQuestion], limit: int | None) -> tuple[StoredQuestion, ...]:
     """`limit` of the questions, by the hash of their text: more of them hold the fewer."""
     if not found:
         raise DataError("this suite has no questions")
@@ -166,7 +166,7 @@ def _provider(name: str, values: Values, timeout: float | None) -> Any:
     return plugin(options.validate(plugin, name, given))
 
 
-def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) -> Target:
+def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) -> TargetModel:
     given = plugin.parameters() if hasattr(plugin, "parameters") else None
     if given is None:
         given = plugin.options.model_dump(mode="json", exclude_none=True)
@@ -174,7 +174,7 @@ def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) ->
         canonical(given)
     except ValueError as error:  # NaN
         raise OptionError(f"--set {provider}: an option cannot be stored: {error}") from error
-    return Target(provider, model, plugin, given, *_price(provider, model, plugin, prices))
+    return TargetModel(provider, model, plugin, given, *_price(provider, model, plugin, prices))
 
 
 def _price(

@@ -131,12 +131,14 @@ def command(
         _dry_run(plan, budget, as_json)
         return
     errors = console.make(error=True)
-    watch = collecting.Silent() if quiet or as_json else collecting.Progress(errors)
+    listener = (
+        collecting.SilentCollection() if quiet or as_json else collecting.CollectionProgress(errors)
+    )
     if budget is not None:
         for text in collecting.guessed(plan):
-            watch.note(text)
+            listener.note(text)
     out = console.make(wide=True)
-    done, found, total = _collect(plan, limits, budget, watch)
+    done, found, total = _collect(plan, limits, budget, listener)
     if not as_json:
         collecting.show_result(plan, found, done, total, out)
     if done.interrupted:
@@ -146,7 +148,7 @@ def command(
     graded = None
     if judge:
         try:
-            graded = _judge(plan, judge, values.get(judge, {}), watch)
+            graded = _judge(plan, judge, values.get(judge, {}), listener)
         except KeyboardInterrupt:
             errors.print("interrupted: grades so far are kept; the same command goes on")
             ctx.exit(130)
@@ -165,27 +167,27 @@ def command(
     ctx.exit(1 if done.stopped else 3 if short else 0)
 
 
-def _collect(plan: Any, limits: Any, budget: float | None, watch: Any) -> tuple[Any, Any, float]:
+def _collect(plan: Any, limits: Any, budget: float | None, listener: Any) -> tuple[Any, Any, float]:
     """What was done, what has become of the calls by model, and the USD of the whole store."""
     from routebench.collect.collect import collect
     from routebench.store.standing import standing
-    from routebench.store.store import Store
+    from routebench.store.store import AnswerStore
 
-    with watch:
+    with listener:
         for target in plan.targets:
-            watch.asking(target, len(standing(plan.store, plan.calls(target)).open))
-        done = collect(plan, limits, budget, watch)
+            listener.asking(target, len(standing(plan.store, plan.calls(target)).open))
+        done = collect(plan, limits, budget, listener)
     found = {target.name: standing(plan.store, plan.calls(target)) for target in plan.targets}
-    with Store(plan.store, write=False) as store:
+    with AnswerStore(plan.store, write=False) as store:
         return done, found, store.spent()
 
 
-def _judge(plan: Any, judge: str, values: dict[str, Any], watch: Any) -> Any:
+def _judge(plan: Any, judge: str, values: dict[str, Any], listener: Any) -> Any:
     from routebench.judge.store import grade_store
-    from routebench.store.store import Store
+    from routebench.store.store import AnswerStore
 
-    watch.note(f"grading with {judge}")
-    with Store(plan.store, create=False) as store:
+    listener.note(f"grading with {judge}")
+    with AnswerStore(plan.store, create=False) as store:
         return grade_store(store, judge, values, suite=plan.suite)
 
 

@@ -93,9 +93,9 @@ def info(file: Path, as_json: bool) -> None:
         raise DataError(f"{file}: there is no such file")
     found: Any
     if schema.is_store(file):
-        from routebench.store.store import Store
+        from routebench.store.store import AnswerStore
 
-        with Store(file, create=False, write=False) as store:
+        with AnswerStore(file, create=False, write=False) as store:
             found = store.info()
     else:
         found = summary.facts_of(file)
@@ -114,9 +114,9 @@ def info(file: Path, as_json: bool) -> None:
 @click.option("--judge", metavar="ID", help="Whose grades; by default the first judge's.")
 def export(store: Path, out: Path, suite: str | None, judge: str | None) -> None:
     """Write the answers in STORE to a .parquet, .csv or .jsonl file."""
-    from routebench.store.store import Store
+    from routebench.store.store import AnswerStore
 
-    with Store(store, create=False, write=False) as opened:
+    with AnswerStore(store, create=False, write=False) as opened:
         rows = opened.export(out, suite, judge)
     click.echo(f"{out}: {rows:,} rows")
 

@@ -79,9 +79,9 @@ def command(
     try:
         with watch:
             if _is_store(source):
-                from routebench.store.store import Store
+                from routebench.store.store import AnswerStore
 
-                with Store(source, create=False) as store:
+                with AnswerStore(source, create=False) as store:
                     done = judge_store(
                         store, judge, other, suite=suite, watch=watch.answers, **chosen
                     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from routebench.prices.snapshots import Listed, Snapshot
+    from routebench.prices.snapshots import ListedModel, Snapshot
 
 COLUMNS = {
     "input": "input_usd_per_mtok",
@@ -65,7 +65,7 @@ def _vendors(provider: str | None) -> tuple[str, ...]:
 
 def _of(
     model: str, of: tuple[str, ...], lists: list[Snapshot]
-) -> list[tuple[str, Snapshot, Listed]]:
+) -> list[tuple[str, Snapshot, ListedModel]]:
     """Every list that has the model; a `DataError` where none has."""
     from routebench.errors import DataError, did_you_mean
     from routebench.prices import snapshots
@@ -86,7 +86,7 @@ def _of(
     return found
 
 
-def _newest(lists: list[Snapshot]) -> list[tuple[str, Snapshot, Listed]]:
+def _newest(lists: list[Snapshot]) -> list[tuple[str, Snapshot, ListedModel]]:
     """Every model once, as its newest list has it; a `DataError` where there is no list."""
     from routebench.errors import DataError
 
@@ -101,7 +101,7 @@ def _newest(lists: list[Snapshot]) -> list[tuple[str, Snapshot, Listed]]:
     return [newest[key] for key in sorted(newest)]
 
 
-def _facts(name: str, snapshot: Snapshot, listed: Listed) -> dict[str, Any]:
+def _facts(name: str, snapshot: Snapshot, listed: ListedModel) -> dict[str, Any]:
     return {
         "model": name,
         "listed_as": listed.name,
@@ -115,7 +115,7 @@ def _facts(name: str, snapshot: Snapshot, listed: Listed) -> dict[str, Any]:
     }
 
 
-def _table(shown: list[tuple[str, Snapshot, Listed]], noted: bool) -> None:
+def _table(shown: list[tuple[str, Snapshot, ListedModel]], noted: bool) -> None:
     """With a column of notes, or only marks of where there are any."""
     from rich import box
     from rich.markup import escape

@@ -125,17 +125,17 @@ def command(
     from routebench.board.run_folder import to_json
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
-    from routebench.report.terminal.progress import Progress, Silent
+    from routebench.report.terminal.progress import RunProgress, SilentRun
     from routebench.run import run
 
     values = config.read(file) if file else {}
     chosen = config.make(values | _given(ctx, given, values))
     errors = console.make(error=True)
-    progress = Silent() if quiet or as_json else Progress(errors, chosen)
+    progress = SilentRun() if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
-        with progress as watch:
-            done = run(chosen, watch)
+        with progress as listener:
+            done = run(chosen, listener)
     except KeyboardInterrupt:
         ctx.exit(130)
     if as_json:

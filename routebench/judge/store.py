@@ -16,8 +16,8 @@ import numpy as np
 from routebench.judge.suite import check_grades, load_judge
 from routebench.plugin import options
 from routebench.records import Grade
-from routebench.store.entries import Answer
-from routebench.store.store import Store
+from routebench.store.entries import StoredAnswer
+from routebench.store.store import AnswerStore
 
 Watch = Callable[[int], None]
 """Called with the number of answers judged so far."""
@@ -125,7 +125,7 @@ class Judge:
 
 
 def grade_store(
-    store: Store,
+    store: AnswerStore,
     judge: str | Judge,
     values: dict[str, Any] | None = None,
     watch: Watch | None = None,
@@ -166,9 +166,9 @@ _COLUMNS = ("query", "reference", "response")
 class _Marks:
     """Writer of the marks of one batch into the store; it counts them too."""
 
-    store: Store
+    store: AnswerStore
     counts: Counts
-    batch: list[Answer]
+    batch: list[StoredAnswer]
     watch: Watch | None
 
     def write(self, at: int, mark: Mark) -> None:
@@ -184,11 +184,13 @@ def _mark(grade: Grade, note: str) -> Mark:
     return Mark(float(grade == Grade.CORRECT), grade, note or None)
 
 
-def _batches(answers: Iterable[Answer], streams: bool, limit: int | None) -> Iterator[list[Answer]]:
+def _batches(
+    answers: Iterable[StoredAnswer], streams: bool, limit: int | None
+) -> Iterator[list[StoredAnswer]]:
     size, left = ASKED_AT_ONCE if streams else AT_ONCE, limit
     remaining = iter(answers)
     while left is None or left > 0:
-        batch: list[Answer] = []
+        batch: list[StoredAnswer] = []
         characters = 0
         for one in remaining:
             batch.append(one)

@@ -19,7 +19,7 @@ from routebench.judge.regrade import grade_texts
 from routebench.judge.store import Counts, Judge, Mark, Watch, grade_store
 from routebench.records import Grade
 from routebench.redact import one_line
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def judge_table(
 
 
 def judge_store(
-    store: Store,
+    store: AnswerStore,
     judge: Judge,
     against: Judge | None,
     *,

@@ -24,7 +24,7 @@ _BY_HAND = "--prices FILE names it: input_usd_per_mtok, output_usd_per_mtok"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedModel:
     """One model on a vendor's list."""
 
     name: str
@@ -44,14 +44,14 @@ class Snapshot:
     """When the page was read, or the price published."""
     source: str
     """Address of the page."""
-    models: tuple[Listed, ...]
+    models: tuple[ListedModel, ...]
     note: str = ""
 
     @property
     def id(self) -> str:
         return f"{self.vendor}-{self.date}"
 
-    def find(self, model: str) -> Listed | None:
+    def find(self, model: str) -> ListedModel | None:
         """The model of that name, or with that alias."""
         by_alias = (one for one in self.models if model in one.aliases)
         return next((one for one in self.models if one.name == model), None) or next(by_alias, None)
@@ -92,11 +92,11 @@ def read(place: str, text: str) -> Snapshot:
     return made
 
 
-def _listed(place: str, name: str, content: dict[str, Any]) -> Listed:
+def _listed(place: str, name: str, content: dict[str, Any]) -> ListedModel:
     aliases, note = content.pop("aliases", []), content.pop("note", "")
     if unknown := sorted(set(content) - set(ModelPrice.model_fields)):
         raise DataError(f"{place}: model {name}: {unknown[0]} is not understood")
-    return Listed(name, model_price(place, name, content), tuple(aliases), note)
+    return ListedModel(name, model_price(place, name, content), tuple(aliases), note)
 
 
 def vendors(provider: str) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def vendors(provider: str) -> tuple[str, ...]:
     return _VENDORS.get(provider, (provider,))
 
 
-def history(model: str, of: tuple[str, ...] = ()) -> list[tuple[Snapshot, Listed]]:
+def history(model: str, of: tuple[str, ...] = ()) -> list[tuple[Snapshot, ListedModel]]:
     """Every list that has the model, the first of the given vendors first, then by date."""
     order = of or tuple(dict.fromkeys(one.vendor for one in snapshots()))
     return [

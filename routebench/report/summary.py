@@ -22,7 +22,7 @@ from routebench.schema import Estimate, Leaderboard, Row, collapse
 
 
 @dataclass(frozen=True)
-class Table:
+class DisplayTable:
     """Headings and cells; `foot` holds lines to read the others against."""
 
     heads: Sequence[str]
@@ -115,7 +115,7 @@ def _by_row(board: Leaderboard) -> list[str]:
     return [f"{text}: {', '.join(labels)}" for text, labels in routers.items()]
 
 
-def leaderboard(board: Leaderboard) -> Table:
+def leaderboard(board: Leaderboard) -> DisplayTable:
     """All rows but skipped ones; routers of one rank cannot be told apart."""
     entered = [row for row in board.rows if row.state != "skipped"]
     users = bool(board.suite.users)
@@ -130,16 +130,16 @@ def leaderboard(board: Leaderboard) -> Table:
         else:
             rows.append([*head, Cell(row.state, None, row.message or "", "worse"),
                          *[Cell("")] * (len(heads) - 3)])  # fmt: skip
-    return _told(Table(heads, rows, _references(board, len(heads))))
+    return _told(DisplayTable(heads, rows, _references(board, len(heads))))
 
 
-def _told(table: Table) -> Table:
+def _told(table: DisplayTable) -> DisplayTable:
     """Without the columns in which nothing is known, such as costs of an unpriced run."""
     lines = [*table.rows, *table.foot]
     known = [any(line[at].sort is not None for line in lines) for at in range(len(table.heads))]
     kept = [at for at, told in enumerate(known) if told or at < 3]
     rows, foot = ([[line[at] for at in kept] for line in part] for part in (table.rows, table.foot))
-    return Table([table.heads[at] for at in kept], rows, foot)
+    return DisplayTable([table.heads[at] for at in kept], rows, foot)
 
 
 _COLUMNS = ("Rank", "Router", "Accuracy, %", "Δ best single, pp", "$ per 1k", "Saves",

@@ -10,7 +10,7 @@ from typing import Any
 from routebench.data.texts import encode
 from routebench.errors import PluginError
 from routebench.redact import secrets
-from routebench.store.entries import Call, Question
+from routebench.store.entries import Call, StoredQuestion
 from routebench.store.values import packed
 
 
@@ -33,7 +33,7 @@ class Adding:
         count = "SELECT count(*) FROM questions WHERE suite = ?"
         return (self._find(count, self._suite) or 0) - len(self._given)
 
-    def question(self, question: Question) -> None:
+    def question(self, question: StoredQuestion) -> None:
         """Note a question, or its new texts where its id is known."""
         prompt = self._prompt(question.prompt)
         self._given.add(question.query_id)

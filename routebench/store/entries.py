@@ -62,7 +62,7 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class StoredQuestion:
     """What a suite knows of a query. Only the prompt is shown to a model."""
 
     query_id: str
@@ -89,19 +89,19 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """An answer to be graded: no model comes with it."""
 
     call: int
     question: int
-    """With `call` what `Store.grade` knows it by."""
+    """With `call` what `AnswerStore.grade` knows it by."""
     query: str
     reference: str | None
     response: str
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelCalls:
     """A model as it was asked."""
 
     provider: str
@@ -121,7 +121,7 @@ class StoreInfo:
     """Bytes, those of SQLite's log included."""
     suites: dict[str, int]
     """Questions by suite."""
-    models: tuple[Asked, ...]
+    models: tuple[ModelCalls, ...]
     states: dict[str, int]
     """Calls by state, all four of them."""
     usd: float

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from routebench.records import Grade
 from routebench.store import schema
-from routebench.store.entries import Answer
+from routebench.store.entries import StoredAnswer
 from routebench.store.values import packed, unpacked
 
 _AT_ONCE = 256  # answers read in one go; between two, grades may be written
@@ -31,7 +31,7 @@ ORDER BY c.key, q.id LIMIT :count
 
 def read_answers(
     database: sqlite3.Connection, path: Path, suite: str | None, judge: str | None = None
-) -> Iterator[Answer]:
+) -> Iterator[StoredAnswer]:
     """Answers in the order of their keys; with a judge only those that it has not graded."""
     place = {"suite": suite, "key": "", "question": 0, "count": _AT_ONCE}
     place["judge"] = None if judge is None else judge_row(database, judge)
@@ -43,7 +43,7 @@ def read_answers(
                 query, reference, response = (None if t is None else unpacked(t) for t in texts)
             assert query is not None
             assert response is not None
-            yield Answer(call, question, query, reference, response)
+            yield StoredAnswer(call, question, query, reference, response)
             place |= {"key": key, "question": question}
         if len(rows) < _AT_ONCE:
             return
@@ -52,7 +52,7 @@ def read_answers(
 def write_grade(
     database: sqlite3.Connection,
     judge: str,
-    answer: Answer,
+    answer: StoredAnswer,
     score: float | None,
     grade: Grade | None,
     note: str | None,

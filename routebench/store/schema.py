@@ -297,7 +297,7 @@ def _tune(database: sqlite3.Connection, path: Path, write: bool) -> None:
             )
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA temp_store = MEMORY")
-        database.execute("CREATE TEMP TABLE wanted (call INTEGER PRIMARY KEY)")  # see Store.add
+        database.execute("CREATE TEMP TABLE wanted (call INTEGER PRIMARY KEY)")  # see `add`
     else:
         database.execute("PRAGMA query_only = ON")
     database.execute("PRAGMA cache_size = -65536")  # KiB: the index of a million keys

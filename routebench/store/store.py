@@ -25,10 +25,10 @@ from routebench.store import schema, summary, tables
 from routebench.store.adding import Adding
 from routebench.store.entries import (
     Added,
-    Answer,
-    Asked,
     Call,
-    Question,
+    ModelCalls,
+    StoredAnswer,
+    StoredQuestion,
     StoreInfo,
     call_key,
     canonical,
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
-    "Answer",
-    "Asked",
+    "AnswerStore",
     "Call",
-    "Question",
-    "Store",
+    "ModelCalls",
     "StoreInfo",
+    "StoredAnswer",
+    "StoredQuestion",
     "call_key",
     "canonical",
 ]
@@ -56,7 +56,7 @@ __all__ = [
 _AT_ONCE = 5_000  # calls added in one transaction: others wait for it some 50 ms at most
 
 
-class Store:
+class AnswerStore:
     """An open store; use it from one thread, and close it.
 
     Each object is one owner of calls: what it has claimed is its own until it settles, fails or
@@ -95,7 +95,7 @@ class Store:
                 self._owner.leave()
         self._database.close()
 
-    def add(self, suite: str, questions: Iterable[Question], calls: Iterable[Call]) -> Added:
+    def add(self, suite: str, questions: Iterable[StoredQuestion], calls: Iterable[Call]) -> Added:
         """Note a suite's questions and the calls to be made for them; what is known stays.
 
         From now on this object claims, retries and counts as its own these calls only; another
@@ -265,7 +265,7 @@ class Store:
         with self._reading():
             return summary.info(self._database, self.path)
 
-    def ungraded(self, judge: str, suite: str | None = None) -> Iterator[Answer]:
+    def ungraded(self, judge: str, suite: str | None = None) -> Iterator[StoredAnswer]:
         """Answers that a judge has not graded, those it could not grade included.
 
         In the order of the calls' keys, which are hashes: it tells nothing of the models, and is
@@ -273,14 +273,14 @@ class Store:
         """
         return read_answers(self._database, self.path, suite, judge)
 
-    def answers(self, suite: str | None = None) -> Iterator[Answer]:
+    def answers(self, suite: str | None = None) -> Iterator[StoredAnswer]:
         """All answers, for a judge to grade anew; in the same order."""
         return read_answers(self._database, self.path, suite)
 
     def grade(
         self,
         judge: str,
-        answer: Answer,
+        answer: StoredAnswer,
         score: float | None,
         grade: Grade | None = None,
         note: str | None = None,

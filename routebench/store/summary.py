@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.data.places import store_files
-from routebench.store.entries import STATES, Asked, StoreInfo
+from routebench.store.entries import STATES, ModelCalls, StoreInfo
 from routebench.store.schema import USD
 
 
@@ -86,7 +86,7 @@ def info(database: sqlite3.Connection, path: Path) -> StoreInfo:
     )
 
 
-def _models(database: sqlite3.Connection) -> list[Asked]:
+def _models(database: sqlite3.Connection) -> list[ModelCalls]:
     rows = database.execute(
         """SELECT id, provider, model, parameters, state, sum(calls), sum(cost)
         FROM askers JOIN tally ON asker = id GROUP BY id, state
@@ -99,7 +99,7 @@ def _models(database: sqlite3.Connection) -> list[Asked]:
         paid[named] += cost
         if number:
             calls[named][state] = number
-    return [Asked(*named, calls=calls[named], usd=cost / USD) for named, cost in paid.items()]
+    return [ModelCalls(*named, calls=calls[named], usd=cost / USD) for named, cost in paid.items()]
 
 
 def _pairs(database: sqlite3.Connection, query: str) -> dict[Any, int]:

@@ -78,13 +78,13 @@ class SimpleQA:
             data = replace(data, notes=(*data.notes, f"taken because it is there; {_UNASKED}"))
         return data
 
-    def questions(self) -> list[entries.Question] | None:
+    def questions(self) -> list[entries.StoredQuestion] | None:
         """What `routebench collect` asks; None for a file with answers, of which `load` knows."""
         path = self.options.data or EMBEDDED
         if not is_questions(path):
             return None
         return [
-            entries.Question(q.query_id, q.query, q.query, _right(q), topic=q.topic)
+            entries.StoredQuestion(q.query_id, q.query, q.query, _right(q), topic=q.topic)
             for q in read_questions(path)
         ]
 

@@ -13,7 +13,7 @@ from routebench.data.long_table import COLUMNS
 from routebench.data.places import store_files
 from routebench.errors import DataError
 from routebench.store.schema import is_store
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 __all__ = ["Collected", "has_answers", "is_store", "read_store"]
 
@@ -43,7 +43,7 @@ def read_store(
     Raises:
         DataError: for a store that is unsound, or without any answer.
     """
-    with Store(path, write=False) as store:
+    with AnswerStore(path, write=False) as store:
         known = store.suites()
         chosen = suite if only or suite in known else None
         judge, judges = store.judge(chosen, graded_by), store.judges(chosen)
@@ -67,7 +67,7 @@ def has_answers(path: Path) -> bool:
     """Whether there is a store with an answer in it."""
     if not path.is_file():
         return False
-    with Store(path, write=False) as store:
+    with AnswerStore(path, write=False) as store:
         return store.counts()["answered"] > 0
 
 

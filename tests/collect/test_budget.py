@@ -10,7 +10,14 @@ from collections.abc import AsyncIterator
 import pytest
 from clockwork import Server, run
 
-from routebench.collect.budget import LONGEST, OVERHEAD, Budget, is_limited, most_tokens, most_usd
+from routebench.collect.budget import (
+    LONGEST,
+    OVERHEAD,
+    SpendingBudget,
+    is_limited,
+    most_tokens,
+    most_usd,
+)
 from routebench.collect.calls import Outcome, ask_all
 from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, OptionError
@@ -32,7 +39,7 @@ def trial(seed: int, *, honest: bool) -> None:
     cost = [each * rng.uniform(0, 1 if honest else 3) for each in most]
     usd = rng.uniform(0.01, 1.2 * sum(cost) + 0.05)
     fails = {str(number) for number in range(n) if rng.random() < 0.1}
-    budget, made, paid = Budget(usd), set[int](), 0.0
+    budget, made, paid = SpendingBudget(usd), set[int](), 0.0
     under_way: set[int] = set()
     over = 0.0  # what calls under way may have cost beyond what was set aside
 
@@ -91,7 +98,7 @@ def test_calls_that_cost_more_than_was_set_aside_go_over_by_no_more() -> None:
 
 def test_a_call_waits_for_one_that_may_turn_out_cheaper() -> None:
     async def main() -> None:
-        budget = Budget(1.0)
+        budget = SpendingBudget(1.0)
         assert await budget.reserve(0.8)
         waiting = asyncio.create_task(budget.reserve(0.5))
         await asyncio.sleep(1)
@@ -109,7 +116,7 @@ def test_a_call_waits_for_one_that_may_turn_out_cheaper() -> None:
 
 def test_closing_tells_those_who_wait() -> None:
     async def main() -> None:
-        budget = Budget(1.0)
+        budget = SpendingBudget(1.0)
         assert await budget.reserve(1.0)
         waiting = asyncio.create_task(budget.reserve(0.5))
         await asyncio.sleep(1)
@@ -123,7 +130,7 @@ def test_closing_tells_those_who_wait() -> None:
 
 def test_what_others_spend_counts_and_late_totals_take_nothing_back() -> None:
     async def main() -> None:
-        budget = Budget(1.0, spent=0.3)
+        budget = SpendingBudget(1.0, spent=0.3)
         assert budget.left == pytest.approx(0.7)
         budget.read(0.9)
         budget.read(0.5)
@@ -135,7 +142,7 @@ def test_what_others_spend_counts_and_late_totals_take_nothing_back() -> None:
 
 def test_a_cost_that_nobody_knows_stays_set_aside() -> None:
     async def main() -> None:
-        budget = Budget(1.0)
+        budget = SpendingBudget(1.0)
         assert await budget.reserve(0.4)
         budget.settle(0.4, 0.0, priced=False)
         budget.doubt(0.5)
@@ -146,10 +153,10 @@ def test_a_cost_that_nobody_knows_stays_set_aside() -> None:
 
 
 def test_no_budget_is_no_limit_and_nothing_is_no_budget() -> None:
-    assert math.isinf(Budget(None).left)
+    assert math.isinf(SpendingBudget(None).left)
     for wrong in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(OptionError, match="--budget"):
-            Budget(wrong)
+            SpendingBudget(wrong)
 
 
 def test_the_most_that_a_call_costs() -> None:

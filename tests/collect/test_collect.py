@@ -16,16 +16,16 @@ import pytest
 from conftest import hears_ctrl_c
 
 from routebench.collect import ledger as ledgers
-from routebench.collect.collect import Spending, collect
-from routebench.collect.planning import Plan, Target, make
+from routebench.collect.collect import CollectionSummary, collect
+from routebench.collect.planning import CollectionPlan, TargetModel, make
 from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, DataError, OptionError
 from routebench.prices.apply import ModelPrice
 from routebench.records import Answers, Reply, Request
-from routebench.report.terminal.collecting import Silent
-from routebench.store.entries import Question
+from routebench.report.terminal.collecting import SilentCollection
+from routebench.store.entries import StoredQuestion
 from routebench.store.standing import Standing, standing
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1000.0, "output_usd_per_mtok": 1000.0})
 QUICK = Limits(timeout=5.0, attempts=3, patience=0.001)
@@ -76,7 +76,7 @@ class Batch:
         return Answers(text, counts, counts, note=tuple("no gpu" for _ in asked))
 
 
-class Heard(Silent):
+class Heard(SilentCollection):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -87,30 +87,33 @@ class Heard(Silent):
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def failed(self, target: Target, error: CallError) -> None:
+    def failed(self, target: TargetModel, error: CallError) -> None:
         self.failures.append(error.message)
 
-    def retried(self, target: Target, error: CallError) -> None:
+    def retried(self, target: TargetModel, error: CallError) -> None:
         self.again.append(error.kind)
 
 
 def plan_of(
     store: Path, n: int, samples: int = 1, *, parameters: Any = None, **plugins: Any
-) -> Plan:
+) -> CollectionPlan:
     """n questions to models named like the keywords."""
-    questions = tuple(Question(f"id{i}", f"q{i}", f"q{i}", "yes") for i in range(n))
+    questions = tuple(StoredQuestion(f"id{i}", f"q{i}", f"q{i}", "yes") for i in range(n))
     known = {"max_output_tokens": 10} if parameters is None else parameters
     targets = tuple(
-        Target("fake", name, plugin, known, PRICE, "list-1") for name, plugin in plugins.items()
+        TargetModel("fake", name, plugin, known, PRICE, "list-1")
+        for name, plugin in plugins.items()
     )
-    return Plan("facts", questions, targets, samples, store)
+    return CollectionPlan("facts", questions, targets, samples, store)
 
 
-def go(plan: Plan, budget: float | None = None, watch: Any = None, limits: Limits = QUICK) -> Any:
-    return collect(plan, limits, budget, watch or Silent())
+def go(
+    plan: CollectionPlan, budget: float | None = None, watch: Any = None, limits: Limits = QUICK
+) -> Any:
+    return collect(plan, limits, budget, watch or SilentCollection())
 
 
-def found(plan: Plan, model: str) -> Standing:
+def found(plan: CollectionPlan, model: str) -> Standing:
     (target,) = [one for one in plan.targets if one.model == model]
     return standing(plan.store, plan.calls(target))
 
@@ -130,7 +133,7 @@ def test_every_call_once_and_nothing_again(store: Path) -> None:
     assert {request.sample for request in live.asked} == {0, 1, 2}
     assert done.usd == pytest.approx((90 * 6 + 87 * 4) / 1000)
     assert found(plan, "a").states == Counter(answered=90)
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert opened.check() == []
         assert opened.spent() == pytest.approx(done.usd)
         table = opened.table("facts")
@@ -196,7 +199,7 @@ def test_a_budget_holds_for_batches_too(store: Path) -> None:
     done = go(plan, budget=2.5 * most)
     assert done.short
     assert batch.sizes[0] == 2
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert 1.5 * most - 0.004 <= opened.spent() <= 2.5 * most
     assert go(plan).answered == 59 - done.answered
 
@@ -218,7 +221,7 @@ def test_two_hundred_collections_keep_their_budget(tmp_path: Path) -> None:
         budget = float(rng.uniform(0.05, 0.6))
         most = plan.targets[0].most_usd("q10")
         done = go(plan, budget=budget, limits=Limits(attempts=2, patience=0.0001))
-        with Store(plan.store) as opened:
+        with AnswerStore(plan.store) as opened:
             assert opened.spent() <= budget + 1e-9
             over = opened.spent() + done.doubtful_usd - budget
             assert over <= most * done.doubtful + 1e-9
@@ -246,7 +249,7 @@ def test_calls_of_a_dead_process_are_taken_over_and_counted(store: Path) -> None
     plan = plan_of(store, 20, a=Live())
     killed = os.fork()
     if not killed:
-        held = Store(store)
+        held = AnswerStore(store)
         held.add("facts", plan.questions, plan.calls(plan.targets[0]))
         held.claim(6)
         os._exit(0)
@@ -260,7 +263,7 @@ def test_calls_of_a_dead_process_are_taken_over_and_counted(store: Path) -> None
 def test_two_collectors_share_a_store(store: Path) -> None:
     live = Live(seconds=0.01)
     plan = plan_of(store, 300, a=live)
-    results: list[Spending] = []
+    results: list[CollectionSummary] = []
     limits = Limits(concurrency=5)
     workers = [
         threading.Thread(target=lambda: results.append(go(plan, limits=limits))) for _ in range(2)
@@ -272,7 +275,7 @@ def test_two_collectors_share_a_store(store: Path) -> None:
     assert set(live.asked.values()) == {1}
     assert sum(result.answered for result in results) == 300
     assert all(result.answered > 30 for result in results)
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert opened.info().twice == 0
 
 
@@ -312,16 +315,16 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledgers, "_PAUSE", 0.01)
-    settle, full = Store.settle, 3
+    settle, full = AnswerStore.settle, 3
 
-    def settled(self: Store, *args: Any, **named: Any) -> bool:
+    def settled(self: AnswerStore, *args: Any, **named: Any) -> bool:
         nonlocal full
         if full:
             full -= 1
             raise DataError("store.sqlite: the disk is full")
         return settle(self, *args, **named)
 
-    monkeypatch.setattr(Store, "settle", settled)
+    monkeypatch.setattr(AnswerStore, "settle", settled)
     live = Live()
     plan = plan_of(store, 30, a=live)
     assert go(plan).answered == 30
@@ -347,13 +350,13 @@ ODD = {
 def test_odd_answers_are_stored_as_they_came(store: Path) -> None:
     plan = plan_of(store, 6, a=Live(lambda request, n: ODD[request.prompt]))
     go(plan)
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         said = {answer.query: answer.response for answer in opened.answers()}
     assert said == ODD or said == ODD | {"q4": "half a pair ?"}
 
 
 def test_a_plan_of_a_suite_and_what_is_wrong_with_one(tmp_path: Path) -> None:
-    def planned(**given: Any) -> Plan:
+    def planned(**given: Any) -> CollectionPlan:
         models = given.pop("models", ["simulated:sim-flash"])
         return make("simpleqa", models, store=tmp_path / "s.sqlite", **given)
 

@@ -20,8 +20,8 @@ from routebench.errors import DataError
 from routebench.prices.lists import MOST, load_prices
 from routebench.records import Grade, Reply, Request
 from routebench.run import load_data
-from routebench.store.entries import Question
-from routebench.store.store import Store
+from routebench.store.entries import StoredQuestion
+from routebench.store.store import AnswerStore
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_one_servers_nonsense_does_not_cost_the_others_their_answers(tmp_path: P
     done = go(plan)
     assert done.answered == 12
     assert found(plan, "a").unpriced == 2
-    with Store(plan.store) as store:
+    with AnswerStore(plan.store) as store:
         assert store.spent() == pytest.approx(10 * 0.006)
         for answer in store.ungraded("exact"):
             store.grade("exact", answer, 1.0, Grade.CORRECT)
@@ -124,16 +124,19 @@ def test_a_store_that_nobody_collected(change: str, tmp_path: Path) -> None:
     database.commit()
     database.close()
 
-    def read(store: Store) -> None:
+    def read(store: AnswerStore) -> None:
         store.table()
         list(store.answers())
 
-    def write(store: Store) -> None:
+    def write(store: AnswerStore) -> None:
         store.export(tmp_path / "t.parquet")
         list(store.answers())
 
     for use in (read, write):
-        with Store(path, write=False) as store, pytest.raises(DataError, match=r"s\.sqlite: "):
+        with (
+            AnswerStore(path, write=False) as store,
+            pytest.raises(DataError, match=r"s\.sqlite: "),
+        ):
             use(store)
 
 
@@ -142,7 +145,7 @@ def test_what_else_a_board_will_be_made_of_is_said(tmp_path: Path) -> None:
     go(plan_of(tmp_path / "store.sqlite", 5, a=Live()), watch=first)
     assert first.notes == []
     plan = plan_of(tmp_path / "store.sqlite", 3, a=Live(), b=Live())
-    changed = Question("id0", "other", "other", "yes")
+    changed = StoredQuestion("id0", "other", "other", "yes")
     go(replace(plan, questions=(changed, *plan.questions[1:])), watch=second)
     assert len(second.notes) == 2
     assert second.notes[0].startswith("1 questions had another text under the same id in store.sql")

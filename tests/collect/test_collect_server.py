@@ -21,7 +21,7 @@ import pytest
 from libraries import needed
 from servers import PLANTED, Server, facts
 
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 needed("openai")
 
@@ -79,7 +79,7 @@ def ended(process: subprocess.Popen[str], rc: int = 0) -> tuple[str, str]:
 
 def answers(store: Path) -> list[tuple[Any, ...]]:
     """What the table says of every call, but for when and how fast it was made."""
-    with Store(store, write=False) as opened:
+    with AnswerStore(store, write=False) as opened:
         table = opened.table("simpleqa")
     names = sorted(set(table.column_names) - {"latency"})
     return sorted(zip(*(map(repr, table[name].to_pylist()) for name in names), strict=True))
@@ -115,7 +115,7 @@ def test_two_thousand_calls_through_faults_and_a_rate_limit(
     assert done["models"][0]["states"] == {"answered": 2000}
     paid = seen["answered"] + seen["refused"]
     assert paid == 2000
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert opened.check() == []
         info = opened.info()
         refused = opened.table("simpleqa")["response"].to_pylist().count("I can't help with that.")
@@ -144,13 +144,13 @@ def test_killed_ten_times_it_ends_as_if_nothing_had_been(collect: Collect, tmp_p
             assert process.poll() is None, f"kill {number} came too late"
             process.kill()
             process.wait()
-            with Store(store) as opened:
+            with AnswerStore(store) as opened:
                 assert opened.check() == []
         out, _ = ended(collect(server.url, store, "--limit", 400))
         paid = Counter(entry.prompt for entry in server.billed())
         whole = tmp_path / "whole.sqlite"
         ended(collect(server.url, whole, *words))
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert opened.check() == []
         info = opened.info()
     assert info.states["answered"] == 400
@@ -178,7 +178,7 @@ def test_two_collectors_pay_for_nothing_twice(collect: Collect, tmp_path: Path) 
         results = [json.loads(ended(process)[0]) for process in both]
         assert max(Counter(entry.prompt for entry in server.billed()).values()) == 1
         assert len(server.billed()) == 300
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert opened.info().states["answered"] == 300
         assert opened.spent() == pytest.approx(sum(result["usd"] for result in results))
         assert opened.spent() <= 0.1
@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_what_was_paid(collect: Collect, tmp_path: Path) -> None:
         out, err = ended(process, rc=130)
         assert "waiting for" in err
         assert "the same command goes on" in out
-        with Store(store) as opened:
+        with AnswerStore(store) as opened:
             states = opened.counts()
         assert 20 <= states["answered"] == len(server.billed()) < 500
         assert states["in_flight"] == 0
@@ -249,7 +249,7 @@ def test_odd_answers_and_errors_do_not_reach_the_terminal(collect: Collect, tmp_
     for text in (out, err):
         assert all(character.isprintable() or character == "\n" for character in text)
     assert "[bold]such[/]" in err
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         said = {answer.response for answer in opened.answers()}
     assert said == set(planted)
 

@@ -13,7 +13,7 @@ import pytest
 from routebench.commands import collect as command
 from routebench.commands.collect import _concurrency, _rate
 from routebench.errors import OptionError
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 Main = Callable[..., tuple[int, str, str]]
 POOL = "simulated:sim-flash,simulated:sim-pro"
@@ -54,7 +54,7 @@ def test_a_second_time_asks_and_spends_nothing(collect: Main, store: Path) -> No
     assert [model["states"] for model in again["models"]] == [{"answered": 80}] * 2
     assert first["usd"] + again["usd"] == pytest.approx(again["usd_in_all"])
     assert json.loads(collect("--limit", 40, "--json")[1])["usd"] == 0.0
-    with Store(store) as opened:
+    with AnswerStore(store) as opened:
         assert opened.counts()["answered"] == 160
 
 

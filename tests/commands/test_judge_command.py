@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from routebench.records import Reply
-from routebench.store.entries import Call, Question
-from routebench.store.store import Store
+from routebench.store.entries import Call, StoredQuestion
+from routebench.store.store import AnswerStore
 
 Main = Callable[..., tuple[int, str, str]]
 Put = Callable[..., Path]
@@ -219,7 +219,7 @@ def test_wrong_files(main: Main, write: Put, tmp_path: Path) -> None:
     empty.touch()
     broken = tmp_path / "broken.sqlite"
     broken.write_bytes(b"SQLite format 3\0" + b"\xff" * 200)
-    with Store(tmp_path / "bare.sqlite"):
+    with AnswerStore(tmp_path / "bare.sqlite"):
         pass
     for path, said in (
         (tmp_path / "none.parquet", "there is no such file"),
@@ -247,8 +247,10 @@ def test_the_file_that_is_judged_is_not_replaced(main: Main, write: Put) -> None
 
 def collected(path: Path, n: int = 6) -> Path:
     """A store of n questions to two models, of which a is right."""
-    asked = [Question(f"q{at}", f"Capital {at}?", f"Capital {at}?", "Paris") for at in range(n)]
-    with Store(path) as store:
+    asked = [
+        StoredQuestion(f"q{at}", f"Capital {at}?", f"Capital {at}?", "Paris") for at in range(n)
+    ]
+    with AnswerStore(path) as store:
         made = [Call.of("p", model, {}, each.prompt) for each in asked for model in ("a", "b")]
         store.add("simpleqa", asked, made)
         for call in store.claim(10**6):
@@ -276,10 +278,10 @@ def test_a_store_keeps_its_grades(main: Main, tmp_path: Path) -> None:
 def test_another_suites_judge_is_nobody_to_compare_with(main: Main, tmp_path: Path) -> None:
     path = collected(tmp_path / "s.sqlite")
     assert main("judge", path, "--judge", "exact")[0] == 0
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         store.add(
             "more",
-            [Question("m", "2 + 2?", "2 + 2?", "4")],
+            [StoredQuestion("m", "2 + 2?", "2 + 2?", "4")],
             [call := Call.of("p", "a", {}, "2 + 2?")],
         )
         store.claim(1)

@@ -15,7 +15,7 @@ from routebench.judge import store as judge_store
 from routebench.judge.regrade import GradeFile, grade_texts
 from routebench.judge.store import Judge, grade_store
 from routebench.records import Reply
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 JUDGES = """
 from typing import NamedTuple
@@ -133,7 +133,7 @@ def test_a_judge_that_tells_each_grade_loses_none_when_interrupted(
     with filled(path, 20) as store, pytest.raises(KeyboardInterrupt):
         grade_store(store, "stream", {})
     judges.SAY["stop"] = lambda answer: False
-    with Store(path, create=False) as store:
+    with AnswerStore(path, create=False) as store:
         assert sum(store.info().judges[Judge("stream", {}).id].values()) == 17
         assert grade_store(store, "stream", {}).graded == 23
     assert len(judges.SEEN) == len(set(judges.SEEN)) == 40

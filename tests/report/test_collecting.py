@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from routebench.collect.collect import Spending
-from routebench.collect.planning import Plan, Target
+from routebench.collect.collect import CollectionSummary
+from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.errors import CallError
 from routebench.prices.apply import ModelPrice
 from routebench.report.terminal import collecting
@@ -27,13 +27,13 @@ def page() -> tuple[Console, io.StringIO]:
 
 
 @pytest.fixture
-def target() -> Target:
-    return Target("openai", "m[red]", None, {}, PRICE, "list")
+def target() -> TargetModel:
+    return TargetModel("openai", "m[red]", None, {}, PRICE, "list")
 
 
-def test_errors_are_escaped_and_only_the_first_are_told(target: Target) -> None:
+def test_errors_are_escaped_and_only_the_first_are_told(target: TargetModel) -> None:
     out, file = page()
-    with collecting.Progress(out) as watch:
+    with collecting.CollectionProgress(out) as watch:
         watch.asking(target, 20)
         for _ in range(9):
             watch.failed(target, CallError("rejected", NASTY))
@@ -48,12 +48,12 @@ def test_errors_are_escaped_and_only_the_first_are_told(target: Target) -> None:
     assert "asked again: 1 server" in said
 
 
-def test_the_result_says_what_is_left_and_why(target: Target) -> None:
+def test_the_result_says_what_is_left_and_why(target: TargetModel) -> None:
     out, file = page()
-    plan = Plan("facts", (), (target,), 1, Path("a b.sqlite"))
+    plan = CollectionPlan("facts", (), (target,), 1, Path("a b.sqlite"))
     states = Counter(answered=90, failed=4, pending=5, in_flight=1)
     found = {target.name: Standing(states, Counter({"rejected": 4}), 1.5, 2)}
-    done = Spending(90, 4, 1.25, 99, 3, 0.5, 7, True)
+    done = CollectionSummary(90, 4, 1.25, 99, 3, 0.5, 7, True)
     collecting.show_result(plan, found, done, 2.75, out)
     said = " ".join(file.getvalue().split())
     for words in (
@@ -77,13 +77,13 @@ def test_dollars() -> None:
     assert shown == ["0", "0.0001235", "1.235", "100", "1,234.50"]
 
 
-def test_a_budget_says_where_it_guesses(target: Target) -> None:
+def test_a_budget_says_where_it_guesses(target: TargetModel) -> None:
     class Live:
         async def ask(self, request: Any) -> Any: ...
 
     def noted(plugin: Any, parameters: dict[str, Any]) -> list[str]:
-        one = Target("openai", "m", plugin, parameters, PRICE, "list")
-        return collecting.guessed(Plan("facts", (), (one,), 1, Path("s.sqlite")))
+        one = TargetModel("openai", "m", plugin, parameters, PRICE, "list")
+        return collecting.guessed(CollectionPlan("facts", (), (one,), 1, Path("s.sqlite")))
 
     (said,) = noted(Live(), {"temperature": 0})
     assert "openai:m: no longest answer is set" in said

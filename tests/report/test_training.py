@@ -15,7 +15,7 @@ from runs import edit_board, finish, put
 
 from routebench.board.read_run import read_run
 from routebench.report.web import plots, training
-from routebench.report.web.training import LIMIT, POINTS, Line, Panel
+from routebench.report.web.training import LIMIT, POINTS, CurvePanel, Line
 
 NASTY = "<script>alert(1)</script><b>@ink"
 FACTS = {"base_model": "embedded Llama, 2 layers of 96", "parameters": 276096, "ties": 0.4}
@@ -63,7 +63,7 @@ def say(run: Path, facts: dict[str, Any], router: str = "random", **changes: Any
     edit_board(run, change)
 
 
-def read(run: Path) -> list[training.Training]:
+def read(run: Path) -> list[training.RouterCurves]:
     stored = read_run(run)
     return training.read(stored.folder, stored.board)
 
@@ -277,7 +277,7 @@ def test_figures_for_papers(run: Path, tmp_path: Path) -> None:
 
 
 def test_one_series_needs_no_legend() -> None:
-    one = Panel("sft", "loss", "step", [Line("loss", [1, 2], [2.0, 1.0])])
+    one = CurvePanel("sft", "loss", "step", [Line("loss", [1, 2], [2.0, 1.0])])
     assert plots.training(one)["layout"]["showlegend"] is False
-    two = Panel("sft", "loss", "step", [*one.lines, Line("eval_loss", [2], [1.5])])
+    two = CurvePanel("sft", "loss", "step", [*one.lines, Line("eval_loss", [2], [1.5])])
     assert plots.training(two)["layout"]["showlegend"] is True

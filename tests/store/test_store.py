@@ -17,16 +17,16 @@ from stores import calls, filled, questions, reply
 from routebench.data.places import data_folder, default_store
 from routebench.errors import PluginError
 from routebench.records import Reply
-from routebench.store.store import Added, Call, Question, Store, call_key
+from routebench.store.store import Added, AnswerStore, Call, StoredQuestion, call_key
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
-    with Store(tmp_path / "s.sqlite") as opened:
+    with AnswerStore(tmp_path / "s.sqlite") as opened:
         yield opened
 
 
-def states(store: Store) -> tuple[int, ...]:
+def states(store: AnswerStore) -> tuple[int, ...]:
     """Pending, in flight, answered, failed."""
     return tuple(store.counts().values())
 
@@ -49,7 +49,7 @@ def test_a_key_is_of_all_that_an_answer_depends_on() -> None:
     assert call_key("p", "m", {}, "lone \ud800", 0) != call_key("p", "m", {}, "lone ?", 0)
 
 
-def test_what_is_known_is_not_added_again(store: Store) -> None:
+def test_what_is_known_is_not_added_again(store: AnswerStore) -> None:
     asked = questions(3)
     assert store.add("simpleqa", asked, calls(asked)) == Added(new=6, known=0)
     assert store.add("simpleqa", asked, calls(asked)) == Added(new=0, known=6)
@@ -58,7 +58,7 @@ def test_what_is_known_is_not_added_again(store: Store) -> None:
     assert states(store) == (16, 0, 0, 0)
 
 
-def test_claims_come_in_order_and_once(store: Store) -> None:
+def test_claims_come_in_order_and_once(store: AnswerStore) -> None:
     added = calls(questions(5))
     store.add("simpleqa", questions(5), added)
     first, rest = store.claim(4), store.claim(100)
@@ -67,7 +67,7 @@ def test_claims_come_in_order_and_once(store: Store) -> None:
     assert states(store) == (0, 10, 0, 0)
 
 
-def test_an_answer_is_settled_once(store: Store) -> None:
+def test_an_answer_is_settled_once(store: AnswerStore) -> None:
     store.add("simpleqa", questions(1), calls(questions(1)))
     call, _ = store.claim(2)
     assert store.settle(call.key, reply(call), cost=0.25)
@@ -80,14 +80,14 @@ def test_an_answer_is_settled_once(store: Store) -> None:
     assert states(store) == (0, 1, 1, 0)
 
 
-def test_a_call_nobody_added(store: Store) -> None:
+def test_a_call_nobody_added(store: AnswerStore) -> None:
     with pytest.raises(KeyError):
         store.settle("0" * 32, Reply("x"), cost=1)
     assert store.spent() == 0
     assert not store.fail("0" * 32, "server", "")
 
 
-def test_failures_are_asked_again_when_told(store: Store) -> None:
+def test_failures_are_asked_again_when_told(store: AnswerStore) -> None:
     store.add("simpleqa", questions(2), calls(questions(2)))
     one, two, three, _ = store.claim(4)
     assert store.fail(one.key, "timeout", "no answer in 60 s", attempts=5)
@@ -105,7 +105,7 @@ def test_failures_are_asked_again_when_told(store: Store) -> None:
     assert store.info().errors == {}
 
 
-def test_what_is_released_is_pending_again(store: Store) -> None:
+def test_what_is_released_is_pending_again(store: AnswerStore) -> None:
     store.add("simpleqa", questions(3), calls(questions(3)))
     claimed = store.claim(6)
     assert store.release([claimed[0].key]) == 1
@@ -122,7 +122,7 @@ def test_calls_in_flight_of_a_closed_store_count_as_interrupted(tmp_path: Path) 
     store = filled(tmp_path / "s.sqlite", 3, answered=2)
     store.claim(3)
     store.close()
-    with Store(tmp_path / "s.sqlite") as again:
+    with AnswerStore(tmp_path / "s.sqlite") as again:
         assert states(again) == (4, 0, 2, 0)
         assert again.info().interrupted == 3
 
@@ -131,21 +131,24 @@ def test_only_what_was_added_here_is_claimed_and_retried(tmp_path: Path) -> None
     path = tmp_path / "s.sqlite"
     filled(path, 10, answered=0).close()
     few = questions(2)
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         store.add("simpleqa", few, calls(few, ["large"]))
         assert store.claim(100) == calls(few, ["large"])
         store.fail(calls(few, ["large"])[0].key, "server", "")
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         store.add("simpleqa", few, calls(few, ["small"]))
         assert store.retry() == 0
         assert len(store.claim(100)) == 2
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         assert store.retry() == 1
         assert len(store.claim(100)) == 20  # who added nothing may have them all
 
 
 def test_two_stores_of_one_file_share_the_calls(tmp_path: Path) -> None:
-    with filled(tmp_path / "s.sqlite", 5, answered=0) as one, Store(tmp_path / "s.sqlite") as two:
+    with (
+        filled(tmp_path / "s.sqlite", 5, answered=0) as one,
+        AnswerStore(tmp_path / "s.sqlite") as two,
+    ):
         mine, others = one.claim(4), two.claim(100)
         assert not {call.key for call in mine} & {call.key for call in others}
         assert len(others) == 6
@@ -157,7 +160,10 @@ def test_two_stores_of_one_file_share_the_calls(tmp_path: Path) -> None:
 
 def test_an_answer_that_comes_after_all_is_kept(tmp_path: Path) -> None:
     """Its owner was taken for dead, and another one has the call: whoever answers first counts."""
-    with filled(tmp_path / "s.sqlite", 1, answered=0) as one, Store(tmp_path / "s.sqlite") as two:
+    with (
+        filled(tmp_path / "s.sqlite", 1, answered=0) as one,
+        AnswerStore(tmp_path / "s.sqlite") as two,
+    ):
         (call, _) = one.claim(2)
         one._database.execute("UPDATE owners SET host = 'elsewhere', beat = 0")
         assert two.recover() == 2
@@ -172,7 +178,10 @@ def test_an_answer_that_comes_after_all_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_lease_that_is_renewed_protects_calls_of_another_host(tmp_path: Path) -> None:
-    with filled(tmp_path / "s.sqlite", 1, answered=0) as one, Store(tmp_path / "s.sqlite") as two:
+    with (
+        filled(tmp_path / "s.sqlite", 1, answered=0) as one,
+        AnswerStore(tmp_path / "s.sqlite") as two,
+    ):
         one.claim(2)
         one._database.execute("UPDATE owners SET host = 'elsewhere', beat = 0")
         one.beat()
@@ -183,7 +192,7 @@ def test_a_lease_that_is_renewed_protects_calls_of_another_host(tmp_path: Path) 
         assert two.info().interrupted == 2
 
 
-def test_what_is_written_together_is_kept_or_lost_together(store: Store) -> None:
+def test_what_is_written_together_is_kept_or_lost_together(store: AnswerStore) -> None:
     store.add("simpleqa", questions(2), calls(questions(2)))
     claimed = store.claim(4)
 
@@ -216,13 +225,13 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_texts_come_back_as_they_were(tmp_path: Path, text: str) -> None:
-    asked = Question("id " + text[:50], text, "ask: " + text, text, text[:99], text[:99])
+    asked = StoredQuestion("id " + text[:50], text, "ask: " + text, text, text[:99], text[:99])
     call = Call.of("p", "m", {}, asked.prompt)
-    with Store(tmp_path / "s.sqlite") as store:
+    with AnswerStore(tmp_path / "s.sqlite") as store:
         store.add("simpleqa", [asked], [call])
         assert store.claim(1) == [call]
         store.settle(call.key, Reply(text), cost=0)
-    with Store(tmp_path / "s.sqlite", write=False) as store:
+    with AnswerStore(tmp_path / "s.sqlite", write=False) as store:
         (answer,) = store.answers()
         assert (answer.query, answer.reference, answer.response) == (text, text, text)
         (shown,) = store.table()["response"].to_pylist()
@@ -235,14 +244,14 @@ def test_any_text_comes_back(
     tmp_path_factory: pytest.TempPathFactory, prompt: str, text: str
 ) -> None:
     call = Call.of("p", "m", {}, prompt)
-    with Store(tmp_path_factory.mktemp("any") / "s.sqlite") as store:
-        store.add("s", [Question("q", prompt, prompt)], [call])
+    with AnswerStore(tmp_path_factory.mktemp("any") / "s.sqlite") as store:
+        store.add("s", [StoredQuestion("q", prompt, prompt)], [call])
         assert store.claim(1) == [call]
         store.settle(call.key, Reply(text), cost=0)
         assert next(store.answers()).response == text
 
 
-def test_money_is_exact_at_any_number_of_calls(store: Store) -> None:
+def test_money_is_exact_at_any_number_of_calls(store: AnswerStore) -> None:
     """USD 0.0375 per million tokens is no whole number of nanodollars per token."""
     asked = questions(400)
     store.add("simpleqa", asked, calls(asked, ["m"]))
@@ -255,7 +264,7 @@ def test_money_is_exact_at_any_number_of_calls(store: Store) -> None:
     assert sum(model.usd for model in store.info().models) == float(exact)
 
 
-def test_a_cost_that_nobody_knows_is_not_zero(store: Store) -> None:
+def test_a_cost_that_nobody_knows_is_not_zero(store: AnswerStore) -> None:
     store.add("simpleqa", questions(2), calls(questions(2)))
     one, two, three, four = store.claim(4)
     store.settle(one.key, reply(one), cost=None)
@@ -269,7 +278,7 @@ def test_a_cost_that_nobody_knows_is_not_zero(store: Store) -> None:
     assert states(store) == (0, 1, 3, 0)
 
 
-def test_usage_that_a_server_does_not_tell_is_unknown(store: Store) -> None:
+def test_usage_that_a_server_does_not_tell_is_unknown(store: AnswerStore) -> None:
     store.add("simpleqa", questions(1), calls(questions(1), ["m"]))
     (call,) = store.claim(1)
     store.settle(call.key, Reply("x"), cost=None)
@@ -297,7 +306,7 @@ def test_the_tally_is_what_counting_gives(
                 flying += store.claim(3)
             elif step == "die":
                 store.close()
-                store, flying = Store(path), []
+                store, flying = AnswerStore(path), []
             elif step == "retry":
                 store.retry(final=random.random() < 0.5)
             elif flying:
@@ -331,10 +340,10 @@ def test_the_tally_is_what_counting_gives(
 def test_keys_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "sk-planted-0123456789")
     path = tmp_path / "s.sqlite"
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         bad = Call.of("p", "m", {"base_url": "http://sk-planted-0123456789@host"}, "Who?")
         with pytest.raises(PluginError, match="hold a key"):
-            store.add("simpleqa", [Question("q", "Who?", "Who?")], [bad])
+            store.add("simpleqa", [StoredQuestion("q", "Who?", "Who?")], [bad])
         store.add("simpleqa", questions(1), calls(questions(1)))
         call, other = store.claim(2)
         store.fail(call.key, "denied", "no such key: sk-planted-0123456789")

@@ -13,24 +13,24 @@ from routebench.data.places import store_files
 from routebench.errors import DataError
 from routebench.records import Reply
 from routebench.store import schema
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such file") as caught:
-        Store(tmp_path / "s.sqlite", create=False)
+        AnswerStore(tmp_path / "s.sqlite", create=False)
     assert "collect" in caught.value.hint
     with pytest.raises(DataError, match="is a folder"):
-        Store(tmp_path, write=False)
+        AnswerStore(tmp_path, write=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_its_folder_is_made(tmp_path: Path) -> None:
-    with Store(tmp_path / "new" / "folder #1?" / "s.sqlite") as store:
+    with AnswerStore(tmp_path / "new" / "folder #1?" / "s.sqlite") as store:
         assert store.check() == []
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be made"):
-        Store(tmp_path / "file" / "s.sqlite")
+        AnswerStore(tmp_path / "file" / "s.sqlite")
 
 
 def other_database(path: Path) -> None:
@@ -56,7 +56,7 @@ def test_files_that_are_no_store(
     make(path)
     before = path.read_bytes()
     with pytest.raises(DataError, match=r"s\.sqlite: is not a store of answers"):
-        Store(path, create=create)
+        AnswerStore(path, create=create)
     assert path.read_bytes() == before
 
 
@@ -64,7 +64,7 @@ def test_an_empty_file_is_a_store_to_be_made(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     path.touch()
     with pytest.raises(DataError, match="is not a store"):
-        Store(path, create=False)
+        AnswerStore(path, create=False)
     with filled(path) as store:
         assert store.counts()["answered"] == 6
 
@@ -74,7 +74,7 @@ def test_a_newer_format(tmp_path: Path) -> None:
     with filled(path) as store:
         store._database.execute("PRAGMA user_version = 99")
     with pytest.raises(DataError, match="written by a newer RouteBench") as caught:
-        Store(path)
+        AnswerStore(path)
     assert caught.value.hint == "update RouteBench"
 
 
@@ -84,13 +84,13 @@ def test_a_damaged_store(tmp_path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[8192:60_000] = b"\xa5" * (60_000 - 8192)
     path.write_bytes(raw)
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         assert store.check() != []
         with pytest.raises(DataError, match=r"s\.sqlite: is damaged"):
             store.table()
 
 
-def ask_on(store: Store) -> None:
+def ask_on(store: AnswerStore) -> None:
     """One call after another, until there are none; longer answers than usual."""
     while block := store.claim(1):
         store.settle(block[0].key, Reply(reply(block[0]).text * 30), cost=0.001)
@@ -109,7 +109,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert stored > 0
     assert store.spent() == round(0.001 * (50 + stored), 12)
     store.close()  # does not complain about what it cannot write either
-    with Store(path) as again:  # with room again
+    with AnswerStore(path) as again:  # with room again
         assert again.check() == []
         again.recover()
         assert again.counts() == {
@@ -145,7 +145,7 @@ def test_a_reader_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     filled(path, 3, answered=4).close()
     before = path.read_bytes()
-    with Store(path, write=False) as store:
+    with AnswerStore(path, write=False) as store:
         assert store.table().num_rows == 4
         assert store.export(tmp_path / "t.parquet") == 4
         with pytest.raises(DataError, match="may not be written"):
@@ -161,7 +161,7 @@ def test_a_store_where_nothing_may_be_written(
     path = tmp_path / "s.sqlite"
     filled(path, 3).close()
     monkeypatch.setattr(schema.os, "access", lambda *_: False)  # rights do not bind root
-    with Store(path, write=False) as store:
+    with AnswerStore(path, write=False) as store:
         assert store.table().num_rows == 6
         assert store.info().usd == 0.006
     assert {file.name for file in tmp_path.iterdir()} == {"s.sqlite"}

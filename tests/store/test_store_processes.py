@@ -20,16 +20,16 @@ import pytest
 from stores import calls, filled, questions
 
 from routebench.store import owners, schema
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 COLLECTOR = """
 import sys, time
 from pathlib import Path
 from stores import calls, questions, reply
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 
 path, log, n, block, seconds = Path(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:])
-with Store(path) as store, log.open("a", buffering=1) as said:
+with AnswerStore(path) as store, log.open("a", buffering=1) as said:
     asked = questions(int(n))
     store.add("simpleqa", asked, calls(asked))
     print("found", store.recover(), flush=True)
@@ -95,7 +95,7 @@ def test_two_processes_never_ask_the_same(tmp_path: Path) -> None:
     assert sorted(asked) == sorted(call.key for call in calls(questions(300)))
     assert len(set(asked)) == 600
     assert sum(bool(lines(log)) for log in logs) >= 2
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         assert store.counts()["answered"] == 600
         assert store.spent() == 0.6
         assert store.info().twice == 0
@@ -106,7 +106,7 @@ def test_a_file_that_another_process_makes_at_the_same_moment(
 ) -> None:
     """Another one makes all tables between two questions of this one: what file is this?"""
     path, read = tmp_path / "s.sqlite", schema._pragma
-    other = threading.Thread(target=lambda: Store(path).close())
+    other = threading.Thread(target=lambda: AnswerStore(path).close())
 
     def slow(database: sqlite3.Connection, name: str) -> Any:
         value = read(database, name)
@@ -117,7 +117,7 @@ def test_a_file_that_another_process_makes_at_the_same_moment(
         return value
 
     monkeypatch.setattr(schema, "_pragma", slow)
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         assert store.check() == []
     other.join(60)
     assert not other.is_alive()
@@ -135,7 +135,7 @@ def test_a_process_may_be_killed_at_any_moment(tmp_path: Path) -> None:
         assert process.poll() is None, "it had nothing left to do"
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        with Store(path) as store:
+        with AnswerStore(path) as store:
             assert store.check() == []
             flying = store.counts()["in_flight"]
             assert flying <= 8
@@ -149,7 +149,7 @@ def test_a_process_may_be_killed_at_any_moment(tmp_path: Path) -> None:
     asked = lines(log)
     again = len(asked) - len(set(asked))
     assert again <= 10  # one call is made at a time, of those in flight
-    with filled(tmp_path / "whole.sqlite", 2000) as whole, Store(path) as store:
+    with filled(tmp_path / "whole.sqlite", 2000) as whole, AnswerStore(path) as store:
         assert store.check() == []
         assert store.table().equals(whole.table())
         assert store.spent() == whole.spent()
@@ -158,7 +158,7 @@ def test_a_process_may_be_killed_at_any_moment(tmp_path: Path) -> None:
 
 def test_calls_of_a_killed_process_are_found_again(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
-    with asking(path, tmp_path / "asked") as process, Store(path) as store:
+    with asking(path, tmp_path / "asked") as process, AnswerStore(path) as store:
         assert store.recover() == 0  # it lives
         process.kill()
         until(lambda: not owners.born(process.pid))  # not waited for: a zombie makes no calls
@@ -169,14 +169,17 @@ def test_calls_of_a_killed_process_are_found_again(tmp_path: Path) -> None:
 
 def test_a_stopped_process_keeps_its_calls(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
-    with asking(path, tmp_path / "asked") as process, Store(path) as store:
+    with asking(path, tmp_path / "asked") as process, AnswerStore(path) as store:
         os.kill(process.pid, signal.SIGSTOP)
         assert store.recover() == 0
         assert len(store.claim(100)) == 14
 
 
 def test_an_id_that_another_process_has_now_is_not_its_owner(tmp_path: Path) -> None:
-    with filled(tmp_path / "s.sqlite", 2, answered=0) as one, Store(tmp_path / "s.sqlite") as two:
+    with (
+        filled(tmp_path / "s.sqlite", 2, answered=0) as one,
+        AnswerStore(tmp_path / "s.sqlite") as two,
+    ):
         one.claim(2)
         one._database.execute("UPDATE owners SET born = born || '0', beat = beat - 1000")
         assert two.recover() == 2
@@ -197,7 +200,7 @@ def test_reading_while_another_process_writes(tmp_path: Path) -> None:
     filled(path, 500, answered=2).close()
     process = collector(path, log, 500, 4, 0.0005)
     seen = []
-    with Store(path, write=False) as store:
+    with AnswerStore(path, write=False) as store:
         while process.poll() is None:
             table, info = store.table(), store.info()
             assert table.num_rows <= info.states["answered"]

@@ -15,7 +15,7 @@ from routebench.data.long_table import COLUMNS, from_long
 from routebench.errors import DataError, OptionError
 from routebench.records import Grade, Reply, State, SuiteData
 from routebench.store import tables
-from routebench.store.store import Call, Question, Store
+from routebench.store.store import AnswerStore, Call, StoredQuestion
 
 
 def suite(table: pa.Table) -> SuiteData:
@@ -27,7 +27,7 @@ def by_name(data: SuiteData, query: str, model: str) -> tuple[int, int]:
 
 
 def test_states_are_what_a_suite_takes_them_for(tmp_path: Path) -> None:
-    with Store(tmp_path / "s.sqlite") as store:
+    with AnswerStore(tmp_path / "s.sqlite") as store:
         store.add("simpleqa", questions(3), calls(questions(3)))
         right, refused, failed, answered, _, _ = store.claim(6)
         store.settle(right.key, reply(right), cost=0.01, latency=2)
@@ -101,8 +101,8 @@ def test_answers_come_in_an_order_that_tells_nothing_of_models(tmp_path: Path) -
 def test_one_call_answers_questions_of_several_suites(tmp_path: Path) -> None:
     """Asked and paid once, graded for each: what is right may differ."""
     with filled(tmp_path / "s.sqlite", 2) as store:
-        shared = Question("q0", "What is 0?", "What is 0?", "another right answer")
-        other = Question("q1", "Else?", "Else?", "yes")
+        shared = StoredQuestion("q0", "What is 0?", "What is 0?", "another right answer")
+        other = StoredQuestion("q1", "Else?", "Else?", "yes")
         added = store.add("other", [shared, other], calls([shared, other], ["small"]))
         assert (added.new, added.known) == (1, 1)
         store.grade("exact", next(store.ungraded("exact", "other")), 1.0)
@@ -119,7 +119,7 @@ def test_one_call_answers_questions_of_several_suites(tmp_path: Path) -> None:
 
 def test_a_question_with_new_words_is_another_one(tmp_path: Path) -> None:
     with filled(tmp_path / "s.sqlite", 2) as store:
-        changed = Question("q0", "What is 0?", "Say it in one word. What is 0?", "nought")
+        changed = StoredQuestion("q0", "What is 0?", "Say it in one word. What is 0?", "nought")
         added = store.add("simpleqa", [changed], calls([changed], ["small"]))
         assert (added.changed, added.others) == (1, 1)
         added = store.add("simpleqa", [changed, questions(2)[1]], [])
@@ -142,7 +142,7 @@ def test_models_have_names_that_tell_them_apart(tmp_path: Path) -> None:
         *calls(one, ["warm"], temperature=0.0, seed=1),
         *calls(one, ["warm"], temperature=1.0, seed=1),
     ]
-    with Store(tmp_path / "s.sqlite") as store:
+    with AnswerStore(tmp_path / "s.sqlite") as store:
         store.add("simpleqa", one, asked)
         for call in store.claim(9):
             store.settle(call.key, reply(call), cost=0)
@@ -153,7 +153,7 @@ def test_models_have_names_that_tell_them_apart(tmp_path: Path) -> None:
 
 
 def test_repeated_answers_are_samples_of_a_cell(tmp_path: Path) -> None:
-    with Store(tmp_path / "s.sqlite") as store:
+    with AnswerStore(tmp_path / "s.sqlite") as store:
         store.add("simpleqa", questions(2), calls(questions(2), samples=3))
         for call in store.claim(99):
             store.settle(call.key, reply(call), cost=0.001 * (call.sample + 1))
@@ -201,7 +201,7 @@ def test_batches_are_bounded_by_bytes_too(tmp_path: Path, monkeypatch: pytest.Mo
     import pyarrow.parquet as pq
 
     monkeypatch.setattr(tables, "_BYTES", 1 << 20)
-    with Store(tmp_path / "s.sqlite") as store:
+    with AnswerStore(tmp_path / "s.sqlite") as store:
         store.add("simpleqa", questions(3), calls(questions(3)))
         for call in store.claim(6):
             store.settle(call.key, Reply("x" * (600_000)), cost=0)
@@ -212,8 +212,8 @@ def test_batches_are_bounded_by_bytes_too(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_texts_that_no_table_can_hold(tmp_path: Path) -> None:
     call = Call.of("p", "m", {}, "Who?\ud800")
-    with Store(tmp_path / "s.sqlite") as store:
-        store.add("s", [Question("q\udfff", "Who?\ud800", "Who?\ud800", "\ud800")], [call])
+    with AnswerStore(tmp_path / "s.sqlite") as store:
+        store.add("s", [StoredQuestion("q\udfff", "Who?\ud800", "Who?\ud800", "\ud800")], [call])
         store.claim(1)
         store.settle(call.key, Reply("nul \0 \x1b[31m \ud800 é"), cost=0)
         for name in ("t.parquet", "t.jsonl", "t.csv"):

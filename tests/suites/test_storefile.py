@@ -15,7 +15,7 @@ from routebench.data.places import default_store, store_files
 from routebench.errors import DataError, OptionError
 from routebench.records import Grade, Reply, State, SuiteData
 from routebench.run import load_data
-from routebench.store.store import Store
+from routebench.store.store import AnswerStore
 from routebench_suites.simpleqa import SimpleQA
 from routebench_suites.table import TableSuite
 
@@ -34,7 +34,7 @@ def collected(
     path: Path, provider: str = "gemini", *, judge: str | None = None, n: int = 30
 ) -> Any:
     """A store in which `large` is right about everything, and `small` about every third."""
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         store.add("simpleqa", questions(n), calls(questions(n), provider=provider))
         for number, call in enumerate(store.claim(10**6)):
             right = call.model == "large" or number % 3 == 0
@@ -121,7 +121,7 @@ def test_invented_models_are_never_called_live(tmp_path: Path) -> None:
     assert simpleqa(data=path).source == "simulated"
     assert table(path).source == "simulated"
     assert any("no real model was asked" in note for note in table(path).notes)
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         more = calls(questions(1), provider="openai")
         store.add("simpleqa", questions(1), more)
         assert table(path).source == "simulated"  # a real one is asked, and has not answered
@@ -134,7 +134,7 @@ def test_invented_models_are_never_called_live(tmp_path: Path) -> None:
 
 def test_a_board_speaks_of_its_own_suite_only(tmp_path: Path) -> None:
     path = collected(tmp_path / "s.sqlite", "simulated", judge="exact-0")
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         other = questions(3, "other ")
         store.add("another", other, calls(other, ["m"], provider="openai"))
         (call, *_) = store.claim(1)
@@ -146,7 +146,7 @@ def test_a_board_speaks_of_its_own_suite_only(tmp_path: Path) -> None:
 
 def test_a_table_of_several_suites_says_so_and_takes_one(tmp_path: Path) -> None:
     path = collected(tmp_path / "s.sqlite", judge="exact-0")
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         other = questions(3, "other ")
         store.add("another", other, calls(other, provider="openai"))
         for call in store.claim(9):
@@ -163,7 +163,7 @@ def test_a_table_of_several_suites_says_so_and_takes_one(tmp_path: Path) -> None
 
 def test_a_judge_that_could_grade_nothing_is_not_the_default(tmp_path: Path) -> None:
     path = collected(tmp_path / "s.sqlite")
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         for answer in store.answers():
             store.grade("grader@1a", answer, None, note="no key")
         assert store.judge() == "grader@1a"
@@ -187,7 +187,7 @@ def test_an_unsound_store_that_nobody_named_can_be_left_out(place: Path, content
 
 def test_what_a_judge_left_is_not_graded_by_another(tmp_path: Path) -> None:
     path = collected(tmp_path / "s.sqlite", judge="grader-1a")
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         answer = next(store.answers())
         store.grade("grader-1a", answer, None)
         for every in store.answers():
@@ -215,7 +215,7 @@ def test_any_store_is_a_table(tmp_path: Path) -> None:
     assert (data.name, data.source, data.files) == ("table", "live", store_files(path))
     assert (data.outcomes.state == State.OK).all()
     assert table(path, source="recorded").source == "recorded"
-    with Store(path) as store:
+    with AnswerStore(path) as store:
         store.add("simpleqa", questions(31), calls(questions(31)))
     assert table(path).notes[-1] == "calls not made yet: 2; their cells are missing"
 
@@ -267,7 +267,7 @@ def test_a_run_on_what_was_collected(
         ("log", "Path(self.options.path + '-wal').read_bytes()"),
     ):
         (tmp_path / f"{name}.py").write_text(LOOKING.format(attempt=attempt))
-    with Store(place) as store:  # its log is there as long as somebody writes
+    with AnswerStore(place) as store:  # its log is there as long as somebody writes
         store.add("simpleqa", questions(1), [])
         content = real_board(
             "--suite", "simpleqa", "--router",

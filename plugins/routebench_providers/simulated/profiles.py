@@ -53,7 +53,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class SimulatedPool:
     """The file as read."""
 
     world: World
@@ -75,7 +75,7 @@ class Setup:
 
 
 @cache
-def setup() -> Setup:
+def setup() -> SimulatedPool:
     """What `models.toml` says."""
     path = Path(__file__).resolve().parent / "models.toml"
     read = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -85,4 +85,4 @@ def setup() -> Setup:
         for table in _TABLES:
             fields[table] = tuple(fields.get(table, {}).items())
         models.append(Profile(name=name, **fields))
-    return Setup(world, tuple(models), read["pair"]["small"], read["pair"]["large"])
+    return SimulatedPool(world, tuple(models), read["pair"]["small"], read["pair"]["large"])

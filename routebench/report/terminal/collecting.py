@@ -18,8 +18,8 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
 from routebench.collect.budget import LONGEST, is_limited, most_tokens
-from routebench.collect.collect import Spending
-from routebench.collect.planning import Plan, Target
+from routebench.collect.collect import CollectionSummary
+from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.errors import CallError
 from routebench.judge.store import Counts
 from routebench.prices.apply import CHARS_PER_TOKEN
@@ -32,10 +32,10 @@ _SHOWN = 5  # failures that are told one by one
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CostEstimate:
     """What the calls to a model that are still to be made may cost."""
 
-    target: Target
+    target: TargetModel
     calls: int
     known: int
     """Calls that are answered already."""
@@ -45,7 +45,7 @@ class Estimate:
     most_usd: float
 
 
-def estimate(plan: Plan, target: Target, found: Standing) -> Estimate:
+def estimate(plan: CollectionPlan, target: TargetModel, found: Standing) -> CostEstimate:
     """Prompt tokens from characters; answers as long as those that are there, or `ASSUMED`."""
     todo = [call for call in plan.calls(target) if call.key in found.open]
     tokens = [math.ceil(len(call.prompt) / CHARS_PER_TOKEN) for call in todo]
@@ -53,10 +53,12 @@ def estimate(plan: Plan, target: Target, found: Standing) -> Estimate:
     usd = sum(target.price.usd(float(n), each) for n in tokens)
     most = sum(target.most_usd(call.prompt) for call in todo)
     known = found.total - len(todo)
-    return Estimate(target, len(todo), known, sum(tokens), each * len(todo), usd, most)
+    return CostEstimate(target, len(todo), known, sum(tokens), each * len(todo), usd, most)
 
 
-def show_estimate(plan: Plan, rows: Sequence[Estimate], budget: float | None, out: Console) -> None:
+def show_estimate(
+    plan: CollectionPlan, rows: Sequence[CostEstimate], budget: float | None, out: Console
+) -> None:
     """Print the table of a dry run."""
     some = len(plan.questions) < plan.available
     number = f"{len(plan.questions):,}" + (f" of {plan.available:,}" if some else "")
@@ -80,7 +82,7 @@ def show_estimate(plan: Plan, rows: Sequence[Estimate], budget: float | None, ou
     out.print("tokens are guessed from characters; nothing was asked or written", style="dim")
 
 
-def guessed(plan: Plan) -> list[str]:
+def guessed(plan: CollectionPlan) -> list[str]:
     """Notes on models of whose calls nobody knows what they cost at most."""
     models = [t for t in plan.targets if t.live and not is_limited(t.parameters)]
     return [
@@ -90,23 +92,23 @@ def guessed(plan: Plan) -> list[str]:
     ]
 
 
-class Silent:
+class SilentCollection:
     """Nobody watches."""
 
-    def __enter__(self) -> Silent:
+    def __enter__(self) -> SilentCollection:
         return self
 
     def __exit__(self, *_: object) -> None: ...
     def note(self, text: str) -> None: ...
-    def asking(self, target: Target, calls: int) -> None: ...
-    def answered(self, target: Target, usd: float | None) -> None: ...
-    def failed(self, target: Target, error: CallError) -> None: ...
-    def retried(self, target: Target, error: CallError) -> None: ...
-    def stopped(self, target: Target, error: CallError) -> None: ...
+    def asking(self, target: TargetModel, calls: int) -> None: ...
+    def answered(self, target: TargetModel, usd: float | None) -> None: ...
+    def failed(self, target: TargetModel, error: CallError) -> None: ...
+    def retried(self, target: TargetModel, error: CallError) -> None: ...
+    def stopped(self, target: TargetModel, error: CallError) -> None: ...
     def ending(self, calls: int) -> None: ...
 
 
-class Progress(Silent):
+class CollectionProgress(SilentCollection):
     """Calls, spending, errors and time left on one line; failures as they come, the first few."""
 
     def __init__(self, out: Console) -> None:
@@ -126,7 +128,7 @@ class Progress(Silent):
         )
         self._task = self._bars.add_task("asking", total=0, note="")
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> CollectionProgress:
         if self.out.is_terminal:
             self._bars.start()
         return self
@@ -140,16 +142,16 @@ class Progress(Silent):
     def note(self, text: str) -> None:
         self.out.print(f"[yellow]{_shown(text)}[/yellow]", soft_wrap=True)
 
-    def asking(self, target: Target, calls: int) -> None:
+    def asking(self, target: TargetModel, calls: int) -> None:
         self._total += calls
         self._bars.update(self._task, total=self._total)
         self.out.print(f"[dim]· {_shown(target.name)}: {calls:,} calls[/dim]")
 
-    def answered(self, target: Target, usd: float | None) -> None:
+    def answered(self, target: TargetModel, usd: float | None) -> None:
         self._usd += usd or 0.0
         self._advance()
 
-    def failed(self, target: Target, error: CallError) -> None:
+    def failed(self, target: TargetModel, error: CallError) -> None:
         self._failures += 1
         if self._failures <= _SHOWN:
             self.out.print(
@@ -160,11 +162,11 @@ class Progress(Silent):
             self.out.print("[dim]further failures are counted only[/dim]")
         self._advance()
 
-    def retried(self, target: Target, error: CallError) -> None:
+    def retried(self, target: TargetModel, error: CallError) -> None:
         self._again[error.kind] += 1
         self._update()
 
-    def stopped(self, target: Target, error: CallError) -> None:
+    def stopped(self, target: TargetModel, error: CallError) -> None:
         text = f"[red]{_shown(target.name)} is not asked any more:[/red] {_shown(error.message)}"
         self.out.print(text, soft_wrap=True)
         if error.hint:
@@ -195,7 +197,11 @@ class Progress(Silent):
 
 
 def show_result(
-    plan: Plan, found: dict[str, Standing], done: Spending, total: float, out: Console
+    plan: CollectionPlan,
+    found: dict[str, Standing],
+    done: CollectionSummary,
+    total: float,
+    out: Console,
 ) -> None:
     """Print what has become of every model's calls, and how to go on."""
     table = _table("model", "answered", "failed", "left", "$", "why calls failed")
@@ -212,7 +218,7 @@ def show_result(
         out.print(f"[yellow]note: {_shown(text, 1000)}[/yellow]", soft_wrap=True)
 
 
-def _notes(plan: Plan, found: dict[str, Standing], done: Spending) -> list[str]:
+def _notes(plan: CollectionPlan, found: dict[str, Standing], done: CollectionSummary) -> list[str]:
     notes = []
     elsewhere = sum(row.states["in_flight"] for row in found.values())
     left = sum(row.total - row.states["answered"] - row.states["failed"] for row in found.values())
@@ -251,9 +257,9 @@ def show_grades(graded: Counts, out: Console) -> None:
 
 
 def as_json(
-    plan: Plan,
+    plan: CollectionPlan,
     found: dict[str, Standing],
-    done: Spending,
+    done: CollectionSummary,
     total: float,
     graded: Counts | None = None,
 ) -> dict[str, Any]:
@@ -300,7 +306,7 @@ def usd(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 100 else f"{amount:.4g}"
 
 
-def next_command(plan: Plan) -> str:
+def next_command(plan: CollectionPlan) -> str:
     """What to do with the answers."""
     return f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
 

@@ -16,10 +16,10 @@ from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 
 
-class Silent:
+class SilentRun:
     """Nobody watches."""
 
-    def __enter__(self) -> Silent:
+    def __enter__(self) -> SilentRun:
         return self
 
     def __exit__(self, *_: Any) -> None: ...
@@ -31,7 +31,7 @@ class Silent:
     def interrupted(self, done: int) -> None: ...
 
 
-class Progress(Silent):
+class RunProgress(SilentRun):
     """Stages as lines, jobs as one bar; on Ctrl-C it says what is kept and how to go on."""
 
     def __init__(self, console: Console, config: RunConfig) -> None:
@@ -50,7 +50,7 @@ class Progress(Silent):
         self._total = self._done = 0
         self._folder: Path | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> RunProgress:
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ from routebench.report.format import BASELINE, REFERENCES
 from routebench.report.summary import finished, pp, quality
 from routebench.report.web.colours import FILLS, SERIES
 from routebench.report.web.reliability import Reliability
-from routebench.report.web.training import Panel
+from routebench.report.web.training import CurvePanel
 from routebench.schema import Estimate, Leaderboard, Row
 
 Figure = dict[str, Any]
@@ -308,7 +308,7 @@ def latency(board: Leaderboard) -> Figure | None:
     return figure
 
 
-def training(panel: Panel) -> Figure:
+def training(panel: CurvePanel) -> Figure:
     """A small plot of series by step; those of other seeds and folds lie faintly below."""
     names = list(dict.fromkeys(line.name for line in panel.lines if not line.other))
     traces = []

@@ -12,12 +12,12 @@ from routebench.board.read_run import Stored
 from routebench.records import Ints, Strings
 from routebench.report import summary
 from routebench.report.format import MISSING, Cell, change, money, plain, share
-from routebench.report.summary import Table, finished
+from routebench.report.summary import DisplayTable, finished
 from routebench.report.terminal import router_facts
 from routebench.report.web import plots, training
 from routebench.report.web.colours import HEAT
 from routebench.report.web.reliability import reliability
-from routebench.report.web.training import Training
+from routebench.report.web.training import RouterCurves
 from routebench.schema import Estimate, Facet, Leaderboard
 
 TASKS, FACETS = 30, 60
@@ -69,7 +69,7 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
 
 
 def _curves(
-    found: Sequence[Training], facts: Mapping[str, Sequence[tuple[str, str]]]
+    found: Sequence[RouterCurves], facts: Mapping[str, Sequence[tuple[str, str]]]
 ) -> list[dict[str, Any]]:
     """Of each router with curves: its facts, its notes, and the place of each plot with words."""
     number = count()
@@ -184,7 +184,7 @@ def _headroom(board: Leaderboard) -> list[tuple[str, str]]:
     return told
 
 
-def _points(board: Leaderboard) -> Table | None:
+def _points(board: Leaderboard) -> DisplayTable | None:
     """Trade-offs that were chosen on validation and frozen."""
     rows = [
         [
@@ -196,10 +196,14 @@ def _points(board: Leaderboard) -> Table | None:
         for row in finished(board)
         if (point := row.operating_points.get("iso_accuracy"))
     ]
-    return Table(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows) if rows else None
+    return (
+        DisplayTable(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows)
+        if rows
+        else None
+    )
 
 
-def _policies(board: Leaderboard) -> Table | None:
+def _policies(board: Leaderboard) -> DisplayTable | None:
     """How often routers name each policy, and what comes of it."""
     scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
     rows = [
@@ -215,17 +219,17 @@ def _policies(board: Leaderboard) -> Table | None:
         for name, own in sorted(row.policies.use.items(), key=lambda item: -item[1].n)
     ]
     measure = "Accuracy, %" if scale == 100 else "Reward"
-    return Table(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
+    return DisplayTable(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
 
 
-def _calibration(board: Leaderboard) -> Table | None:
+def _calibration(board: Leaderboard) -> DisplayTable | None:
     names = ("ece", "brier", "aurc")
     rows = [
         [Cell(row.router, row.router), *(plain(row.metrics.get(name)) for name in names)]
         for row in finished(board)
         if any((e := row.metrics.get(name)) and e.value is not None for name in names)
     ]
-    return Table(("Router", "ECE", "Brier", "AURC"), rows) if rows else None
+    return DisplayTable(("Router", "ECE", "Brier", "AURC"), rows) if rows else None
 
 
 _TIMES = {
@@ -240,7 +244,7 @@ _TIMES = {
 }
 
 
-def _timing(board: Leaderboard) -> Table | None:
+def _timing(board: Leaderboard) -> DisplayTable | None:
     told = board.timing.get("routers", {})
     known = [key for key in _TIMES if any(key in own for own in told.values())]
     rows = [
@@ -248,7 +252,7 @@ def _timing(board: Leaderboard) -> Table | None:
         for row in finished(board)
         if row.router in told
     ]
-    return Table(("Router", *(_TIMES[key][0] for key in known)), rows) if known else None
+    return DisplayTable(("Router", *(_TIMES[key][0] for key in known)), rows) if known else None
 
 
 def _time(told: Mapping[str, Any], key: str) -> Cell:
@@ -257,7 +261,7 @@ def _time(told: Mapping[str, Any], key: str) -> Cell:
     return Cell(MISSING) if value is None else Cell(form.format(scale * value), float(value))
 
 
-def _training(board: Leaderboard) -> Table:
+def _training(board: Leaderboard) -> DisplayTable:
     rows = [
         [
             Cell(row.router, row.router),
@@ -268,7 +272,7 @@ def _training(board: Leaderboard) -> Table:
         ]
         for row in board.rows
     ]
-    return Table(("Router", "From", "Seeds", "Options", "Notes"), rows)
+    return DisplayTable(("Router", "From", "Seeds", "Options", "Notes"), rows)
 
 
 def _provenance(board: Leaderboard) -> list[tuple[str, Sequence[tuple[str, str]]]]:

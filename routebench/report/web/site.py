@@ -27,7 +27,7 @@ _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Kept:
+class BoardFile:
     """One board, and the folder it lies in, seen from the one that was searched."""
 
     place: str
@@ -63,14 +63,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Suite:
+class SuiteHistory:
     """Runs of one suite, oldest first; `series` holds those that may be compared."""
 
     title: str
-    runs: Sequence[Kept]
+    runs: Sequence[BoardFile]
 
     @property
-    def newest(self) -> Kept:
+    def newest(self) -> BoardFile:
         return self.runs[-1]
 
     @property
@@ -96,15 +96,15 @@ class Suite:
         return list(dict.fromkeys(row.router for row in rows if row.state != "skipped"))
 
     @cached_property
-    def series(self) -> list[list[Kept]]:
+    def series(self) -> list[list[BoardFile]]:
         """The newest board's first."""
-        found: dict[tuple[str, ...], list[Kept]] = {}
+        found: dict[tuple[str, ...], list[BoardFile]] = {}
         for kept in self.runs:
             prints = kept.board.fingerprints
             found.setdefault(tuple(getattr(prints, name) for name in HARD), []).append(kept)
         return sorted(found.values(), key=lambda runs: _order(runs[-1]), reverse=True)
 
-    def last(self, router: str) -> tuple[Kept, Row] | None:
+    def last(self, router: str) -> tuple[BoardFile, Row] | None:
         """The newest run that a router took part in."""
         for kept in reversed(self.runs):
             if (row := kept.row(router)) and row.state != "skipped":
@@ -112,7 +112,7 @@ class Suite:
         return None
 
 
-def find(results: Path) -> list[Kept]:
+def find(results: Path) -> list[BoardFile]:
     """All boards below a folder, but in hidden ones, among checkpoints and in sites.
 
     Raises:
@@ -128,14 +128,16 @@ def find(results: Path) -> list[Kept]:
             board = run_folder.read(place)
             if not isinstance(board.environment.get("data", []), list):
                 raise DataError(f"{place}: not a leaderboard: environment.data is no list")
-            found.append(Kept(folder.relative_to(results).as_posix(), board, place.read_bytes()))
+            found.append(
+                BoardFile(folder.relative_to(results).as_posix(), board, place.read_bytes())
+            )
     if not found:
         hint = "routebench run keeps its boards under results/"
         raise DataError(f"{results}: no {run_folder.BOARD} below it", hint)
     return found
 
 
-def pages(boards: Iterable[Kept]) -> dict[str, bytes]:
+def pages(boards: Iterable[BoardFile]) -> dict[str, bytes]:
     """The content of every file of the site, by its name."""
     suites = _suites(boards)
     routers = sorted({label for suite in suites for label in suite.routers})
@@ -158,18 +160,18 @@ def _unreadable(error: OSError) -> NoReturn:
     raise DataError(f"{error.filename}: {error.strerror or error}") from error
 
 
-def _order(kept: Kept) -> tuple[datetime, str]:
+def _order(kept: BoardFile) -> tuple[datetime, str]:
     return kept.time, kept.place
 
 
-def _suites(boards: Iterable[Kept]) -> list[Suite]:
+def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
     """By title; what is simulated and what is recorded never share a page."""
-    found: dict[tuple[str, str, str], list[Kept]] = {}
+    found: dict[tuple[str, str, str], list[BoardFile]] = {}
     for kept in sorted(boards, key=_order):
         about = kept.board.suite
         key = (summary.title(kept.board), about.source, about.measure)
         found.setdefault(key, []).append(kept)
-    return [Suite(key[0], runs) for key, runs in sorted(found.items())]
+    return [SuiteHistory(key[0], runs) for key, runs in sorted(found.items())]
 
 
 def _name(text: str, more: bytes = b"") -> str:
@@ -179,7 +181,7 @@ def _name(text: str, more: bytes = b"") -> str:
     return f"{slug}-{digest}" if slug else digest
 
 
-def _index(suites: Sequence[Suite], links: Mapping[str, str]) -> dict[str, Any]:
+def _index(suites: Sequence[SuiteHistory], links: Mapping[str, str]) -> dict[str, Any]:
     ranks = {
         label: [(suite, _rank(*found)) for suite in suites if (found := suite.last(label))]
         for label in links
@@ -200,7 +202,7 @@ def _best(board: Leaderboard) -> tuple[list[str], int, Cell]:
     return [row.router for row in top[:3]], len(top[3:]), _quality(top[0], board)
 
 
-def _suite(suite: Suite, links: Mapping[str, str]) -> dict[str, Any]:
+def _suite(suite: SuiteHistory, links: Mapping[str, str]) -> dict[str, Any]:
     board = suite.newest.board
     return {
         "title": suite.title,
@@ -216,7 +218,9 @@ def _suite(suite: Suite, links: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _series(suite: Suite, runs: Sequence[Kept], labels: Iterable[str]) -> dict[str, Any]:
+def _series(
+    suite: SuiteHistory, runs: Sequence[BoardFile], labels: Iterable[str]
+) -> dict[str, Any]:
     prints = runs[-1].board.fingerprints
     lines = [_line(label, runs) for label in labels]
     return {
@@ -229,7 +233,7 @@ def _series(suite: Suite, runs: Sequence[Kept], labels: Iterable[str]) -> dict[s
     }
 
 
-def _run(runs: Sequence[Kept], at: int) -> dict[str, Any]:
+def _run(runs: Sequence[BoardFile], at: int) -> dict[str, Any]:
     """What heads a run in a history."""
     kept, before = runs[at], runs[max(at - 1, 0)]
     prices = [each.board.fingerprints.prices for each in (before, kept)]
@@ -243,7 +247,7 @@ def _run(runs: Sequence[Kept], at: int) -> dict[str, Any]:
     }
 
 
-def _line(label: str, runs: Sequence[Kept]) -> dict[str, Any]:
+def _line(label: str, runs: Sequence[BoardFile]) -> dict[str, Any]:
     """One router over the runs of a series."""
     rows = [kept.row(label) for kept in runs]
     pairs = list(zip(rows, runs, strict=True))
@@ -275,7 +279,7 @@ def _cost(row: Row) -> Cell:
     return Cell(text, relative.sort, relative.note)
 
 
-def _rank(kept: Kept, row: Row) -> str:
+def _rank(kept: BoardFile, row: Row) -> str:
     ranks = [each.rank for each in kept.board.rows if each.rank is not None]
     if row.rank is None:
         return MISSING if row.state == "ok" else row.state
@@ -304,12 +308,12 @@ def _trend(found: Sequence[Estimate | None]) -> list[dict[str, float]]:
     ]
 
 
-def _router(label: str, suites: Sequence[Suite]) -> dict[str, Any]:
+def _router(label: str, suites: Sequence[SuiteHistory]) -> dict[str, Any]:
     parts = [_part(suite, label, *found) for suite in suites if (found := suite.last(label))]
     return {"title": label, "places": parts}
 
 
-def _part(suite: Suite, label: str, kept: Kept, row: Row) -> dict[str, Any]:
+def _part(suite: SuiteHistory, label: str, kept: BoardFile, row: Row) -> dict[str, Any]:
     """One router on one suite."""
     scale, digits = summary.pp(kept.board)
     against = row.against.get(BASELINE, {}).get(suite.measure)

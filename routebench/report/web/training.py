@@ -44,7 +44,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """Series of one stage that share an axis, such as `loss` and `eval_loss`."""
 
     stage: str
@@ -59,13 +59,13 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Training:
+class RouterCurves:
     """The curves of one router."""
 
     router: str
     shown: str
     """Whose they are: `seed 0, fold 0`."""
-    panels: list[Panel]
+    panels: list[CurvePanel]
     others: int
     """Further seeds and folds that are drawn too, faintly."""
     notes: list[str]
@@ -79,13 +79,13 @@ class _Stage:
     series: Mapping[str, tuple[list[float], list[float]]]
 
 
-def read(folder: Path, board: Leaderboard) -> list[Training]:
+def read(folder: Path, board: Leaderboard) -> list[RouterCurves]:
     """The curves of a run folder's routers, in the board's order; those that keep none left out."""
     found = [_of_router(folder / CHECKPOINTS, row) for row in finished(board)]
     return [one for one in found if one.panels or one.notes]
 
 
-def _of_router(kept: Path, row: Row) -> Training:
+def _of_router(kept: Path, row: Row) -> RouterCurves:
     jobs: list[tuple[str, list[_Stage]]] = []
     notes: list[str] = []
     for name, state in _jobs(kept, row):
@@ -102,7 +102,7 @@ def _of_router(kept: Path, row: Row) -> Training:
         notes = [*notes[:NOTES], f"and {len(notes) - NOTES} more files or values like these"]
     if more:
         notes.append(f"{more} more series are in {NAME}, and not drawn")
-    return Training(row.router, shown, panels, len(others), notes)
+    return RouterCurves(row.router, shown, panels, len(others), notes)
 
 
 def _jobs(kept: Path, row: Row) -> Iterator[tuple[str, Path]]:
@@ -193,16 +193,16 @@ def _sane(value: float) -> bool:
     return abs(value) < _ABSURD  # which NaN is not either
 
 
-def _panels(stages: Sequence[_Stage]) -> tuple[list[Panel], int]:
+def _panels(stages: Sequence[_Stage]) -> tuple[list[CurvePanel], int]:
     """Series by stage and kind, and how many there is no room for."""
-    panels: dict[tuple[str, str], Panel] = {}
+    panels: dict[tuple[str, str], CurvePanel] = {}
     more = 0
     for stage in stages:
         for name, (x, y) in stage.series.items():
             about = cut(_kind(name))
             key = (stage.name, about)
             if key not in panels and len(panels) < PANELS:
-                panels[key] = Panel(stage.name, about, stage.axis)
+                panels[key] = CurvePanel(stage.name, about, stage.axis)
             if key not in panels or len(panels[key].lines) == LINES:
                 more += 1
                 continue
@@ -216,7 +216,7 @@ def _kind(series: str) -> str:
     return "loss" if name.endswith("loss") else name.partition("/")[0]
 
 
-def _faint(panel: Panel, stages: Sequence[_Stage]) -> list[Line]:
+def _faint(panel: CurvePanel, stages: Sequence[_Stage]) -> list[Line]:
     names = [line.name for line in panel.lines if not line.other]
     return [
         Line(name, *thinned(*stage.series[name], FAINT_POINTS), other=True)
