@@ -101,7 +101,7 @@ class FactTables:
 
 
 def main() -> int:
-    """Build, check and write; the process's exit code."""
+    """Build, check and write; return the process's exit code."""
     facts, problems = read_facts(FACTS)
     questions = build(facts, problems)
     problems += check(questions)
@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def read_facts(folder: Path) -> tuple[FactTables, list[str]]:
-    """The tables and templates of a folder, with what is wrong in their form."""
+    """Read a folder's tables and templates; return them with what is wrong in their form."""
     problems: list[str] = []
     paths = sorted(path for path in folder.glob("*.csv") if path.name not in _NOT_TABLES)
     tables = {path.stem: _read_table(path, problems) for path in paths}
@@ -135,7 +135,7 @@ def read_facts(folder: Path) -> tuple[FactTables, list[str]]:
 
 
 def build(facts: FactTables, problems: list[str]) -> list[QuestionRow]:
-    """All questions, ordered by id; `problems` gains the questions that two rows would share."""
+    """Return all questions by id; `problems` gains those that two rows would share."""
     questions: list[QuestionRow] = []
     for number, ask in enumerate(facts.asks):
         seen: dict[tuple[str, ...], str] = {}
@@ -154,7 +154,7 @@ def build(facts: FactTables, problems: list[str]) -> list[QuestionRow]:
 
 
 def check(questions: list[QuestionRow]) -> list[str]:
-    """One line for everything that makes the questions unusable."""
+    """Return one line for everything that makes the questions unusable."""
     problems = [line for question in questions for line in _wrong_question(question)]
     problems += _duplicates(questions)
     ids = Counter(question.query_id for question in questions)
@@ -175,7 +175,7 @@ def check(questions: list[QuestionRow]) -> list[str]:
 
 
 def render(questions: list[QuestionRow]) -> str:
-    """The questions as CSV text."""
+    """Return the questions as CSV text."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FIELDS)
@@ -188,7 +188,7 @@ def render(questions: list[QuestionRow]) -> str:
 
 
 def summary(questions: list[QuestionRow]) -> str:
-    """How many questions there are of each kind."""
+    """Return how many questions there are of each kind."""
     lines = [f"{len(questions)} questions"]
     for field in ("topic", "answer_type", "obscurity"):
         counts = Counter(getattr(question, field) for question in questions)
@@ -244,14 +244,14 @@ def _slots(ask: dict[str, Any]) -> list[str]:
 
 
 def _fits(ask: dict[str, Any], row: Row) -> bool:
-    """Whether the row has all that the question needs."""
+    """Return whether the row has all that the question needs."""
     needed = (ask["answer"], *_slots(ask))
     only = ask.get("only", {})
     return all(row.get(name) for name in needed) and all(row[k] == v for k, v in only.items())
 
 
 def _chosen(facts: FactTables, number: int, row: Row) -> bool:
-    """Whether this question is asked of this row, given its share and its alternatives."""
+    """Return whether this question is asked of this row, given its share and its alternatives."""
     ask, key = facts.asks[number], next(iter(row.values()))
     if "either" in ask:
         rivals = [
@@ -302,7 +302,7 @@ def _first(cell: str) -> str:
 
 
 def _dates(reference: str) -> list[str]:
-    """The day-first form of a date, as most of the world writes it."""
+    """Return the day-first form of a date, as most of the world writes it."""
     date = _DATE.fullmatch(reference)
     return [f"{date[2]} {date[1]} {date[3]}"] if date else []
 
@@ -318,7 +318,7 @@ def _surname(name: str, shared: set[str]) -> list[str]:
 
 
 def _told(answer: str, text: str) -> bool:
-    """Whether the question gives this answer away."""
+    """Return whether the question gives this answer away."""
     if len(answer) <= 2:  # chemical symbols and codes: "In" is not said by "in"
         return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text) is not None
     words, said = normalise(answer), normalise(text)

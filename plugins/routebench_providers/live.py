@@ -24,7 +24,11 @@ _DENIED = {401, 402, 403, 404, 405, 407}  # 402: no credit left
 
 
 def key(*variables: str) -> str:
-    """The first of the environment variables that holds a key; an `OptionError` if none does."""
+    """Return the first of the environment variables that holds a key.
+
+    Raises:
+        OptionError: if none does.
+    """
     for name in variables:
         if value := os.environ.get(name, "").strip():
             # An HTTP library would quote it in its complaint.
@@ -37,12 +41,12 @@ def key(*variables: str) -> str:
 
 
 def sendable(text: str) -> str:
-    """The text with lone surrogates replaced: they are not UTF-8."""
+    """Return the text with lone surrogates replaced: they are not UTF-8."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def address(url: str) -> str:
-    """A server's address without its last slash; an `OptionError` where it may hold a secret.
+    """Return a server's address without its last slash.
 
     Addresses are stored and logged, so the error does not repeat it.
     """
@@ -59,7 +63,7 @@ def address(url: str) -> str:
 def failure(
     status: int, message: str, headers: Mapping[str, str], hint: str = "", kind: str = ""
 ) -> CallError:
-    """The error for an HTTP status, with what the server says and the time it asks to wait."""
+    """Return the error for an HTTP status, with the server's message and its `Retry-After`."""
     if not kind:
         kind = "denied" if status in _DENIED or status < 400 else "rejected"
         kind = _PASSING.get(status, "server" if status >= 500 or status == 409 else kind)
@@ -68,7 +72,7 @@ def failure(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now, of a `Retry-After` in seconds or as a date; None where there is none."""
+    """Return the seconds of a `Retry-After` in seconds or as a date; None where there is none."""
     lower = {name.lower(): value for name, value in headers.items()}
     if (exact := seconds(lower.get("retry-after-ms"))) is not None:
         return exact / 1000
@@ -82,13 +86,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def seconds(text: Any) -> float | None:
-    """`7`, `0.5` or `0.5s` as seconds; None for anything else."""
+    """Return `7`, `0.5` or `0.5s` as seconds; None for anything else."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     return float(found[1]) if found else None
 
 
 def unsent(error: Exception) -> CallError:
-    """The error for a call that ended without an HTTP status: no answer, or none that is JSON."""
+    """Return the error for a call that ended without an HTTP status, or without JSON."""
     kind = type(error).__name__
     said = f"{kind}: {' '.join(str(error).split())}".removesuffix(": ")
     chain = _causes(error)
@@ -106,7 +110,7 @@ def unsent(error: Exception) -> CallError:
 
 
 def clean(error: CallError, secret: str) -> CallError:
-    """The same error, short, without the key and without control characters."""
+    """Return the same error, short, without the key and without control characters."""
     message = error.message.replace(secret, "***") if secret else error.message
     message = "".join(c if c.isprintable() else " " for c in message)
     if len(message) > _LONGEST:
@@ -121,7 +125,7 @@ async def reply(
     told: Callable[[Exception], CallError | Reply],
     secret: str,
 ) -> Reply:
-    """What the call brings, read; `told` says what a library's exception stands for.
+    """Await a call and return its reply; `explain` turns a library's exception into a failure.
 
     The `CallError` that is raised has neither cause nor context: the library's own error may hold
     the request's headers, and so the key.
@@ -157,7 +161,7 @@ class PerLoop(Generic[_Client]):
         self._made: dict[asyncio.AbstractEventLoop, _Client] = {}
 
     def get(self) -> _Client:
-        """The running loop's client, made at its first call."""
+        """Return the running loop's client, made at its first call."""
         loop = asyncio.get_running_loop()
         if loop not in self._made:
             for old in [each for each in self._made if each.is_closed()]:

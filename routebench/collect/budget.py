@@ -71,7 +71,7 @@ class SpendingBudget:
         return True
 
     def settle(self, reserved: float, spent: float, priced: bool = True) -> None:
-        """A call has been paid: the store's total with it.
+        """Count a paid call, with the store's total after it.
 
         Where nobody knows what it cost, what was set aside for it stays away.
         """
@@ -81,7 +81,7 @@ class SpendingBudget:
         self.release(reserved)
 
     def release(self, reserved: float) -> None:
-        """A call has ended without costing anything."""
+        """Release what was set aside for a call that ended without costing anything."""
         self.reserved -= reserved
         self._calls -= 1
         if not self._calls:
@@ -89,23 +89,23 @@ class SpendingBudget:
         self._changed.set()
 
     def doubt(self, usd: float) -> None:
-        """A call brought no answer and is made again, but the vendor may charge for it."""
+        """Count a call without an answer, which the vendor may charge for all the same."""
         self.doubtful += usd
 
     def read(self, spent: float) -> None:
-        """What the store says was spent, other processes included; totals may come late."""
+        """Take over the store's total, other processes included; totals may come late."""
         self.spent = max(self.spent, spent)
         self._changed.set()
 
     def close(self) -> None:
-        """Nothing is set aside any more; whoever waits is told so."""
+        """Set nothing aside any more, and wake whoever waits."""
         self._closed = True
         self._changed.set()
 
 
 def most_usd(price: ModelPrice, prompt: str, parameters: Mapping[str, Any]) -> float:
-    """USD that a call costs at most: no token of the prompt is shorter than a byte, and the answer
-    is as long as the parameters allow (`LONGEST` where they do not say)."""
+    """Return the USD that a call costs at most: no token of the prompt is shorter than a byte, and
+    the answer is as long as the parameters allow (`LONGEST` where they set no limit)."""
     texts = prompt + str(parameters.get("system") or "")
     tokens = len(texts.encode("utf-8", "surrogatepass")) + OVERHEAD
     most = most_tokens(parameters)
@@ -113,12 +113,12 @@ def most_usd(price: ModelPrice, prompt: str, parameters: Mapping[str, Any]) -> f
 
 
 def most_tokens(parameters: Mapping[str, Any]) -> int:
-    """Answer tokens that the parameters allow, those of reasoning included."""
+    """Return the answer tokens that the parameters allow, those of reasoning included."""
     return int(min(_limits(parameters), default=LONGEST))
 
 
 def is_limited(parameters: Mapping[str, Any]) -> bool:
-    """Whether the parameters limit an answer's length: what a call costs is guessed otherwise."""
+    """Return whether the parameters limit an answer's length, and so what a call costs."""
     return bool(_limits(parameters))
 
 

@@ -146,7 +146,7 @@ class _Asking:
         self.throttle.stop()
 
     async def _attempts(self, request: Request) -> Outcome:
-        """The call with all its attempts; `Stopped` where it was stopped between two of them."""
+        """Make a call with all its attempts; raise `Stopped` if stopped between two of them."""
         began, latency, doubtful, attempt = _now(), 0.0, 0, 0
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_passing),
@@ -220,7 +220,7 @@ def ask_many(
     attempts: int = 6,
     watch: Callable[[int, int], None] | None = None,
 ) -> list[Reply | CallError]:
-    """The replies to all requests, in their order; for each without one, the reason.
+    """Return the replies to all requests, in their order; for each without one, the reason.
 
     Once a call was `denied`, those not yet made get the same error. `watch(done, total)` is called
     as calls end. The provider is left open.
@@ -276,7 +276,7 @@ def _batches(
 
 
 def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
-    """One batch of a provider that answers in batches.
+    """Ask one batch of a provider that answers in batches, and return the outcomes.
 
     Raises:
         CallError: `denied`, where the provider refuses or breaks: that is nothing to ask again.
@@ -306,8 +306,9 @@ def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
 
 
 def sound(reply: Reply) -> Reply:
-    """The reply with counts that can be: one that cannot is unknown, and no part is more than its
-    whole. One server's nonsense must not keep all other answers from being stored and read."""
+    """Return the reply with counts that are possible: one that is not is unknown, and no part is
+    more than its whole. One server's nonsense must not keep all other answers from being stored and
+    read."""
 
     def whole(tokens: float) -> float:
         return tokens if 0 <= tokens <= _TOKENS else math.nan
@@ -326,7 +327,7 @@ def sound(reply: Reply) -> Reply:
 
 
 def is_live(provider: Any) -> bool:
-    """Whether the provider is asked call by call, not in batches."""
+    """Return whether the provider is asked call by call, not in batches."""
     return hasattr(provider, "ask")
 
 
@@ -344,7 +345,7 @@ def _passing(error: BaseException) -> bool:
 
 
 def _wait(limits: Limits) -> Callable[[tenacity.RetryCallState], float]:
-    """Full jitter under a bound that doubles; never sooner than the server asks for."""
+    """Return full jitter under a bound that doubles; never sooner than the server asks for."""
     jitter = tenacity.wait_random_exponential(limits.patience, limits.longest)
 
     def wait(state: tenacity.RetryCallState) -> float:

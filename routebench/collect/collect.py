@@ -143,7 +143,7 @@ class _Collection:
             )
 
     async def _ask(self) -> None:
-        """Every lane at a time, but one model after another of a provider that takes batches."""
+        """Run all lanes at a time, but one after another where a provider takes batches."""
         groups: dict[str, list[_Lane]] = {}
         for lane in self._lanes:
             name = lane.target.name if lane.target.live else lane.target.provider
@@ -177,7 +177,7 @@ class _Collection:
 
     @contextlib.contextmanager
     def _hearing(self) -> Iterator[None]:
-        """The first Ctrl-C ends in order, the second one at once."""
+        """Handle Ctrl-C: the first one ends in order, the second one at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -326,7 +326,7 @@ class _Lane:
                 await asyncio.gather(*map(self._ended, outcomes))
 
     async def _fitting(self, calls: list[Call]) -> list[Request]:
-        """Those that the budget allows at once; the others are given back."""
+        """Return the calls that the budget allows at once; the others are given back."""
         first, *rest = [(call, self.target.most_usd(call.prompt)) for call in calls]
         if not await self._budget.reserve(first[1]):
             return []

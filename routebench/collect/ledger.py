@@ -35,7 +35,7 @@ class Ledger:
         self._writer: asyncio.Task[None] | None = None
 
     async def do(self, work: Callable[[AnswerStore], _T]) -> _T:
-        """Have the thread do something with the store."""
+        """Run something on the store, in the store's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._with, work)
 
     async def write(self, work: _Write) -> float:

@@ -41,7 +41,7 @@ class Cubic:
         return math.isinf(self.top)
 
     def cut(self, top: float, left: float, now: float) -> None:
-        """From now on, this share of `top`."""
+        """Cut the limit to a share of `top`, from now on."""
         self.top, self.since, self.left = top, now, left
 
 
@@ -74,17 +74,17 @@ class Usual:
     _resting: bool = False
 
     def cut(self) -> None:
-        """The limits have been cut: forget, and look what that changes."""
+        """Forget the calls before a cut of the limits, and look what it changes."""
         self._before = self._failures / (len(self._recent) + FEW)
         self._resting, self._ended = True, 0
         self._recent.clear()
 
     def sent(self, ticket: Ticket) -> None:
-        """A call is made."""
+        """Count a call that is made."""
         self._recent.append(ticket)
 
     def ended(self, ticket: Ticket, calm: bool) -> bool:
-        """A call has ended; `calm`: while the limits were below where they were cut last.
+        """Count a call that has ended; `calm`: while the limits were below the last cut.
 
         True where it shows that the last cut has changed nothing.
         """
@@ -101,7 +101,7 @@ class Usual:
         return max(self._before / 2, 1.25 * thought) <= found <= MOST and found > 0
 
     def overload(self, tolerated: float = 0.0) -> bool:
-        """Whether more calls fail than usual."""
+        """Return whether more calls fail than usual."""
         n, share = len(self._recent), max(min(self.share, MOST), tolerated)
         if self._resting:
             share = MOST

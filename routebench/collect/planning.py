@@ -44,7 +44,7 @@ class TargetModel:
         return is_live(self.plugin)
 
     def most_usd(self, prompt: str) -> float:
-        """USD that an answer to the prompt costs at most."""
+        """Return the USD that an answer to the prompt costs at most."""
         return most_usd(self.price, prompt, self.parameters)
 
 
@@ -61,7 +61,7 @@ class CollectionPlan:
     """Questions that the suite has."""
 
     def calls(self, target: TargetModel) -> Iterator[Call]:
-        """The calls to a model, each prompt once: first the first sample of all of them."""
+        """Yield the calls to a model, each prompt once: first the first sample of all of them."""
         known = canonical(target.parameters)
         prompts = dict.fromkeys(question.prompt for question in self.questions)
         for sample in range(self.samples):
@@ -110,7 +110,7 @@ def make(
 
 
 def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:
-    """A suite's questions: those that it lists, or the queries of what it loads."""
+    """Return a suite's questions: those that it lists, or the queries of what it loads."""
     plugin = discovery.load(discovery.find("suite", suite))
     made = plugin(options.validate(plugin, suite, values))
     listed = made.questions() if hasattr(made, "questions") else None
@@ -138,7 +138,7 @@ def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:
 
 
 def _drawn(found: list[StoredQuestion], limit: int | None) -> tuple[StoredQuestion, ...]:
-    """`limit` of the questions, by the hash of their text: more of them hold the fewer."""
+    """Return `limit` questions by their text's hash: a larger sample holds a smaller one."""
     if not found:
         raise DataError("this suite has no questions")
     if limit is None or limit >= len(found):
@@ -180,7 +180,7 @@ def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) ->
 def _price(
     provider: str, model: str, plugin: Any, prices: PriceList | None
 ) -> tuple[ModelPrice, str]:
-    """The user's price, a snapshot's, or the provider's own."""
+    """Return the user's price, a snapshot's, or the provider's own, with its id."""
     own = own_prices(plugin.pool()) if hasattr(plugin, "pool") else None
     if own is not None and model not in own.models:
         hint = did_you_mean(model, own.models)

@@ -54,7 +54,7 @@ class Pace:
         self._next = 0.0
 
     def wait(self, now: float) -> float:
-        """Seconds until the next call may start."""
+        """Return the seconds until the next call may start."""
         return 0.0 if self.rate is None else self._next - now
 
     def take(self, now: float) -> None:
@@ -97,13 +97,13 @@ class Throttle:
         return max(1, self.window(_now()) - self._flying - self._queued)
 
     def window(self, now: float) -> int:
-        """Calls that may be under way at a time."""
+        """Return how many calls may be under way at a time."""
         most = self.limits.concurrency or CEILING
         wide = self._started if self._width.endless else self._width.at(now)
         return math.ceil(max(1.0, min(wide, most)))
 
     def speed(self, now: float) -> float:
-        """Calls per second that the server seems to take; infinite while it never complained."""
+        """Return the calls per second that the server seems to take; at first infinite."""
         return max(self._speed.at(now), 0.05)
 
     async def room(self) -> None:
@@ -128,7 +128,7 @@ class Throttle:
             self._queued -= 1
 
     def end(self, ticket: Ticket, failed: str | None = None, after: float | None = None) -> None:
-        """A call has ended: `refused`, `strained` (server error, timeout), or None if it was taken.
+        """End a call: `refused`, `strained` (server error, timeout), or None if it was taken.
 
         `after` is the seconds that the server asks to wait.
         """
@@ -154,12 +154,12 @@ class Throttle:
         self._changed.set()
 
     def leave(self) -> None:
-        """A call ended without telling anything."""
+        """End a call whose outcome says nothing of the server."""
         self._flying -= 1
         self._changed.set()
 
     def stop(self) -> None:
-        """No call starts any more; those under way go on."""
+        """Start no call any more; those under way go on."""
         self.stopped = True
         self._changed.set()
         self._over.set()
@@ -196,7 +196,7 @@ class Throttle:
             self._started = min(self._started, self.limits.concurrency or CEILING)
 
     def _cut(self, now: float) -> None:
-        """Once per overload: calls sent before a cut bring no further one."""
+        """Cut the limits once per overload: calls sent before a cut bring no further one."""
         refused = self.usual.mostly_refused
         self.cuts += 1
         self.usual.cut()
@@ -211,11 +211,11 @@ class Throttle:
         return limit.at(now) < 0.97 * limit.top
 
     def _undo(self) -> None:
-        """The last cut has changed nothing: back to where the limits were."""
+        """Undo the last cut, which has changed nothing: the limits are back where they were."""
         self._speed, self._width = self._saved
 
     def _taken(self, now: float) -> float:
-        """Calls per second that the server has taken of late."""
+        """Return the calls per second that the server has taken of late."""
         start = max(now - SPAN, self._opened, self._accepted[0] if self._accepted else now)
         while self._accepted and self._accepted[0] < now - SPAN:
             self._accepted.popleft()

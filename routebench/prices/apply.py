@@ -60,7 +60,7 @@ def price(
 
 
 def own_prices(pool: Pool) -> PriceList | None:
-    """The prices that the suite itself states for its models; None where it states none."""
+    """Return the prices that the suite itself states for its models; None where it states none."""
     if pool.input_price is None or pool.output_price is None:
         return None
     said = pool.description or ("",) * len(pool)
@@ -133,7 +133,7 @@ def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteD
 def costs(
     listed: Mapping[str, ModelPrice], tokens: tuple[Floats, Floats], outcomes: Outcomes
 ) -> Floats:
-    """[n, m] USD of prompt and answer tokens, cached ones and those of reasoning as recorded.
+    """Return [n, m] USD of tokens; cached ones and those of reasoning as recorded.
 
     The prices are those of the m models, in their order.
     """
@@ -151,7 +151,7 @@ def costs(
 
 
 def cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:
-    """The pool's models with their prices, in the pool's order.
+    """Return the pool's models with their prices, in the pool's order.
 
     Raises:
         DataError: naming the models that the list does not price.
@@ -181,14 +181,14 @@ def _priced_pool(pool: Pool, listed: dict[str, ModelPrice]) -> Pool:
 
 
 def _prompt_tokens(data: SuiteData) -> tuple[Floats, Mask]:
-    """[n, m] prompt tokens, and where they are recorded."""
+    """Return [n, m] prompt tokens, and where they are recorded."""
     chars = np.array([len(text) for text in data.queries.text], dtype=np.float64)
     estimate = np.ceil(chars / CHARS_PER_TOKEN)[:, None]
     return _recorded_or(data.outcomes.input_tokens, estimate, data.outcomes.state.shape)
 
 
 def _answer_tokens(data: SuiteData, assumed: int) -> tuple[Floats, Mask, Mask]:
-    """[n, m] answer tokens; where they are recorded; where recorded or read off the answer."""
+    """Return [n, m] answer tokens; where recorded; where recorded or estimated from the answer."""
     shape = data.outcomes.state.shape
     chars = np.full(shape, np.nan)
     if data.answers is not None:

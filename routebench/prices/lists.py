@@ -94,7 +94,7 @@ class ModelPrice(BaseModel):
         cached_tokens: _N | float = 0.0,
         thinking_tokens: _N | float = 0.0,
     ) -> _N:
-        """What a call costs, or each of an array of calls.
+        """Return the USD of a call, or of each of an array of calls.
 
         Cached tokens are part of the input, tokens of reasoning part of the output: no more of
         them count than there are of those, and unknown ones (NaN) as none.
@@ -112,7 +112,7 @@ class ModelPrice(BaseModel):
 
 
 def _part(part: Any, whole: Any, own: float | None) -> Any:
-    """The tokens that have a price of their own."""
+    """Return the tokens that have a price of their own."""
     if own is None:
         return 0.0
     return np.minimum(np.nan_to_num(part), whole)
@@ -133,7 +133,7 @@ class PriceList:
 
 
 def parse_size(text: str) -> float:
-    """Billions of parameters: `7B` is 7, `350M` is .35, `1.5T` is 1,500.
+    """Return billions of parameters: `7B` is 7, `350M` is .35, `1.5T` is 1,500.
 
     Raises:
         ValueError: for anything else.
@@ -183,7 +183,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def model_price(place: str, model: str, content: Any) -> ModelPrice:
-    """One model's price as a file has it; a `DataError` naming file, model and field."""
+    """Return one model's price as a file has it; raise `DataError` naming file, model and field."""
     if not isinstance(content, Mapping):
         raise DataError(f"{place}: model {model}: expected a table of prices, not {content!r}")
     try:
@@ -210,13 +210,13 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
 
 
 def as_written(entry: ModelPrice) -> dict[str, Any]:
-    """A price as price files have it: only what is set."""
+    """Return a price as price files have it: only what is set."""
     values = entry.model_dump(exclude_none=True)
     return {name: value for name, value in values.items() if value or name != "usd_per_request"}
 
 
 def fingerprint(models: Mapping[str, ModelPrice]) -> str:
-    """16 hex digits over prices alone; optional ones count only where they are set."""
+    """Return 16 hex digits over prices alone; optional ones count only where they are set."""
     content = {
         m: [p.input_usd_per_mtok, p.output_usd_per_mtok, *_besides(p)] for m, p in models.items()
     }
@@ -224,7 +224,7 @@ def fingerprint(models: Mapping[str, ModelPrice]) -> str:
 
 
 def _besides(entry: ModelPrice) -> list[dict[str, float]]:
-    """What only some prices have; nothing for one of two numbers."""
+    """Return what only some prices have; nothing for one of two numbers."""
     names = ("cached_usd_per_mtok", "thinking_usd_per_mtok", "usd_per_request")
     found = {name: value for name in names if (value := getattr(entry, name)) is not None}
     if not entry.usd_per_request:

@@ -52,14 +52,14 @@ class Snapshot:
         return f"{self.vendor}-{self.date}"
 
     def find(self, model: str) -> ListedModel | None:
-        """The model of that name, or with that alias."""
+        """Return the model of that name, or with that alias."""
         by_alias = (one for one in self.models if model in one.aliases)
         return next((one for one in self.models if one.name == model), None) or next(by_alias, None)
 
 
 @cache
 def snapshots() -> tuple[Snapshot, ...]:
-    """All that the package carries, by vendor and date."""
+    """Return all snapshots that the package carries, by vendor and date."""
     folder = resources.files("routebench") / "prices"
     found = [
         read(entry.name, entry.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def snapshots() -> tuple[Snapshot, ...]:
 
 
 def read(place: str, text: str) -> Snapshot:
-    """One file, named `<vendor>-<date>.toml`; a `DataError` naming what is wrong in it."""
+    """Read one file, named `<vendor>-<date>.toml`; raise `DataError` naming what is wrong in it."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -100,7 +100,7 @@ def _listed(place: str, name: str, content: dict[str, Any]) -> ListedModel:
 
 
 def vendors(provider: str) -> tuple[str, ...]:
-    """Whose list prices a provider's calls are billed at, by provider or vendor name.
+    """Return the vendors whose list prices a provider's calls are billed at.
 
     Any vendor's where many serve that protocol, the first one's own models first.
     """
@@ -111,7 +111,7 @@ def vendors(provider: str) -> tuple[str, ...]:
 
 
 def history(model: str, of: tuple[str, ...] = ()) -> list[tuple[Snapshot, ListedModel]]:
-    """Every list that has the model, the first of the given vendors first, then by date."""
+    """Return every list that has the model, the first of the given vendors first, then by date."""
     order = of or tuple(dict.fromkeys(one.vendor for one in snapshots()))
     return [
         (one, listed)
@@ -127,7 +127,7 @@ def find_price(
     prices: PriceList | None = None,
     date: datetime.date | None = None,
 ) -> tuple[ModelPrice, str]:
-    """What a provider's model costs, and the id of the list that says so.
+    """Return the price of a provider's model, and the id of the list that has it.
 
     The user's own list wins, under `provider:model` or `model`; its id is its file's name and
     fingerprint. Else it is the newest snapshot that has the model, and with `date` the newest of
@@ -157,6 +157,6 @@ def find_price(
 
 
 def names(of: tuple[str, ...] = ()) -> set[str]:
-    """All model names and aliases of the given vendors, or of all."""
+    """Return all model names and aliases of the given vendors, or of all."""
     lists = (one for one in snapshots() if not of or one.vendor in of)
     return {name for one in lists for own in one.models for name in (own.name, *own.aliases)}

@@ -34,7 +34,7 @@ class Cell:
 
 
 def plain(found: Estimate | None, scale: float = 1, digits: int = 3) -> Cell:
-    """`64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
+    """Return `64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
     if found is None or found.value is None:
         return _absent(found)
     text = f"{scale * found.value:.{digits}f}"
@@ -46,7 +46,7 @@ def plain(found: Estimate | None, scale: float = 1, digits: int = 3) -> Cell:
 
 
 def money(found: Estimate | None) -> Cell:
-    """USD to four digits, the interval behind it."""
+    """Return USD to four digits, with the interval as the note."""
     if found is None or found.value is None:
         return _absent(found)
     note = ""
@@ -56,7 +56,7 @@ def money(found: Estimate | None) -> Cell:
 
 
 def share(found: Estimate | None) -> Cell:
-    """Per cent with both ends of the interval."""
+    """Return per cent with both ends of the interval."""
     if found is None or found.value is None:
         return _absent(found)
     text = f"{100 * found.value:.0f}%"
@@ -66,7 +66,7 @@ def share(found: Estimate | None) -> Cell:
 
 
 def change(found: Estimate | None, scale: float = 100, digits: int = 1) -> Cell:
-    """`+2.4 [+1.6, +3.2]*`; the star where it was tested and holds."""
+    """Return `+2.4 [+1.6, +3.2]*`; the star where the difference was tested and is significant."""
     if found is None or found.value is None:
         return _absent(found)
     if found.value == found.low == found.high == 0:

@@ -12,7 +12,7 @@ from routebench.schema import Leaderboard
 
 
 def markdown(boards: Sequence[Leaderboard]) -> str:
-    """A heading, the facts, the table and the warnings of each board."""
+    """Return a heading, the facts, the table and the warnings of each board."""
     return "\n".join(_board(board) for board in boards)
 
 
@@ -33,6 +33,6 @@ def _line(cells: Sequence[Cell]) -> str:
 
 
 def escape(text: str) -> str:
-    """A text that Markdown shows as it is, on one line."""
+    """Return a text that Markdown shows as it is, on one line."""
     plain = html.escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\`*_\[\]|~{}#])", r"\\\1", plain)

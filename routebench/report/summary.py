@@ -31,18 +31,18 @@ class DisplayTable:
 
 
 def title(board: Leaderboard) -> str:
-    """The suite, with the names of its files."""
+    """Return the suite's name, with those of its files."""
     named = [Path(str(path)).name for path in board.environment.get("data", [])]
     return " ".join([board.suite.name, *named])
 
 
 def finished(board: Leaderboard) -> list[Row]:
-    """Rows that ended well."""
+    """Return the rows that ended well."""
     return [row for row in board.rows if row.state == "ok"]
 
 
 def pp(board: Leaderboard) -> tuple[float, int]:
-    """Scale and digits of differences: percentage points, or reward as it is."""
+    """Return scale and digits of differences: percentage points, or reward as it is."""
     return (100, 1) if board.suite.measure == "accuracy" else (1, 3)
 
 
@@ -52,12 +52,12 @@ def few_seeds(board: Leaderboard) -> bool:
 
 
 def quality(row: Row, board: Leaderboard) -> Estimate | None:
-    """What routers are ranked by."""
+    """Return the metric that routers are ranked by."""
     return row.metrics.get(board.suite.measure)
 
 
 def facts(board: Leaderboard) -> list[tuple[str, str]]:
-    """The headline, name by name."""
+    """Return the headline, name by name."""
     suite, found = board.suite, board.diagnostics
     seeds = max((len(row.seeds) for row in board.rows), default=0)
     size = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else (
@@ -79,7 +79,7 @@ def facts(board: Leaderboard) -> list[tuple[str, str]]:
 
 
 def notices(board: Leaderboard) -> list[str]:
-    """What a reader must know before the numbers, most serious first."""
+    """Return what a reader must know before the numbers, most serious first."""
     found = board.diagnostics
     told = [] if board.valid else [f"INVALID: {board.invalid_reason}"]
     if not found.headroom:
@@ -116,7 +116,7 @@ def _by_row(board: Leaderboard) -> list[str]:
 
 
 def leaderboard(board: Leaderboard) -> DisplayTable:
-    """All rows but skipped ones; routers of one rank cannot be told apart."""
+    """Return all rows but skipped ones; routers of one rank cannot be told apart."""
     entered = [row for row in board.rows if row.state != "skipped"]
     users = bool(board.suite.users)
     heads = _USERS if users else _COLUMNS
@@ -134,7 +134,7 @@ def leaderboard(board: Leaderboard) -> DisplayTable:
 
 
 def _told(table: DisplayTable) -> DisplayTable:
-    """Without the columns in which nothing is known, such as costs of an unpriced run."""
+    """Return the table without columns of unknown values, such as unpriced costs."""
     lines = [*table.rows, *table.foot]
     known = [any(line[at].sort is not None for line in lines) for at in range(len(table.heads))]
     kept = [at for at, told in enumerate(known) if told or at < 3]

@@ -38,7 +38,7 @@ class Call:
         prompt: str,
         sample: int = 0,
     ) -> Call:
-        """The call with its key; parameters that are text are canonical JSON already."""
+        """Return the call with its key; parameters that are text are canonical JSON already."""
         known = parameters if isinstance(parameters, str) else canonical(parameters)
         return cls(
             call_key(provider, model, known, prompt, sample), provider, model, known, prompt, sample
@@ -48,7 +48,7 @@ class Call:
 def call_key(
     provider: str, model: str, parameters: Mapping[str, Any] | str, prompt: str, sample: int
 ) -> str:
-    """What identifies a call: 32 hex digits of SHA-256, whatever the order of the parameters."""
+    """Return what identifies a call: 32 hex digits of SHA-256, whatever the parameters' order."""
     known = parameters if isinstance(parameters, str) else canonical(parameters)
     parts = (provider, model, known, str(sample), prompt)
     # Lengths first, so that no text can pass for another one's end.
@@ -57,7 +57,7 @@ def call_key(
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
-    """Parameters as JSON with sorted names; a `ValueError` for what JSON cannot say."""
+    """Return parameters as JSON with sorted names; raise `ValueError` for what JSON cannot hold."""
     return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

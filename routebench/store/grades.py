@@ -32,7 +32,7 @@ ORDER BY c.key, q.id LIMIT :count
 def read_answers(
     database: sqlite3.Connection, path: Path, suite: str | None, judge: str | None = None
 ) -> Iterator[StoredAnswer]:
-    """Answers in the order of their keys; with a judge only those that it has not graded."""
+    """Yield answers in the order of their keys; with a judge only those that it has not graded."""
     place = {"suite": suite, "key": "", "question": 0, "count": _AT_ONCE}
     place["judge"] = None if judge is None else judge_row(database, judge)
     while True:
@@ -57,7 +57,7 @@ def write_grade(
     grade: Grade | None,
     note: str | None,
 ) -> None:
-    """One row per judge, call and question; the latest grade stands."""
+    """Write one row per judge, call and question; the latest grade stands."""
     row = judge_row(database, judge)
     if row is None:
         row = database.execute("INSERT INTO judges (name) VALUES (?)", (judge,)).lastrowid
@@ -79,6 +79,6 @@ def write_grade(
 
 
 def judge_row(database: sqlite3.Connection, judge: str) -> int | None:
-    """The id of a judge that has graded here; None for any other."""
+    """Return the id of a judge that has graded here; None for any other."""
     found = database.execute("SELECT id FROM judges WHERE name = ?", (judge,)).fetchone()
     return None if found is None else int(found[0])

@@ -28,7 +28,7 @@ class Owner:
         self.id: int | None = None
 
     def present(self, now: float) -> int:
-        """The row's id; made anew where another process took this one for dead."""
+        """Return the row's id; made anew where another process took this one for dead."""
         if self.id is not None and self.renew(now, soon=False):
             return self.id
         # By chance, so that no id ever means two owners, whatever is rolled back or deleted.
@@ -83,7 +83,7 @@ class Owner:
 
 @cache
 def this_host() -> str:
-    """A hash of machine, boot and process namespace: within it a process id means one process."""
+    """Return a hash of machine, boot and process namespace: within it a pid means one process."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -92,7 +92,7 @@ def this_host() -> str:
 
 
 def born(pid: int) -> str:
-    """When a process started, for ids are given again; empty where it has ended.
+    """Return when a process started, for ids are given again; empty where it has ended.
 
     `?` where the system does not say (outside Linux) and the process is there.
     """
@@ -107,7 +107,7 @@ def born(pid: int) -> str:
 
 
 def is_alive(host: str, pid: int, start: str, beat: float, now: float) -> bool:
-    """Whether a process may still be making its calls.
+    """Return whether a process may still be making its calls.
 
     One of this host is alive as long as it runs, however slowly; of one elsewhere nothing is
     known but its last beat.

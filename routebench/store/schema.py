@@ -134,7 +134,7 @@ CREATE TRIGGER calls_removed AFTER DELETE ON calls BEGIN {_LEAVE} END;
 
 
 def connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
-    """An open store. Without `write` it is only read, and may lie where nothing can be written.
+    """Open a store. Without `write` it is only read, and may lie where nothing can be written.
 
     Raises:
         DataError: for a file that is no store, or one of a newer version.
@@ -159,7 +159,7 @@ def connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
 
 
 def is_store(path: Path) -> bool:
-    """Whether a file is an SQLite database, by its first bytes; not whether it is a sound one."""
+    """Return whether a file is an SQLite database, by its first bytes; not whether it is sound."""
     try:
         with path.open("rb") as stream:
             return stream.read(16) == b"SQLite format 3\0"
@@ -169,7 +169,7 @@ def is_store(path: Path) -> bool:
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """SQLite's errors as one clear line. What was committed before stays as it is."""
+    """Raise SQLite's errors as one clear line. What was committed before stays as it is."""
     try:
         yield
     except sqlite3.Error as error:
@@ -184,7 +184,7 @@ def told(path: Path) -> Iterator[None]:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Values that no collection has written, such as a text for a score, as one clear line."""
+    """Raise one clear line for values that no collection writes, such as a text for a score."""
     try:
         yield
     except (OverflowError, TypeError, ValueError) as error:  # Arrow's and JSON's are among them
@@ -211,7 +211,7 @@ _PROBLEMS = {
 
 @contextmanager
 def snapshot(database: sqlite3.Connection) -> Iterator[None]:
-    """Reads inside see the store as it is at the first of them, whatever others write."""
+    """Read inside the store as it is at the first read, whatever others write."""
     if database.in_transaction:
         yield
         return
@@ -230,7 +230,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _address(path: Path, create: bool, write: bool) -> str:
-    """The file as a URI. Also a reader opens it for writing, to clear SQLite's log away at last."""
+    """Return the file as a URI. A reader, too, opens it for writing, to clear SQLite's log away."""
     place = f"file:{quote(str(path.absolute()))}"
     if create and write:
         return f"{place}?mode=rwc"
@@ -259,7 +259,7 @@ def _check(database: sqlite3.Connection, path: Path, make: bool) -> None:
 
 
 def _make(database: sqlite3.Connection) -> None:
-    """The tables of a new file, unless another process has made them meanwhile."""
+    """Make the tables of a new file, unless another process has made them meanwhile."""
     _turn_on_log(database)
     database.execute("BEGIN IMMEDIATE")
     try:
@@ -275,7 +275,7 @@ def _make(database: sqlite3.Connection) -> None:
 
 
 def _turn_on_log(database: sqlite3.Connection) -> None:
-    """Write-ahead logging: it stays with the file. SQLite does not wait for its lock here."""
+    """Turn on write-ahead logging, for good. SQLite does not wait for its lock here."""
     until = time.monotonic() + BUSY
     while True:
         try:
@@ -308,7 +308,7 @@ def _pragma(database: sqlite3.Connection, name: str) -> Any:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """One statement at a time, for `executescript` would commit between them."""
+    """Yield one statement at a time, for `executescript` would commit between them."""
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"

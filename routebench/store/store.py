@@ -120,7 +120,7 @@ class AnswerStore:
         return Added(new, known, adding.changed, others)
 
     def claim(self, n: int) -> list[Call]:
-        """Up to n pending calls, now in flight and this object's own; make them after this.
+        """Claim up to n pending calls: they are in flight, and this object makes them.
 
         They come in the order in which they were added, out of what this object has added, or of
         the whole store where it has added nothing. No other process gets the same ones. An empty
@@ -245,7 +245,7 @@ class AnswerStore:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Whatever is written inside is committed at the end, at once or not at all.
+        """Commit whatever is written inside at the end, at once or not at all.
 
         For answers that came in one batch; a commit of each costs an fsync.
         """
@@ -253,20 +253,20 @@ class AnswerStore:
             yield
 
     def spent(self) -> float:
-        """USD paid for all answers of the store, those that came twice too; exact, and instant."""
+        """Return USD paid for all answers of the store, those that came twice too."""
         return summary.spent(self._database)
 
     def counts(self) -> dict[str, int]:
-        """Calls by state, all four, in the whole store; instant."""
+        """Return the calls by state, all four, in the whole store; instant."""
         return summary.counts(self._database)
 
     def info(self) -> StoreInfo:
-        """What is in the store."""
+        """Return what is in the store."""
         with self._reading():
             return summary.info(self._database, self.path)
 
     def ungraded(self, judge: str, suite: str | None = None) -> Iterator[StoredAnswer]:
-        """Answers that a judge has not graded, those it could not grade included.
+        """Yield answers that a judge has not graded, those it could not grade included.
 
         In the order of the calls' keys, which are hashes: it tells nothing of the models, and is
         the same for everybody. Grades may be written meanwhile.
@@ -274,7 +274,7 @@ class AnswerStore:
         return read_answers(self._database, self.path, suite, judge)
 
     def answers(self, suite: str | None = None) -> Iterator[StoredAnswer]:
-        """All answers, for a judge to grade anew; in the same order."""
+        """Yield all answers, for a judge to grade anew; in the same order."""
         return read_answers(self._database, self.path, suite)
 
     def grade(
@@ -294,29 +294,28 @@ class AnswerStore:
             write_grade(self._database, judge, answer, score, grade, note)
 
     def suites(self) -> tuple[str, ...]:
-        """The suites that have questions here, by name."""
+        """Return the suites that have questions here, by name."""
         with schema.told(self.path):
             rows = self._database.execute("SELECT DISTINCT suite FROM questions ORDER BY suite")
             return tuple(suite for (suite,) in rows)
 
     def judges(self, suite: str | None = None) -> tuple[str, ...]:
-        """Who has graded answers to a suite's questions, the first one first."""
+        """Return the judges that have graded a suite's answers, the first one first."""
         with schema.told(self.path):
             return tuple(tables.judges(self._database, suite))
 
     def judge(self, suite: str | None = None, judge: str | None = None) -> str | None:
-        """The id of the judge whose grades a table has; None where nobody has graded."""
+        """Return the id of the judge whose grades a table has; None where nobody has graded."""
         with schema.told(self.path):
             return tables.chosen_judge(self._database, suite, judge)
 
     def asked(self, suite: str | None = None) -> tuple[dict[str, int], int]:
-        """Answers by provider, of the models that were asked a suite's questions, and the calls
-        for these that are not made yet."""
+        """Return answers by provider to a suite's questions, and the number of open calls."""
         with self._reading():
             return summary.asked(self._database, suite)
 
     def table(self, suite: str | None = None, judge: str | None = None) -> pa.Table:
-        """All answers and failed calls in long form, see `tables.SCHEMA`.
+        """Return all answers and failed calls in long form, see `tables.SCHEMA`.
 
         `judge`: whose grades it has, by id or name; by default the first that could grade any. A
         failed call is `failed`, an answer without a grade `ungraded`, and a call that was not made
@@ -332,7 +331,7 @@ class AnswerStore:
         return tables.export(self._database, self.path, path, suite, judge)
 
     def check(self) -> list[str]:
-        """What SQLite finds wrong with the file; nothing for a sound one. Reads all of it."""
+        """Return what SQLite finds wrong with the file, all of which it reads."""
         try:
             rows = self._database.execute("PRAGMA integrity_check").fetchall()
         except sqlite3.DatabaseError as error:
@@ -353,7 +352,7 @@ class AnswerStore:
         return int(found[0])
 
     def _pending(self, n: int, after: int, until: int | None) -> list[Any]:
-        """Pending calls behind one, up to another; read from the small index of what is open."""
+        """Return pending calls after one, up to another, read from a small index."""
         return self._database.execute(
             """SELECT open.id, key, provider, model, parameters, text, sample FROM (
                 SELECT id FROM calls INDEXED BY calls_pending
@@ -366,7 +365,7 @@ class AnswerStore:
 
 
 def _picodollars(cost: float | None) -> int | None:
-    """Exact for any price list; None for what nobody knows."""
+    """Return whole picodollars, exact for any price list; None for what nobody knows."""
     if cost is None or math.isnan(cost):
         return None
     if not 0 <= cost < math.inf:

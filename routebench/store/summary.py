@@ -13,7 +13,7 @@ from routebench.store.schema import USD
 
 
 def spent(database: sqlite3.Connection) -> float:
-    """USD of all answers, kept or not."""
+    """Return USD of all answers, kept or not."""
     (total,) = database.execute(
         """SELECT (SELECT coalesce(sum(cost), 0) FROM tally)
         + (SELECT coalesce(sum(cost), 0) FROM spares)"""
@@ -22,13 +22,13 @@ def spent(database: sqlite3.Connection) -> float:
 
 
 def counts(database: sqlite3.Connection) -> dict[str, int]:
-    """Calls by state, all of them."""
+    """Return the calls by state, all four."""
     found = _pairs(database, "SELECT state, sum(calls) FROM tally GROUP BY state")
     return {state: found.get(state, 0) for state in STATES}
 
 
 def asked(database: sqlite3.Connection, suite: str | None) -> tuple[dict[str, int], int]:
-    """Answers by provider, of the models that were asked a suite's questions; open calls for it."""
+    """Return answers by provider to a suite's questions, and the number of open calls."""
     answers = database.execute(
         """SELECT provider, sum(calls) FROM askers JOIN tally ON tally.asker = id
         WHERE state = 'answered' AND (? IS NULL OR id IN
@@ -49,7 +49,7 @@ def asked(database: sqlite3.Connection, suite: str | None) -> tuple[dict[str, in
 
 
 def info(database: sqlite3.Connection, path: Path) -> StoreInfo:
-    """Everything in one; call it inside a snapshot."""
+    """Return all facts of a store at once; call it inside a snapshot."""
     answered, priced, interrupted = database.execute(
         """SELECT coalesce(sum(calls) FILTER (WHERE state = 'answered'), 0),
         coalesce(sum(priced), 0), coalesce(sum(interrupted), 0) FROM tally"""

@@ -62,7 +62,7 @@ ORDER BY c.id, q.id
 def table(
     database: sqlite3.Connection, path: Path, suite: str | None, judge: str | None
 ) -> pa.Table:
-    """The whole table in memory."""
+    """Return the whole table in memory."""
     with schema.told(path), schema.sound(path), schema.snapshot(database):
         view = _View.of(database, path, suite, judge)
         return pa.Table.from_batches(view.batches(database), view.columns)
@@ -150,7 +150,7 @@ class _View:
 
 
 def _empty(database: sqlite3.Connection, suite: str | None, judge: int | None) -> set[str]:
-    """Columns without any value: a table with them would seem to have a split, say."""
+    """Return columns without any value: a table with them would seem to have a split, say."""
     empty = set()
     for name in _OPTIONAL:
         query = f"SELECT 1 FROM questions WHERE {name} IS NOT NULL AND (? IS NULL OR suite = ?)"  # noqa: S608
@@ -163,7 +163,7 @@ def _empty(database: sqlite3.Connection, suite: str | None, judge: int | None) -
 
 
 def _names(database: sqlite3.Connection, suite: str | None) -> dict[int, str]:
-    """What a suite's models are called: as short as tells them apart."""
+    """Return the names of a suite's models: as short as tells them apart."""
     rows = database.execute(
         """SELECT DISTINCT id, provider, model, parameters FROM askers JOIN suite_askers
         ON asker = id WHERE ? IS NULL OR suite = ?""",
@@ -184,7 +184,7 @@ def _names(database: sqlite3.Connection, suite: str | None) -> dict[int, str]:
 
 
 def _differing(row: Any, rows: list[Any]) -> str:
-    """The parameters by which a model was asked differently from itself."""
+    """Return the parameters by which a model was asked differently from itself."""
     own, others = json.loads(row[3]), [json.loads(r[3]) for r in rows if r[1:3] == row[1:3]]
     names = sorted({name for other in (own, *others) for name in other})
     differ = [n for n in names if any(other.get(n) != own.get(n) for other in others)]
@@ -192,7 +192,7 @@ def _differing(row: Any, rows: list[Any]) -> str:
 
 
 def judges(database: sqlite3.Connection, suite: str | None) -> dict[str, int]:
-    """Who has graded answers to a suite's questions, in the order in which they came."""
+    """Return who has graded answers to a suite's questions, in the order in which they came."""
     rows = database.execute(
         """SELECT name, id FROM judges WHERE EXISTS (SELECT 1 FROM grades
         JOIN questions ON questions.id = question
@@ -203,7 +203,7 @@ def judges(database: sqlite3.Connection, suite: str | None) -> dict[str, int]:
 
 
 def chosen_judge(database: sqlite3.Connection, suite: str | None, judge: str | None) -> str | None:
-    """The judge's id, of its id or a name that one id alone has; None where nobody has graded.
+    """Return the judge's id, of an id or a name that one id alone has; None if nobody has graded.
 
     By default the first one that could grade anything.
     """

@@ -25,7 +25,7 @@ class Transactions:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Committed at the end, or nothing of it after an error; waits for other processes'."""
+        """Commit at the end, or nothing of it after an error; wait for other processes'."""
         if self._open:
             yield
             return
@@ -41,7 +41,7 @@ class Transactions:
                 self._database.rollback()  # nothing, after a commit
 
     def _wait_for_disk(self, wait: bool) -> None:
-        """Whether the next commit waits until it is on the disk, with all that came before.
+        """Set whether the next commit waits until it is on the disk, with all that came before.
 
         A commit that does not outlives the process, however that ends, but not a power cut.
         Waiting takes 0.2 to 10 ms, next to calls of seconds that cost money; but many return in

@@ -8,8 +8,8 @@ Text = TypeVar("Text", str, str | None)
 
 
 def packed(text: str | None) -> str | bytes | None:
-    """What SQLite is given: the text, or bytes where it holds lone surrogates, as broken JSON
-    escapes leave them behind."""
+    """Return what SQLite is given: the text, or bytes where it holds lone surrogates, as broken
+    JSON escapes leave them behind."""
     if text is None or text.isascii():
         return text
     try:
@@ -20,12 +20,12 @@ def packed(text: str | None) -> str | bytes | None:
 
 
 def unpacked(value: str | bytes) -> str:
-    """The text that was packed; a `ValueError` or `TypeError` for anything else."""
+    """Return the text that was packed; raise `ValueError` or `TypeError` for anything else."""
     return value if isinstance(value, str) else str(value, "utf-8", "surrogatepass")
 
 
 def readable(value: str | bytes | None) -> str | None:
-    """The text as a table can hold it: `?` in place of each lone surrogate."""
+    """Return the text as a table can hold it: `?` in place of each lone surrogate."""
     return (
         unpacked(value).encode("utf-8", "replace").decode() if isinstance(value, bytes) else value
     )

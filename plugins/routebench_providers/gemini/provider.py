@@ -62,14 +62,14 @@ class Gemini:
         self.options = options
 
     def parameters(self) -> dict[str, Any]:
-        """All that an answer depends on besides model, prompt and sample."""
+        """Return all that an answer depends on besides model, prompt and sample."""
         given = self.options.model_dump(exclude_none=True, exclude={"base_url", "timeout"})
         if given["temperature"] == "default":
             del given["temperature"]
         return given | ({"base_url": self._base_url} if self._base_url else {})
 
     async def ask(self, request: Request) -> Reply:
-        """One call, never repeated.
+        """Make one call, never repeated, and return its reply.
 
         Raises:
             OptionError: where there is no key.
@@ -103,7 +103,7 @@ class Gemini:
         return live.PerLoop(self._client)
 
     def _client(self) -> tuple[Any, Any]:
-        """The library's client, and the connections under it."""
+        """Return the library's client, and the connections under it."""
         import httpx2  # type: ignore[import-not-found,unused-ignore]
         from google import genai
         from google.genai import types
@@ -168,7 +168,7 @@ def _reply(response: Any) -> Reply:
 
 
 def _usage(usage: Any, text: str) -> dict[str, float]:
-    """Google counts thoughts beside the answer's tokens, and leaves out counts of 0."""
+    """Return token counts by the name of a `Reply`'s field; thoughts count as output."""
     if usage is None or usage.prompt_token_count is None:
         return {}
     thoughts, spoken = usage.thoughts_token_count or 0, usage.candidates_token_count
@@ -181,7 +181,7 @@ def _usage(usage: Any, text: str) -> dict[str, float]:
 
 
 def _told(error: Exception) -> CallError:
-    """The failure that google-genai's exception stands for."""
+    """Return the failure that google-genai's exception stands for."""
     status = getattr(error, "code", None)
     if type(error).__module__ != "google.genai.errors" or not isinstance(status, int):
         return live.unsent(error)
@@ -203,7 +203,7 @@ def _told(error: Exception) -> CallError:
 
 
 def _details(body: Any) -> list[dict[str, Any]]:
-    """The details of an error's body: google.rpc's RetryInfo, ErrorInfo, QuotaFailure …"""
+    """Return the details of an error's body: google.rpc's RetryInfo, ErrorInfo, QuotaFailure …"""
     error = body.get("error", body) if isinstance(body, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
     found = (

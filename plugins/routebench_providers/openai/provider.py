@@ -61,7 +61,7 @@ class OpenAICompatible:
         self.options = options
 
     def parameters(self) -> dict[str, Any]:
-        """All that an answer depends on besides model, prompt and sample."""
+        """Return all that an answer depends on besides model, prompt and sample."""
         away = {"base_url", "timeout", "api_key_env", "limit_as"}
         given = self.options.model_dump(mode="json", exclude_none=True, exclude=away)
         if given["temperature"] == "default":
@@ -71,7 +71,7 @@ class OpenAICompatible:
         return given | ({"base_url": self._base_url} if self._elsewhere else {})
 
     async def ask(self, request: Request) -> Reply:
-        """One call, never repeated.
+        """Make one call, never repeated, and return its reply.
 
         Raises:
             OptionError: where there is no key and the server needs one.
@@ -159,7 +159,7 @@ def _reply(response: Any) -> Reply:
 
 
 def _text(content: Any) -> str:
-    """A message's content; some servers send parts, those of reasoning among them."""
+    """Return a message's text; some servers send parts, those of reasoning among them."""
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
         return "".join(str(part.get("text", "")) for part in parts)
@@ -167,7 +167,7 @@ def _text(content: Any) -> str:
 
 
 def _usage(usage: Any) -> dict[str, float]:
-    """Reasoning is part of completion tokens; with servers that leave it out, of the total only."""
+    """Return token counts by the name of a `Reply`'s field; reasoning counts as output."""
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return {}
     hidden = max(0, (usage.total_tokens or 0) - usage.prompt_tokens - usage.completion_tokens)
@@ -185,7 +185,7 @@ def _detail(usage: Any, group: str, name: str) -> float:
 
 
 def _told(error: Exception) -> CallError | Reply:
-    """The failure that openai's exception stands for; a prompt filtered by Azure is a refusal."""
+    """Return the failure that openai's exception stands for; Azure's filter is a refusal."""
     status = getattr(error, "status_code", None)
     response = getattr(error, "response", None)
     if response is None or not isinstance(status, int) or status == 200:
@@ -207,7 +207,7 @@ def _told(error: Exception) -> CallError | Reply:
 
 
 def _option(parameter: Any) -> str:
-    """What to set where a model does not take a parameter."""
+    """Return the option to set where a model does not take a parameter."""
     if parameter in ("max_tokens", "max_completion_tokens"):
         other = {"max_tokens": "max_completion_tokens"}.get(parameter, "max_tokens")
         return f"--set openai.limit_as={other}"

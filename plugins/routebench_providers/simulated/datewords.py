@@ -20,7 +20,7 @@ _NO_DAY = re.compile(rf"{_MONTH},? (\d{{4}})")
 
 
 def split_date(text: str) -> tuple[int | None, int, int | None] | None:
-    """Day, month and year of a date with a month; None for any other text."""
+    """Return day, month and year of a date with a month; None for any other text."""
     text = text.strip().removesuffix(".")
     if found := _MONTH_FIRST.fullmatch(text):
         name, day, year = found.groups()
@@ -35,7 +35,7 @@ def split_date(text: str) -> tuple[int | None, int, int | None] | None:
 
 
 def date_forms(day: int | None, month: int, year: int | None) -> list[str]:
-    """The ways to write one date, the commonest first."""
+    """Return the ways to write one date, the commonest first."""
     name = MONTHS[month - 1]
     if day is None:
         return [name] if year is None else [f"{name} {year}", f"{name}, {year}"]
@@ -51,7 +51,7 @@ def date_forms(day: int | None, month: int, year: int | None) -> list[str]:
 
 
 def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th …"""
+    """Return `1st`, `2nd`, `3rd`, `4th` …"""
     if number % 100 in (11, 12, 13):
         return f"{number}th"
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

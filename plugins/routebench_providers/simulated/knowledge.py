@@ -33,7 +33,7 @@ class Knowledge:
         self._affinity = cache(self._of_kind)
 
     def stance(self, model: Profile, question: Question, sample: int) -> tuple[Stance, float]:
-        """What a model does with a question, and how well it knows the answer."""
+        """Return what a model does with a question, and how well it knows the answer."""
         world = self._world
         difficulty, doubt = self._shared(question)
         fixed = uniforms(self._number, "fact", model.name, question.query)
@@ -48,7 +48,7 @@ class Knowledge:
         return (Stance.RIGHT if known > 0 else Stance.WRONG), known
 
     def _of_question(self, question: Question) -> tuple[float, float]:
-        """How hard a question is for every model, and how much it makes all of them doubt."""
+        """Return a question's difficulty, and the doubt that it raises, for all models."""
         world = self._world
         drawn = uniforms(self._number, "question", question.query)
         obscurity = question.obscurity or _drawn_obscurity(world, drawn[0])
@@ -58,7 +58,7 @@ class Knowledge:
         return difficulty, world.doubt_shared * normal(drawn[2])
 
     def _of_kind(self, model: Profile, question: Question) -> float:
-        """What a model brings to facts of this kind."""
+        """Return a model's ability for facts of this kind."""
         drawn = uniforms(self._number, "affinity", model.name, _group(question))
         known = model.ability + self._world.kind_own * normal(drawn[0])
         known += dict(model.topics).get(question.topic or "", 0.0)
@@ -66,12 +66,12 @@ class Knowledge:
 
 
 def _group(question: Question) -> str:
-    """Facts that are known, or not, for like reasons."""
+    """Return the group of facts that are known, or not, for like reasons."""
     return question.kind or f"{question.topic}, {question.answer_type}"
 
 
 def _drawn_obscurity(world: World, uniform: float) -> int:
-    """1 to 5, for a question whose obscurity nobody judged."""
+    """Return an obscurity of 1 to 5, for a question whose obscurity nobody judged."""
     for obscurity, share in enumerate(world.unjudged, 1):
         uniform -= share
         if uniform < 0:

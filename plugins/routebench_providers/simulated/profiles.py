@@ -62,7 +62,7 @@ class SimulatedPool:
     large: str
 
     def pool(self) -> Pool:
-        """The models in name order, with their prices."""
+        """Return the models in name order, with their prices."""
         return Pool(
             tuple(model.name for model in self.models),
             np.array([model.input_price for model in self.models]),
@@ -76,7 +76,7 @@ class SimulatedPool:
 
 @cache
 def setup() -> SimulatedPool:
-    """What `models.toml` says."""
+    """Read `models.toml`."""
     path = Path(__file__).resolve().parent / "models.toml"
     read = tomllib.loads(path.read_text(encoding="utf-8"))
     world = World(**{**read["world"], "unjudged": tuple(read["world"]["unjudged"])})

@@ -48,11 +48,11 @@ class Simulated:
         self.options = options
 
     def pool(self) -> Pool:
-        """The models in name order, with list prices."""
+        """Return the models in name order, with list prices."""
         return setup().pool()
 
     def answer(self, requests: Sequence[Request]) -> Answers:
-        """What the models say; a prompt that is none of the facts is declined.
+        """Return the models' answers; a prompt that is none of the facts is declined.
 
         Raises:
             OptionError: for a model that is not in the pool.
@@ -69,13 +69,13 @@ class Simulated:
         return Answers(tuple(texts), counts[:, 0].copy(), counts[:, 1].copy(), np.array(seconds))
 
     def stance(self, request: Request) -> Stance:
-        """What the answer to a request is meant to be, whatever a judge makes of its text."""
+        """Return what the answer to a request is meant to be, whatever a judge says."""
         model = self._model(request.model)
         question = self._facts.get(normalise(request.prompt))
         return self._stance(model, question, request.sample)[0] if question else Stance.DECLINED
 
     def wrong_values(self, prompt: str) -> tuple[str, ...]:
-        """The wrong answers that models may give to a question; none for an unknown one."""
+        """Return the wrong answers that models may give to a question; none for an unknown one."""
         question = self._facts.get(normalise(prompt))
         return self._values.wrong(question) if question else ()
 
@@ -107,7 +107,7 @@ class Simulated:
         return stance, known
 
     def _mistake(self, model: Profile, question: Question, sample: int) -> str:
-        """A wrong value: models that are wrong are often wrong alike."""
+        """Return a wrong value: models that are wrong are often wrong alike."""
         values = self._values.wrong(question)
         drawn = uniforms(self.options.world, "mistake", model.name, question.query)
         again = uniforms(self.options.world, "mistake", model.name, question.query, sample)
@@ -143,7 +143,7 @@ def _tokens(text: str) -> int:
 
 
 def _usage(model: Profile, request: Request, text: str) -> tuple[int, float]:
-    """Output tokens, hidden reasoning included, and seconds."""
+    """Return output tokens, hidden reasoning included, and seconds."""
     drawn = uniforms("usage", model.name, request.prompt, request.sample)
     reasoning = round(model.reasoning * math.exp(0.5 * normal(drawn[0]) - 0.125))
     tokens = _tokens(text) + reasoning

@@ -45,7 +45,7 @@ class Values:
         self.wrong = cache(self._wrong)
 
     def _wrong(self, question: Question) -> tuple[str, ...]:
-        """Wrong answers to a question, the likeliest first; none is, holds or is in a right one."""
+        """Return wrong answers, the likeliest first; none is, holds or is in a right one."""
         accepted = [_words(text) for text in (question.reference, *question.aliases)]
         days = {split_date(text) for text in (question.reference, *question.aliases)} - {None}
         asked = f" {_words(question.query)} "
@@ -77,7 +77,7 @@ class Values:
 
 
 def _circles(question: Question) -> Iterator[tuple[str | None, ...]]:
-    """Sets of values to draw from, the closest first."""
+    """Yield sets of values to draw from, the closest first."""
     if question.kind:
         yield ("kind", question.kind)
     else:
@@ -97,7 +97,7 @@ def _words(text: str) -> str:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether one stands in the other, or both could name one person."""
+    """Return whether one contains the other, or both could name one person."""
     if f" {one} " in f" {other} " or f" {other} " in f" {one} ":
         return True
     first, second = one.split(), other.split()
@@ -108,7 +108,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def nearby(reference: str, answer_type: str | None, drawn: Sequence[float]) -> Iterator[str]:
-    """Numbers and dates of the reference's own form that are a little off."""
+    """Yield numbers and dates of the reference's own form that are a little off."""
     if date := split_date(reference):
         yield from _dates(date, drawn)
     elif reference in MONTHS:
@@ -122,7 +122,7 @@ def nearby(reference: str, answer_type: str | None, drawn: Sequence[float]) -> I
 
 
 def _signed(drawn: Iterable[float]) -> Iterator[int]:
-    """Steps up and down, mostly small."""
+    """Yield steps up and down, mostly small."""
     for place in drawn:
         step = _STEPS[int(abs(2 * place - 1) ** 1.5 * len(_STEPS))]
         yield step if place > 0.5 else -step

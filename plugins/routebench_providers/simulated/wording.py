@@ -97,7 +97,7 @@ _RESTATED = (
 
 
 def answer(model: Profile, question: Question, value: str, sure: float, key: object) -> str:
-    """A value as an answer to a question; `sure` in (0, 1) is how sure the model sounds."""
+    """Return a value as an answer to a question; `sure` in (0, 1) is how sure the model sounds."""
     drawn = uniforms("wording", model.name, question.query, key)
     said = _form(question, value, drawn[0])
     if is_symbol(question):
@@ -118,7 +118,7 @@ def answer(model: Profile, question: Question, value: str, sure: float, key: obj
 
 
 def refusal(model: Profile, prompt: str, key: object, brief: bool = False) -> str:
-    """An answer that attempts nothing; if `brief`, without advice."""
+    """Return an answer that attempts nothing; if `brief`, without advice."""
     drawn = uniforms("refusal", model.name, prompt, key)
     text = _one(_DECLINED, drawn[0])
     advises = drawn[1] < 0.7 * model.chattiness and not brief
@@ -126,7 +126,7 @@ def refusal(model: Profile, prompt: str, key: object, brief: bool = False) -> st
 
 
 def right_value(question: Question, model: Profile, key: object) -> str:
-    """The reference, or now and then one of its aliases."""
+    """Return the reference, or now and then one of its aliases."""
     drawn = uniforms("value", model.name, question.query, key)
     if question.aliases and drawn[0] < 0.25:
         return _one(question.aliases, drawn[1])
@@ -134,14 +134,14 @@ def right_value(question: Question, model: Profile, key: object) -> str:
 
 
 def is_symbol(question: Question) -> bool:
-    """Whether an answer is so short that it stands in many a sentence, as `In` and `At` do."""
+    """Return whether an answer is so short that many a sentence holds it, as `In` and `At`."""
     return min(len(text) for text in (question.reference, *question.aliases)) <= 2 and (
         question.reference[:1].isalpha()
     )
 
 
 def _form(question: Question, value: str, drawn: float) -> str:
-    """One of the ways to write a value."""
+    """Return one of the ways to write a value."""
     if date := split_date(value):
         forms = date_forms(*date)
         # Most people write most dates the commonest way.
@@ -158,7 +158,7 @@ def _form(question: Question, value: str, drawn: float) -> str:
 
 
 def _filled(frame: str, value: str) -> str:
-    """The value in its sentence, with one full stop and a capital where it begins."""
+    """Return the value in its sentence, with one full stop and a capital where it begins."""
     if value.endswith(".") and frame.endswith("{A}."):
         frame = frame[:-1]
     if frame.startswith("{A} ") and value[:1].islower():
@@ -167,7 +167,7 @@ def _filled(frame: str, value: str) -> str:
 
 
 def _restated(question: str) -> str | None:
-    """The question as a sentence with a place for the answer, where its form is a simple one."""
+    """Return the question as a sentence with a place for the answer, if its form is simple."""
     asked = re.sub(r"\s*\([^()]*\)$", "", question.strip().removesuffix("?"))
     if "{" in asked or "?" in asked or _MISLEADING.search(asked):
         return None
@@ -178,7 +178,7 @@ def _restated(question: str) -> str | None:
 
 
 def _said_of(frames: Sequence[str], drawn: float, whole: bool) -> str:
-    """One of the frames; with `whole`, of those that are sentences with a verb."""
+    """Return one of the frames; with `whole`, of those that are sentences with a verb."""
     return _one([f for f in frames if " is " in f or not whole], drawn)
 
 

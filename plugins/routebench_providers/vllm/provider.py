@@ -49,13 +49,13 @@ class VLLMOffline:
         self._loaded: tuple[str, Any] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """All that an answer depends on besides model, prompt and sample."""
+        """Return all that an answer depends on besides model, prompt and sample."""
         away = {"tensor_parallel_size", "gpu_memory_utilization", "enforce_eager"}
         given = self.options.model_dump(mode="json", exclude_none=True, exclude=away)
         return {name: value for name, value in given.items() if value != {}}
 
     def answer(self, requests: Sequence[Request]) -> Answers:
-        """The models' answers, one model after the other; no more than one is in memory.
+        """Return the models' answers, one model after the other; no more than one is in memory.
 
         A prompt that is too long for its model has no answer. There are no latencies: within a
         batch a request waits for the others.
@@ -80,7 +80,7 @@ class VLLMOffline:
         return Answers(tuple(texts), used[:, 0].copy(), used[:, 1].copy(), note=tuple(notes))
 
     def close(self) -> None:
-        """Free the model that is in memory."""
+        """Release the model that is in memory."""
         if self._loaded is not None:
             engine = self._loaded[1].llm_engine.engine_core
             self._loaded = None
@@ -136,7 +136,7 @@ class VLLMOffline:
     def _generate(
         self, engine: Any, model: str, prompts: dict[int, list[int]], requests: Sequence[Request]
     ) -> dict[int, Any]:
-        """vLLM's outputs by row."""
+        """Return vLLM's outputs by row."""
         if not prompts:
             return {}
         import vllm

@@ -46,7 +46,7 @@ class CostEstimate:
 
 
 def estimate(plan: CollectionPlan, target: TargetModel, found: Standing) -> CostEstimate:
-    """Prompt tokens from characters; answers as long as those that are there, or `ASSUMED`."""
+    """Estimate tokens: prompts from characters, answers by earlier ones, or `ASSUMED`."""
     todo = [call for call in plan.calls(target) if call.key in found.open]
     tokens = [math.ceil(len(call.prompt) / CHARS_PER_TOKEN) for call in todo]
     each = found.output_tokens or min(ASSUMED, most_tokens(target.parameters))
@@ -83,7 +83,7 @@ def show_estimate(
 
 
 def guessed(plan: CollectionPlan) -> list[str]:
-    """Notes on models of whose calls nobody knows what they cost at most."""
+    """Return notes on models whose calls have no known limit of cost."""
     models = [t for t in plan.targets if t.live and not is_limited(t.parameters)]
     return [
         f"{target.name}: no longest answer is set, so the budget reckons with {LONGEST:,} tokens a"
@@ -263,7 +263,7 @@ def as_json(
     total: float,
     graded: Counts | None = None,
 ) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the result of a collection as values for JSON."""
     return {
         "suite": plan.suite,
         "store": str(plan.store),
@@ -302,12 +302,12 @@ def as_json(
 
 
 def usd(amount: float) -> str:
-    """Dollars to four digits, as many as it takes below a cent."""
+    """Return dollars to four digits, as many as it takes below a cent."""
     return f"{amount:,.2f}" if amount >= 100 else f"{amount:.4g}"
 
 
 def next_command(plan: CollectionPlan) -> str:
-    """What to do with the answers."""
+    """Return the command that benchmarks routers on the answers."""
     return f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
 
 

@@ -12,7 +12,7 @@ LABEL = 26  # columns for a router's name
 
 
 def make(error: bool = False, wide: bool = False) -> RichConsole:
-    """The terminal, or a page of fixed width where the output is none."""
+    """Return the terminal, or a page of fixed width where the output is none."""
     made = RichConsole(stderr=error, highlight=False)
     if made.is_terminal:
         return made
@@ -20,7 +20,7 @@ def make(error: bool = False, wide: bool = False) -> RichConsole:
 
 
 def percent(estimate: Estimate) -> str:
-    """`64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
+    """Return `64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
     return plain(estimate, 100, 1)
 
 
@@ -32,7 +32,7 @@ def plain(estimate: Estimate, scale: float = 1, digits: int = 3) -> str:
 
 
 def difference(found: Estimate, scale: float = 100, digits: int = 1) -> str:
-    """`+2.4 [+1.6, +3.2]*` in percentage points; the star where it was tested and holds."""
+    """Return `+2.4 [+1.6, +3.2]*` in percentage points; the star where it is significant."""
     if found.value is None or found.low is None or found.high is None:
         return "–"
     value, low, high = (scale * x for x in (found.value, found.low, found.high))
@@ -47,7 +47,7 @@ def difference(found: Estimate, scale: float = 100, digits: int = 1) -> str:
 
 
 def short(name: str, room: int) -> str:
-    """Cut in the middle: both ends of a name tell."""
+    """Return a name cut in the middle: both ends of a name tell."""
     if len(name) <= room:
         return name
     tail = (room - 1) // 2

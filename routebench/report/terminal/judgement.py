@@ -22,7 +22,7 @@ _TEXT, _NAME = 240, 30
 
 
 def show(judged: Judged, out: Console) -> None:
-    """Counts, then agreement, confusion, models and examples."""
+    """Print counts, then agreement, confusion, models and examples."""
     _counts(judged, out)
     if judged.compared is None:
         out.print(f"nothing to compare: {escape(judged.nothing)}")
@@ -41,7 +41,7 @@ def show(judged: Judged, out: Console) -> None:
 
 
 def to_json(judged: Judged) -> str:
-    """All of it; control characters of texts are escaped."""
+    """Return all of it as JSON; control characters of texts are escaped."""
     content = {
         "place": judged.place,
         "counts": counted(judged.counts),
@@ -52,7 +52,7 @@ def to_json(judged: Judged) -> str:
 
 
 def counted(counts: Counts) -> dict[str, Any]:
-    """What became of the answers, and what grading took."""
+    """Return what became of the answers, and what grading took."""
     usage = counts.usage
     return {
         "judge": counts.judge,
@@ -82,7 +82,7 @@ def _counts(judged: Judged, out: Console) -> None:
 
 
 def used(usage: Any) -> str:
-    """Calls, tokens and USD of a judge that asks a model, on one line of markup."""
+    """Return calls, tokens and USD of a judge that asks a model, on one line of markup."""
     text = (
         f"grader: {usage.calls:,} replies, {usage.input_tokens:,.0f} tokens in,"
         f" {usage.output_tokens:,.0f} out"

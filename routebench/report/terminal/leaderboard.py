@@ -133,7 +133,7 @@ def _user_cells(row: Row, baseline: str) -> list[str]:
 
 
 def _means(metrics: Mapping[str, Estimate]) -> list[str]:
-    """Quality, cost, and how often it is the user's own best model."""
+    """Return quality, cost, and how often the choice is the user's own best model."""
     names = ("effect", "relative_cost", "best_llm_accuracy")
     return [_number(metrics.get(name)) for name in names]
 
@@ -143,7 +143,7 @@ def _number(estimate: Estimate | None) -> str:
 
 
 def _bare(text: str) -> str:
-    """`.382` for 0.382: there are many such numbers in a row."""
+    """Return `.382` for 0.382: there are many such numbers in a row."""
     return text.replace("0.", ".")
 
 
@@ -156,7 +156,7 @@ def _savings(estimate: Estimate) -> str:
 
 
 def _models(usage: dict[str, float], room: int) -> str:
-    """The two models used most (one where that is all there is room for), in `room` columns."""
+    """Return the two models used most (one where there is no more room), in `room` columns."""
     top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
     shown = [(name, share) for name, share in top if share >= 0.005]
     each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
@@ -213,7 +213,7 @@ def _about_costs(board: Leaderboard) -> list[str]:
 
 
 def _references(board: Leaderboard) -> list[list[str]]:
-    """Lines to read the routers against; none of them is one."""
+    """Return lines to read the routers against; none of them is a router."""
     found = [(text, board.references.get(name)) for name, text in REFERENCES.items()]
     if board.suite.users:
         return [["", text, _bare(plain(m["reward"])), "", "", ""] for text, m in found if m]

@@ -44,7 +44,7 @@ def _uses(
 
 
 def _singles(rows: list[tuple[Row, Policies]], out: Console, scale: float, digits: int) -> None:
-    """The router against always asking the one or the other model of its pair."""
+    """Print the router against always asking the one or the other model of its pair."""
     known = [
         (row, name, single)
         for row, found in rows
@@ -72,7 +72,7 @@ def _singles(rows: list[tuple[Row, Policies]], out: Console, scale: float, digit
 
 
 def compared(row: Row, single: SingleModel) -> tuple[Difference | None, Estimate | None]:
-    """Difference and savings, from the row where the model is one of the board's references."""
+    """Return difference and savings, from the row where the model is a reference."""
     if single.reference is None:
         return single.accuracy or single.reward, single.savings
     own = row.against.get(single.reference, {})

@@ -16,7 +16,7 @@ _LONGEST = 300
 
 
 def by_router(board: Leaderboard) -> dict[str, list[tuple[str, str]]]:
-    """Names and values by router, as they are read, with its speed; nothing of the others."""
+    """Return names and values by router as texts, with its speed; routers with facts only."""
     return {row.router: _of(row, board) for row in board.rows if row.facts}
 
 
@@ -37,7 +37,7 @@ def show(board: Leaderboard, out: Console) -> None:
 
 
 def number(value: float) -> str:
-    """`276,096`, `0.523`, `1.2e-05`."""
+    """Return `276,096`, `0.523`, `1.2e-05`."""
     if not math.isfinite(value) or abs(value) >= 1e15:
         return f"{value:.3g}"
     whole = value == int(value) or abs(value) >= 1000
@@ -62,5 +62,5 @@ def _value(value: str | float) -> str:
 
 
 def _printable(text: str) -> str:
-    """On one line, and with nothing that a terminal would obey."""
+    """Return a text on one line, without characters that a terminal would obey."""
     return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))

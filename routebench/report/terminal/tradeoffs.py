@@ -56,7 +56,7 @@ def _points(rows: list[Row], out: Console) -> None:
 
 
 def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
-    """One pair of models, and what the router knows of itself."""
+    """Print one pair of models by router, with the router's calibration and stability."""
     out.print("[bold]From the weak to the strong model, and what routers know of themselves[/bold]")
     table = _table("router", *_PAIR.values(), "over mixing, pp", "ECE", "Brier", "stable")
     for row in rows:
@@ -81,7 +81,7 @@ def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
 
 
 def _tasks(rows: list[Row], out: Console) -> None:
-    """The pair by task, where there are few tasks."""
+    """Print the pair by task, where there are few tasks."""
     tasks = sorted({task for row in rows for task, found in row.by_task.items() if found.pair})
     if not 1 < len(tasks) <= TASKS:
         return
@@ -106,7 +106,7 @@ def _pair_cells(metrics: Mapping[str, Estimate]) -> list[str]:
 
 
 def _get(metrics: Mapping[str, Estimate], name: str) -> Estimate:
-    """A metric, or the reason why a board made by an older version has none."""
+    """Return a metric, or the reason why a board made by an older version has none."""
     missing = Estimate(value=None, reason="not in this board", undefined=None)
     return metrics.get(name, missing)
 

@@ -16,7 +16,7 @@ from routebench.verify.verify import Verification
 
 
 def show(result: Verification, out: Console, first: int = 10) -> None:
-    """Counts by kind, the first differences, and what could not be checked."""
+    """Print counts by kind, the first differences, and what could not be checked."""
     differing = Counter(kind for kind, _ in result.mismatches)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("checked")
@@ -44,7 +44,7 @@ def show(result: Verification, out: Console, first: int = 10) -> None:
 
 
 def to_json(result: Verification) -> str:
-    """Counts by kind, every difference, and what could not be checked."""
+    """Return counts by kind, every difference, and what could not be checked, as JSON."""
     content = {
         "verified": not result.mismatches,
         "checked": dict(result.checked),

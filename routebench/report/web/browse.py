@@ -18,7 +18,7 @@ _UNSURE = 255
 
 
 def browse(stored: Stored, room: int = ROOM) -> dict[str, Any]:
-    """The page's data, of about `room` bytes at most.
+    """Return the page's data, of about `room` bytes at most.
 
     Texts go by code, numbers as base64 of little-endian arrays.
     n rows; of several seeds the first is carried. Scores are rewards where the board has users.
@@ -51,13 +51,13 @@ def browse(stored: Stored, room: int = ROOM) -> dict[str, Any]:
 
 
 def packed(values: npt.NDArray[Any], kind: Any) -> str:
-    """An array as base64."""
+    """Return an array as base64."""
     made = np.ascontiguousarray(values).astype(np.dtype(kind).newbyteorder("<"))
     return base64.b64encode(made.tobytes()).decode()
 
 
 def confidence(stored: Stored, router: str) -> Floats | None:
-    """[n] what a router's first seed says of its choices; None where it says nothing."""
+    """Return [n] the confidence that a router's first seed states; None where it states none."""
     seed = stored.seeds(router)[0]
     made = [own for key, own in sorted(stored.decisions.items()) if key[:2] == (router, seed)]
     if any(own.decisions.confidence is None for own in made):
@@ -76,7 +76,7 @@ def _confidence(stored: Stored, router: str, kept: Ints) -> str | None:
 
 
 def _ids(ids: Strings | None, keys: Strings, rows: Ints) -> list[str]:
-    """The suite's own names of queries where it has them, else the start of their keys."""
+    """Return the suite's own names of queries where it has them, else the start of their keys."""
     given = None if ids is None else ids[rows]
     return [
         str(keys[row])[:12] if given is None or given[i] is None else str(given[i])

@@ -23,7 +23,7 @@ _LABEL = 22
 
 
 def literal(text: str) -> str:
-    """A name as Plotly shows it letter by letter: it would read tags and entities."""
+    """Return a name as Plotly shows it letter by letter: it would read tags and entities."""
     for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;")):
         text = text.replace(letter, entity)
     return text
@@ -40,7 +40,7 @@ def shortened(text: str, room: int) -> str:
 
 
 def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
-    """What costs of routers, then of references, are called, with the axis; None without any."""
+    """Return the metrics of cost of routers and of references, and the axis; None without costs."""
     for own, other, words in (
         ("total_cost_per_1k", "cost_per_1k", "Cost, USD per 1,000 queries"),
         ("relative_cost", "relative_cost", "Relative cost"),
@@ -51,7 +51,7 @@ def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
 
 
 def plane(board: Leaderboard) -> Figure | None:
-    """Cost against quality with intervals, hull, curves and references; None where unpriced."""
+    """Draw cost against quality, with hull, curves and references; None where unpriced."""
     key = cost_key(board)
     if key is None:
         return None
@@ -151,7 +151,7 @@ def _mark(name: str, symbol: str, x: float, y: float, size: int) -> Figure:
 
 
 def _hull(traces: Sequence[Figure]) -> Figure:
-    """Upper left hull of what routers and models alone come to: the oracle is nobody's choice."""
+    """Draw the upper left hull of routers and models alone: the oracle is nobody's choice."""
     points = sorted(
         (trace["x"][0], trace["y"][0])
         for trace in traces
@@ -180,7 +180,7 @@ def _left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]
 
 
 def usage(routers: Sequence[str], models: Sequence[str], parts: Mapping[str, Any]) -> Figure:
-    """Shares of models by router as bars of length 1; `parts` are [router, model] by task."""
+    """Draw shares of models by router as bars of length 1; `parts` are [router, model] by task."""
     first = next(iter(parts.values()))
     traces = [
         {
@@ -213,7 +213,7 @@ def usage(routers: Sequence[str], models: Sequence[str], parts: Mapping[str, Any
 
 
 def headroom(board: Leaderboard) -> Figure | None:
-    """Each router's paired difference to the best single model, up to what the oracle reaches."""
+    """Draw each router's paired difference to the best single model, and the oracle's."""
     scale = pp(board)[0]
     against = {
         row.router: row.against.get(BASELINE, {}).get(board.suite.measure)
@@ -255,7 +255,7 @@ def headroom(board: Leaderboard) -> Figure | None:
 
 
 def stated(found: Sequence[Reliability]) -> Figure:
-    """Reliability diagram: mean score over stated confidence."""
+    """Draw the reliability diagram: mean score over stated confidence."""
     ideal = {
         "type": "scatter",
         "mode": "lines",
@@ -270,7 +270,7 @@ def stated(found: Sequence[Reliability]) -> Figure:
 
 
 def risk(found: Sequence[Reliability]) -> Figure:
-    """Risk among the answers over the share of them that is given."""
+    """Draw the risk among the answers over the share of them that is given."""
     lines = [_line(i, one.router, one.coverage, one.risk, "lines") for i, one in enumerate(found)]
     return _figure(lines, "Coverage: share answered, surest first", "Risk: 1 − score", legend=True)
 
@@ -289,7 +289,7 @@ def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Fig
 
 
 def latency(board: Leaderboard) -> Figure | None:
-    """From the median to the 99th percentile of milliseconds per query."""
+    """Draw the median to the 99th percentile of milliseconds per query."""
     keys = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99")
     told = board.timing.get("routers", {})
     known = [r.router for r in finished(board) if set(keys) <= set(told.get(r.router, {}))]
@@ -309,7 +309,7 @@ def latency(board: Leaderboard) -> Figure | None:
 
 
 def training(panel: CurvePanel) -> Figure:
-    """A small plot of series by step; those of other seeds and folds lie faintly below."""
+    """Draw series by step, small; those of other seeds and folds lie faintly below."""
     names = list(dict.fromkeys(line.name for line in panel.lines if not line.other))
     traces = []
     for line in panel.lines:

@@ -26,7 +26,7 @@ class Reliability:
 
 
 def reliability(stored: Stored) -> list[Reliability]:
-    """For each router that states a confidence; none where the measure is a reward."""
+    """Return the routers that state a confidence; none where the measure is a reward."""
     if stored.board.suite.measure != "accuracy":
         return []
     outcomes, n = stored.outcomes, len(stored.rows)

@@ -71,7 +71,7 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
 def _curves(
     found: Sequence[RouterCurves], facts: Mapping[str, Sequence[tuple[str, str]]]
 ) -> list[dict[str, Any]]:
-    """Of each router with curves: its facts, its notes, and the place of each plot with words."""
+    """Return facts, notes, and the plots' places with their headings of each router with curves."""
     number = count()
     return [
         {
@@ -114,7 +114,7 @@ def _shares(choices: Mapping[str, Ints], rows: Ints, m: int) -> list[list[float]
 
 
 def _heat_maps(board: Leaderboard) -> list[dict[str, Any]]:
-    """Quality by facet (down) and router (across), in steps of the whole map's range."""
+    """Return quality by facet (down) and router (across), in steps of the whole map's range."""
     found = []
     for name in ("task", "topic", "user"):
         facets: dict[str, dict[str, Facet]] = {}
@@ -185,7 +185,7 @@ def _headroom(board: Leaderboard) -> list[tuple[str, str]]:
 
 
 def _points(board: Leaderboard) -> DisplayTable | None:
-    """Trade-offs that were chosen on validation and frozen."""
+    """Return the trade-offs that were chosen on validation and frozen."""
     rows = [
         [
             Cell(row.router, row.router),
@@ -204,7 +204,7 @@ def _points(board: Leaderboard) -> DisplayTable | None:
 
 
 def _policies(board: Leaderboard) -> DisplayTable | None:
-    """How often routers name each policy, and what comes of it."""
+    """Return how often routers name each policy, with quality and cost of the answers then."""
     scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
     rows = [
         [

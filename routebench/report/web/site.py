@@ -105,7 +105,7 @@ class SuiteHistory:
         return sorted(found.values(), key=lambda runs: _order(runs[-1]), reverse=True)
 
     def last(self, router: str) -> tuple[BoardFile, Row] | None:
-        """The newest run that a router took part in."""
+        """Return the newest run that a router took part in."""
         for kept in reversed(self.runs):
             if (row := kept.row(router)) and row.state != "skipped":
                 return kept, row
@@ -113,7 +113,7 @@ class SuiteHistory:
 
 
 def find(results: Path) -> list[BoardFile]:
-    """All boards below a folder, but in hidden ones, among checkpoints and in sites.
+    """Return all boards below a folder, without hidden folders, checkpoints and sites.
 
     Raises:
         DataError: where there is none, or one of them cannot be read.
@@ -138,7 +138,7 @@ def find(results: Path) -> list[BoardFile]:
 
 
 def pages(boards: Iterable[BoardFile]) -> dict[str, bytes]:
-    """The content of every file of the site, by its name."""
+    """Return the content of every file of the site, by its name."""
     suites = _suites(boards)
     routers = sorted({label for suite in suites for label in suite.routers})
     links = {label: f"router-{_name(label)}.html" for label in routers}
@@ -165,7 +165,7 @@ def _order(kept: BoardFile) -> tuple[datetime, str]:
 
 
 def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
-    """By title; what is simulated and what is recorded never share a page."""
+    """Return the runs by suite; what is simulated and what is recorded never share a page."""
     found: dict[tuple[str, str, str], list[BoardFile]] = {}
     for kept in sorted(boards, key=_order):
         about = kept.board.suite
@@ -175,7 +175,7 @@ def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
 
 
 def _name(text: str, more: bytes = b"") -> str:
-    """A file name of plain letters, whatever the text; another text has another name."""
+    """Return a file name of plain letters, whatever the text; another text has another name."""
     slug = re.sub("[^a-z0-9]+", "-", text.lower())[:40].strip("-")
     digest = hashlib.sha256(more + b"\0" + text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{slug}-{digest}" if slug else digest
@@ -195,7 +195,7 @@ def _index(suites: Sequence[SuiteHistory], links: Mapping[str, str]) -> dict[str
 
 
 def _best(board: Leaderboard) -> tuple[list[str], int, Cell]:
-    """Names of the routers of rank 1, how many more there are, and what the first one reaches."""
+    """Return some routers of rank 1, how many more there are, and the first one's score."""
     top = [row for row in summary.finished(board) if row.rank == 1]
     if not board.valid or not top:
         return [], 0, Cell(MISSING)
@@ -234,7 +234,7 @@ def _series(
 
 
 def _run(runs: Sequence[BoardFile], at: int) -> dict[str, Any]:
-    """What heads a run in a history."""
+    """Return what heads a run in a history."""
     kept, before = runs[at], runs[max(at - 1, 0)]
     prices = [each.board.fingerprints.prices for each in (before, kept)]
     return {
@@ -248,7 +248,7 @@ def _run(runs: Sequence[BoardFile], at: int) -> dict[str, Any]:
 
 
 def _line(label: str, runs: Sequence[BoardFile]) -> dict[str, Any]:
-    """One router over the runs of a series."""
+    """Return one router over the runs of a series."""
     rows = [kept.row(label) for kept in runs]
     pairs = list(zip(rows, runs, strict=True))
     found = [summary.quality(row, kept.board) if row else None for row, kept in pairs]
@@ -270,7 +270,7 @@ def _quality(row: Row, board: Leaderboard) -> Cell:
 
 
 def _cost(row: Row) -> Cell:
-    """USD per 1k queries, or the relative cost where that alone is known."""
+    """Return USD per 1k queries, or the relative cost where that alone is known."""
     paid = money(row.metrics.get("total_cost_per_1k"))
     if paid.sort is not None:
         return Cell(f"${paid.text}", paid.sort, paid.note)
@@ -287,7 +287,7 @@ def _rank(kept: BoardFile, row: Row) -> str:
 
 
 def _trend(found: Sequence[Estimate | None]) -> list[dict[str, float]]:
-    """Places in a drawing of 120 × 28 of values and their intervals; none of a single value."""
+    """Return places in a drawing of 120 × 28 of values and intervals; none of a single value."""
     known = []
     for i, one in enumerate(found):
         if one is not None and one.value is not None:
@@ -314,7 +314,7 @@ def _router(label: str, suites: Sequence[SuiteHistory]) -> dict[str, Any]:
 
 
 def _part(suite: SuiteHistory, label: str, kept: BoardFile, row: Row) -> dict[str, Any]:
-    """One router on one suite."""
+    """Return one router on one suite."""
     scale, digits = summary.pp(kept.board)
     against = row.against.get(BASELINE, {}).get(suite.measure)
     usage = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))

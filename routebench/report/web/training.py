@@ -54,7 +54,7 @@ class CurvePanel:
     lines: list[Line] = field(default_factory=list)
 
     def label(self, line: Line) -> str:
-        """A series' name without what the whole panel is about."""
+        """Return a series' name without what the whole panel is about."""
         return line.name.removeprefix(f"{self.about}/")
 
 
@@ -80,7 +80,7 @@ class _Stage:
 
 
 def read(folder: Path, board: Leaderboard) -> list[RouterCurves]:
-    """The curves of a run folder's routers, in the board's order; those that keep none left out."""
+    """Read the curves of a run folder's routers, in the board's order."""
     found = [_of_router(folder / CHECKPOINTS, row) for row in finished(board)]
     return [one for one in found if one.panels or one.notes]
 
@@ -106,7 +106,7 @@ def _of_router(kept: Path, row: Row) -> RouterCurves:
 
 
 def _jobs(kept: Path, row: Row) -> Iterator[tuple[str, Path]]:
-    """The checkpoints of a row's jobs. Its name is looked up, not trusted to be a path."""
+    """Yield the checkpoints of a row's jobs. Its name is looked up, not trusted to be a path."""
     if row.router not in _listed(kept):
         return
     found = [
@@ -152,7 +152,7 @@ def _read_job(state: Path) -> tuple[list[_Stage], list[str]]:
 
 
 def _read(place: Path) -> dict[str, list[_Point]]:
-    """The file's stages; a `ValueError` that says in a few words what is wrong with it."""
+    """Read the file's stages; raise `ValueError` that says in a few words what is wrong with it."""
     try:
         if place.is_symlink() or not place.is_file():
             raise ValueError("it is not a plain file")
@@ -171,7 +171,7 @@ def _read(place: Path) -> dict[str, list[_Point]]:
 
 
 def _stage(name: str, points: Sequence[_Point]) -> tuple[_Stage, int]:
-    """A stage's series by step (by epoch where no point has one), and how much makes no sense."""
+    """Return a stage's series by step, or else by epoch, and the number of unusable values."""
     axis = "step" if any("step" in point for point in points) else "epoch"
     series: dict[str, list[tuple[float, float]]] = {}
     lost = 0
@@ -194,7 +194,7 @@ def _sane(value: float) -> bool:
 
 
 def _panels(stages: Sequence[_Stage]) -> tuple[list[CurvePanel], int]:
-    """Series by stage and kind, and how many there is no room for."""
+    """Return series by stage and kind, and how many there is no room for."""
     panels: dict[tuple[str, str], CurvePanel] = {}
     more = 0
     for stage in stages:
@@ -211,7 +211,7 @@ def _panels(stages: Sequence[_Stage]) -> tuple[list[CurvePanel], int]:
 
 
 def _kind(series: str) -> str:
-    """What shares an axis: all losses, and all of one prefix, such as `rewards/margins`."""
+    """Return what shares an axis: all losses, and all of one prefix, such as `rewards/margins`."""
     name = series.removeprefix("eval_")
     return "loss" if name.endswith("loss") else name.partition("/")[0]
 
@@ -230,7 +230,7 @@ def _faint(panel: CurvePanel, stages: Sequence[_Stage]) -> list[Line]:
 def thinned(
     x: Sequence[float], y: Sequence[float], most: int
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """At most so many points: the lowest and the highest of every stretch, so no spike is lost."""
+    """Return at most so many points: lowest and highest of every stretch, so no spike is lost."""
     if len(x) > most:
         values = np.asarray(y)
         kept = {0, len(x) - 1}
@@ -241,5 +241,5 @@ def thinned(
 
 
 def cut(text: str) -> str:
-    """Short enough for a heading."""
+    """Return a text short enough for a heading."""
     return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"
