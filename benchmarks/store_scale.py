@@ -86,7 +86,7 @@ def fill(path: Path, calls: int, models: int) -> None:
         print(f"claim + settle, one by one   {few / rate:8.1f} s   {rate:10,.0f} calls/s   (first)")
         start, done = time.perf_counter(), 0
         while done < calls - 2 * few - 2000:
-            with store.together():
+            with store.transaction():
                 block = store.claim(min(BATCH, calls - 2 * few - 2000 - done))
                 settle(store, block)
             done += len(block)

@@ -129,8 +129,8 @@ def read_facts(folder: Path) -> tuple[FactTables, list[str]]:
         set(templates["shared_surnames"]),
     )
     problems += [problem for ask in facts.asks for problem in _wrong_with(ask, tables)]
-    asked = {ask["table"] for ask in facts.asks}
-    problems += [f"{name}.csv: no question asks it" for name in sorted(set(tables) - asked)]
+    asked_tables = {ask["table"] for ask in facts.asks}
+    problems += [f"{name}.csv: no question asks it" for name in sorted(set(tables) - asked_tables)]
     return facts, problems
 
 
@@ -165,8 +165,8 @@ def check(questions: list[QuestionRow]) -> list[str]:
         ("topic", topics, TOPICS, PER_TOPIC),
         ("answer type", types, TYPES, PER_TYPE),
     ):
-        few = [name for name in sorted(names) if counts[name] < least]
-        problems += [f"{what} {name}: {counts[name]} questions of {least}" for name in few]
+        rare = [name for name in sorted(names) if counts[name] < least]
+        problems += [f"{what} {name}: {counts[name]} questions of {least}" for name in rare]
     if len(questions) < LEAST:
         problems.append(f"{len(questions)} questions of {LEAST}")
     if topics["Geography"] > GEOGRAPHY * len(questions):
@@ -277,7 +277,7 @@ def _question(facts: FactTables, ask: dict[str, Any], row: Row) -> QuestionRow:
     if ask.get("surname"):
         aliases += _surname(reference, facts.shared_surnames)
     known = dict.fromkeys(alias for alias in aliases if alias != reference)
-    kept = tuple(alias for alias in known if not _told(alias, text))
+    kept = tuple(alias for alias in known if not _gives_away(alias, text))
     obscurity = int(row.get("obscurity") or 3) + int(ask.get("harder", 0))
     obscurity = min(max(obscurity, 1), 5)
     kind = f"{ask['table']}.{ask['answer']}"
@@ -317,18 +317,18 @@ def _surname(name: str, shared: set[str]) -> list[str]:
     return [] if odd else [last]
 
 
-def _told(answer: str, text: str) -> bool:
+def _gives_away(answer: str, text: str) -> bool:
     """Return whether the question gives this answer away."""
     if len(answer) <= 2:  # chemical symbols and codes: "In" is not said by "in"
         return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text) is not None
-    words, said = normalise(answer), normalise(text)
-    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", said) is not None
+    words, sentence = normalise(answer), normalise(text)
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", sentence) is not None
 
 
 def _wrong_question(question: QuestionRow) -> Iterator[str]:
     if not question.reference.strip():
         yield f"{question.source}: no reference"
-    elif _told(question.reference, question.query):
+    elif _gives_away(question.reference, question.query):
         yield f"{question.source}: the question says {question.reference!r}"
     if "{" in question.query or not question.query.endswith("?"):
         yield f"{question.source}: not a question: {question.query!r}"
@@ -337,16 +337,16 @@ def _wrong_question(question: QuestionRow) -> Iterator[str]:
 
 
 def _duplicates(questions: list[QuestionRow]) -> Iterator[str]:
-    found = near_pairs([question.query for question in questions])
+    pairs = near_pairs([question.query for question in questions])
     seen: dict[int, QuestionRow] = {}
-    for question, unit in zip(questions, found.exact.tolist(), strict=True):
+    for question, unit in zip(questions, pairs.exact.tolist(), strict=True):
         if unit in seen:
             yield f"{question.source}: the same question as {seen[unit].source}"
         seen.setdefault(unit, question)
     first: dict[int, QuestionRow] = {}
-    for question, unit in zip(questions, found.unit.tolist(), strict=True):
+    for question, unit in zip(questions, pairs.unit.tolist(), strict=True):
         first.setdefault(unit, question)
-    for left, right in found.pairs.tolist():
+    for left, right in pairs.pairs.tolist():
         yield f"{first[left].source}: nearly the question of {first[right].source}"
 
 

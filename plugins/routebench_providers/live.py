@@ -67,8 +67,8 @@ def failure(
     if not kind:
         kind = "denied" if status in _DENIED or status < 400 else "rejected"
         kind = _PASSING.get(status, "server" if status >= 500 or status == 409 else kind)
-    said = " ".join(message.split()) or "no explanation"
-    return CallError(kind, f"HTTP {status}: {said}", hint, retry_after(headers))
+    explanation = " ".join(message.split()) or "no explanation"
+    return CallError(kind, f"HTTP {status}: {explanation}", hint, retry_after(headers))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -77,8 +77,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if (exact := seconds(lower.get("retry-after-ms"))) is not None:
         return exact / 1000
     given = lower.get("retry-after", "")
-    if (asked := seconds(given)) is not None:
-        return asked
+    if (delay := seconds(given)) is not None:
+        return delay
     try:
         return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
@@ -87,14 +87,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def seconds(text: Any) -> float | None:
     """Return `7`, `0.5` or `0.5s` as seconds; None for anything else."""
-    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    return float(found[1]) if found else None
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    return float(match[1]) if match else None
 
 
 def unsent(error: Exception) -> CallError:
     """Return the error for a call that ended without an HTTP status, or without JSON."""
     kind = type(error).__name__
-    said = f"{kind}: {' '.join(str(error).split())}".removesuffix(": ")
+    text = f"{kind}: {' '.join(str(error).split())}".removesuffix(": ")
     chain = _causes(error)
     names = {each.__name__ for cause in chain for each in type(cause).__mro__}
     if names & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
@@ -105,8 +105,8 @@ def unsent(error: Exception) -> CallError:
         hint = "is the address right?" if "ConnectError" in names else ""
         return CallError("server", f"no connection: {last}", hint)
     if isinstance(error, ValueError) or "APIResponseValidationError" in names:
-        return CallError("malformed", f"the answer cannot be read: {said}")
-    return CallError("rejected", said)
+        return CallError("malformed", f"the answer cannot be read: {text}")
+    return CallError("rejected", text)
 
 
 def clean(error: CallError, secret: str) -> CallError:
@@ -122,7 +122,7 @@ async def reply(
     call: Awaitable[Any],
     timeout: float,
     read: Callable[[Any], Reply],
-    told: Callable[[Exception], CallError | Reply],
+    explain: Callable[[Exception], CallError | Reply],
     secret: str,
 ) -> Reply:
     """Await a call and return its reply; `explain` turns a library's exception into a failure.
@@ -137,7 +137,7 @@ async def reply(
     except TimeoutError:
         outcome = CallError("timeout", f"no answer in {timeout:g} s")
     except Exception as error:  # libraries raise their transport's errors too
-        outcome = told(error)
+        outcome = explain(error)
     if isinstance(outcome, Reply):
         return outcome
     raise clean(outcome, secret)

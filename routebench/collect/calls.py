@@ -131,8 +131,8 @@ class _Asking:
 
     async def _tell(self, outcome: Outcome) -> None:
         error = outcome.result
-        told = self.on_failure if isinstance(error, CallError) else self.on_reply
-        if inspect.isawaitable(waiting := told(outcome)):
+        callback = self.on_failure if isinstance(error, CallError) else self.on_reply
+        if inspect.isawaitable(waiting := callback(outcome)):
             await waiting
         if not isinstance(error, CallError):
             self.failures = 0
@@ -182,7 +182,7 @@ class _Asking:
     async def _ask(self, request: Request, ticket: Ticket) -> Reply:
         try:
             async with asyncio.timeout(self.limits.timeout) as timeout:
-                reply = sound(await self.provider.ask(request))
+                reply = plausible(await self.provider.ask(request))
         except CallError as error:
             self._ended(ticket, error)
             raise
@@ -243,36 +243,36 @@ async def _many(
     places: dict[Request, list[int]] = {}
     for place, request in enumerate(requests):
         places.setdefault(request, []).append(place)
-    found: list[Reply | CallError | None] = [None] * len(requests)
+    replies: list[Reply | CallError | None] = [None] * len(requests)
     done = 0
 
-    def told(outcome: Outcome) -> None:
+    def on_outcome(outcome: Outcome) -> None:
         nonlocal done
         for place in places[outcome.request]:
-            found[place] = outcome.result
+            replies[place] = outcome.result
             done += 1
         if watch:
             watch(done, len(requests))
 
     rest = CallError("denied", "was not asked")
     try:
-        await ask_all(provider, places, limits=limits, on_reply=told, on_failure=told)
+        await ask_all(provider, places, limits=limits, on_reply=on_outcome, on_failure=on_outcome)
     except CallError as error:
         rest = CallError("denied", error.message, error.hint)
-    return [rest if each is None else each for each in found]
+    return [rest if each is None else each for each in replies]
 
 
 def _batches(
     provider: Provider, requests: Sequence[Request], watch: Callable[[int, int], None] | None
 ) -> list[Reply | CallError]:
-    found: list[Reply | CallError] = []
+    replies: list[Reply | CallError] = []
     for start in range(0, len(requests), BATCH):
-        found += [
+        replies += [
             outcome.result for outcome in ask_batch(provider, requests[start : start + BATCH])
         ]
         if watch:
-            watch(len(found), len(requests))
-    return found
+            watch(len(replies), len(requests))
+    return replies
 
 
 def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
@@ -300,12 +300,12 @@ def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
             note = answers.note[n] if answers.note else None
             return Outcome(requests[n], CallError("rejected", note or "no answer"), 1, latency)
         used = float(answers.input_tokens[n]), float(answers.output_tokens[n])
-        return Outcome(requests[n], sound(Reply(text, *used)), 1, latency)
+        return Outcome(requests[n], plausible(Reply(text, *used)), 1, latency)
 
     return [outcome(n) for n in range(len(requests))]
 
 
-def sound(reply: Reply) -> Reply:
+def plausible(reply: Reply) -> Reply:
     """Return the reply with counts that are possible: one that is not is unknown, and no part is
     more than its whole. One server's nonsense must not keep all other answers from being stored and
     read."""
@@ -316,13 +316,13 @@ def sound(reply: Reply) -> Reply:
     def part(tokens: float, of: float) -> float:
         return min(tokens, of) if 0 <= tokens <= _TOKENS else 0.0
 
-    given, said = whole(reply.input_tokens), whole(reply.output_tokens)
+    input_tokens, output_tokens = whole(reply.input_tokens), whole(reply.output_tokens)
     return replace(
         reply,
-        input_tokens=given,
-        output_tokens=said,
-        cached_tokens=part(reply.cached_tokens, given),
-        thinking_tokens=part(reply.thinking_tokens, said),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=part(reply.cached_tokens, input_tokens),
+        thinking_tokens=part(reply.thinking_tokens, output_tokens),
     )
 
 
@@ -350,9 +350,9 @@ def _wait(limits: Limits) -> Callable[[tenacity.RetryCallState], float]:
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, CallError) else None
+        delay = error.retry_after if isinstance(error, CallError) else None
         # A little later than asked, so that not all come back in the same instant.
-        return jitter(state) if asked is None else asked + jitter(state) / 4
+        return jitter(state) if delay is None else delay + jitter(state) / 4
 
     return wait
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from routebench.collect.budget import SpendingBudget
@@ -115,11 +116,12 @@ class _Collection:
     async def _open(self) -> None:
         """Note all calls, take over those of dead processes, and make failed ones pending."""
         for place, lane in enumerate(self._lanes):
-            found = self.plan.questions if not place else ()
+            questions = self.plan.questions if not place else ()
             calls = self.plan.calls(lane.target)
-            added = await lane.ledger.do(lambda s, q=found, c=calls: s.add(self.plan.suite, q, c))  # type: ignore[misc]
+            add = partial(AnswerStore.add, suite=self.plan.suite, questions=questions, calls=calls)
+            added = await lane.ledger.do(add)
             if not place:
-                self._tell_of_others(added)
+                self._note_other_questions(added)
                 self.done.recovered += await lane.ledger.do(AnswerStore.recover)
             await lane.ledger.do(AnswerStore.retry)
             self.budget.read(await lane.ledger.do(AnswerStore.spent))
@@ -129,7 +131,7 @@ class _Collection:
                 " they are asked again, and may have been paid twice"
             )
 
-    def _tell_of_others(self, added: Added) -> None:
+    def _note_other_questions(self, added: Added) -> None:
         """Say what else a board of this store will be made of, and what of no more."""
         name, suite = self.plan.store.name, self.plan.suite
         if added.changed:
@@ -247,8 +249,8 @@ class _Lane:
 
     async def _claim(self, n: int) -> list[Call]:
         calls = await self.ledger.do(lambda store: store.claim(n))
-        if not calls and (found := await self.ledger.do(AnswerStore.recover)):
-            self._all.done.recovered += found
+        if not calls and (recovered := await self.ledger.do(AnswerStore.recover)):
+            self._all.done.recovered += recovered
             calls = await self.ledger.do(lambda store: store.claim(n))
         self._budget.read(await self.ledger.do(AnswerStore.spent))
         return calls

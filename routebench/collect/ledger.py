@@ -75,8 +75,8 @@ class Ledger:
         self._writer = None
 
     async def _written(self, works: list[_Write]) -> float:
-        def together(store: AnswerStore) -> float:
-            with store.together():
+        def write_all(store: AnswerStore) -> float:
+            with store.transaction():
                 for work in works:
                     work(store)
             return store.spent()
@@ -87,4 +87,4 @@ class Ledger:
             wait=tenacity.wait_fixed(_PAUSE),
             reraise=True,
         )
-        return await again(self.do, together)
+        return await again(self.do, write_all)

@@ -96,9 +96,9 @@ class Usual:
             return False
         if self._ended < REST:
             return False
-        self._resting, found, thought = False, self.failing, self.share
-        self.share = (self.share + min(found, MOST)) / 2
-        return max(self._before / 2, 1.25 * thought) <= found <= MOST and found > 0
+        self._resting, failing, expected = False, self.failing, self.share
+        self.share = (self.share + min(failing, MOST)) / 2
+        return max(self._before / 2, 1.25 * expected) <= failing <= MOST and failing > 0
 
     def overload(self, tolerated: float = 0.0) -> bool:
         """Return whether more calls fail than usual."""

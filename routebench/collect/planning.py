@@ -103,10 +103,12 @@ def make(
     plugins = {provider: _provider(provider, values, timeout) for provider, _ in split}
     targets = tuple(_target(p, m, plugins[p], price_list) for p, m in split)
     given = {"data": behind or data, "source": source}
-    own = values.get(name, {}) | {key: value for key, value in given.items() if value}
-    found = questions(name, own)
-    asked = _drawn(found, limit)
-    return CollectionPlan(name, asked, targets, samples, store or default_store(name), len(found))
+    given_options = values.get(name, {}) | {key: value for key, value in given.items() if value}
+    available = questions(name, given_options)
+    sample = _drawn(available, limit)
+    return CollectionPlan(
+        name, sample, targets, samples, store or default_store(name), len(available)
+    )
 
 
 def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:
@@ -137,15 +139,15 @@ def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:
     ]
 
 
-def _drawn(found: list[StoredQuestion], limit: int | None) -> tuple[StoredQuestion, ...]:
+def _drawn(available: list[StoredQuestion], limit: int | None) -> tuple[StoredQuestion, ...]:
     """Return `limit` questions by their text's hash: a larger sample holds a smaller one."""
-    if not found:
+    if not available:
         raise DataError("this suite has no questions")
-    if limit is None or limit >= len(found):
-        return tuple(found)
-    order = sorted(found, key=lambda q: hashlib.sha256(encode(normalise(q.query))).digest())
+    if limit is None or limit >= len(available):
+        return tuple(available)
+    order = sorted(available, key=lambda q: hashlib.sha256(encode(normalise(q.query))).digest())
     kept = {question.query_id for question in order[:limit]}
-    return tuple(question for question in found if question.query_id in kept)
+    return tuple(question for question in available if question.query_id in kept)
 
 
 def _split(model: str) -> tuple[str, str]:
@@ -181,13 +183,13 @@ def _price(
     provider: str, model: str, plugin: Any, prices: PriceList | None
 ) -> tuple[ModelPrice, str]:
     """Return the user's price, a snapshot's, or the provider's own, with its id."""
-    own = own_prices(plugin.pool()) if hasattr(plugin, "pool") else None
-    if own is not None and model not in own.models:
-        hint = did_you_mean(model, own.models)
+    listed = own_prices(plugin.pool()) if hasattr(plugin, "pool") else None
+    if listed is not None and model not in listed.models:
+        hint = did_you_mean(model, listed.models)
         raise OptionError(f"--models {provider}:{model}: {provider} has no such model", hint)
     try:
         return find_price(provider, model, prices)
     except DataError:
-        if own is None:
+        if listed is None:
             raise
-    return own.models[model], f"{provider}@{own.fingerprint}"
+    return listed.models[model], f"{provider}@{listed.fingerprint}"

@@ -170,14 +170,14 @@ def command(
 def _collect(plan: Any, limits: Any, budget: float | None, listener: Any) -> tuple[Any, Any, float]:
     """What was done, what has become of the calls by model, and the USD of the whole store."""
     from routebench.collect.collect import collect
-    from routebench.store.standing import standing
+    from routebench.store.call_counts import count_calls
     from routebench.store.store import AnswerStore
 
     with listener:
         for target in plan.targets:
-            listener.asking(target, len(standing(plan.store, plan.calls(target)).open))
+            listener.asking(target, len(count_calls(plan.store, plan.calls(target)).open))
         done = collect(plan, limits, budget, listener)
-    found = {target.name: standing(plan.store, plan.calls(target)) for target in plan.targets}
+    found = {target.name: count_calls(plan.store, plan.calls(target)) for target in plan.targets}
     with AnswerStore(plan.store, write=False) as store:
         return done, found, store.spent()
 
@@ -195,10 +195,10 @@ def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
     import json
 
     from routebench.report.terminal import collecting, console
-    from routebench.store.standing import standing
+    from routebench.store.call_counts import count_calls
 
     rows = [
-        collecting.estimate(plan, target, standing(plan.store, plan.calls(target)))
+        collecting.estimate(plan, target, count_calls(plan.store, plan.calls(target)))
         for target in plan.targets
     ]
     if as_json:

@@ -152,7 +152,7 @@ def grade_store(
             continue
         by_place: dict[int, Mark] = {}
         hook.mark(columns, by_place.__setitem__, seed + number)
-        with store.together():  # others wait for the writing only, not for the judge
+        with store.transaction():  # others wait for the writing only, not for the judge
             for at, mark in by_place.items():
                 marks.write(at, mark)
     counts.seconds = time.perf_counter() - began

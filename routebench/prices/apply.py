@@ -54,8 +54,11 @@ def price(
     if data.outcomes.cost is not None:
         return _recorded(data, data.outcomes.cost)
     # Without tokens the suite's prices would only price our guesses of them.
-    if data.outcomes.input_tokens is not None and (own := own_prices(data.pool)) is not None:
-        return _from_list(data, own, assume_output_tokens)
+    if (
+        data.outcomes.input_tokens is not None
+        and (suite_prices := own_prices(data.pool)) is not None
+    ):
+        return _from_list(data, suite_prices, assume_output_tokens)
     return data, PriceInfo("unpriced", dict.fromkeys(BASES, 0), None, {})
 
 
@@ -63,14 +66,14 @@ def own_prices(pool: Pool) -> PriceList | None:
     """Return the prices that the suite itself states for its models; None where it states none."""
     if pool.input_price is None or pool.output_price is None:
         return None
-    said = pool.description or ("",) * len(pool)
+    descriptions = pool.description or ("",) * len(pool)
     sizes = np.full(len(pool), np.nan) if pool.size is None else pool.size
     listed = {
         model: ModelPrice(
             input_usd_per_mtok=float(pool.input_price[at]),
             output_usd_per_mtok=float(pool.output_price[at]),
             size=None if np.isnan(sizes[at]) else float(sizes[at]),
-            description=said[at] or None,
+            description=descriptions[at] or None,
         )
         for at, model in enumerate(pool.models)
     }
@@ -170,13 +173,13 @@ def cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:
 def _priced_pool(pool: Pool, listed: dict[str, ModelPrice]) -> Pool:
     entries = list(listed.values())
     sizes = np.array([math.nan if e.size is None else e.size for e in entries])
-    said = tuple(e.description or "" for e in entries)
+    descriptions = tuple(e.description or "" for e in entries)
     return replace(
         pool,
         input_price=np.array([e.input_usd_per_mtok for e in entries]),
         output_price=np.array([e.output_usd_per_mtok for e in entries]),
         size=pool.size if np.isnan(sizes).all() else sizes,
-        description=said if any(said) else pool.description,
+        description=descriptions if any(descriptions) else pool.description,
     )
 
 

@@ -111,9 +111,9 @@ class ModelPrice(BaseModel):
         return total if isinstance(total, np.ndarray) else float(total)  # type: ignore[return-value]
 
 
-def _part(part: Any, whole: Any, own: float | None) -> Any:
+def _part(part: Any, whole: Any, price: float | None) -> Any:
     """Return the tokens that have a price of their own."""
-    if own is None:
+    if price is None:
         return 0.0
     return np.minimum(np.nan_to_num(part), whole)
 
@@ -204,7 +204,9 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
     known = {*ModelPrice.model_fields, "input_price", "output_price"}
     for name in content:
         if name not in known and _MONEY.search(name):
-            hint = did_you_mean(name, [own for own in ModelPrice.model_fields if "usd" in own])
+            hint = did_you_mean(
+                name, [known_name for known_name in ModelPrice.model_fields if "usd" in known_name]
+            )
             raise DataError(f"{place}: model {model}: {name} is no price that is known", hint)
     return price
 
@@ -226,7 +228,7 @@ def fingerprint(models: Mapping[str, ModelPrice]) -> str:
 def _besides(entry: ModelPrice) -> list[dict[str, float]]:
     """Return what only some prices have; nothing for one of two numbers."""
     names = ("cached_usd_per_mtok", "thinking_usd_per_mtok", "usd_per_request")
-    found = {name: value for name in names if (value := getattr(entry, name)) is not None}
+    optional = {name: value for name in names if (value := getattr(entry, name)) is not None}
     if not entry.usd_per_request:
-        del found["usd_per_request"]
-    return [found] if found else []
+        del optional["usd_per_request"]
+    return [optional] if optional else []

@@ -61,12 +61,12 @@ class Snapshot:
 def snapshots() -> tuple[Snapshot, ...]:
     """Return all snapshots that the package carries, by vendor and date."""
     folder = resources.files("routebench") / "prices"
-    found = [
+    lists = [
         read(entry.name, entry.read_text(encoding="utf-8"))
         for entry in folder.iterdir()
         if entry.name.endswith(".toml")
     ]
-    return tuple(sorted(found, key=lambda one: (one.vendor, one.date)))
+    return tuple(sorted(lists, key=lambda one: (one.vendor, one.date)))
 
 
 def read(place: str, text: str) -> Snapshot:
@@ -159,4 +159,4 @@ def find_price(
 def names(of: tuple[str, ...] = ()) -> set[str]:
     """Return all model names and aliases of the given vendors, or of all."""
     lists = (one for one in snapshots() if not of or one.vendor in of)
-    return {name for one in lists for own in one.models for name in (own.name, *own.aliases)}
+    return {name for one in lists for model in one.models for name in (model.name, *model.aliases)}

@@ -33,53 +33,53 @@ class Cell:
     tone: str = ""
 
 
-def plain(found: Estimate | None, scale: float = 1, digits: int = 3) -> Cell:
+def plain(estimate: Estimate | None, scale: float = 1, digits: int = 3) -> Cell:
     """Return `64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
-    if found is None or found.value is None:
-        return _absent(found)
-    text = f"{scale * found.value:.{digits}f}"
-    if found.low is None or found.high is None:
-        return Cell(text, found.value)
-    half = max(found.high - found.value, found.value - found.low)
-    note = f"95% interval {scale * found.low:.{digits}f} to {scale * found.high:.{digits}f}"
-    return Cell(f"{text} ±{scale * half:.{digits}f}", found.value, note)
+    if estimate is None or estimate.value is None:
+        return _absent(estimate)
+    text = f"{scale * estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return Cell(text, estimate.value)
+    half = max(estimate.high - estimate.value, estimate.value - estimate.low)
+    note = f"95% interval {scale * estimate.low:.{digits}f} to {scale * estimate.high:.{digits}f}"
+    return Cell(f"{text} ±{scale * half:.{digits}f}", estimate.value, note)
 
 
-def money(found: Estimate | None) -> Cell:
+def money(estimate: Estimate | None) -> Cell:
     """Return USD to four digits, with the interval as the note."""
-    if found is None or found.value is None:
-        return _absent(found)
+    if estimate is None or estimate.value is None:
+        return _absent(estimate)
     note = ""
-    if found.low is not None and found.high is not None:
-        note = f"95% interval ${found.low:.4g} to ${found.high:.4g}"
-    return Cell(f"{found.value:#.4g}", found.value, note)
+    if estimate.low is not None and estimate.high is not None:
+        note = f"95% interval ${estimate.low:.4g} to ${estimate.high:.4g}"
+    return Cell(f"{estimate.value:#.4g}", estimate.value, note)
 
 
-def share(found: Estimate | None) -> Cell:
+def share(estimate: Estimate | None) -> Cell:
     """Return per cent with both ends of the interval."""
-    if found is None or found.value is None:
-        return _absent(found)
-    text = f"{100 * found.value:.0f}%"
-    if found.low is not None and found.high is not None and found.low != found.high:
-        text += f" [{100 * found.low:.0f}, {100 * found.high:.0f}]"
-    return Cell(text, found.value)
+    if estimate is None or estimate.value is None:
+        return _absent(estimate)
+    text = f"{100 * estimate.value:.0f}%"
+    if estimate.low is not None and estimate.high is not None and estimate.low != estimate.high:
+        text += f" [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
+    return Cell(text, estimate.value)
 
 
-def change(found: Estimate | None, scale: float = 100, digits: int = 1) -> Cell:
+def change(estimate: Estimate | None, scale: float = 100, digits: int = 1) -> Cell:
     """Return `+2.4 [+1.6, +3.2]*`; the star where the difference was tested and is significant."""
-    if found is None or found.value is None:
-        return _absent(found)
-    if found.value == found.low == found.high == 0:
+    if estimate is None or estimate.value is None:
+        return _absent(estimate)
+    if estimate.value == estimate.low == estimate.high == 0:
         return Cell("=", 0.0, "the same decisions")
-    text = f"{scale * found.value:+.{digits}f}"
-    if found.low is not None and found.high is not None:
-        text += f" [{scale * found.low:+.{digits}f}, {scale * found.high:+.{digits}f}]"
-    p = found.p if isinstance(found, Difference) else None
+    text = f"{scale * estimate.value:+.{digits}f}"
+    if estimate.low is not None and estimate.high is not None:
+        text += f" [{scale * estimate.low:+.{digits}f}, {scale * estimate.high:+.{digits}f}]"
+    p = estimate.p if isinstance(estimate, Difference) else None
     if p is None or p >= 0.05:
-        return Cell(text, found.value, "" if p is None else f"p = {p:.3f}, Holm-adjusted")
-    tone = "better" if found.value > 0 else "worse"
-    return Cell(text + "*", found.value, f"p = {p:.2g}, Holm-adjusted", tone)
+        return Cell(text, estimate.value, "" if p is None else f"p = {p:.3f}, Holm-adjusted")
+    tone = "better" if estimate.value > 0 else "worse"
+    return Cell(text + "*", estimate.value, f"p = {p:.2g}, Holm-adjusted", tone)
 
 
-def _absent(found: Estimate | None) -> Cell:
-    return Cell(MISSING, None, (found.reason or "") if found else "")
+def _absent(estimate: Estimate | None) -> Cell:
+    return Cell(MISSING, None, (estimate.reason or "") if estimate else "")

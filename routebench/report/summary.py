@@ -1,4 +1,4 @@
-"""A board in words and tables, for the page and for Markdown: headline, standing, warnings."""
+"""A board in words and tables, for the page and for Markdown: headline, leaderboard, warnings."""
 
 from __future__ import annotations
 
@@ -58,51 +58,53 @@ def quality(row: Row, board: Leaderboard) -> Estimate | None:
 
 def facts(board: Leaderboard) -> list[tuple[str, str]]:
     """Return the headline, name by name."""
-    suite, found = board.suite, board.diagnostics
+    suite, diagnostics = board.suite, board.diagnostics
     seeds = max((len(row.seeds) for row in board.rows), default=0)
-    size = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else (
-        f"{found.scored:,} queries"
+    size = f"{suite.users:,} users ask {diagnostics.scored:,} times" if suite.users else (
+        f"{diagnostics.scored:,} queries"
     )  # fmt: skip
     split = f"{suite.folds} folds" if suite.folds > 1 else f"{suite.split} split"
     scale, digits = pp(board)
-    told = [
+    pairs = [
         ("Source", SOURCES[suite.source]),
         ("Test", f"{size}, {split}"),
         ("Pool", f"{len(suite.models)} models"),
         ("Seeds", str(seeds)),
         ("Costs", board.priced),
     ]
-    if found.mde is not None:
+    if diagnostics.mde is not None:
         unit = " pp" if scale == 100 else ""
-        told.append(("Smallest detectable difference", f"{scale * found.mde:.{digits}f}{unit}"))
-    return told
+        pairs.append(
+            ("Smallest detectable difference", f"{scale * diagnostics.mde:.{digits}f}{unit}")
+        )
+    return pairs
 
 
 def notices(board: Leaderboard) -> list[str]:
     """Return what a reader must know before the numbers, most serious first."""
-    found = board.diagnostics
-    told = [] if board.valid else [f"INVALID: {board.invalid_reason}"]
-    if not found.headroom:
-        told.append("no headroom: no router can beat the best single model here")
-    if found.cheapest_dominates:
-        told.append("the cheapest model is also the best single one")
+    diagnostics = board.diagnostics
+    texts = [] if board.valid else [f"INVALID: {board.invalid_reason}"]
+    if not diagnostics.headroom:
+        texts.append("no headroom: no router can beat the best single model here")
+    if diagnostics.cheapest_dominates:
+        texts.append("the cheapest model is also the best single one")
     if board.priced == "unpriced":
-        told.append("unpriced: no cost column and no price list, so costs are unknown")
+        texts.append("unpriced: no cost column and no price list, so costs are unknown")
     if board.priced == "estimated":
-        told.append("costs are estimated from text lengths")
-    if found.leaked:
-        told.append(
-            f"{found.leaked:,} test queries had a duplicate in train or validation; "
-            f"{found.removed:,} rows removed from there"
+        texts.append("costs are estimated from text lengths")
+    if diagnostics.leaked:
+        texts.append(
+            f"{diagnostics.leaked:,} test queries had a duplicate in train or validation; "
+            f"{diagnostics.removed:,} rows removed from there"
         )
-    if found.left_out:
-        told.append(
-            f"{found.left_out:,} test queries are left out of all rows: a chosen model has no "
-            "usable answer there"
+    if diagnostics.left_out:
+        texts.append(
+            f"{diagnostics.left_out:,} test queries are left out of all rows: a chosen model has "
+            "no usable answer there"
         )
-    if found.missing:
-        told.append(f"missing cells: {found.missing:.2%} of those asked")
-    return told + _by_row(board) + list(board.suite.notes)
+    if diagnostics.missing:
+        texts.append(f"missing cells: {diagnostics.missing:.2%} of those asked")
+    return texts + _by_row(board) + list(board.suite.notes)
 
 
 def _by_row(board: Leaderboard) -> list[str]:
@@ -120,24 +122,24 @@ def leaderboard(board: Leaderboard) -> DisplayTable:
     entered = [row for row in board.rows if row.state != "skipped"]
     users = bool(board.suite.users)
     heads = _USERS if users else _COLUMNS
-    told = _user_cells if users else _router_cells
+    cells = _user_cells if users else _router_cells
     tied = [row.rank for row in entered]
     rows = []
     for row in entered:
         head = [_rank(row, tied.count(row.rank)), Cell(row.router, row.router)]
         if row.state == "ok":
-            rows.append([*head, *told(row, board), _models(row)])
+            rows.append([*head, *cells(row, board), _models(row)])
         else:
             rows.append([*head, Cell(row.state, None, row.message or "", "worse"),
                          *[Cell("")] * (len(heads) - 3)])  # fmt: skip
-    return _told(DisplayTable(heads, rows, _references(board, len(heads))))
+    return _without_unknown(DisplayTable(heads, rows, _references(board, len(heads))))
 
 
-def _told(table: DisplayTable) -> DisplayTable:
+def _without_unknown(table: DisplayTable) -> DisplayTable:
     """Return the table without columns of unknown values, such as unpriced costs."""
     lines = [*table.rows, *table.foot]
     known = [any(line[at].sort is not None for line in lines) for at in range(len(table.heads))]
-    kept = [at for at, told in enumerate(known) if told or at < 3]
+    kept = [at for at, is_known in enumerate(known) if is_known or at < 3]
     rows, foot = ([[line[at] for at in kept] for line in part] for part in (table.rows, table.foot))
     return DisplayTable([table.heads[at] for at in kept], rows, foot)
 
@@ -189,17 +191,17 @@ def _models(row: Row) -> Cell:
 def _references(board: Leaderboard, width: int) -> list[list[Cell]]:
     users, lines = bool(board.suite.users), []
     for name, text in REFERENCES.items():
-        if not (found := board.references.get(name)):
+        if not (metrics := board.references.get(name)):
             continue
-        cost = money(found.get("cost_per_1k"))
-        value = plain(found.get("reward")) if users else plain(found.get("accuracy"), 100, 1)
+        cost = money(metrics.get("cost_per_1k"))
+        value = plain(metrics.get("reward")) if users else plain(metrics.get("accuracy"), 100, 1)
         if users:
-            middle = [*[Cell("")] * 3, plain(found.get("relative_cost")), cost]
+            middle = [*[Cell("")] * 3, plain(metrics.get("relative_cost")), cost]
         else:
-            middle = [Cell(""), cost, Cell(""), *_apgr(found)]
+            middle = [Cell(""), cost, Cell(""), *_apgr(metrics)]
         lines.append([Cell(""), Cell(text), value, *middle, Cell("")][:width])
     return lines
 
 
-def _apgr(found: dict[str, Estimate]) -> list[Cell]:
-    return [plain(found["apgr"]) if "apgr" in found else Cell("")]
+def _apgr(metrics: dict[str, Estimate]) -> list[Cell]:
+    return [plain(metrics["apgr"]) if "apgr" in metrics else Cell("")]

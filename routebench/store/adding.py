@@ -108,8 +108,8 @@ class Adding:
         return row
 
     def _find(self, query: str, *values: Any) -> int | None:
-        found = self._database.execute(query, values).fetchone()
-        return None if found is None else int(found[0])
+        row = self._database.execute(query, values).fetchone()
+        return None if row is None else int(row[0])
 
     def _insert(self, statement: str, values: Sequence[Any]) -> int:
         row = self._database.execute(statement, values).lastrowid

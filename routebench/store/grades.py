@@ -36,10 +36,10 @@ def read_answers(
     place = {"suite": suite, "key": "", "question": 0, "count": _AT_ONCE}
     place["judge"] = None if judge is None else judge_row(database, judge)
     while True:
-        with schema.told(path):
+        with schema.database_errors(path):
             rows = database.execute(_ANSWERS, place).fetchall()
         for key, call, question, *texts in rows:
-            with schema.sound(path):
+            with schema.value_errors(path):
                 query, reference, response = (None if t is None else unpacked(t) for t in texts)
             assert query is not None
             assert response is not None
@@ -80,5 +80,5 @@ def write_grade(
 
 def judge_row(database: sqlite3.Connection, judge: str) -> int | None:
     """Return the id of a judge that has graded here; None for any other."""
-    found = database.execute("SELECT id FROM judges WHERE name = ?", (judge,)).fetchone()
-    return None if found is None else int(found[0])
+    row = database.execute("SELECT id FROM judges WHERE name = ?", (judge,)).fetchone()
+    return None if row is None else int(row[0])

@@ -65,13 +65,13 @@ class Owner:
 
     def recover(self, now: float) -> int:
         """Make calls of dead owners pending; returns how many."""
-        found = 0
+        recovered = 0
         known = self._database.execute("SELECT id, host, pid, born, beat FROM owners")
         for row, host, pid, start, beat in known.fetchall():
             if row != self.id and not is_alive(host, pid, start, beat, now):
-                found += self._give_back(row, sent=True)
+                recovered += self._give_back(row, sent=True)
                 self._database.execute("DELETE FROM owners WHERE id = ?", (row,))
-        return found
+        return recovered
 
     def _give_back(self, owner: int | None, sent: bool) -> int:
         return self._database.execute(
@@ -115,8 +115,8 @@ def is_alive(host: str, pid: int, start: str, beat: float, now: float) -> bool:
     renewed = now - beat < LEASE
     if host != this_host():
         return renewed
-    found = born(pid)
-    return found == start and (found != "?" or renewed)
+    started = born(pid)
+    return started == start and (started != "?" or renewed)
 
 
 def _exists(pid: int) -> bool:

@@ -144,12 +144,12 @@ def connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
         raise DataError(f"{path}: {what}", "`routebench collect` makes one")
     if create:
         _make_folder(path)
-    with told(path):
+    with database_errors(path):
         database = sqlite3.connect(
             _address(path, create, write), uri=True, timeout=BUSY, isolation_level=None
         )
     try:
-        with told(path):
+        with database_errors(path):
             _check(database, path, create and write)
             _tune(database, path, write)
     except BaseException:
@@ -168,7 +168,7 @@ def is_store(path: Path) -> bool:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def database_errors(path: Path) -> Iterator[None]:
     """Raise SQLite's errors as one clear line. What was committed before stays as it is."""
     try:
         yield
@@ -183,7 +183,7 @@ def told(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
+def value_errors(path: Path) -> Iterator[None]:
     """Raise one clear line for values that no collection writes, such as a text for a score."""
     try:
         yield

@@ -134,10 +134,10 @@ class AnswerStore:
             if not rows:
                 return []
             now = time.time()
-            own = self._owner.present(now)
+            owner = self._owner.present(now)
             self._database.executemany(
                 "UPDATE calls SET state = 'in_flight', owner = ?, asked = ? WHERE id = ?",
-                [(own, now, row[0]) for row in rows],
+                [(owner, now, row[0]) for row in rows],
             )
         self._after = rows[-1][0]
         return [
@@ -244,7 +244,7 @@ class AnswerStore:
             self._owner.renew(time.time(), soon=False)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Commit whatever is written inside at the end, at once or not at all.
 
         For answers that came in one batch; a commit of each costs an fsync.
@@ -288,31 +288,31 @@ class AnswerStore:
         """Store a judge's grade of an answer, in place of its earlier one.
 
         `judge` names it with its options. A score that is None or NaN is `ungraded`: the judge
-        could not decide. Many in one `together` are a hundred times as fast.
+        could not decide. Many in one `transaction` are a hundred times as fast.
         """
         with self._transactions.writing():
             write_grade(self._database, judge, answer, score, grade, note)
 
     def suites(self) -> tuple[str, ...]:
         """Return the suites that have questions here, by name."""
-        with schema.told(self.path):
+        with schema.database_errors(self.path):
             rows = self._database.execute("SELECT DISTINCT suite FROM questions ORDER BY suite")
             return tuple(suite for (suite,) in rows)
 
     def judges(self, suite: str | None = None) -> tuple[str, ...]:
         """Return the judges that have graded a suite's answers, the first one first."""
-        with schema.told(self.path):
+        with schema.database_errors(self.path):
             return tuple(tables.judges(self._database, suite))
 
     def judge(self, suite: str | None = None, judge: str | None = None) -> str | None:
         """Return the id of the judge whose grades a table has; None where nobody has graded."""
-        with schema.told(self.path):
+        with schema.database_errors(self.path):
             return tables.chosen_judge(self._database, suite, judge)
 
-    def asked(self, suite: str | None = None) -> tuple[dict[str, int], int]:
+    def answers_by_provider(self, suite: str | None = None) -> tuple[dict[str, int], int]:
         """Return answers by provider to a suite's questions, and the number of open calls."""
         with self._reading():
-            return summary.asked(self._database, suite)
+            return summary.answers_by_provider(self._database, suite)
 
     def table(self, suite: str | None = None, judge: str | None = None) -> pa.Table:
         """Return all answers and failed calls in long form, see `tables.SCHEMA`.
@@ -342,14 +342,14 @@ class AnswerStore:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with schema.told(self.path), schema.snapshot(self._database):
+        with schema.database_errors(self.path), schema.snapshot(self._database):
             yield
 
     def _id(self, key: str) -> int:
-        found = self._database.execute("SELECT id FROM calls WHERE key = ?", (key,)).fetchone()
-        if found is None:
+        row = self._database.execute("SELECT id FROM calls WHERE key = ?", (key,)).fetchone()
+        if row is None:
             raise KeyError(key)
-        return int(found[0])
+        return int(row[0])
 
     def _pending(self, n: int, after: int, until: int | None) -> list[Any]:
         """Return pending calls after one, up to another, read from a small index."""

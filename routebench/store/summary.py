@@ -23,11 +23,13 @@ def spent(database: sqlite3.Connection) -> float:
 
 def counts(database: sqlite3.Connection) -> dict[str, int]:
     """Return the calls by state, all four."""
-    found = _pairs(database, "SELECT state, sum(calls) FROM tally GROUP BY state")
-    return {state: found.get(state, 0) for state in STATES}
+    calls = _pairs(database, "SELECT state, sum(calls) FROM tally GROUP BY state")
+    return {state: calls.get(state, 0) for state in STATES}
 
 
-def asked(database: sqlite3.Connection, suite: str | None) -> tuple[dict[str, int], int]:
+def answers_by_provider(
+    database: sqlite3.Connection, suite: str | None
+) -> tuple[dict[str, int], int]:
     """Return answers by provider to a suite's questions, and the number of open calls."""
     answers = database.execute(
         """SELECT provider, sum(calls) FROM askers JOIN tally ON tally.asker = id
@@ -38,9 +40,9 @@ def asked(database: sqlite3.Connection, suite: str | None) -> tuple[dict[str, in
     ).fetchall()
     still = 0
     kinds = {"calls_pending": "state = 'pending'", "calls_in_flight": "owner IS NOT NULL"}
-    for index, found in kinds.items():
+    for index, condition in kinds.items():
         still += database.execute(
-            f"""SELECT count(*) FROM calls AS c INDEXED BY {index} WHERE {found} AND EXISTS (
+            f"""SELECT count(*) FROM calls AS c INDEXED BY {index} WHERE {condition} AND EXISTS (
                 SELECT 1 FROM questions AS q JOIN suite_askers AS s ON s.suite = q.suite
                 WHERE q.prompt = c.prompt AND s.asker = c.asker AND (? IS NULL OR q.suite = ?))""",  # noqa: S608
             (suite, suite),

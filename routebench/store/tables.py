@@ -63,7 +63,7 @@ def table(
     database: sqlite3.Connection, path: Path, suite: str | None, judge: str | None
 ) -> pa.Table:
     """Return the whole table in memory."""
-    with schema.told(path), schema.sound(path), schema.snapshot(database):
+    with schema.database_errors(path), schema.value_errors(path), schema.snapshot(database):
         view = _View.of(database, path, suite, judge)
         return pa.Table.from_batches(view.batches(database), view.columns)
 
@@ -81,7 +81,7 @@ def export(
         raise OptionError(f"{out.name}: unknown kind of file", f"known: {', '.join(_WRITERS)}")
     try:
         with replacing(out) as part:
-            with schema.told(path), schema.sound(path), schema.snapshot(database):
+            with schema.database_errors(path), schema.value_errors(path), schema.snapshot(database):
                 view, rows = _View.of(database, path, suite, judge), 0
                 with _WRITERS[out.suffix.lower()](part, view.columns) as write:
                     for batch in view.batches(database):
@@ -132,19 +132,19 @@ class _View:
             yield self._batch(rows)
 
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-        said = dict(zip(_SELECTED, zip(*rows, strict=True), strict=True))
-        columns: dict[str, Any] = dict(said)
+        values = dict(zip(_SELECTED, zip(*rows, strict=True), strict=True))
+        columns: dict[str, Any] = dict(values)
         for name in (*_TEXTS, "response"):
-            columns[name] = [readable(value) for value in said[name]]
+            columns[name] = [readable(value) for value in values[name]]
         if self.several:  # ids of different suites may be the same
-            ids = zip(said["suite"], columns["query_id"], strict=True)
+            ids = zip(values["suite"], columns["query_id"], strict=True)
             columns["query_id"] = [f"{suite}/{query}" for suite, query in ids]
-        columns["model"] = [self.names[asker] for asker in said["asker"]]
+        columns["model"] = [self.names[asker] for asker in values["asker"]]
         columns["state"] = [
             "failed" if state == "failed" else "ungraded" if score is None else "ok"
-            for state, score in zip(said["state"], said["score"], strict=True)
+            for state, score in zip(values["state"], values["score"], strict=True)
         ]
-        columns["cost_usd"] = [None if c is None else c / schema.USD for c in said["cost"]]
+        columns["cost_usd"] = [None if c is None else c / schema.USD for c in values["cost"]]
         arrays = [pa.array(columns[field.name], field.type) for field in self.columns]
         return pa.RecordBatch.from_arrays(arrays, schema=self.columns)
 
@@ -176,19 +176,23 @@ def _names(database: sqlite3.Connection, suite: str | None) -> dict[int, str]:
     ]
     names: dict[int, str] = {}
     for name in longer:
-        found = [name(row) for row in rows]
-        for row, shown in zip(rows, found, strict=True):
-            if row[0] not in names and found.count(shown) == 1 and shown not in names.values():
-                names[row[0]] = shown
+        candidates = [name(row) for row in rows]
+        for row, candidate in zip(rows, candidates, strict=True):
+            if (
+                row[0] not in names
+                and candidates.count(candidate) == 1
+                and candidate not in names.values()
+            ):
+                names[row[0]] = candidate
     return names
 
 
 def _differing(row: Any, rows: list[Any]) -> str:
     """Return the parameters by which a model was asked differently from itself."""
-    own, others = json.loads(row[3]), [json.loads(r[3]) for r in rows if r[1:3] == row[1:3]]
-    names = sorted({name for other in (own, *others) for name in other})
-    differ = [n for n in names if any(other.get(n) != own.get(n) for other in others)]
-    return " ".join(f"{n}={json.dumps(own.get(n), ensure_ascii=False)}" for n in differ)
+    parameters, others = json.loads(row[3]), [json.loads(r[3]) for r in rows if r[1:3] == row[1:3]]
+    names = sorted({name for other in (parameters, *others) for name in other})
+    differ = [n for n in names if any(other.get(n) != parameters.get(n) for other in others)]
+    return " ".join(f"{n}={json.dumps(parameters.get(n), ensure_ascii=False)}" for n in differ)
 
 
 def judges(database: sqlite3.Connection, suite: str | None) -> dict[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from routebench.store.schema import told
+from routebench.store.schema import database_errors
 
 _SYNC = 1.0  # seconds of answers that a power cut may cost, at most; nothing else costs any
 
@@ -29,7 +29,7 @@ class Transactions:
         if self._open:
             yield
             return
-        with told(self._path):
+        with database_errors(self._path):
             try:
                 self._open = True
                 self._wait_for_disk(time.monotonic() - self._synced > _SYNC)

@@ -47,7 +47,7 @@ def read_store(
         known = store.suites()
         chosen = suite if only or suite in known else None
         judge, judges = store.judge(chosen, graded_by), store.judges(chosen)
-        answers, left = store.asked(chosen)
+        answers, left = store.answers_by_provider(chosen)
         table = store.table(chosen, graded_by)
     if not table.num_rows:
         raise DataError(

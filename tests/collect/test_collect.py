@@ -23,8 +23,8 @@ from routebench.errors import CallError, DataError, OptionError
 from routebench.prices.apply import ModelPrice
 from routebench.records import Answers, Reply, Request
 from routebench.report.terminal.collecting import SilentCollection
+from routebench.store.call_counts import CallCounts, count_calls
 from routebench.store.entries import StoredQuestion
-from routebench.store.standing import Standing, standing
 from routebench.store.store import AnswerStore
 
 PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1000.0, "output_usd_per_mtok": 1000.0})
@@ -113,9 +113,9 @@ def go(
     return collect(plan, limits, budget, watch or SilentCollection())
 
 
-def found(plan: CollectionPlan, model: str) -> Standing:
+def found(plan: CollectionPlan, model: str) -> CallCounts:
     (target,) = [one for one in plan.targets if one.model == model]
-    return standing(plan.store, plan.calls(target))
+    return count_calls(plan.store, plan.calls(target))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from stores import filled
 from test_collect import Heard, Live, found, go, plan_of
 
-from routebench.collect.calls import sound
+from routebench.collect.calls import plausible
 from routebench.config import make
 from routebench.errors import DataError
 from routebench.prices.lists import MOST, load_prices
@@ -38,7 +38,7 @@ from routebench.store.store import AnswerStore
 )
 def test_counts_that_cannot_be_are_unknown(said: Any, meant: Any) -> None:
     given, came, cached, thinking = map(float, said)
-    read = sound(Reply("x", given, came, cached, thinking, "length", "m-1"))
+    read = plausible(Reply("x", given, came, cached, thinking, "length", "m-1"))
     assert (read.text, read.finish, read.version) == ("x", "length", "m-1")
     counts = (read.input_tokens, read.output_tokens, read.cached_tokens, read.thinking_tokens)
     assert [None if math.isnan(n) else n for n in counts] == list(meant)
@@ -71,7 +71,7 @@ def test_one_servers_nonsense_does_not_cost_the_others_their_answers(tmp_path: P
 def test_the_dearest_call_there_can_be_is_stored(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(f"m = {{input_price = {MOST}, output_price = {MOST}}}")
     price = load_prices(tmp_path / "p.toml").models["m"]
-    most = sound(Reply("x", 1e8, 1e8))
+    most = plausible(Reply("x", 1e8, 1e8))
     with filled(tmp_path / "s.sqlite", 1, answered=0) as store:
         (call,) = store.claim(1)
         store.settle(call.key, most, cost=price.usd(most.input_tokens, most.output_tokens))

@@ -15,7 +15,7 @@ from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.errors import CallError
 from routebench.prices.apply import ModelPrice
 from routebench.report.terminal import collecting
-from routebench.store.standing import Standing
+from routebench.store.call_counts import CallCounts
 
 PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0})
 NASTY = "\x1b[2J[bold]x[/bold] [/nonsense] \u202e\x00 y\nz"
@@ -52,7 +52,7 @@ def test_the_result_says_what_is_left_and_why(target: TargetModel) -> None:
     out, file = page()
     plan = CollectionPlan("facts", (), (target,), 1, Path("a b.sqlite"))
     states = Counter(answered=90, failed=4, pending=5, in_flight=1)
-    found = {target.name: Standing(states, Counter({"rejected": 4}), 1.5, 2)}
+    found = {target.name: CallCounts(states, Counter({"rejected": 4}), 1.5, 2)}
     done = CollectionSummary(90, 4, 1.25, 99, 3, 0.5, 7, True)
     collecting.show_result(plan, found, done, 2.75, out)
     said = " ".join(file.getvalue().split())

@@ -84,7 +84,7 @@ def visible(text: str) -> str:
 def test_stages_in_order_and_what_shares_an_axis(run: Path) -> None:
     keep(run, CURVES, below="language")
     (own,) = read(run)
-    assert (own.router, own.shown, own.others, own.notes) == ("random", "seed 0, fold 0", 0, [])
+    assert (own.router, own.job, own.others, own.notes) == ("random", "seed 0, fold 0", 0, [])
     assert [(p.stage, p.about, p.axis) for p in own.panels] == [
         ("pretrain", "loss", "epoch"), ("sft", "loss", "step"), ("dpo", "loss", "step"),
         ("dpo", "rewards", "step"),
@@ -100,7 +100,7 @@ def test_other_seeds_are_faint_and_those_of_an_earlier_run_left_out(run: Path) -
     keep(run, {"sft": [{"step": 1, "loss": 9.0}]}, seed=0)
     keep(run, CURVES, seed=7)
     (own,) = read(run)
-    assert (own.shown, own.others) == ("seed 0, fold 0", 1)
+    assert (own.job, own.others) == ("seed 0, fold 0", 1)
     (panel,) = own.panels
     assert [(line.name, line.other, line.y[0]) for line in panel.lines] == [
         ("loss", True, 1.92), ("loss", False, 9.0),

@@ -197,7 +197,7 @@ def test_what_is_written_together_is_kept_or_lost_together(store: AnswerStore) -
     claimed = store.claim(4)
 
     def batch(*costs: float) -> None:
-        with store.together():
+        with store.transaction():
             for call, cost in zip(claimed, costs, strict=False):
                 store.settle(call.key, reply(call), cost=cost)
 
@@ -256,7 +256,7 @@ def test_money_is_exact_at_any_number_of_calls(store: AnswerStore) -> None:
     asked = questions(400)
     store.add("simpleqa", asked, calls(asked, ["m"]))
     exact = Fraction(0)
-    with store.together():
+    with store.transaction():
         for tokens, call in enumerate(store.claim(400)):
             store.settle(call.key, reply(call), cost=tokens * 0.0375 / 1e6)
             exact += Fraction(tokens * 375, 10**10)

@@ -134,7 +134,7 @@ def test_others_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(schema, "BUSY", 0.2)
     path = tmp_path / "s.sqlite"
     with filled(path, 3, answered=2) as store, filled(path, 3, answered=0) as other:
-        with other.together():
+        with other.transaction():
             with pytest.raises(DataError, match="another process has been writing"):
                 store.claim(1)
             assert store.counts()["answered"] == 2  # reading needs not wait

@@ -81,7 +81,7 @@ class Gemini:
             contents=live.sendable(request.prompt),
             config=self._config(request.sample),
         )
-        return await live.reply(call, self.options.timeout, _reply, _told, key)
+        return await live.reply(call, self.options.timeout, _reply, _explain, key)
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
@@ -171,6 +171,7 @@ def _usage(usage: Any, text: str) -> dict[str, float]:
     """Return token counts by the name of a `Reply`'s field; thoughts count as output."""
     if usage is None or usage.prompt_token_count is None:
         return {}
+    # Google leaves out counts of 0.
     thoughts, spoken = usage.thoughts_token_count or 0, usage.candidates_token_count
     return {
         "input_tokens": float(usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)),
@@ -180,7 +181,7 @@ def _usage(usage: Any, text: str) -> dict[str, float]:
     }
 
 
-def _told(error: Exception) -> CallError:
+def _explain(error: Exception) -> CallError:
     """Return the failure that google-genai's exception stands for."""
     status = getattr(error, "code", None)
     if type(error).__module__ != "google.genai.errors" or not isinstance(status, int):
@@ -195,22 +196,22 @@ def _told(error: Exception) -> CallError:
         kind = "denied"  # not in this country, or not without billing
     elif status == 429 and _holds(details, "quotaId", "PerDay"):
         kind, hint = "denied", "the day's quota is used up"
-    told = live.failure(status, message, dict(headers), hint, kind)
+    failure = live.failure(status, message, dict(headers), hint, kind)
     delays = (live.seconds(detail.get("retryDelay")) for detail in details)
-    if told.retry_after is None:
-        told.retry_after = next((delay for delay in delays if delay is not None), None)
-    return told
+    if failure.retry_after is None:
+        failure.retry_after = next((delay for delay in delays if delay is not None), None)
+    return failure
 
 
 def _details(body: Any) -> list[dict[str, Any]]:
     """Return the details of an error's body: google.rpc's RetryInfo, ErrorInfo, QuotaFailure …"""
     error = body.get("error", body) if isinstance(body, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
-    found = (
+    objects = (
         [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
     )
-    inner = [v for each in found for v in each.get("violations") or [] if isinstance(v, dict)]
-    return found + inner
+    inner = [v for each in objects for v in each.get("violations") or [] if isinstance(v, dict)]
+    return objects + inner
 
 
 def _holds(details: list[dict[str, Any]], name: str, text: str) -> bool:

@@ -83,7 +83,7 @@ class OpenAICompatible:
             messages=self._messages(request.prompt),
             **self._settings(request.sample),
         )
-        return await live.reply(call, self.options.timeout, _reply, _told, key)
+        return await live.reply(call, self.options.timeout, _reply, _explain, key)
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
@@ -131,8 +131,8 @@ class OpenAICompatible:
         if options.temperature != "default":
             settings["temperature"] = options.temperature
         if options.max_tokens is not None:
-            own = "max_tokens" if self._elsewhere else "max_completion_tokens"
-            settings[own if options.limit_as == "auto" else options.limit_as] = options.max_tokens
+            name = "max_tokens" if self._elsewhere else "max_completion_tokens"
+            settings[name if options.limit_as == "auto" else options.limit_as] = options.max_tokens
         if options.seed is not None:
             settings["seed"] = options.seed + sample
         if options.reasoning_effort is not None:
@@ -170,6 +170,7 @@ def _usage(usage: Any) -> dict[str, float]:
     """Return token counts by the name of a `Reply`'s field; reasoning counts as output."""
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return {}
+    # Some servers count reasoning in the total only.
     hidden = max(0, (usage.total_tokens or 0) - usage.prompt_tokens - usage.completion_tokens)
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
     return {
@@ -184,15 +185,15 @@ def _detail(usage: Any, group: str, name: str) -> float:
     return float(getattr(getattr(usage, group, None), name, None) or 0)
 
 
-def _told(error: Exception) -> CallError | Reply:
+def _explain(error: Exception) -> CallError | Reply:
     """Return the failure that openai's exception stands for; Azure's filter is a refusal."""
     status = getattr(error, "status_code", None)
     response = getattr(error, "response", None)
     if response is None or not isinstance(status, int) or status == 200:
         return live.unsent(error)
     body = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
-    message = str(said or body or "")
+    explanation = body.get("message") if isinstance(body, dict) else None
+    message = str(explanation or body or "")
     code = str(getattr(error, "code", None) or "")
     if status == 400 and code == "content_filter":
         return Reply("", finish="refused")

@@ -22,12 +22,12 @@ _NO_DAY = re.compile(rf"{_MONTH},? (\d{{4}})")
 def split_date(text: str) -> tuple[int | None, int, int | None] | None:
     """Return day, month and year of a date with a month; None for any other text."""
     text = text.strip().removesuffix(".")
-    if found := _MONTH_FIRST.fullmatch(text):
-        name, day, year = found.groups()
-    elif found := _DAY_FIRST.fullmatch(text):
-        day, name, year = found.groups()
-    elif found := _NO_DAY.fullmatch(text):
-        (name, year), day = found.groups(), None
+    if match := _MONTH_FIRST.fullmatch(text):
+        name, day, year = match.groups()
+    elif match := _DAY_FIRST.fullmatch(text):
+        day, name, year = match.groups()
+    elif match := _NO_DAY.fullmatch(text):
+        (name, year), day = match.groups(), None
     else:
         return None
     month = MONTHS.index(name) + 1

@@ -48,20 +48,20 @@ class Values:
         """Return wrong answers, the likeliest first; none is, holds or is in a right one."""
         accepted = [_words(text) for text in (question.reference, *question.aliases)]
         days = {split_date(text) for text in (question.reference, *question.aliases)} - {None}
-        asked = f" {_words(question.query)} "
-        found: dict[str, str] = {}
+        query = f" {_words(question.query)} "
+        values: dict[str, str] = {}
         for value in self._candidates(question):
             words = _words(value)
-            if not words or words in found or words in _WORDLIKE or f" {words} " in asked:
+            if not words or words in values or words in _WORDLIKE or f" {words} " in query:
                 continue
             if split_date(value) in days or len(value) > _LONGEST:
                 continue
             names = [words, *(_words(alias) for alias in self._also.get(value, ()))]
             if not any(_alike(name, right) for name in names for right in accepted):
-                found[words] = value
-            if len(found) == _WANTED:
+                values[words] = value
+            if len(values) == _WANTED:
                 break
-        return tuple(found.values())
+        return tuple(values.values())
 
     def _candidates(self, question: Question) -> Iterator[str]:
         drawn = uniforms(self._world, "wrong", question.query)
@@ -81,9 +81,9 @@ def _circles(question: Question) -> Iterator[tuple[str | None, ...]]:
     if question.kind:
         yield ("kind", question.kind)
     else:
-        asked = normalise(question.query).split()[:2]
-        yield ("topic and words", question.topic, question.answer_type, *asked)
-        yield ("words", question.answer_type, *asked)
+        first_words = normalise(question.query).split()[:2]
+        yield ("topic and words", question.topic, question.answer_type, *first_words)
+        yield ("words", question.answer_type, *first_words)
     yield ("topic", question.topic, question.answer_type)
     yield ("type", question.answer_type)
     yield ("any",)
@@ -92,8 +92,8 @@ def _circles(question: Question) -> Iterator[tuple[str | None, ...]]:
 @cache
 def _words(text: str) -> str:
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    found = re.findall(r"[^\W_]+", normalise(plain))
-    return " ".join(_NUMERALS.get(word) or _ORDINAL.sub(r"\1", word) for word in found)
+    tokens = re.findall(r"[^\W_]+", normalise(plain))
+    return " ".join(_NUMERALS.get(word) or _ORDINAL.sub(r"\1", word) for word in tokens)
 
 
 def _alike(one: str, other: str) -> bool:

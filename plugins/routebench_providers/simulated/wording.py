@@ -99,17 +99,17 @@ _RESTATED = (
 def answer(model: Profile, question: Question, value: str, sure: float, key: object) -> str:
     """Return a value as an answer to a question; `sure` in (0, 1) is how sure the model sounds."""
     drawn = uniforms("wording", model.name, question.query, key)
-    said = _form(question, value, drawn[0])
+    form = _form(question, value, drawn[0])
     if is_symbol(question):
-        return _filled(_one(_SHORT, drawn[2]), said)
+        return _filled(_one(_SHORT, drawn[2]), form)
     # In front of `Romeo and Juliet` a bare label makes a list.
-    listed = " and " in said
+    listed = " and " in form
     if drawn[1] < model.hedging * (1.5 if sure < 0.5 else 0.5):
-        return _filled(_said_of(_HEDGED, drawn[2], listed), said)
+        return _filled(_frame(_HEDGED, drawn[2], listed), form)
     if drawn[3] > 0.35 + model.chattiness:
-        return _filled(_one(_SHORT, drawn[2]), said)
+        return _filled(_one(_SHORT, drawn[2]), form)
     frame = _restated(question.query) if drawn[4] < 0.5 else None
-    text = _filled(frame or _said_of(_PLAIN, drawn[2], listed), said)
+    text = _filled(frame or _frame(_PLAIN, drawn[2], listed), form)
     if drawn[5] < 0.3 * model.chattiness:
         text = _one(_LEADS, drawn[6]) + text
     if drawn[7] < 0.5 * model.chattiness and text.endswith("."):
@@ -168,16 +168,16 @@ def _filled(frame: str, value: str) -> str:
 
 def _restated(question: str) -> str | None:
     """Return the question as a sentence with a place for the answer, if its form is simple."""
-    asked = re.sub(r"\s*\([^()]*\)$", "", question.strip().removesuffix("?"))
-    if "{" in asked or "?" in asked or _MISLEADING.search(asked):
+    text = re.sub(r"\s*\([^()]*\)$", "", question.strip().removesuffix("?"))
+    if "{" in text or "?" in text or _MISLEADING.search(text):
         return None
     for pattern, sentence in _RESTATED:
-        if found := pattern.fullmatch(asked):
-            return found.expand(sentence)
+        if match := pattern.fullmatch(text):
+            return match.expand(sentence)
     return None
 
 
-def _said_of(frames: Sequence[str], drawn: float, whole: bool) -> str:
+def _frame(frames: Sequence[str], drawn: float, whole: bool) -> str:
     """Return one of the frames; with `whole`, of those that are sentences with a verb."""
     return _one([f for f in frames if " is " in f or not whole], drawn)
 

@@ -66,8 +66,8 @@ class VLLMOffline:
         texts: list[str | None] = [None] * len(requests)
         notes: list[str | None] = [None] * len(requests)
         used = np.full((len(requests), 2), np.nan)
-        asked = dict.fromkeys(request.model for request in requests)
-        for model in sorted(asked, key=lambda name: not self._has(name)):
+        models = dict.fromkeys(request.model for request in requests)
+        for model in sorted(models, key=lambda name: not self._has(name)):
             rows = [i for i, request in enumerate(requests) if request.model == model]
             engine = self._engine(model)
             prompts = {i: self._tokens(engine, model, requests[i].prompt) for i in rows}

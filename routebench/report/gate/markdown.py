@@ -36,9 +36,9 @@ def _lines(result: GateResult) -> Iterator[str]:
     if result.comparisons:
         yield ""
         rows = [
-            (*cells[:-1], f"{_SIGNS[one.verdict.value]} {cells[-1]}")
+            (*texts[:-1], f"{_SIGNS[one.verdict.value]} {texts[-1]}")
             for one in result.comparisons
-            for cells in [words.cells(one)]
+            for texts in [words.cells(one)]
         ]
         yield from _table(words.COLUMNS, rows, left=(0, 1, 8))
         yield ""

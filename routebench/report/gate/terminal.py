@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -10,7 +9,7 @@ from rich.table import Table
 from routebench.gate.schema import Change, GateResult
 from routebench.gate.verdict import Verdict
 from routebench.report.gate import words
-from routebench.report.terminal.console import LABEL, short
+from routebench.report.terminal.console import LABEL, make_table, short
 
 _COLOURS = {
     "pass": "green",
@@ -47,15 +46,12 @@ def show(result: GateResult, out: Console) -> None:
 
 def _table(result: GateResult, width: int) -> Table:
     room = max(8, min(LABEL, width - _NUMBERS))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in words.COLUMNS:
-        left = name in ("router", "metric", "verdict")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    table = make_table(*words.COLUMNS, left=("metric", "verdict"))
     for one in result.comparisons:
         router, *numbers, verdict = words.cells(one)
         colour = _COLOURS[one.verdict.value]
-        cells = [escape(short(router, room)), *map(escape, numbers)]
-        table.add_row(*cells, f"[{colour}]{verdict}[/]")
+        texts = [escape(short(router, room)), *map(escape, numbers)]
+        table.add_row(*texts, f"[{colour}]{verdict}[/]")
     return table
 
 

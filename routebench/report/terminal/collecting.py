@@ -24,7 +24,7 @@ from routebench.errors import CallError
 from routebench.judge.store import Counts
 from routebench.prices.apply import CHARS_PER_TOKEN
 from routebench.redact import one_line
-from routebench.store.standing import Standing
+from routebench.store.call_counts import CallCounts
 
 ASSUMED = 256
 """Answer tokens that are reckoned with where the model has not answered anything yet."""
@@ -45,14 +45,14 @@ class CostEstimate:
     most_usd: float
 
 
-def estimate(plan: CollectionPlan, target: TargetModel, found: Standing) -> CostEstimate:
+def estimate(plan: CollectionPlan, target: TargetModel, counts: CallCounts) -> CostEstimate:
     """Estimate tokens: prompts from characters, answers by earlier ones, or `ASSUMED`."""
-    todo = [call for call in plan.calls(target) if call.key in found.open]
+    todo = [call for call in plan.calls(target) if call.key in counts.open]
     tokens = [math.ceil(len(call.prompt) / CHARS_PER_TOKEN) for call in todo]
-    each = found.output_tokens or min(ASSUMED, most_tokens(target.parameters))
+    each = counts.output_tokens or min(ASSUMED, most_tokens(target.parameters))
     usd = sum(target.price.usd(float(n), each) for n in tokens)
     most = sum(target.most_usd(call.prompt) for call in todo)
-    known = found.total - len(todo)
+    known = counts.total - len(todo)
     return CostEstimate(target, len(todo), known, sum(tokens), each * len(todo), usd, most)
 
 
@@ -69,11 +69,11 @@ def show_estimate(
     for row in rows:
         numbers = (row.calls, row.known, round(row.input_tokens), round(row.output_tokens))
         table.add_row(
-            _shown(row.target.name),
+            _safe(row.target.name),
             *(f"{number:,}" for number in numbers),
             usd(row.usd),
             usd(row.most_usd),
-            _shown(row.target.price_id),
+            _safe(row.target.price_id),
         )
     out.print(table)
     about, most = sum(row.usd for row in rows), sum(row.most_usd for row in rows)
@@ -136,16 +136,16 @@ class CollectionProgress(SilentCollection):
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
         if self._again:
-            kinds = ", ".join(f"{number:,} {_shown(kind)}" for kind, number in self._again.items())
+            kinds = ", ".join(f"{number:,} {_safe(kind)}" for kind, number in self._again.items())
             self.out.print(f"[dim]· asked again: {kinds}[/dim]")
 
     def note(self, text: str) -> None:
-        self.out.print(f"[yellow]{_shown(text)}[/yellow]", soft_wrap=True)
+        self.out.print(f"[yellow]{_safe(text)}[/yellow]", soft_wrap=True)
 
     def asking(self, target: TargetModel, calls: int) -> None:
         self._total += calls
         self._bars.update(self._task, total=self._total)
-        self.out.print(f"[dim]· {_shown(target.name)}: {calls:,} calls[/dim]")
+        self.out.print(f"[dim]· {_safe(target.name)}: {calls:,} calls[/dim]")
 
     def answered(self, target: TargetModel, usd: float | None) -> None:
         self._usd += usd or 0.0
@@ -155,7 +155,7 @@ class CollectionProgress(SilentCollection):
         self._failures += 1
         if self._failures <= _SHOWN:
             self.out.print(
-                f"[red]{_shown(target.name)}: {_shown(error.kind)}:[/red] {_shown(error.message)}",
+                f"[red]{_safe(target.name)}: {_safe(error.kind)}:[/red] {_safe(error.message)}",
                 soft_wrap=True,
             )
         if self._failures == _SHOWN:
@@ -167,10 +167,10 @@ class CollectionProgress(SilentCollection):
         self._update()
 
     def stopped(self, target: TargetModel, error: CallError) -> None:
-        text = f"[red]{_shown(target.name)} is not asked any more:[/red] {_shown(error.message)}"
+        text = f"[red]{_safe(target.name)} is not asked any more:[/red] {_safe(error.message)}"
         self.out.print(text, soft_wrap=True)
         if error.hint:
-            self.out.print(f"hint: {_shown(error.hint)}", soft_wrap=True)
+            self.out.print(f"hint: {_safe(error.hint)}", soft_wrap=True)
 
     def ending(self, calls: int) -> None:
         self.note(
@@ -198,7 +198,7 @@ class CollectionProgress(SilentCollection):
 
 def show_result(
     plan: CollectionPlan,
-    found: dict[str, Standing],
+    counts: dict[str, CallCounts],
     done: CollectionSummary,
     total: float,
     out: Console,
@@ -206,22 +206,24 @@ def show_result(
     """Print what has become of every model's calls, and how to go on."""
     table = _table("model", "answered", "failed", "left", "$", "why calls failed")
     for target in plan.targets:
-        row = found[target.name]
+        row = counts[target.name]
         answered, failed = row.states["answered"], row.states["failed"]
-        kinds = ", ".join(f"{n} {_shown(kind)}" for kind, n in row.errors.most_common() if n)
+        kinds = ", ".join(f"{n} {_safe(kind)}" for kind, n in row.errors.most_common() if n)
         left = row.total - answered - failed
         numbers = [f"{number:,}" for number in (answered, failed, left)]
-        table.add_row(_shown(target.name), *numbers, usd(row.usd), kinds)
+        table.add_row(_safe(target.name), *numbers, usd(row.usd), kinds)
     out.print(table)
-    out.print(f"spent ${usd(done.usd)} now, ${usd(total)} in all · {_shown(str(plan.store))}")
-    for text in _notes(plan, found, done):
-        out.print(f"[yellow]note: {_shown(text, 1000)}[/yellow]", soft_wrap=True)
+    out.print(f"spent ${usd(done.usd)} now, ${usd(total)} in all · {_safe(str(plan.store))}")
+    for text in _notes(plan, counts, done):
+        out.print(f"[yellow]note: {_safe(text, 1000)}[/yellow]", soft_wrap=True)
 
 
-def _notes(plan: CollectionPlan, found: dict[str, Standing], done: CollectionSummary) -> list[str]:
+def _notes(
+    plan: CollectionPlan, counts: dict[str, CallCounts], done: CollectionSummary
+) -> list[str]:
     notes = []
-    elsewhere = sum(row.states["in_flight"] for row in found.values())
-    left = sum(row.total - row.states["answered"] - row.states["failed"] for row in found.values())
+    elsewhere = sum(row.states["in_flight"] for row in counts.values())
+    left = sum(row.total - row.states["answered"] - row.states["failed"] for row in counts.values())
     if done.short:
         notes.append(
             f"the budget ended it: {left:,} calls are left, and the next one might have gone over;"
@@ -231,14 +233,14 @@ def _notes(plan: CollectionPlan, found: dict[str, Standing], done: CollectionSum
         notes.append(f"{left - elsewhere:,} calls are left; the same command goes on with them")
     if elsewhere:
         notes.append(f"{elsewhere:,} calls are under way in another process")
-    if sum(row.states["failed"] for row in found.values()):
+    if sum(row.states["failed"] for row in counts.values()):
         notes.append("the same command asks failed calls again")
     if done.doubtful:
         notes.append(
             f"{done.doubtful:,} attempts brought no whole answer and may have been charged, at most"
             f" ${usd(done.doubtful_usd)} that are not in the sum"
         )
-    unpriced = sum(row.unpriced for row in found.values())
+    unpriced = sum(row.unpriced for row in counts.values())
     if unpriced:
         notes.append(
             f"the server did not say what {unpriced:,} answers used: their cost is not known"
@@ -249,16 +251,16 @@ def _notes(plan: CollectionPlan, found: dict[str, Standing], done: CollectionSum
 def show_grades(graded: Counts, out: Console) -> None:
     """Print what a judge made of the answers."""
     kinds = ", ".join(f"{number:,} {grade}" for grade, number in sorted(graded.grades.items()))
-    out.print(f"{_shown(graded.judge)} graded {graded.graded:,} answers" + (kinds and f": {kinds}"))
+    out.print(f"{_safe(graded.judge)} graded {graded.graded:,} answers" + (kinds and f": {kinds}"))
     if graded.ungraded:
         reasons = "; ".join(f"{number:,} times {reason}" for reason, number in graded.reasons)
         text = f"note: {graded.ungraded:,} could not be graded and are tried again next time: "
-        out.print(f"[yellow]{text}{_shown(reasons)}[/yellow]", soft_wrap=True)
+        out.print(f"[yellow]{text}{_safe(reasons)}[/yellow]", soft_wrap=True)
 
 
 def as_json(
     plan: CollectionPlan,
-    found: dict[str, Standing],
+    counts: dict[str, CallCounts],
     done: CollectionSummary,
     total: float,
     graded: Counts | None = None,
@@ -274,11 +276,11 @@ def as_json(
                 "provider": target.provider,
                 "model": target.model,
                 "price": target.price_id,
-                "calls": found[target.name].total,
-                "states": dict(+found[target.name].states),
-                "errors": dict(+found[target.name].errors),
-                "usd": found[target.name].usd,
-                "unpriced": found[target.name].unpriced,
+                "calls": counts[target.name].total,
+                "states": dict(+counts[target.name].states),
+                "errors": dict(+counts[target.name].errors),
+                "usd": counts[target.name].usd,
+                "unpriced": counts[target.name].unpriced,
                 "stopped": one_line(stopped.message) if stopped else None,
             }
             for target in plan.targets
@@ -319,5 +321,5 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _shown(text: str, room: int = 300) -> str:
+def _safe(text: str, room: int = 300) -> str:
     return escape(one_line(text, room))

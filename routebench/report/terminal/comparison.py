@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,7 +12,7 @@ from routebench.gate.compare import ComparedPair, RunComparison
 from routebench.gate.paired import ChangedQuery
 from routebench.metrics.bootstrap import CROSSED_SEEDS
 from routebench.metrics.statistics import ALPHA
-from routebench.report.terminal.console import short
+from routebench.report.terminal.console import make_table, short
 from routebench.schema import Difference
 
 _COST = "total_cost_per_1k"
@@ -50,16 +49,9 @@ def _headline(one: RunComparison, out: Console) -> None:
     out.print(f"{one.queries:,} common test {'asks' if _users(one) else 'queries'}{lost}")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
-    return table
-
-
 def _values(one: RunComparison) -> Table:
     unit = "Δ" if _users(one) else "Δ, pp"
-    table = _table("router", one.measure, "then", unit, "$ / 1k", "then", "Δ $")
+    table = make_table("router", one.measure, "then", unit, "$ / 1k", "then", "Δ $")
     scale, digits = (1, 3) if _users(one) else (100, 1)
     for pair in one.pairs:
         before, after = pair.measured[one.measure]
@@ -94,7 +86,7 @@ def _delta(delta: Difference, scale: float, digits: int, good: int) -> str:
 
 
 def _changes(one: RunComparison) -> Table:
-    table = _table("decided otherwise", "worse", "Δ $", "better", "Δ $", "same score", "Δ $")
+    table = make_table("decided otherwise", "worse", "Δ $", "better", "Δ $", "same score", "Δ $")
     for pair in one.pairs:
         cells = [text for kind in ("worse", "better", "same") for text in _counted(pair, kind)]
         table.add_row(_name(pair), *cells)
@@ -120,7 +112,7 @@ def _flips(pair: ComparedPair, one: RunComparison, out: Console) -> None:
         return
     out.print()
     columns = ["user"] if _users(one) else []
-    table = _table(f"{_name(pair)}: query", *columns, "models", "score", "$ / 1k")
+    table = make_table(f"{_name(pair)}: query", *columns, "models", "score", "$ / 1k")
     for flip in pair.flips:
         who = [escape(short(flip.user or "", 12))] if columns else []
         table.add_row(_query(flip), *who, _models(flip), _scores(flip), _costs(flip))

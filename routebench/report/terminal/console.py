@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
+from rich import box
 from rich.console import Console as RichConsole
 from rich.markup import escape
+from rich.table import Table
 
 from routebench.schema import Difference, Estimate
 
@@ -19,6 +24,15 @@ def make(error: bool = False, wide: bool = False) -> RichConsole:
     return RichConsole(stderr=error, highlight=False, width=WIDE if wide else WIDTH)
 
 
+def make_table(*names: str, left: Collection[str] = ()) -> Table:
+    """Return a table without rows, whose first and `left` columns are aligned to the left."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, name in enumerate(names):
+        side: Literal["left", "right"] = "left" if not place or name in left else "right"
+        made.add_column(name, justify=side, no_wrap=True)
+    return made
+
+
 def percent(estimate: Estimate) -> str:
     """Return `64.1 ±1.2`: the larger half of the interval, so that it is never understated."""
     return plain(estimate, 100, 1)
@@ -31,19 +45,34 @@ def plain(estimate: Estimate, scale: float = 1, digits: int = 3) -> str:
     return f"{scale * estimate.value:.{digits}f} ±{scale * half:.{digits}f}"
 
 
-def difference(found: Estimate, scale: float = 100, digits: int = 1) -> str:
+def difference(estimate: Estimate, scale: float = 100, digits: int = 1) -> str:
     """Return `+2.4 [+1.6, +3.2]*` in percentage points; the star where it is significant."""
-    if found.value is None or found.low is None or found.high is None:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
-    value, low, high = (scale * x for x in (found.value, found.low, found.high))
+    value, low, high = (scale * x for x in (estimate.value, estimate.low, estimate.high))
     if value == low == high == 0:
         return "="
     text = f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-    p = found.p if isinstance(found, Difference) else None
+    p = estimate.p if isinstance(estimate, Difference) else None
     if p is None or p >= 0.05:
         return escape(text) + " "
     colour = "green" if value > 0 else "red"
     return f"[{colour}]{escape(text)}*[/{colour}]"
+
+
+def interval(estimate: Estimate | None, scale: float, form: str) -> str:
+    """Return `64.1 [62.9, 65.3]`, each number scaled and in the given form."""
+    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–"
+    value, low, high = (
+        form.format(scale * x) for x in (estimate.value, estimate.low, estimate.high)
+    )
+    return escape(f"{value} [{low}, {high}]")
+
+
+def dollars(estimate: Estimate) -> str:
+    """Return USD to four digits."""
+    return "–" if estimate.value is None else f"{estimate.value:#.4g}"
 
 
 def short(name: str, room: int) -> str:

@@ -27,17 +27,17 @@ def show(judged: Judged, out: Console) -> None:
     if judged.compared is None:
         out.print(f"nothing to compare: {escape(judged.nothing)}")
         return
-    found = judged.compared
+    compared = judged.compared
     out.print()
-    _overall(found, out)
+    _overall(compared, out)
     out.print()
-    out.print(_confusion(found))
+    out.print(_confusion(compared))
     out.print()
-    out.print(_models(found))
-    _about_models(found, out)
-    for example in found.examples:
+    out.print(_models(compared))
+    _about_models(compared, out)
+    for example in compared.examples:
         out.print()
-        _example(example, found, out)
+        _example(example, compared, out)
 
 
 def to_json(judged: Judged) -> str:
@@ -103,49 +103,55 @@ def used(usage: Any) -> str:
     return text
 
 
-def _overall(found: Compared, out: Console) -> None:
-    all_ = found.overall
-    kappa = _interval(all_.kappa) if all_.kappa.value is not None else "not defined: one grade only"
-    out.print(
-        f"{escape(found.second)} against {escape(found.first)}, {all_.n:,} answers:\n"
-        f"agreement {_interval(all_.agreement, 100)}%, Cohen's κ {kappa}"
+def _overall(compared: Compared, out: Console) -> None:
+    overall = compared.overall
+    kappa = (
+        _interval(overall.kappa)
+        if overall.kappa.value is not None
+        else "not defined: one grade only"
     )
-    if found.left_out:
-        out.print(f"[dim]left out: {found.left_out:,} that only one of them has graded[/dim]")
+    out.print(
+        f"{escape(compared.second)} against {escape(compared.first)}, {overall.n:,} answers:\n"
+        f"agreement {_interval(overall.agreement, 100)}%, Cohen's κ {kappa}"
+    )
+    if compared.left_out:
+        out.print(f"[dim]left out: {compared.left_out:,} that only one of them has graded[/dim]")
 
 
-def _interval(found: IntervalEstimate, scale: float = 1) -> str:
-    if found.value is None:
+def _interval(interval: IntervalEstimate, scale: float = 1) -> str:
+    if interval.value is None:
         return "–"
     digits = 1 if scale == 100 else 3
-    value = f"{scale * found.value:.{digits}f}"
-    if found.low is None or found.high is None:
+    value = f"{scale * interval.value:.{digits}f}"
+    if interval.low is None or interval.high is None:
         return value
-    return escape(f"{value} [{scale * found.low:.{digits}f}, {scale * found.high:.{digits}f}]")
+    return escape(
+        f"{value} [{scale * interval.low:.{digits}f}, {scale * interval.high:.{digits}f}]"
+    )
 
 
-def _confusion(found: Compared) -> Table:
-    all_: Agreement = found.overall
+def _confusion(compared: Compared) -> Table:
+    overall: Agreement = compared.overall
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(f"{escape(short(found.first, _NAME))} ↓")
-    for label in (*all_.labels, "all"):
+    table.add_column(f"{escape(short(compared.first, _NAME))} ↓")
+    for label in (*overall.labels, "all"):
         table.add_column(label, justify="right")
-    for label, row in zip(all_.labels, all_.table, strict=True):
+    for label, row in zip(overall.labels, overall.table, strict=True):
         table.add_row(label, *(f"{n:,}" for n in row), f"{sum(row):,}")
     table.add_section()
-    sums = [sum(column) for column in zip(*all_.table, strict=True)]
-    table.add_row("all", *(f"{n:,}" for n in sums), f"{all_.n:,}", style="dim")
-    table.caption = f"columns: {escape(short(found.second, _NAME))}"
+    sums = [sum(column) for column in zip(*overall.table, strict=True)]
+    table.add_row("all", *(f"{n:,}" for n in sums), f"{overall.n:,}", style="dim")
+    table.caption = f"columns: {escape(short(compared.second, _NAME))}"
     table.caption_justify = "left"
     return table
 
 
-def _models(found: Compared) -> Table:
+def _models(compared: Compared) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("model", no_wrap=True)
     for name in ("n", "agree", "κ", "correct, then", "now", "favoured by, pp"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found.models:
+    for one in compared.models:
         table.add_row(
             escape(short(one_line(one.model), _NAME)),
             f"{one.n:,}",
@@ -166,16 +172,16 @@ def _favour(one: ModelAgreement) -> str:
     return f"[yellow]{text}*[/yellow]" if one.favoured else f"{text} "
 
 
-def _about_models(found: Compared, out: Console) -> None:
+def _about_models(compared: Compared, out: Console) -> None:
     out.print(
         "[dim]favoured by: how much more a model gains from the change of judge than all models do"
         " on average; intervals hold for all models at once, *: without zero[/dim]"
     )
-    if any(one.favoured for one in found.models):
+    if any(one.favoured for one in compared.models):
         out.print("[yellow]the change of judge moves models against one another[/yellow]")
 
 
-def _example(example: Example, found: Compared, out: Console) -> None:
+def _example(example: Example, compared: Compared, out: Console) -> None:
     note = f" ({one_line(example.note)})" if example.note else ""
     out.print(
         f"[bold]{example.first} → {example.second}[/bold]{escape(note)}"

@@ -15,7 +15,7 @@ from rich.text import Text
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds
 from routebench.report.terminal import policies, router_facts, tradeoffs
-from routebench.report.terminal.console import LABEL, difference, percent, plain, short
+from routebench.report.terminal.console import LABEL, difference, dollars, percent, plain, short
 from routebench.schema import Estimate, Leaderboard, Row, collapse
 
 _TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
@@ -54,19 +54,19 @@ def show(
 
 
 def _headline(board: Leaderboard, out: RichConsole) -> None:
-    suite, found = board.suite, board.diagnostics
+    suite, diagnostics = board.suite, board.diagnostics
     folds = f", {suite.folds} folds" if suite.folds > 1 else f", {suite.split} split"
     seeds = max((len(row.seeds) for row in board.rows), default=0)
     files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
     out.print(f"[bold]{escape(suite.name + files)}[/bold] ({SOURCES[suite.source]})")
-    asked = f"{suite.users:,} users ask {found.scored:,} times" if suite.users else ""
+    size = f"{suite.users:,} users ask {diagnostics.scored:,} times" if suite.users else ""
     facts = [
-        (asked or f"{found.scored:,} test queries") + folds,
+        (size or f"{diagnostics.scored:,} test queries") + folds,
         f"{len(suite.models)} models",
         f"{seeds} seed{'s' if seeds != 1 else ''}",
     ]
-    if found.mde is not None:
-        smallest = f"{found.mde:.3f}" if suite.users else f"{100 * found.mde:.1f} pp"
+    if diagnostics.mde is not None:
+        smallest = f"{diagnostics.mde:.3f}" if suite.users else f"{100 * diagnostics.mde:.1f} pp"
         facts.append(f"can detect differences from {smallest} on")
     out.print(" · ".join(facts))
     if not board.valid:
@@ -75,11 +75,13 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
 
 def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    columns, told = (_USERS, _user_cells) if board.suite.users else (_COLUMNS, _router_cells)
-    shown = "best single" if baseline == BASELINE else short(baseline, 14)
-    names = [name.format(shown) for name in columns]
+    columns, metric_cells = (
+        (_USERS, _user_cells) if board.suite.users else (_COLUMNS, _router_cells)
+    )
+    reference = "best single" if baseline == BASELINE else short(baseline, 14)
+    names = [name.format(reference) for name in columns]
     entered = [row for row in board.rows if row.state != "skipped"]
-    rows = [_cells(row, len(names), lambda row: told(row, baseline)) for row in entered]
+    rows = [_cells(row, len(names), lambda row: metric_cells(row, baseline)) for row in entered]
     lines = _references(board)
     graded = wide and any("f_score" in row.metrics for row in board.rows)
     more = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
@@ -107,18 +109,18 @@ def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     return table
 
 
-def _cells(row: Row, width: int, told: Callable[[Row], list[str]]) -> list[str]:
+def _cells(row: Row, width: int, metric_cells: Callable[[Row], list[str]]) -> list[str]:
     label = escape(short(row.router, LABEL))
     if row.state != "ok":
         return ["–", label, f"[red]{row.state}[/red]", *[""] * (width - 3)]
-    return [str(row.rank), label, *told(row)]
+    return [str(row.rank), label, *metric_cells(row)]
 
 
 def _router_cells(row: Row, baseline: str) -> list[str]:
     return [
         percent(row.metrics["accuracy"]),
         difference(row.against[baseline]["accuracy"]),
-        _dollars(row.metrics["total_cost_per_1k"]),
+        dollars(row.metrics["total_cost_per_1k"]),
         _savings(row.metrics["savings_vs_best_single"]),
     ]
 
@@ -147,10 +149,6 @@ def _bare(text: str) -> str:
     return text.replace("0.", ".")
 
 
-def _dollars(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{estimate.value:#.4g}"
-
-
 def _savings(estimate: Estimate) -> str:
     return "–" if estimate.value is None else f"{100 * estimate.value:.0f}%"
 
@@ -158,10 +156,10 @@ def _savings(estimate: Estimate) -> str:
 def _models(usage: dict[str, float], room: int) -> str:
     """Return the two models used most (one where there is no more room), in `room` columns."""
     top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
-    shown = [(name, share) for name, share in top if share >= 0.005]
-    each = (room - 3 * (len(shown) - 1)) // max(len(shown), 1) - 5
+    parts = [(name, share) for name, share in top if share >= 0.005]
+    each = (room - 3 * (len(parts) - 1)) // max(len(parts), 1) - 5
     return " · ".join(
-        f"{share:.0%} {escape(short(name.rsplit('/', 1)[-1], each))}" for name, share in shown
+        f"{share:.0%} {escape(short(name.rsplit('/', 1)[-1], each))}" for name, share in parts
     )
 
 
@@ -172,13 +170,13 @@ def _grades(row: Row) -> list[str]:
 
 def _timing(board: Leaderboard, row: Row) -> list[str]:
     facts = board.timing.get("routers", {}).get(row.router, {})
-    shown = {
+    texts = {
         "fit_seconds": f"{facts.get('fit_seconds', 0):.2f}",
         "queries_per_second": _large(facts.get("queries_per_second", 0)),
         "latency_ms_p50": f"{facts.get('latency_ms_p50', 0):.2f}",
         "peak_rss_bytes": f"{facts.get('peak_rss_bytes', 0) / 2**20:,.0f}",
     }
-    return [text if name in facts else "–" for name, text in shown.items()]
+    return [text if name in facts else "–" for name, text in texts.items()]
 
 
 def _large(number: float) -> str:
@@ -214,40 +212,45 @@ def _about_costs(board: Leaderboard) -> list[str]:
 
 def _references(board: Leaderboard) -> list[list[str]]:
     """Return lines to read the routers against; none of them is a router."""
-    found = [(text, board.references.get(name)) for name, text in REFERENCES.items()]
+    metrics = [(text, board.references.get(name)) for name, text in REFERENCES.items()]
     if board.suite.users:
-        return [["", text, _bare(plain(m["reward"])), "", "", ""] for text, m in found if m]
+        return [["", text, _bare(plain(m["reward"])), "", "", ""] for text, m in metrics if m]
     return [
-        ["", text, percent(m["accuracy"]), "", _dollars(m["cost_per_1k"]), ""]
-        for text, m in found
+        ["", text, percent(m["accuracy"]), "", dollars(m["cost_per_1k"]), ""]
+        for text, m in metrics
         if m
     ]
 
 
 def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
-    found = board.diagnostics
-    if not found.headroom:
+    diagnostics = board.diagnostics
+    if not diagnostics.headroom:
         out.print("[yellow]no headroom: no router can beat the best single model here[/yellow]")
     else:
-        gain = f"{found.headroom:.3f}" if board.suite.users else f"{100 * found.headroom:.1f} pp"
+        gain = (
+            f"{diagnostics.headroom:.3f}"
+            if board.suite.users
+            else f"{100 * diagnostics.headroom:.1f} pp"
+        )
         out.print(
             f"headroom {gain} (oracle − best single); models disagree on "
-            f"{found.disagreement:.0%} of queries, {found.routable:.0%} can be routed better"
+            f"{diagnostics.disagreement:.0%} of queries, "
+            f"{diagnostics.routable:.0%} can be routed better"
         )
-    if found.cheapest_dominates:
+    if diagnostics.cheapest_dominates:
         out.print("[yellow]the cheapest model is also the best single one[/yellow]")
-    if found.leaked:
+    if diagnostics.leaked:
         out.print(
-            f"leak: {found.leaked:,} test queries had a duplicate in train or validation; "
-            f"{found.removed:,} rows removed from there"
+            f"leak: {diagnostics.leaked:,} test queries had a duplicate in train or validation; "
+            f"{diagnostics.removed:,} rows removed from there"
         )
-    if found.left_out:
+    if diagnostics.left_out:
         out.print(
-            f"[yellow]{found.left_out:,} test queries left out of all rows: a chosen model has "
-            f"no usable answer there[/yellow]"
+            f"[yellow]{diagnostics.left_out:,} test queries left out of all rows: a chosen model "
+            "has no usable answer there[/yellow]"
         )
-    if found.missing:
-        out.print(f"missing cells: {found.missing:.2%} of those asked")
+    if diagnostics.missing:
+        out.print(f"missing cells: {diagnostics.missing:.2%} of those asked")
 
 
 def _warnings(board: Leaderboard, out: RichConsole) -> None:

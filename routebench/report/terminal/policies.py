@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from routebench.report.terminal.console import LABEL, difference, short
+from routebench.report.terminal.console import (
+    LABEL,
+    difference,
+    dollars,
+    interval,
+    make_table,
+    short,
+)
 from routebench.schema import Difference, Estimate, Leaderboard, Policies, Row, SingleModel
 
 _POLICY = 18
@@ -28,16 +33,16 @@ def _uses(
 ) -> None:
     measure = board.suite.measure
     out.print("[bold]Policies[/bold]")
-    table = _table("router", "policy", "share, %", measure, "$ / 1k", "n")
-    for row, found in rows:
-        for i, (policy, own) in enumerate(sorted(found.use.items(), key=lambda p: -p[1].n)):
+    table = make_table("router", "policy", "share, %", measure, "$ / 1k", "n", left=("policy",))
+    for row, policies in rows:
+        for i, (policy, use) in enumerate(sorted(policies.use.items(), key=lambda p: -p[1].n)):
             table.add_row(
                 "" if i else escape(short(row.router, LABEL)),
                 escape(short(policy, _POLICY)),
-                _interval(own.share, 100, 1),
-                _interval(own.accuracy or own.reward, scale, digits),
-                _dollars(own.cost_per_1k),
-                f"{own.n:,}",
+                interval(use.share, 100, "{:.1f}"),
+                interval(use.accuracy or use.reward, scale, f"{{:.{digits}f}}"),
+                dollars(use.cost_per_1k),
+                f"{use.n:,}",
             )
     out.print(table)
     out.print()
@@ -47,21 +52,23 @@ def _singles(rows: list[tuple[Row, Policies]], out: Console, scale: float, digit
     """Print the router against always asking the one or the other model of its pair."""
     known = [
         (row, name, single)
-        for row, found in rows
-        for name, single in (("medium", found.medium), ("large", found.large))
+        for row, policies in rows
+        for name, single in (("medium", policies.medium), ("large", policies.large))
         if single is not None
     ]
     if not known:
         return
     out.print("[bold]Against either model of the pair alone[/bold]")
-    table = _table("router", "alone", "Δ, pp" if scale == 100 else "Δ", "saves, %", "n")
+    table = make_table(
+        "router", "alone", "Δ, pp" if scale == 100 else "Δ", "saves, %", "n", left=("alone",)
+    )
     for row, name, single in known:
         apart, saved = compared(row, single)
         table.add_row(
             escape(short(row.router, LABEL)),
             f"{name}: {escape(short(single.model or 'differs by fold', LABEL))}",
             "–" if apart is None else difference(apart, scale, digits),
-            "–" if saved is None else _interval(saved, 100, 0),
+            "–" if saved is None else interval(saved, 100, "{:.0f}"),
             f"{single.n:,}",
         )
     out.print(table)
@@ -75,25 +82,6 @@ def compared(row: Row, single: SingleModel) -> tuple[Difference | None, Estimate
     """Return difference and savings, from the row where the model is a reference."""
     if single.reference is None:
         return single.accuracy or single.reward, single.savings
-    own = row.against.get(single.reference, {})
+    against = row.against.get(single.reference, {})
     saved = row.metrics.get(f"savings_vs_{single.reference.replace('-', '_')}")
-    return own.get("accuracy") or own.get("reward"), saved
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in names:
-        left = name in ("router", "policy", "alone")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    return table
-
-
-def _interval(found: Estimate | None, scale: float, digits: int) -> str:
-    if found is None or found.value is None or found.low is None or found.high is None:
-        return "–"
-    value, low, high = (f"{scale * x:.{digits}f}" for x in (found.value, found.low, found.high))
-    return escape(f"{value} [{low}, {high}]")
-
-
-def _dollars(found: Estimate) -> str:
-    return "–" if found.value is None else f"{found.value:#.4g}"
+    return against.get("accuracy") or against.get("reward"), saved

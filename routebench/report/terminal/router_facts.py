@@ -22,13 +22,13 @@ def by_router(board: Leaderboard) -> dict[str, list[tuple[str, str]]]:
 
 def show(board: Leaderboard, out: Console) -> None:
     """Print a block of one paragraph per router; nothing where no router says anything."""
-    found = by_router(board)
-    if not found:
+    routers = by_router(board)
+    if not routers:
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for router, facts in found.items():
+    for router, facts in routers.items():
         words = " · ".join(f"{name}: {value}" for name, value in facts)
         table.add_row(Text(short(_printable(router), LABEL)), Text(words))
     out.print("[bold]About the routers[/bold]")
@@ -46,8 +46,8 @@ def number(value: float) -> str:
 
 def _of(row: Row, board: Leaderboard) -> list[tuple[str, str]]:
     facts = [(_name(name), _value(value)) for name, value in row.facts.items()]
-    own = board.timing.get("routers", {}).get(row.router, {})
-    speed = own.get("router_tokens_per_second")
+    timing = board.timing.get("routers", {}).get(row.router, {})
+    speed = timing.get("router_tokens_per_second")
     if isinstance(speed, int | float):
         facts.append(("tokens per second", number(speed)))
     return facts

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from routebench.report.terminal.console import LABEL, difference, percent, short
+from routebench.report.terminal.console import (
+    LABEL,
+    difference,
+    interval,
+    make_table,
+    percent,
+    short,
+)
 from routebench.schema import Estimate, Leaderboard, Row
 
 TASKS = 4
@@ -32,17 +37,17 @@ def show(board: Leaderboard, out: Console) -> None:
 
 def _points(rows: list[Row], out: Console) -> None:
     out.print("[bold]Best single model's accuracy for less[/bold]")
-    table = _table(
+    table = make_table(
         "router", "saves, %", "accuracy", "Δ best single, pp", "−1 pp: saves", "AIQ", "QNC"
     )
     for row in rows:
         at, less = (row.operating_points[p] for p in ("iso_accuracy", "iso_accuracy_1pp"))
         table.add_row(
             _label(row),
-            _interval(at.savings_vs_best_single, 100, "{:.0f}"),
+            interval(at.savings_vs_best_single, 100, "{:.0f}"),
             percent(at.accuracy),
             difference(at.against_best_single),
-            _interval(less.savings_vs_best_single, 100, "{:.0f}"),
+            interval(less.savings_vs_best_single, 100, "{:.0f}"),
             _number(_get(row.metrics, "aiq"), "{:.3f}"),
             _number(_get(row.metrics, "qnc"), "{:.2f}"),
         )
@@ -58,19 +63,19 @@ def _points(rows: list[Row], out: Console) -> None:
 def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
     """Print one pair of models by router, with the router's calibration and stability."""
     out.print("[bold]From the weak to the strong model, and what routers know of themselves[/bold]")
-    table = _table("router", *_PAIR.values(), "over mixing, pp", "ECE", "Brier", "stable")
+    table = make_table("router", *_PAIR.values(), "over mixing, pp", "ECE", "Brier", "stable")
     for row in rows:
         table.add_row(
             _label(row),
             *_pair_cells(row.metrics),
-            _interval(_get(row.metrics, "mix_lift"), 100, "{:+.1f}"),
+            interval(_get(row.metrics, "mix_lift"), 100, "{:+.1f}"),
             *(_number(_get(row.metrics, name), "{:.3f}") for name in ("ece", "brier")),
             _number(_get(row.metrics, "stability"), "{:.0%}"),
         )
     table.add_section()
     for name, text in (("oracle", "perfect router"), ("random", "coin")):
-        if "apgr" in (found := board.references.get(name, {})):
-            table.add_row(text, *_pair_cells(found), *[""] * 4, style="dim")
+        if "apgr" in (metrics := board.references.get(name, {})):
+            table.add_row(text, *_pair_cells(metrics), *[""] * 4, style="dim")
     out.print(table)
     out.print(
         "[dim]APGR: mean share of the gap from weak to strong closed over all shares of strong "
@@ -82,15 +87,15 @@ def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
 
 def _tasks(rows: list[Row], out: Console) -> None:
     """Print the pair by task, where there are few tasks."""
-    tasks = sorted({task for row in rows for task, found in row.by_task.items() if found.pair})
+    tasks = sorted({task for row in rows for task, facet in row.by_task.items() if facet.pair})
     if not 1 < len(tasks) <= TASKS:
         return
     for task in tasks:
         out.print(f"[bold]{escape(task)}[/bold]")
-        table = _table("router", *_PAIR.values())
+        table = make_table("router", *_PAIR.values())
         for row in rows:
-            if (found := row.by_task.get(task)) and found.pair:
-                table.add_row(_label(row), *_pair_cells(found.pair))
+            if (facet := row.by_task.get(task)) and facet.pair:
+                table.add_row(_label(row), *_pair_cells(facet.pair))
         out.print(table)
         out.print()
 
@@ -100,7 +105,7 @@ _PAIR = {"apgr": "APGR", "cpt_50": "CPT50", "cpt_80": "CPT80"}
 
 def _pair_cells(metrics: Mapping[str, Estimate]) -> list[str]:
     return [
-        _interval(_get(metrics, "apgr"), 1, "{:.3f}"),
+        interval(_get(metrics, "apgr"), 1, "{:.3f}"),
         *(_number(_get(metrics, name), "{:.1%}") for name in ("cpt_50", "cpt_80")),
     ]
 
@@ -111,25 +116,9 @@ def _get(metrics: Mapping[str, Estimate], name: str) -> Estimate:
     return metrics.get(name, missing)
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in names:
-        table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
-    return table
-
-
 def _label(row: Row) -> str:
     return escape(short(row.router, LABEL))
 
 
 def _number(estimate: Estimate, form: str) -> str:
     return "–" if estimate.value is None else form.format(estimate.value)
-
-
-def _interval(estimate: Estimate, scale: float, form: str) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "–"
-    value, low, high = (
-        form.format(scale * x) for x in (estimate.value, estimate.low, estimate.high)
-    )
-    return escape(f"{value} [{low}, {high}]")

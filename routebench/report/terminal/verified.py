@@ -55,5 +55,5 @@ def to_json(result: Verification) -> str:
 
 
 def _text(value: Any) -> str:
-    shown = f"{value:.12g}" if isinstance(value, float) else str(value)
-    return escape(shown if len(shown) <= 80 else shown[:77] + "…")
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return escape(text if len(text) <= 80 else text[:77] + "…")

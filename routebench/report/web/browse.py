@@ -59,10 +59,10 @@ def packed(values: npt.NDArray[Any], kind: Any) -> str:
 def confidence(stored: Stored, router: str) -> Floats | None:
     """Return [n] the confidence that a router's first seed states; None where it states none."""
     seed = stored.seeds(router)[0]
-    made = [own for key, own in sorted(stored.decisions.items()) if key[:2] == (router, seed)]
-    if any(own.decisions.confidence is None for own in made):
+    made = [part for key, part in sorted(stored.decisions.items()) if key[:2] == (router, seed)]
+    if any(part.decisions.confidence is None for part in made):
         return None
-    values = np.concatenate([own.decisions.confidence for own in made])
+    values = np.concatenate([part.decisions.confidence for part in made])
     # One that knows no users says the same to all of them: not a row for each who asks.
     return values if len(values) == len(stored.rows) else None
 
@@ -86,12 +86,12 @@ def _ids(ids: Strings | None, keys: Strings, rows: Ints) -> list[str]:
 
 def _columns(stored: Stored, kept: Ints) -> dict[str, dict[str, Any]]:
     queries, rows = stored.setup.data.queries, stored.rows[kept]
-    found: dict[str, Strings | None] = {
+    columns: dict[str, Strings | None] = {
         "task": None if queries.task is None else queries.task[rows],
         "topic": None if queries.topic is None else queries.topic[rows],
         "user": None if stored.users is None else stored.users[kept],
     }
-    return {name: _coded(values) for name, values in found.items() if values is not None}
+    return {name: _coded(values) for name, values in columns.items() if values is not None}
 
 
 def _coded(values: Sequence[Any] | Strings) -> dict[str, Any]:

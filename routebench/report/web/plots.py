@@ -41,12 +41,12 @@ def shortened(text: str, room: int) -> str:
 
 def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
     """Return the metrics of cost of routers and of references, and the axis; None without costs."""
-    for own, other, words in (
+    for metric, reference_metric, words in (
         ("total_cost_per_1k", "cost_per_1k", "Cost, USD per 1,000 queries"),
         ("relative_cost", "relative_cost", "Relative cost"),
     ):
-        if any(_value(row.metrics.get(own)) is not None for row in finished(board)):
-            return own, other, words
+        if any(_value(row.metrics.get(metric)) is not None for row in finished(board)):
+            return metric, reference_metric, words
     return None
 
 
@@ -89,7 +89,7 @@ def _router(i: int, name: str, x: Any, y: Any, scale: float) -> list[Figure]:
                 "line": {"color": "@paper", "width": 1},
             },
             "hoverinfo": "text",
-            "hovertext": [f"{literal(name)}<br>{_said(y, scale)}<br>at {_said(x, 1)}"],
+            "hovertext": [f"{literal(name)}<br>{_as_text(y, scale)}<br>at {_as_text(x, 1)}"],
         }
     ]
 
@@ -116,8 +116,8 @@ def _curve(i: int, row: Row, scale: float) -> Figure:
 def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
     marks = {"oracle": "star", "best_single": "diamond-open", "random": "x-thin-open"}
     points = [
-        (REFERENCES[name], marks[name], found.get(board.suite.measure), found.get(key))
-        for name, found in board.references.items()
+        (REFERENCES[name], marks[name], metrics.get(board.suite.measure), metrics.get(key))
+        for name, metrics in board.references.items()
         if name in marks
     ]
     traces = [
@@ -238,7 +238,7 @@ def headroom(board: Leaderboard) -> Figure | None:
         },
         "marker": {"color": SERIES[0], "size": 9},
         "hoverinfo": "text",
-        "hovertext": [f"{literal(name)}<br>{_said(d, scale)}" for name, d in known.items()],
+        "hovertext": [f"{literal(name)}<br>{_as_text(d, scale)}" for name, d in known.items()],
     }  # fmt: skip
     words = "Δ accuracy to best single, pp" if scale == 100 else "Δ reward to best single"
     figure = _figure([trace], words, "")
@@ -254,7 +254,7 @@ def headroom(board: Leaderboard) -> Figure | None:
     return figure
 
 
-def stated(found: Sequence[Reliability]) -> Figure:
+def stated(routers: Sequence[Reliability]) -> Figure:
     """Draw the reliability diagram: mean score over stated confidence."""
     ideal = {
         "type": "scatter",
@@ -265,13 +265,13 @@ def stated(found: Sequence[Reliability]) -> Figure:
         "line": {"color": "@ink", "dash": "dash", "width": 1},
         "hoverinfo": "skip",
     }
-    lines = [_line(i, one.router, one.stated, one.found) for i, one in enumerate(found)]
+    lines = [_line(i, one.router, one.stated, one.mean_score) for i, one in enumerate(routers)]
     return _figure([ideal, *lines], "Stated confidence", "Mean score", legend=True)
 
 
-def risk(found: Sequence[Reliability]) -> Figure:
+def risk(routers: Sequence[Reliability]) -> Figure:
     """Draw the risk among the answers over the share of them that is given."""
-    lines = [_line(i, one.router, one.coverage, one.risk, "lines") for i, one in enumerate(found)]
+    lines = [_line(i, one.router, one.coverage, one.risk, "lines") for i, one in enumerate(routers)]
     return _figure(lines, "Coverage: share answered, surest first", "Risk: 1 − score", legend=True)
 
 
@@ -291,13 +291,13 @@ def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Fig
 def latency(board: Leaderboard) -> Figure | None:
     """Draw the median to the 99th percentile of milliseconds per query."""
     keys = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99")
-    told = board.timing.get("routers", {})
-    known = [r.router for r in finished(board) if set(keys) <= set(told.get(r.router, {}))]
+    timings = board.timing.get("routers", {})
+    known = [r.router for r in finished(board) if set(keys) <= set(timings.get(r.router, {}))]
     if not known:
         return None
     traces = [
         {"type": "scatter", "mode": "markers", "name": key[-3:], "y": list(range(len(known))),
-         "x": [told[name][key] for name in known],
+         "x": [timings[name][key] for name in known],
          "marker": {"symbol": SYMBOLS[i], "color": SERIES[i], "size": 9},
          "hoverinfo": "x+name"}
         for i, key in enumerate(keys)
@@ -351,9 +351,9 @@ def _named(figure: Figure, names: Sequence[str]) -> None:
     figure["height"] = 5 * math.ceil((8 + 1.7 * len(names)) / 5)
 
 
-def _bars(found: Estimate, scale: float) -> Figure:
-    value = found.value or 0
-    high, low = (value if end is None else end for end in (found.high, found.low))
+def _bars(estimate: Estimate, scale: float) -> Figure:
+    value = estimate.value or 0
+    high, low = (value if end is None else end for end in (estimate.high, estimate.low))
     return {
         "type": "data",
         "symmetric": False,
@@ -362,12 +362,12 @@ def _bars(found: Estimate, scale: float) -> Figure:
     }
 
 
-def _said(found: Estimate, scale: float) -> str:
-    value = scale * (found.value or 0)
-    if found.low is None or found.high is None:
+def _as_text(estimate: Estimate, scale: float) -> str:
+    value = scale * (estimate.value or 0)
+    if estimate.low is None or estimate.high is None:
         return f"{value:.4g}"
-    return f"{value:.4g} [{scale * found.low:.4g}, {scale * found.high:.4g}]"
+    return f"{value:.4g} [{scale * estimate.low:.4g}, {scale * estimate.high:.4g}]"
 
 
-def _value(found: Estimate | None) -> float | None:
-    return None if found is None else found.value
+def _value(estimate: Estimate | None) -> float | None:
+    return None if estimate is None else estimate.value

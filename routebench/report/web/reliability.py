@@ -20,7 +20,7 @@ class Reliability:
 
     router: str
     stated: Floats
-    found: Floats
+    mean_score: Floats
     coverage: Floats
     risk: Floats
 

@@ -69,23 +69,23 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
 
 
 def _curves(
-    found: Sequence[RouterCurves], facts: Mapping[str, Sequence[tuple[str, str]]]
+    curves: Sequence[RouterCurves], facts: Mapping[str, Sequence[tuple[str, str]]]
 ) -> list[dict[str, Any]]:
     """Return facts, notes, and the plots' places with their headings of each router with curves."""
     number = count()
     return [
         {
-            "router": own.router,
-            "facts": facts.get(own.router, []),
-            "notes": own.notes,
-            "shown": own.shown,
-            "others": own.others,
+            "router": router.router,
+            "facts": facts.get(router.router, []),
+            "notes": router.notes,
+            "job": router.job,
+            "others": router.others,
             "panels": [
                 (f"training-{next(number)}", f"{panel.stage}: {panel.about}", panel.axis)
-                for panel in own.panels
+                for panel in router.panels
             ],
         }
-        for own in found
+        for router in curves
     ]
 
 
@@ -101,29 +101,29 @@ def usage(stored: Stored) -> plots.Figure | None:
         of_row: Strings = labels[rows]
         names, counts = np.unique(of_row[of_row != None], return_counts=True)  # noqa: E711
         for name in sorted(names[np.argsort(-counts, kind="stable")][:TASKS]):
-            own = np.flatnonzero(of_row == name)
-            parts[str(name)] = _shares(choices, own, len(stored.models))
+            task_rows = np.flatnonzero(of_row == name)
+            parts[str(name)] = _shares(choices, task_rows, len(stored.models))
     return plots.usage(stored.routers, stored.models, parts)
 
 
 def _shares(choices: Mapping[str, Ints], rows: Ints, m: int) -> list[list[float]]:
     return [
-        list(np.bincount(own[:, rows].ravel(), minlength=m) / max(own[:, rows].size, 1))
-        for own in choices.values()
+        list(np.bincount(chosen[:, rows].ravel(), minlength=m) / max(chosen[:, rows].size, 1))
+        for chosen in choices.values()
     ]
 
 
 def _heat_maps(board: Leaderboard) -> list[dict[str, Any]]:
     """Return quality by facet (down) and router (across), in steps of the whole map's range."""
-    found = []
+    maps = []
     for name in ("task", "topic", "user"):
         facets: dict[str, dict[str, Facet]] = {}
         for row in finished(board):
             for label, facet in getattr(row, f"by_{name}").items():
                 facets.setdefault(label, {})[row.router] = facet
         if facets:
-            found.append(_heat_map(name, facets, board))
-    return found
+            maps.append(_heat_map(name, facets, board))
+    return maps
 
 
 def _heat_map(
@@ -131,7 +131,7 @@ def _heat_map(
 ) -> dict[str, Any]:
     routers = [row.router for row in finished(board)]
     order = sorted(facets, key=lambda label: (-_size(facets[label]), label))
-    values = [_of(f, board).value for own in facets.values() for f in own.values()]
+    values = [_of(f, board).value for by_router in facets.values() for f in by_router.values()]
     known = [v for v in values if v is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
@@ -150,38 +150,38 @@ def _heat_map(
 def _heat(
     facet: Facet | None, board: Leaderboard, low: float, high: float, scale: float, digits: int
 ) -> tuple[Cell, int]:
-    found = None if facet is None else _of(facet, board)
-    if found is None or found.value is None:
+    estimate = None if facet is None else _of(facet, board)
+    if estimate is None or estimate.value is None:
         return Cell(MISSING), -1
-    cell = plain(found, scale, digits)
-    step = int((len(HEAT) - 1) * (found.value - low) / ((high - low) or 1) + 0.5)
-    return Cell(f"{scale * found.value:.{digits}f}", found.value, cell.note), step
+    cell = plain(estimate, scale, digits)
+    step = int((len(HEAT) - 1) * (estimate.value - low) / ((high - low) or 1) + 0.5)
+    return Cell(f"{scale * estimate.value:.{digits}f}", estimate.value, cell.note), step
 
 
 def _of(facet: Facet, board: Leaderboard) -> Estimate:
-    found = facet.accuracy if board.suite.measure == "accuracy" else facet.reward
-    return found or Estimate(value=None, reason=None, undefined=None)
+    estimate = facet.accuracy if board.suite.measure == "accuracy" else facet.reward
+    return estimate or Estimate(value=None, reason=None, undefined=None)
 
 
-def _size(own: Mapping[str, Facet]) -> int:
-    return max(facet.n for facet in own.values())
+def _size(by_router: Mapping[str, Facet]) -> int:
+    return max(facet.n for facet in by_router.values())
 
 
 def _headroom(board: Leaderboard) -> list[tuple[str, str]]:
-    found, (scale, digits) = board.diagnostics, summary.pp(board)
+    diagnostics, (scale, digits) = board.diagnostics, summary.pp(board)
     unit = " pp" if scale == 100 else ""
-    told = []
-    if found.headroom is not None:
-        words = f"{scale * found.headroom:.{digits}f}{unit}"
-        told.append(("Headroom: oracle minus best single", words))
-    told.append(("Queries on which models disagree", f"{found.disagreement:.0%}"))
-    told.append(("Queries that some model answers better", f"{found.routable:.0%}"))
+    pairs = []
+    if diagnostics.headroom is not None:
+        words = f"{scale * diagnostics.headroom:.{digits}f}{unit}"
+        pairs.append(("Headroom: oracle minus best single", words))
+    pairs.append(("Queries on which models disagree", f"{diagnostics.disagreement:.0%}"))
+    pairs.append(("Queries that some model answers better", f"{diagnostics.routable:.0%}"))
     best = [(row.metrics["gap_recovered"].value, row.router) for row in finished(board)
             if "gap_recovered" in row.metrics]  # fmt: skip
     if known := [(value, name) for value, name in best if value is not None]:
         value, name = max(known)
-        told.append(("Most of it recovered", f"{value:.0%} by {name}"))
-    return told
+        pairs.append(("Most of it recovered", f"{value:.0%} by {name}"))
+    return pairs
 
 
 def _points(board: Leaderboard) -> DisplayTable | None:
@@ -210,13 +210,13 @@ def _policies(board: Leaderboard) -> DisplayTable | None:
         [
             Cell(row.router, row.router),
             Cell(name, name),
-            share(own.share),
-            plain(own.accuracy or own.reward, scale, digits),
-            money(own.cost_per_1k),
+            share(use.share),
+            plain(use.accuracy or use.reward, scale, digits),
+            money(use.cost_per_1k),
         ]
         for row in finished(board)
         if row.policies
-        for name, own in sorted(row.policies.use.items(), key=lambda item: -item[1].n)
+        for name, use in sorted(row.policies.use.items(), key=lambda item: -item[1].n)
     ]
     measure = "Accuracy, %" if scale == 100 else "Reward"
     return DisplayTable(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
@@ -245,19 +245,19 @@ _TIMES = {
 
 
 def _timing(board: Leaderboard) -> DisplayTable | None:
-    told = board.timing.get("routers", {})
-    known = [key for key in _TIMES if any(key in own for own in told.values())]
+    timings = board.timing.get("routers", {})
+    known = [key for key in _TIMES if any(key in timing for timing in timings.values())]
     rows = [
-        [Cell(row.router, row.router), *(_time(told[row.router], key) for key in known)]
+        [Cell(row.router, row.router), *(_time(timings[row.router], key) for key in known)]
         for row in finished(board)
-        if row.router in told
+        if row.router in timings
     ]
     return DisplayTable(("Router", *(_TIMES[key][0] for key in known)), rows) if known else None
 
 
-def _time(told: Mapping[str, Any], key: str) -> Cell:
+def _time(timing: Mapping[str, Any], key: str) -> Cell:
     _, scale, form = _TIMES[key]
-    value = told.get(key)
+    value = timing.get(key)
     return Cell(MISSING) if value is None else Cell(form.format(scale * value), float(value))
 
 

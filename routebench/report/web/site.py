@@ -38,8 +38,8 @@ class BoardFile:
     def time(self) -> datetime:
         """When the run ended; the beginning of time where that is not told."""
         try:
-            told = datetime.fromisoformat(str(self.board.environment.get("finished")))
-            return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
+            finished = datetime.fromisoformat(str(self.board.environment.get("finished")))
+            return (finished if finished.tzinfo else finished.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             return _UNKNOWN
 
@@ -98,11 +98,11 @@ class SuiteHistory:
     @cached_property
     def series(self) -> list[list[BoardFile]]:
         """The newest board's first."""
-        found: dict[tuple[str, ...], list[BoardFile]] = {}
+        series: dict[tuple[str, ...], list[BoardFile]] = {}
         for kept in self.runs:
             prints = kept.board.fingerprints
-            found.setdefault(tuple(getattr(prints, name) for name in HARD), []).append(kept)
-        return sorted(found.values(), key=lambda runs: _order(runs[-1]), reverse=True)
+            series.setdefault(tuple(getattr(prints, name) for name in HARD), []).append(kept)
+        return sorted(series.values(), key=lambda runs: _order(runs[-1]), reverse=True)
 
     def last(self, router: str) -> tuple[BoardFile, Row] | None:
         """Return the newest run that a router took part in."""
@@ -118,7 +118,7 @@ def find(results: Path) -> list[BoardFile]:
     Raises:
         DataError: where there is none, or one of them cannot be read.
     """
-    found = []
+    boards = []
     for name, inner, held in os.walk(results, onerror=_unreadable):
         folder = Path(name)
         inner[:] = [each for each in inner if each[0] != "." and each != run_folder.CHECKPOINTS]
@@ -128,13 +128,13 @@ def find(results: Path) -> list[BoardFile]:
             board = run_folder.read(place)
             if not isinstance(board.environment.get("data", []), list):
                 raise DataError(f"{place}: not a leaderboard: environment.data is no list")
-            found.append(
+            boards.append(
                 BoardFile(folder.relative_to(results).as_posix(), board, place.read_bytes())
             )
-    if not found:
+    if not boards:
         hint = "routebench run keeps its boards under results/"
         raise DataError(f"{results}: no {run_folder.BOARD} below it", hint)
-    return found
+    return boards
 
 
 def pages(boards: Iterable[BoardFile]) -> dict[str, bytes]:
@@ -166,12 +166,12 @@ def _order(kept: BoardFile) -> tuple[datetime, str]:
 
 def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
     """Return the runs by suite; what is simulated and what is recorded never share a page."""
-    found: dict[tuple[str, str, str], list[BoardFile]] = {}
+    runs_of: dict[tuple[str, str, str], list[BoardFile]] = {}
     for kept in sorted(boards, key=_order):
         about = kept.board.suite
         key = (summary.title(kept.board), about.source, about.measure)
-        found.setdefault(key, []).append(kept)
-    return [SuiteHistory(key[0], runs) for key, runs in sorted(found.items())]
+        runs_of.setdefault(key, []).append(kept)
+    return [SuiteHistory(key[0], runs) for key, runs in sorted(runs_of.items())]
 
 
 def _name(text: str, more: bytes = b"") -> str:
@@ -183,7 +183,7 @@ def _name(text: str, more: bytes = b"") -> str:
 
 def _index(suites: Sequence[SuiteHistory], links: Mapping[str, str]) -> dict[str, Any]:
     ranks = {
-        label: [(suite, _rank(*found)) for suite in suites if (found := suite.last(label))]
+        label: [(suite, _rank(*last)) for suite in suites if (last := suite.last(label))]
         for label in links
     }
     return {
@@ -251,7 +251,7 @@ def _line(label: str, runs: Sequence[BoardFile]) -> dict[str, Any]:
     """Return one router over the runs of a series."""
     rows = [kept.row(label) for kept in runs]
     pairs = list(zip(rows, runs, strict=True))
-    found = [summary.quality(row, kept.board) if row else None for row, kept in pairs]
+    estimates = [summary.quality(row, kept.board) if row else None for row, kept in pairs]
     return {
         "router": label,
         "cells": [
@@ -259,7 +259,7 @@ def _line(label: str, runs: Sequence[BoardFile]) -> dict[str, Any]:
             for row, kept in pairs
         ],
         "rows": rows,
-        "trend": _trend(found),
+        "trend": _trend(estimates),
     }
 
 
@@ -286,10 +286,10 @@ def _rank(kept: BoardFile, row: Row) -> str:
     return f"{row.rank}{'=' if ranks.count(row.rank) > 1 else ''} of {len(ranks)}"
 
 
-def _trend(found: Sequence[Estimate | None]) -> list[dict[str, float]]:
+def _trend(estimates: Sequence[Estimate | None]) -> list[dict[str, float]]:
     """Return places in a drawing of 120 × 28 of values and intervals; none of a single value."""
     known = []
-    for i, one in enumerate(found):
+    for i, one in enumerate(estimates):
         if one is not None and one.value is not None:
             ends = [one.value if end is None else end for end in (one.low, one.high)]
             if all(map(isfinite, (one.value, *ends))):
@@ -301,7 +301,7 @@ def _trend(found: Sequence[Estimate | None]) -> list[dict[str, float]]:
     def y(value: float) -> float:
         return round(25 - 22 * (value - low) / ((high - low) or 1), 1)
 
-    step = 112 / (len(found) - 1)
+    step = 112 / (len(estimates) - 1)
     return [
         {"x": round(4 + step * i, 1), "y": y(v[0]), "low": y(v[1]), "high": y(v[2])}
         for i, v in known
@@ -309,7 +309,7 @@ def _trend(found: Sequence[Estimate | None]) -> list[dict[str, float]]:
 
 
 def _router(label: str, suites: Sequence[SuiteHistory]) -> dict[str, Any]:
-    parts = [_part(suite, label, *found) for suite in suites if (found := suite.last(label))]
+    parts = [_part(suite, label, *last) for suite in suites if (last := suite.last(label))]
     return {"title": label, "places": parts}
 
 

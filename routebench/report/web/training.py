@@ -63,7 +63,7 @@ class RouterCurves:
     """The curves of one router."""
 
     router: str
-    shown: str
+    job: str
     """Whose they are: `seed 0, fold 0`."""
     panels: list[CurvePanel]
     others: int
@@ -81,8 +81,8 @@ class _Stage:
 
 def read(folder: Path, board: Leaderboard) -> list[RouterCurves]:
     """Read the curves of a run folder's routers, in the board's order."""
-    found = [_of_router(folder / CHECKPOINTS, row) for row in finished(board)]
-    return [one for one in found if one.panels or one.notes]
+    curves = [_of_router(folder / CHECKPOINTS, row) for row in finished(board)]
+    return [one for one in curves if one.panels or one.notes]
 
 
 def _of_router(kept: Path, row: Row) -> RouterCurves:
@@ -93,8 +93,8 @@ def _of_router(kept: Path, row: Row) -> RouterCurves:
         notes += [f"{name}: {text}" for text in trouble]
         if any(stage.series for stage in stages):
             jobs.append((name, stages))
-    shown, own = jobs[0] if jobs else ("", [])
-    panels, more = _panels(own)
+    job, first = jobs[0] if jobs else ("", [])
+    panels, more = _panels(first)
     others = jobs[1 : 1 + OTHERS]
     for panel in panels:
         panel.lines[:0] = [line for _, stages in others for line in _faint(panel, stages)]
@@ -102,21 +102,21 @@ def _of_router(kept: Path, row: Row) -> RouterCurves:
         notes = [*notes[:NOTES], f"and {len(notes) - NOTES} more files or values like these"]
     if more:
         notes.append(f"{more} more series are in {NAME}, and not drawn")
-    return RouterCurves(row.router, shown, panels, len(others), notes)
+    return RouterCurves(row.router, job, panels, len(others), notes)
 
 
 def _jobs(kept: Path, row: Row) -> Iterator[tuple[str, Path]]:
     """Yield the checkpoints of a row's jobs. Its name is looked up, not trusted to be a path."""
     if row.router not in _listed(kept):
         return
-    found = [
+    seeds_and_folds = [
         (int(seed[5:]), int(fold[5:]))
         for seed in _listed(kept / row.router)
         if re.fullmatch(r"seed-\d{1,6}", seed)
         for fold in _listed(kept / row.router / seed)
         if re.fullmatch(r"fold-\d{1,6}", fold)
     ]
-    for seed, fold in sorted(found):
+    for seed, fold in sorted(seeds_and_folds):
         if seed in row.seeds:  # a folder may hold more seeds from a run before
             place = kept / row.router / f"seed-{seed}" / f"fold-{fold}"
             yield f"seed {seed}, fold {fold}", place / "checkpoint" / "state"
@@ -184,9 +184,11 @@ def _stage(name: str, points: Sequence[_Point]) -> tuple[_Stage, int]:
                 lost += 1
                 continue
             series.setdefault(key, []).append((x, y))
-    ordered = {key: sorted(own, key=lambda at: at[0]) for key, own in series.items()}
-    told = {key: ([x for x, _ in own], [y for _, y in own]) for key, own in ordered.items()}
-    return _Stage(name, axis, told), lost
+    ordered = {key: sorted(values, key=lambda at: at[0]) for key, values in series.items()}
+    columns = {
+        key: ([x for x, _ in values], [y for _, y in values]) for key, values in ordered.items()
+    }
+    return _Stage(name, axis, columns), lost
 
 
 def _sane(value: float) -> bool:

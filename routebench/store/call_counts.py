@@ -17,7 +17,7 @@ ABSENT = "absent"
 
 
 @dataclass(slots=True)
-class Standing:
+class CallCounts:
     """Calls to one model, counted."""
 
     states: Counter[str] = field(default_factory=Counter)
@@ -38,41 +38,41 @@ class Standing:
         return self.states.total()
 
 
-def standing(path: Path, calls: Iterable[Call]) -> Standing:
+def count_calls(path: Path, calls: Iterable[Call]) -> CallCounts:
     """Count calls by what the store at `path` knows of them; there may be no store yet."""
-    found = Standing()
+    counts = CallCounts()
     if not path.is_file():
-        found.open = {call.key for call in calls}
-        found.states[ABSENT] = len(found.open)
-        return found
+        counts.open = {call.key for call in calls}
+        counts.states[ABSENT] = len(counts.open)
+        return counts
     remaining = iter(calls)
     tokens: list[float] = []
     with closing(schema.connect(path, create=False, write=False)) as database:
         while keys := {call.key for call in islice(remaining, _AT_ONCE)}:
             marks = ", ".join("?" * len(keys))
-            with schema.told(path):
+            with schema.database_errors(path):
                 rows = database.execute(
                     "SELECT key, state, error, cost, output_tokens FROM calls"  # noqa: S608
                     f" WHERE key IN ({marks})",
                     tuple(keys),
                 ).fetchall()
-            _count(found, keys, rows)
+            _count(counts, keys, rows)
             tokens += [row[4] for row in rows if row[4] is not None]
     if tokens:
-        found.output_tokens = sum(tokens) / len(tokens)
-    return found
+        counts.output_tokens = sum(tokens) / len(tokens)
+    return counts
 
 
 def _count(
-    found: Standing, keys: set[str], rows: list[tuple[str, str, str | None, int | None, float]]
+    counts: CallCounts, keys: set[str], rows: list[tuple[str, str, str | None, int | None, float]]
 ) -> None:
-    found.open |= keys
+    counts.open |= keys
     for key, state, error, cost, _ in rows:
         assert state in STATES
-        found.states[state] += 1
-        found.errors[error or ""] += error is not None
+        counts.states[state] += 1
+        counts.errors[error or ""] += error is not None
         if state == ANSWERED:
-            found.open.discard(key)
-            found.usd += (cost or 0) / schema.USD
-            found.unpriced += cost is None
-    found.states[ABSENT] += len(keys) - len(rows)
+            counts.open.discard(key)
+            counts.usd += (cost or 0) / schema.USD
+            counts.unpriced += cost is None
+    counts.states[ABSENT] += len(keys) - len(rows)
