@@ -7,7 +7,8 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Self
 
 from routebench.board import build, run_folder, write_run
 from routebench.config import RunConfig
@@ -30,9 +31,18 @@ from routebench.records import Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
 
 
-class RunListener(Protocol):
-    """Who is told how the run goes; the terminal, or nobody."""
+class RunListener:
+    """Receives the events of a run; this one ignores them."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
     def stage(self, text: str) -> None: ...
     def note(self, text: str) -> None: ...
     def jobs(self, total: int, done: int, folder: Path) -> None: ...

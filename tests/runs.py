@@ -25,7 +25,6 @@ from routebench.isolation import messages
 from routebench.isolation.messages import Access, Failed, Order, Report, Start
 from routebench.isolation.subprocesses import Workers
 from routebench.jobs import worker
-from routebench.report.terminal.progress import SilentRun
 
 Board = dict[str, Any]
 
@@ -35,7 +34,7 @@ def finish(folder: Path, **options: Any) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         in_process(patch)
         chosen = config.make({"out": str(folder), "perturb": 8, **options})
-        return run.run(chosen, SilentRun()).folder
+        return run.run(chosen, run.RunListener()).folder
 
 
 def command(*words: Any) -> None:

@@ -1,4 +1,4 @@
-"""What providers that ask over a network share: keys, one client per loop, failures in one line."""
+"""Shared by providers that ask over a network: keys, one client per loop, one-line errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking live models: many calls at a time, each as often as it takes and no oftener.
+"""Calls to live models: many at a time, each as often as it takes and no oftener.
 
 A failure that may pass is asked again after exponential backoff with full jitter, or after what
 the server asks for. How many calls run at a time is found out:

@@ -1,4 +1,4 @@
-"""Collecting answers: every call once, stored the moment it returns, within a budget."""
+"""Collects answers: every call once, stored the moment it returns, within a budget."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from types import TracebackType
+from typing import Self
 
 from routebench.collect.budget import SpendingBudget
 from routebench.collect.calls import BATCH, Outcome, ask_all, ask_batch
@@ -27,9 +28,18 @@ _AT_ONCE = 32  # calls claimed in one transaction
 _BEAT = 20.0  # seconds
 
 
-class CollectionListener(Protocol):
-    """Who is told how the collection goes; the terminal, or nobody."""
+class CollectionListener:
+    """Receives the events of a collection; this one ignores them."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
     def note(self, text: str) -> None: ...
     def asking(self, target: TargetModel, calls: int) -> None: ...
     def answered(self, target: TargetModel, usd: float | None) -> None: ...

@@ -1,4 +1,4 @@
-"""Telling overload from failures that nobody can help, and how limits grow back after a cut."""
+"""Tells overload from failures that nobody can help; lets limits grow back after a cut."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Usual:
 
 @dataclass(slots=True)
 class Hold:
-    """No call starts until then, as the server has asked."""
+    """A pause that the server has asked for: no call starts before `until`."""
 
     until: float = -math.inf
     since: float = math.inf

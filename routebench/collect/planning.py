@@ -1,4 +1,4 @@
-"""What a collection asks: a suite's questions, of which models, at what price."""
+"""The plan of a collection: questions, models and prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many calls may be under way, and how soon the next may start: found out as calls end.
+"""Limits on calls at a time and on calls per second, learned as calls end.
 
 Two numbers are steered, calls at a time and calls per second. Both start without a limit of their
 own (calls at a time double with every round) and are cut once per overload: to a share of what was
@@ -67,7 +67,7 @@ class Stopped(Exception):  # noqa: N818 - no error
 
 
 class Throttle:
-    """Gives leave for the calls to one model, and learns from how each ended."""
+    """Starts the calls to one model within limits that it learns from how each ended."""
 
     def __init__(self, limits: Limits, shared: Pace | None = None) -> None:
         self.limits = limits

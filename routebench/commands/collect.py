@@ -110,6 +110,7 @@ def command(
     import json
 
     from routebench.collect import planning
+    from routebench.collect.collect import CollectionListener
     from routebench.collect.rate_limits import Limits
     from routebench.commands.judge import MISSING
     from routebench.plugin import options
@@ -131,9 +132,7 @@ def command(
         _dry_run(plan, budget, as_json)
         return
     errors = console.make(error=True)
-    listener = (
-        collecting.SilentCollection() if quiet or as_json else collecting.CollectionProgress(errors)
-    )
+    listener = CollectionListener() if quiet or as_json else collecting.CollectionProgress(errors)
     if budget is not None:
         for text in collecting.guessed(plan):
             listener.note(text)

@@ -62,7 +62,7 @@ def command(
 
 def _installed(paged: bool, drawn: bool) -> None:
     """Say what is missing before anything is read."""
-    from routebench.report.web.extra import import_extra
+    from routebench.report.web.templates import import_extra
 
     for module in ("jinja2", "plotly.offline") if paged else ():
         import_extra(module, "the page")

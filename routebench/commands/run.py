@@ -125,13 +125,13 @@ def command(
     from routebench.board.run_folder import to_json
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
-    from routebench.report.terminal.progress import RunProgress, SilentRun
-    from routebench.run import run
+    from routebench.report.terminal.progress import RunProgress
+    from routebench.run import RunListener, run
 
     values = config.read(file) if file else {}
     chosen = config.make(values | _given(ctx, given, values))
     errors = console.make(error=True)
-    progress = SilentRun() if quiet or as_json else RunProgress(errors, chosen)
+    progress = RunListener() if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
         with progress as listener:

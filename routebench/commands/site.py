@@ -29,7 +29,7 @@ def command(results: Path, out: Path) -> None:
     and no network. Hidden folders and checkpoints are skipped.
     """
     from routebench.report.web import site
-    from routebench.report.web.extra import import_extra
+    from routebench.report.web.templates import import_extra
 
     import_extra("jinja2", "the site")
     place = out.resolve()

@@ -1,4 +1,4 @@
-"""What every answer costs: recorded, or priced from tokens, and marked where it is a guess."""
+"""Costs of answers: recorded, or priced from tokens, and marked where they are estimates."""
 
 from __future__ import annotations
 

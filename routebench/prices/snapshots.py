@@ -1,4 +1,4 @@
-"""What vendors charged, and when: dated price lists that the package carries.
+"""Dated price lists of vendors, which the package carries.
 
 One TOML file per vendor and day, each with the page it is from. A later one need not repeat an
 earlier one: a model costs what the newest list that has it says.

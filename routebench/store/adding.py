@@ -1,4 +1,4 @@
-"""Putting questions and calls into a store, each once."""
+"""Adds questions and calls to a store, each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has become of given calls: read from a store that others may be writing."""
+"""Counts of given calls by state, read from a store that others may be writing."""
 
 from __future__ import annotations
 

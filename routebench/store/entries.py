@@ -1,4 +1,4 @@
-"""What a store of answers takes and gives."""
+"""Records that a store of answers takes and returns."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredQuestion:
-    """What a suite knows of a query. Only the prompt is shown to a model."""
+    """A question of a suite, with what is known of it. A model sees the prompt alone."""
 
     query_id: str
     query: str
@@ -102,7 +102,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ModelCalls:
-    """A model as it was asked."""
+    """The calls to one model with one set of parameters, by state."""
 
     provider: str
     model: str

@@ -1,4 +1,4 @@
-"""Which processes make the calls that are in flight, and whether they still live."""
+"""Processes that make the calls in flight, and whether they are still alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a store, from its tally: no question here reads all calls."""
+"""Content of a store, from its tally, so that nothing here reads all calls."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def export(
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What of a store is to be seen, and under which names."""
+    """The part of a store that a table shows, and the names of the models in it."""
 
     suite: str | None
     judge: int | None

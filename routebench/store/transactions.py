@@ -1,4 +1,4 @@
-"""When what is written to a store is committed, and when it is on the disk."""
+"""Transactions of a store: when a write is committed, and when it is on the disk."""
 
 from __future__ import annotations
 

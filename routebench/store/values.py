@@ -1,4 +1,4 @@
-"""Texts in a store: any Python string comes back as it was."""
+"""Texts in a store: any Python string is read back as it was."""
 
 from __future__ import annotations
 

@@ -16,13 +16,12 @@ import pytest
 from conftest import hears_ctrl_c
 
 from routebench.collect import ledger as ledgers
-from routebench.collect.collect import CollectionSummary, collect
+from routebench.collect.collect import CollectionListener, CollectionSummary, collect
 from routebench.collect.planning import CollectionPlan, TargetModel, make
 from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, DataError, OptionError
 from routebench.prices.apply import ModelPrice
 from routebench.records import Answers, Reply, Request
-from routebench.report.terminal.collecting import SilentCollection
 from routebench.store.call_counts import CallCounts, count_calls
 from routebench.store.entries import StoredQuestion
 from routebench.store.store import AnswerStore
@@ -76,7 +75,7 @@ class Batch:
         return Answers(text, counts, counts, note=tuple("no gpu" for _ in asked))
 
 
-class Heard(SilentCollection):
+class Heard(CollectionListener):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -110,7 +109,7 @@ def plan_of(
 def go(
     plan: CollectionPlan, budget: float | None = None, watch: Any = None, limits: Limits = QUICK
 ) -> Any:
-    return collect(plan, limits, budget, watch or SilentCollection())
+    return collect(plan, limits, budget, watch or CollectionListener())
 
 
 def found(plan: CollectionPlan, model: str) -> CallCounts:

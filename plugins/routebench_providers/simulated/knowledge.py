@@ -24,7 +24,7 @@ class Stance(Enum):
 
 
 class Knowledge:
-    """One draw of who knows what."""
+    """Draws which models know which facts."""
 
     def __init__(self, world: World, number: int) -> None:
         self._world = world

@@ -36,7 +36,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What holds for all models and all questions."""
+    """Settings that hold for all models and all questions."""
 
     obscurity: float
     shared: float
@@ -54,7 +54,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPool:
-    """The file as read."""
+    """`models.toml` as read: the world, the models, and the pair of a small and a large one."""
 
     world: World
     models: tuple[Profile, ...]

@@ -28,7 +28,7 @@ _STEPS = (1, 2, 3, 4, 5, 7, 10, 12, 20)
 
 
 class Values:
-    """What else could be said to each question of a set; drawn by `world`."""
+    """Wrong answers to each question of a set; drawn by `world`."""
 
     def __init__(self, questions: Sequence[Question], world: int) -> None:
         self._world = world

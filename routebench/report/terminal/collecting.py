@@ -1,4 +1,4 @@
-"""A collection on a terminal: what it would cost, how it goes, what has come of it."""
+"""A collection on a terminal: its estimated cost, its progress, its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
 from routebench.collect.budget import LONGEST, is_limited, most_tokens
-from routebench.collect.collect import CollectionSummary
+from routebench.collect.collect import CollectionListener, CollectionSummary
 from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.errors import CallError
 from routebench.judge.store import Counts
@@ -92,23 +92,7 @@ def guessed(plan: CollectionPlan) -> list[str]:
     ]
 
 
-class SilentCollection:
-    """Nobody watches."""
-
-    def __enter__(self) -> SilentCollection:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-    def note(self, text: str) -> None: ...
-    def asking(self, target: TargetModel, calls: int) -> None: ...
-    def answered(self, target: TargetModel, usd: float | None) -> None: ...
-    def failed(self, target: TargetModel, error: CallError) -> None: ...
-    def retried(self, target: TargetModel, error: CallError) -> None: ...
-    def stopped(self, target: TargetModel, error: CallError) -> None: ...
-    def ending(self, calls: int) -> None: ...
-
-
-class CollectionProgress(SilentCollection):
+class CollectionProgress(CollectionListener):
     """Calls, spending, errors and time left on one line; failures as they come, the first few."""
 
     def __init__(self, out: Console) -> None:

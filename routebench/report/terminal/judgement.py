@@ -1,4 +1,4 @@
-"""What a judge said, and how far another one agrees, for a person or a program."""
+"""A judge's grades, and how far another judge agrees, for a person or a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routers that name policies: how often each, what came of it, and either model of the pair."""
+"""Routers that name policies: shares and quality by policy, and either model of the pair."""
 
 from __future__ import annotations
 

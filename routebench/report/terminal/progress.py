@@ -14,24 +14,10 @@ from rich.progress import Progress as Bars
 from routebench.config import RunConfig
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
+from routebench.run import RunListener
 
 
-class SilentRun:
-    """Nobody watches."""
-
-    def __enter__(self) -> SilentRun:
-        return self
-
-    def __exit__(self, *_: Any) -> None: ...
-    def stage(self, text: str) -> None: ...
-    def note(self, text: str) -> None: ...
-    def jobs(self, total: int, done: int, folder: Path) -> None: ...
-    def progress(self, job: Job, done: float, note: str) -> None: ...
-    def ended(self, job: Job, result: Result) -> None: ...
-    def interrupted(self, done: int) -> None: ...
-
-
-class RunProgress(SilentRun):
+class RunProgress(RunListener):
     """Stages as lines, jobs as one bar; on Ctrl-C it says what is kept and how to go on."""
 
     def __init__(self, console: Console, config: RunConfig) -> None:
@@ -49,9 +35,6 @@ class RunProgress(SilentRun):
         self._task: Any = None
         self._total = self._done = 0
         self._folder: Path | None = None
-
-    def __enter__(self) -> RunProgress:
-        return self
 
     def __exit__(
         self,

@@ -1,4 +1,4 @@
-"""What routers say of themselves, name by name."""
+"""Facts that routers state of themselves, name by name."""
 
 from __future__ import annotations
 

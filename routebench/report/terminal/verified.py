@@ -1,4 +1,4 @@
-"""What `verify` found, for a person or a program."""
+"""The result of `verify`, for a person or a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was decided for every test query, as compactly as a page can carry it."""
+"""The decisions on every test query, as compactly as a page can carry them."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ import numpy as np
 from routebench.board.read_run import Stored
 from routebench.errors import OptionError
 from routebench.report.web import plots, sections, training
-from routebench.report.web.extra import import_extra
 from routebench.report.web.plots import Figure
+from routebench.report.web.templates import import_extra
 from routebench.schema import Leaderboard
 
 # Plotly's names, and Matplotlib's.

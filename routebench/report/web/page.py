@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from routebench.board.read_run import Stored
 from routebench.report.web import sections
 from routebench.report.web.browse import browse
-from routebench.report.web.extra import import_extra
-from routebench.report.web.templates import Templates, embedded_json
+from routebench.report.web.templates import Templates, embedded_json, import_extra
 
 
 def page(runs: Sequence[Stored]) -> str:

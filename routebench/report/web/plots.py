@@ -61,7 +61,7 @@ def plane(board: Leaderboard) -> Figure | None:
         y, x = quality(row, board), row.metrics.get(key[0])
         if _value(y) is None or _value(x) is None:
             continue
-        traces += _router(i, row.router, x, y, scale)
+        traces.append(_router(i, row.router, x, y, scale))
         if row.curve and key[0] == "total_cost_per_1k":
             traces.append(_curve(i, row, scale))
     traces += _references(board, key[1], scale)
@@ -70,47 +70,48 @@ def plane(board: Leaderboard) -> Figure | None:
     return _figure(traces, key[2], unit, legend=True)
 
 
-def _router(i: int, name: str, x: Any, y: Any, scale: float) -> list[Figure]:
-    colour = SERIES[i % len(SERIES)]
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": short(name),
-            "legendgroup": str(i),
-            "x": [x.value],
-            "y": [scale * y.value],
-            "error_x": {**_bars(x, 1), "color": colour, "thickness": 1, "width": 2},
-            "error_y": {**_bars(y, scale), "color": colour, "thickness": 1, "width": 2},
-            "marker": {
-                "color": colour,
-                "symbol": SYMBOLS[i // len(SERIES) % len(SYMBOLS)],
-                "size": 10,
-                "line": {"color": "@paper", "width": 1},
-            },
-            "hoverinfo": "text",
-            "hovertext": [f"{literal(name)}<br>{_as_text(y, scale)}<br>at {_as_text(x, 1)}"],
-        }
-    ]
+def _scatter(mode: str, name: str, x: Any, y: Any, hover: list[str] | str, **more: Any) -> Figure:
+    """Return a trace; `hover`: its texts, or Plotly's `hoverinfo`."""
+    trace = {"type": "scatter", "mode": mode, "name": name, "x": x, "y": y, "hoverinfo": "text"}
+    return trace | {"hoverinfo" if isinstance(hover, str) else "hovertext": hover} | more
+
+
+def _series(i: int) -> tuple[str, str, str]:
+    """Return colour, symbol and dash of the i-th series."""
+    turn = i // len(SERIES)
+    return SERIES[i % len(SERIES)], SYMBOLS[turn % len(SYMBOLS)], _DASHES[turn % len(_DASHES)]
+
+
+def _router(i: int, name: str, x: Any, y: Any, scale: float) -> Figure:
+    colour, symbol, _ = _series(i)
+    marker = {"color": colour, "symbol": symbol, "size": 10}
+    bars = {"color": colour, "thickness": 1, "width": 2}
+    return _scatter(
+        "markers",
+        short(name),
+        [x.value],
+        [scale * y.value],
+        [f"{literal(name)}<br>{_as_text(y, scale)}<br>at {_as_text(x, 1)}"],
+        legendgroup=str(i),
+        error_x=_bars([x], 1) | bars,
+        error_y=_bars([y], scale) | bars,
+        marker=marker | {"line": {"color": "@paper", "width": 1}},
+    )
 
 
 def _curve(i: int, row: Row, scale: float) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": f"{short(row.router)}: λ curve",
-        "legendgroup": str(i),
-        "showlegend": False,
-        "x": [point.total_cost_per_1k for point in row.curve],
-        "y": [scale * point.accuracy for point in row.curve],
-        "line": {
-            "color": SERIES[i % len(SERIES)],
-            "width": 1.2,
-            "dash": _DASHES[i // len(SERIES) % len(_DASHES)],
-        },
-        "opacity": 0.55,
-        "hoverinfo": "skip",
-    }
+    colour, _, dash = _series(i)
+    return _scatter(
+        "lines",
+        f"{short(row.router)}: λ curve",
+        [point.total_cost_per_1k for point in row.curve],
+        [scale * point.accuracy for point in row.curve],
+        "skip",
+        legendgroup=str(i),
+        showlegend=False,
+        line={"color": colour, "width": 1.2, "dash": dash},
+        opacity=0.55,
+    )
 
 
 def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
@@ -137,17 +138,9 @@ def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
 
 
 def _mark(name: str, symbol: str, x: float, y: float, size: int) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": short(name),
-        "legendgroup": name,
-        "x": [x],
-        "y": [y],
-        "marker": {"color": "@ink", "symbol": symbol, "size": size, "line": {"width": 1.5}},
-        "hoverinfo": "text",
-        "hovertext": [f"{literal(name)}<br>{y:.4g} at {x:.4g}"],
-    }
+    marker = {"color": "@ink", "symbol": symbol, "size": size, "line": {"width": 1.5}}
+    hover = [f"{literal(name)}<br>{y:.4g} at {x:.4g}"]
+    return _scatter("markers", short(name), [x], [y], hover, legendgroup=name, marker=marker)
 
 
 def _hull(traces: Sequence[Figure]) -> Figure:
@@ -164,15 +157,9 @@ def _hull(traces: Sequence[Figure]) -> Figure:
         while len(hull) > 1 and _left(hull[-2], hull[-1], point):
             hull.pop()
         hull.append(point)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "Pareto hull",
-        "x": [x for x, _ in hull],
-        "y": [y for _, y in hull],
-        "line": {"color": "@ink", "width": 1.5, "dash": "dash"},
-        "hoverinfo": "skip",
-    }
+    x, y = [point[0] for point in hull], [point[1] for point in hull]
+    line = {"color": "@ink", "width": 1.5, "dash": "dash"}
+    return _scatter("lines", "Pareto hull", x, y, "skip", line=line)
 
 
 def _left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
@@ -222,24 +209,15 @@ def headroom(board: Leaderboard) -> Figure | None:
     known = {name: d for name, d in against.items() if d is not None and d.value is not None}
     if not known:
         return None
-    trace = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [scale * (d.value or 0) for d in known.values()],
-        "y": list(range(len(known))),
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [scale * ((d.high or d.value or 0) - (d.value or 0)) for d in known.values()],
-            "arrayminus": [scale * ((d.value or 0) - (d.low or d.value or 0))
-                           for d in known.values()],
-            "color": SERIES[0],
-            "thickness": 1.5,
-        },
-        "marker": {"color": SERIES[0], "size": 9},
-        "hoverinfo": "text",
-        "hovertext": [f"{literal(name)}<br>{_as_text(d, scale)}" for name, d in known.items()],
-    }  # fmt: skip
+    trace = _scatter(
+        "markers",
+        "",
+        [scale * (d.value or 0) for d in known.values()],
+        list(range(len(known))),
+        [f"{literal(name)}<br>{_as_text(d, scale)}" for name, d in known.items()],
+        error_x=_bars(list(known.values()), scale) | {"color": SERIES[0], "thickness": 1.5},
+        marker={"color": SERIES[0], "size": 9},
+    )
     words = "Δ accuracy to best single, pp" if scale == 100 else "Δ reward to best single"
     figure = _figure([trace], words, "")
     lines = [(0.0, "solid")]
@@ -256,15 +234,8 @@ def headroom(board: Leaderboard) -> Figure | None:
 
 def stated(routers: Sequence[Reliability]) -> Figure:
     """Draw the reliability diagram: mean score over stated confidence."""
-    ideal = {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "calibrated",
-        "x": [0, 1],
-        "y": [0, 1],
-        "line": {"color": "@ink", "dash": "dash", "width": 1},
-        "hoverinfo": "skip",
-    }
+    line = {"color": "@ink", "dash": "dash", "width": 1}
+    ideal = _scatter("lines", "calibrated", [0, 1], [0, 1], "skip", line=line)
     lines = [_line(i, one.router, one.stated, one.mean_score) for i, one in enumerate(routers)]
     return _figure([ideal, *lines], "Stated confidence", "Mean score", legend=True)
 
@@ -276,16 +247,11 @@ def risk(routers: Sequence[Reliability]) -> Figure:
 
 
 def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Figure:
-    return {
-        "type": "scatter",
-        "mode": mode,
-        "name": short(name),
-        "x": [round(float(v), 4) for v in x],
-        "y": [round(float(v), 4) for v in y],
-        "line": {"color": SERIES[i % len(SERIES)], "width": 1.5,
-                 "dash": _DASHES[i // len(SERIES) % len(_DASHES)]},
-        "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 6},
-    }  # fmt: skip
+    colour, _, dash = _series(i)
+    line = {"color": colour, "width": 1.5, "dash": dash}
+    marker = {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 6}
+    x, y = ([round(float(v), 4) for v in values] for values in (x, y))
+    return _scatter(mode, short(name), x, y, "all", line=line, marker=marker)
 
 
 def latency(board: Leaderboard) -> Figure | None:
@@ -295,13 +261,18 @@ def latency(board: Leaderboard) -> Figure | None:
     known = [r.router for r in finished(board) if set(keys) <= set(timings.get(r.router, {}))]
     if not known:
         return None
+    places = list(range(len(known)))
     traces = [
-        {"type": "scatter", "mode": "markers", "name": key[-3:], "y": list(range(len(known))),
-         "x": [timings[name][key] for name in known],
-         "marker": {"symbol": SYMBOLS[i], "color": SERIES[i], "size": 9},
-         "hoverinfo": "x+name"}
+        _scatter(
+            "markers",
+            key[-3:],
+            [timings[name][key] for name in known],
+            places,
+            "x+name",
+            marker={"symbol": SYMBOLS[i], "color": SERIES[i], "size": 9},
+        )
         for i, key in enumerate(keys)
-    ]  # fmt: skip
+    ]
     figure = _figure(traces, "Milliseconds per query, log scale", "", legend=True)
     figure["layout"]["xaxis"] |= {"type": "log"}
     _named(figure, known)
@@ -351,14 +322,15 @@ def _named(figure: Figure, names: Sequence[str]) -> None:
     figure["height"] = 5 * math.ceil((8 + 1.7 * len(names)) / 5)
 
 
-def _bars(estimate: Estimate, scale: float) -> Figure:
-    value = estimate.value or 0
-    high, low = (value if end is None else end for end in (estimate.high, estimate.low))
+def _bars(estimates: Sequence[Estimate], scale: float) -> Figure:
+    values = [e.value or 0 for e in estimates]
+    highs = [v if e.high is None else e.high for e, v in zip(estimates, values, strict=True)]
+    lows = [v if e.low is None else e.low for e, v in zip(estimates, values, strict=True)]
     return {
         "type": "data",
         "symmetric": False,
-        "array": [scale * (high - value)],
-        "arrayminus": [scale * (value - low)],
+        "array": [scale * (high - v) for high, v in zip(highs, values, strict=True)],
+        "arrayminus": [scale * (v - low) for low, v in zip(lows, values, strict=True)],
     }
 
 

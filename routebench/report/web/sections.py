@@ -1,4 +1,4 @@
-"""What the page tells of one run, as plain values for the templates."""
+"""The page's content for one run, as plain values for the templates."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class BoardFile:
 
     @cached_property
     def time(self) -> datetime:
-        """When the run ended; the beginning of time where that is not told."""
+        """When the run ended; the beginning of time where the board does not say."""
         try:
             finished = datetime.fromisoformat(str(self.board.environment.get("finished")))
             return (finished if finished.tzinfo else finished.replace(tzinfo=UTC)).astimezone(UTC)
@@ -49,7 +49,7 @@ class BoardFile:
 
     @property
     def version(self) -> str:
-        """RouteBench's."""
+        """RouteBench's version."""
         packages = self.board.environment.get("packages")
         return str(packages.get("routebench", MISSING)) if isinstance(packages, dict) else MISSING
 
@@ -91,24 +91,24 @@ class SuiteHistory:
 
     @property
     def routers(self) -> list[str]:
-        """All that ever ran, those of the newest board first and in its order."""
-        rows = [row for kept in reversed(self.runs) for row in kept.board.rows]
+        """Routers of all runs, those of the newest board first and in its order."""
+        rows = [row for run in reversed(self.runs) for row in run.board.rows]
         return list(dict.fromkeys(row.router for row in rows if row.state != "skipped"))
 
     @cached_property
     def series(self) -> list[list[BoardFile]]:
-        """The newest board's first."""
+        """Comparable runs, those of the newest board first."""
         series: dict[tuple[str, ...], list[BoardFile]] = {}
-        for kept in self.runs:
-            prints = kept.board.fingerprints
-            series.setdefault(tuple(getattr(prints, name) for name in HARD), []).append(kept)
+        for run in self.runs:
+            prints = run.board.fingerprints
+            series.setdefault(tuple(getattr(prints, name) for name in HARD), []).append(run)
         return sorted(series.values(), key=lambda runs: _order(runs[-1]), reverse=True)
 
     def last(self, router: str) -> tuple[BoardFile, Row] | None:
         """Return the newest run that a router took part in."""
-        for kept in reversed(self.runs):
-            if (row := kept.row(router)) and row.state != "skipped":
-                return kept, row
+        for run in reversed(self.runs):
+            if (row := run.row(router)) and row.state != "skipped":
+                return run, row
         return None
 
 
@@ -160,17 +160,17 @@ def _unreadable(error: OSError) -> NoReturn:
     raise DataError(f"{error.filename}: {error.strerror or error}") from error
 
 
-def _order(kept: BoardFile) -> tuple[datetime, str]:
-    return kept.time, kept.place
+def _order(run: BoardFile) -> tuple[datetime, str]:
+    return run.time, run.place
 
 
 def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
     """Return the runs by suite; what is simulated and what is recorded never share a page."""
     runs_of: dict[tuple[str, str, str], list[BoardFile]] = {}
-    for kept in sorted(boards, key=_order):
-        about = kept.board.suite
-        key = (summary.title(kept.board), about.source, about.measure)
-        runs_of.setdefault(key, []).append(kept)
+    for run in sorted(boards, key=_order):
+        about = run.board.suite
+        key = (summary.title(run.board), about.source, about.measure)
+        runs_of.setdefault(key, []).append(run)
     return [SuiteHistory(key[0], runs) for key, runs in sorted(runs_of.items())]
 
 
@@ -235,28 +235,28 @@ def _series(
 
 def _run(runs: Sequence[BoardFile], at: int) -> dict[str, Any]:
     """Return what heads a run in a history."""
-    kept, before = runs[at], runs[max(at - 1, 0)]
-    prices = [each.board.fingerprints.prices for each in (before, kept)]
+    run, before = runs[at], runs[max(at - 1, 0)]
+    prices = [each.board.fingerprints.prices for each in (before, run)]
     return {
-        "finished": kept.finished,
-        "version": kept.version,
-        "file": kept.file,
-        "place": kept.place,
-        "valid": kept.board.valid,
+        "finished": run.finished,
+        "version": run.version,
+        "file": run.file,
+        "place": run.place,
+        "valid": run.board.valid,
         "repriced": prices[0] != prices[1],
     }
 
 
 def _line(label: str, runs: Sequence[BoardFile]) -> dict[str, Any]:
     """Return one router over the runs of a series."""
-    rows = [kept.row(label) for kept in runs]
+    rows = [run.row(label) for run in runs]
     pairs = list(zip(rows, runs, strict=True))
-    estimates = [summary.quality(row, kept.board) if row else None for row, kept in pairs]
+    estimates = [summary.quality(row, run.board) if row else None for row, run in pairs]
     return {
         "router": label,
         "cells": [
-            (_quality(row, kept.board), _cost(row)) if row else (Cell(MISSING), Cell(MISSING))
-            for row, kept in pairs
+            (_quality(row, run.board), _cost(row)) if row else (Cell(MISSING), Cell(MISSING))
+            for row, run in pairs
         ],
         "rows": rows,
         "trend": _trend(estimates),
@@ -279,8 +279,8 @@ def _cost(row: Row) -> Cell:
     return Cell(text, relative.sort, relative.note)
 
 
-def _rank(kept: BoardFile, row: Row) -> str:
-    ranks = [each.rank for each in kept.board.rows if each.rank is not None]
+def _rank(run: BoardFile, row: Row) -> str:
+    ranks = [each.rank for each in run.board.rows if each.rank is not None]
     if row.rank is None:
         return MISSING if row.state == "ok" else row.state
     return f"{row.rank}{'=' if ranks.count(row.rank) > 1 else ''} of {len(ranks)}"
@@ -313,18 +313,18 @@ def _router(label: str, suites: Sequence[SuiteHistory]) -> dict[str, Any]:
     return {"title": label, "places": parts}
 
 
-def _part(suite: SuiteHistory, label: str, kept: BoardFile, row: Row) -> dict[str, Any]:
+def _part(suite: SuiteHistory, label: str, run: BoardFile, row: Row) -> dict[str, Any]:
     """Return one router on one suite."""
-    scale, digits = summary.pp(kept.board)
+    scale, digits = summary.pp(run.board)
     against = row.against.get(BASELINE, {}).get(suite.measure)
     usage = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
     return {
         "suite": suite,
-        "kept": kept,
+        "run": run,
         "row": row,
-        "current": kept is suite.newest,
-        "rank": _rank(kept, row),
-        "quality": _quality(row, kept.board),
+        "current": run is suite.newest,
+        "rank": _rank(run, row),
+        "quality": _quality(row, run.board),
         "against": change(against, scale, digits),
         "cost": _cost(row),
         "options": [(name, MISSING if v is None else str(v)) for name, v in row.options.items()],

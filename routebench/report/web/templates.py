@@ -10,10 +10,27 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
+from routebench.errors import OptionError
 from routebench.report.web import colours
-from routebench.report.web.extra import import_extra
+
+
+def import_extra(module: str, purpose: str) -> ModuleType:
+    """Return a module of the `report` extra, which `purpose` needs.
+
+    Raises:
+        OptionError: with the pip command, where the module is missing.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        raise OptionError(
+            f"{purpose} needs {name}, which is not installed", "pip install 'routebench[report]'"
+        ) from error
 
 
 class Templates:

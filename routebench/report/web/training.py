@@ -1,4 +1,4 @@
-"""Loss by step, as routers keep it in `training.json` beside their checkpoints; read with care."""
+"""Training curves that routers keep in `training.json` beside their checkpoints; read with care."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def read(folder: Path, board: Leaderboard) -> list[RouterCurves]:
     return [one for one in curves if one.panels or one.notes]
 
 
-def _of_router(kept: Path, row: Row) -> RouterCurves:
+def _of_router(checkpoints: Path, row: Row) -> RouterCurves:
     jobs: list[tuple[str, list[_Stage]]] = []
     notes: list[str] = []
-    for name, state in _jobs(kept, row):
+    for name, state in _jobs(checkpoints, row):
         stages, trouble = _read_job(state)
         notes += [f"{name}: {text}" for text in trouble]
         if any(stage.series for stage in stages):
@@ -105,20 +105,20 @@ def _of_router(kept: Path, row: Row) -> RouterCurves:
     return RouterCurves(row.router, job, panels, len(others), notes)
 
 
-def _jobs(kept: Path, row: Row) -> Iterator[tuple[str, Path]]:
+def _jobs(checkpoints: Path, row: Row) -> Iterator[tuple[str, Path]]:
     """Yield the checkpoints of a row's jobs. Its name is looked up, not trusted to be a path."""
-    if row.router not in _listed(kept):
+    if row.router not in _listed(checkpoints):
         return
     seeds_and_folds = [
         (int(seed[5:]), int(fold[5:]))
-        for seed in _listed(kept / row.router)
+        for seed in _listed(checkpoints / row.router)
         if re.fullmatch(r"seed-\d{1,6}", seed)
-        for fold in _listed(kept / row.router / seed)
+        for fold in _listed(checkpoints / row.router / seed)
         if re.fullmatch(r"fold-\d{1,6}", fold)
     ]
     for seed, fold in sorted(seeds_and_folds):
         if seed in row.seeds:  # a folder may hold more seeds from a run before
-            place = kept / row.router / f"seed-{seed}" / f"fold-{fold}"
+            place = checkpoints / row.router / f"seed-{seed}" / f"fold-{fold}"
             yield f"seed {seed}, fold {fold}", place / "checkpoint" / "state"
 
 
@@ -235,10 +235,10 @@ def thinned(
     """Return at most so many points: lowest and highest of every stretch, so no spike is lost."""
     if len(x) > most:
         values = np.asarray(y)
-        kept = {0, len(x) - 1}
+        places = {0, len(x) - 1}
         for part in np.array_split(np.arange(len(x)), most // 2 - 1):
-            kept |= {int(part[values[part].argmin()]), int(part[values[part].argmax()])}
-        x, y = [x[i] for i in sorted(kept)], [y[i] for i in sorted(kept)]
+            places |= {int(part[values[part].argmin()]), int(part[values[part].argmax()])}
+        x, y = [x[i] for i in sorted(places)], [y[i] for i in sorted(places)]
     return x, [float(f"{value:.6g}") for value in y]
 
 
