@@ -10,7 +10,9 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from routebench.schema import Difference, Estimate
+from routebench.report.format import MISSING, change
+from routebench.report.format import plain as value_and_interval
+from routebench.schema import Estimate
 
 WIDTH, WIDE = 100, 150
 LABEL = 26  # columns for a router's name
@@ -39,31 +41,25 @@ def percent(estimate: Estimate) -> str:
 
 
 def plain(estimate: Estimate, scale: float = 1, digits: int = 3) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "–"
-    half = max(estimate.high - estimate.value, estimate.value - estimate.low)
-    return f"{scale * estimate.value:.{digits}f} ±{scale * half:.{digits}f}"
+    """Return the value with its interval, scaled; `–` where either is not known."""
+    known = estimate.low is not None and estimate.high is not None
+    return value_and_interval(estimate, scale, digits).text if known else MISSING
 
 
 def difference(estimate: Estimate, scale: float = 100, digits: int = 1) -> str:
     """Return `+2.4 [+1.6, +3.2]*` in percentage points; the star where it is significant."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "–"
-    value, low, high = (scale * x for x in (estimate.value, estimate.low, estimate.high))
-    if value == low == high == 0:
-        return "="
-    text = f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-    p = estimate.p if isinstance(estimate, Difference) else None
-    if p is None or p >= 0.05:
-        return escape(text) + " "
-    colour = "green" if value > 0 else "red"
-    return f"[{colour}]{escape(text)}*[/{colour}]"
+    if estimate.low is None or estimate.high is None:
+        return MISSING
+    cell = change(estimate, scale, digits)
+    if colour := {"better": "green", "worse": "red"}.get(cell.tone):
+        return f"[{colour}]{escape(cell.text)}[/{colour}]"
+    return cell.text if cell.text in (MISSING, "=") else escape(cell.text) + " "
 
 
 def interval(estimate: Estimate | None, scale: float, form: str) -> str:
     """Return `64.1 [62.9, 65.3]`, each number scaled and in the given form."""
     if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
-        return "–"
+        return MISSING
     value, low, high = (
         form.format(scale * x) for x in (estimate.value, estimate.low, estimate.high)
     )
@@ -72,7 +68,7 @@ def interval(estimate: Estimate | None, scale: float, form: str) -> str:
 
 def dollars(estimate: Estimate) -> str:
     """Return USD to four digits."""
-    return "–" if estimate.value is None else f"{estimate.value:#.4g}"
+    return MISSING if estimate.value is None else f"{estimate.value:#.4g}"
 
 
 def short(name: str, room: int) -> str:
