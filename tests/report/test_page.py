@@ -23,7 +23,7 @@ from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
 from routebench.board.read_run import Stored, read_run
 from routebench.report import summary
-from routebench.report.web import plots
+from routebench.report.web import colours, plots
 from routebench.report.web.browse import browse
 from routebench.report.web.page import page
 from routebench.report.web.templates import embedded_json
@@ -167,6 +167,18 @@ def test_json_that_no_parser_ends() -> None:
     assert json.loads(embedded_json(told)) == told
     with pytest.raises(ValueError, match="JSON"):
         embedded_json(float("nan"))
+
+
+def test_every_colour_that_is_named_is_defined_in_both_themes(priced: Path) -> None:
+    text = page([read_run(priced)])
+    (style,) = re.findall("<style>(.*?)</style>", text, re.DOTALL)
+    in_plots = set(re.findall(r'"@([a-z-]+)"', text))
+    assert {"ink", "paper"} <= in_plots
+    assert set(re.findall(r"var\(--([a-z-]+)\)", style)) | in_plots == set(colours.LIGHT)
+    for theme in (colours.LIGHT, colours.DARK):
+        assert all(f"--{name}: {value};" in style for name, value in theme.items())
+    assert set(colours.PRINT) < set(colours.DARK) == set(colours.LIGHT)
+    assert style.count(".heat .s") == len(colours.HEAT)
 
 
 def test_the_data_are_the_decisions(priced: Path) -> None:

@@ -100,7 +100,7 @@ class CollectionProgress(CollectionListener):
         self._usd, self._failures = 0.0, 0
         self._again: Counter[str] = Counter()
         self._total = self._done = 0
-        self._told = time.monotonic()
+        self._printed = time.monotonic()
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
@@ -166,8 +166,8 @@ class CollectionProgress(CollectionListener):
         self._done += 1
         self._bars.advance(self._task)
         self._update()
-        if not self.out.is_terminal and time.monotonic() - self._told > 10:
-            self._told = time.monotonic()
+        if not self.out.is_terminal and time.monotonic() - self._printed > 10:
+            self._printed = time.monotonic()
             self.out.print(f"  {self._done:,}/{self._total:,} {self._note}", soft_wrap=True)
 
     def _update(self) -> None:
