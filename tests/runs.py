@@ -22,7 +22,7 @@ from routebench import config, run
 from routebench.__main__ import main
 from routebench.encode import encoders
 from routebench.isolation import messages
-from routebench.isolation.messages import Access, Failed, Order, Report, Start
+from routebench.isolation.messages import Access, Failed, Report, Request, Start
 from routebench.isolation.subprocesses import Workers
 from routebench.jobs import worker
 
@@ -48,20 +48,20 @@ def command(*words: Any) -> None:
 
 
 def in_process(patch: pytest.MonkeyPatch) -> None:
-    """Have every run of this process carry out its orders here, one job after the other."""
+    """Have every run of this process carry out its requests here, one job after the other."""
     patch.setattr(Workers, "run", _here)
     patch.setattr(run, "default_workers", lambda device: 1)
 
 
-def apart(patch: pytest.MonkeyPatch, stage: type[Order], *labels: str) -> None:
-    """Have these routers' orders of one kind carried out in real processes, which have a deadline.
+def apart(patch: pytest.MonkeyPatch, stage: type[Request], *labels: str) -> None:
+    """Have these routers' requests of one kind carried out in processes, which have a deadline.
 
     The others, which are carried out in this process, have none: no load of the machine matters.
     """
 
-    def run(workers: Workers, order: Order, *words: Any) -> Report:
-        own = isinstance(order, stage) and order.label in labels
-        return _REAL(workers, order, *words) if own else _here(workers, order, *words)
+    def run(workers: Workers, request: Request, *words: Any) -> Report:
+        own = isinstance(request, stage) and request.label in labels
+        return _REAL(workers, request, *words) if own else _here(workers, request, *words)
 
     patch.setattr(Workers, "run", run)
 
@@ -74,7 +74,7 @@ _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, Resource
 
 def _here(
     workers: Workers,
-    order: Order,
+    request: Request,
     folder: Path,
     access: Access,
     deadline: float | None = None,
@@ -84,12 +84,12 @@ def _here(
     if workers.stopped:
         raise KeyboardInterrupt
     (folder / "work").mkdir(parents=True, exist_ok=True)
-    sent = messages.read(messages.write(Start(order, str(folder), [], access)))
+    sent = messages.read(messages.write(Start(request, str(folder), [], access)))
     assert isinstance(sent, Start)
 
-    def send(message: messages.Progress) -> None:
+    def send(message: messages.ProgressUpdate) -> None:
         read = messages.read(messages.write(message))
-        assert isinstance(read, messages.Progress)
+        assert isinstance(read, messages.ProgressUpdate)
         progress(read.done, read.note)
 
     with _TURN, warnings.catch_warnings(record=True) as caught:
@@ -104,9 +104,9 @@ def _here(
             warnings.simplefilter("ignore", quiet)
         encoders.Served.store, encoders.Served.used = None, False
         try:
-            answer = worker.carry_out(sent.order, folder, send)
+            answer = worker.carry_out(sent.request, folder, send)
         except Exception as error:
-            reason = f"{type(order).__name__.lower()}: {worker.reason(error)}"
+            reason = f"{request.stage}: {worker.reason(error)}"
             answer = Failed(reason.replace(str(folder), "<job>"), traceback.format_exc())
     noted = [f"{w.category.__name__}: {w.message}" for w in caught]
     report = messages.read(messages.write(Report(answer, "none", list(dict.fromkeys(noted))[:5])))

@@ -18,7 +18,7 @@ import pytest
 from conftest import SMALLER, hears_ctrl_c, planted, read_board, real, rows
 from runs import apart, put
 
-from routebench.isolation.messages import Fit
+from routebench.isolation.messages import FitRequest
 
 TROUBLE = Path(__file__).with_name("troublemakers.py")
 SPY = TROUBLE.with_name("spy.py")
@@ -124,7 +124,7 @@ def test_every_ending_fails_its_own_row_only(endings: dict[str, dict[str, Any]])
 def test_a_router_that_hangs_fails_its_own_row_only(
     board: Board, write: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apart(monkeypatch, Fit, "Hangs")
+    apart(monkeypatch, FitRequest, "Hangs")
     words = ("--router", f"{TROUBLE}:Hangs,best-single", "--job-timeout", 2)
     done = rows(board("--suite", f"table:{write(planted(200))}", *words, rc=1))
     check_failures(done, {"Hangs": "no end after 2 s"})

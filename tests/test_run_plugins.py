@@ -17,7 +17,7 @@ import pytest
 from conftest import hears_ctrl_c, planted, rows
 from runs import apart
 
-from routebench.isolation.messages import Describe
+from routebench.isolation.messages import DescribeRequest
 
 TROUBLE = Path(__file__).with_name("troublemakers.py")
 
@@ -134,7 +134,7 @@ def test_a_plugin_that_hangs_at_import_costs_its_own_row(
 ) -> None:
     entry = "[routebench.routers]\nsleeper = sleeper:Router\n"
     distribution("sleeper", entry, "import time\ntime.sleep(1000)\n")
-    apart(monkeypatch, Describe, "sleeper")
+    apart(monkeypatch, DescribeRequest, "sleeper")
     words = ("--suite", f"table:{write(planted(200))}", "--job-timeout", 2)
     done = rows(board(*words, "--router", "sleeper,best-single", rc=1))
     assert done["sleeper"]["state"] == "failed"

@@ -101,7 +101,7 @@ class Precomputed:
 
 
 @dataclass
-class Found:
+class EmbeddingFile:
     """What a file holds. `unit` is what its vectors are called in errors: row or tensor."""
 
     name: str
@@ -114,7 +114,7 @@ class Found:
         return f"{self.name}: {number}query {self.ids[i]!r}"
 
 
-def read(path: Path) -> Found:
+def read(path: Path) -> EmbeddingFile:
     """All of a file's ids and its finite float32 vectors [n, width]; a `DataError` if it is bad."""
     readers = {
         ".parquet": _parquet,
@@ -122,7 +122,7 @@ def read(path: Path) -> Found:
         ".npy": _npy,
         ".pt": _pt,
     }
-    reader: Callable[[Path], Found] = readers[_kind(path)]
+    reader: Callable[[Path], EmbeddingFile] = readers[_kind(path)]
     found = reader(path)
     if not found.ids:
         raise DataError(f"{found.name}: there are no vectors in it")
@@ -133,7 +133,7 @@ def read(path: Path) -> Found:
     return found
 
 
-def _float32(found: Found) -> Vectors:
+def _float32(found: EmbeddingFile) -> Vectors:
     vectors = found.vectors
     if isinstance(vectors, list):
         for i, each in enumerate(vectors):
@@ -164,7 +164,7 @@ def _check_type(dtype: np.dtype[Any], place: str) -> None:
         raise DataError(f"{place}: the vectors are {dtype}, not floating-point numbers", _FLOATS)
 
 
-def _parquet(path: Path) -> Found:
+def _parquet(path: Path) -> EmbeddingFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -189,7 +189,7 @@ def _parquet(path: Path) -> Found:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name}: column query_id: is not text") from error
     lists = (each for chunk in table["embedding"].chunks for each in _arrays(chunk))
-    return Found(path.name, "row", ids, list(lists))
+    return EmbeddingFile(path.name, "row", ids, list(lists))
 
 
 def _is_fixed(kind: Any) -> bool:
@@ -207,7 +207,7 @@ def _arrays(chunk: Any) -> list[npt.NDArray[Any]]:
     return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
-def _safetensors(path: Path) -> Found:
+def _safetensors(path: Path) -> EmbeddingFile:
     from safetensors import SafetensorError, safe_open
 
     opener: Any = safe_open
@@ -219,11 +219,11 @@ def _safetensors(path: Path) -> Found:
                 raise DataError(f"{path.name}: tensor {name!r} is {kind}", _FLOATS)
         if "ids" in metadata and names == ["embeddings"]:
             ids = _json_ids(metadata["ids"], path.name)
-            return Found(path.name, "row", ids, file.get_tensor("embeddings"))
+            return EmbeddingFile(path.name, "row", ids, file.get_tensor("embeddings"))
         if names == ["embeddings"] and len(file.get_slice("embeddings").get_shape()) == 2:
             hint = "add metadata: ids, a JSON list of the query ids"
             raise DataError(f"{path.name}: the metadata has no ids for the matrix", hint)
-        return Found(path.name, "tensor", names, [file.get_tensor(name) for name in names])
+        return EmbeddingFile(path.name, "tensor", names, [file.get_tensor(name) for name in names])
 
 
 def _json_ids(text: str, name: str) -> list[str]:
@@ -241,7 +241,7 @@ def _checked_ids(ids: Any, what: str) -> list[str]:
     return [str(each) for each in ids]
 
 
-def _npy(path: Path) -> Found:
+def _npy(path: Path) -> EmbeddingFile:
     with path.open("rb") as stream:
         if stream.read(6) != b"\x93NUMPY":
             raise DataError(f"{path.name}: is not a .npy file, whatever its name says")
@@ -267,14 +267,14 @@ def _npy(path: Path) -> Found:
     ids = [line.removesuffix("\r") for line in lines]
     if "" in ids:
         raise DataError(f"{ids_file.name}: line {ids.index('') + 1} is empty")
-    return Found(path.name, "row", ids, vectors)
+    return EmbeddingFile(path.name, "row", ids, vectors)
 
 
 def _ids_file(path: Path) -> Path:
     return path.with_suffix(".ids.txt")
 
 
-def _pt(path: Path) -> Found:
+def _pt(path: Path) -> EmbeddingFile:
     try:
         import torch
     except ImportError as error:
@@ -292,9 +292,11 @@ def _pt(path: Path) -> Found:
         raise DataError(f"{path.name}: holds a {type(held).__name__}, not a dict", hint)
     if isinstance(held.get("ids"), list):
         ids = _checked_ids(held["ids"], f"{path.name}: ids")
-        return Found(path.name, "row", ids, _numpy(held.get("embeddings"), path, "embeddings"))
+        return EmbeddingFile(
+            path.name, "row", ids, _numpy(held.get("embeddings"), path, "embeddings")
+        )
     ids = _checked_ids(list(held), f"{path.name}: the dict's keys")
-    return Found(path.name, "tensor", ids, [_numpy(held[key], path, key) for key in held])
+    return EmbeddingFile(path.name, "tensor", ids, [_numpy(held[key], path, key) for key in held])
 
 
 def _numpy(tensor: Any, path: Path, key: object) -> npt.NDArray[Any]:

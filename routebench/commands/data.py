@@ -101,7 +101,7 @@ def info(file: Path, as_json: bool) -> None:
         found = summary.facts_of(file)
     if as_json:
         click.echo(summary.to_json(found))
-    elif isinstance(found, summary.Facts):
+    elif isinstance(found, summary.TableSummary):
         _show_facts(found)
     else:
         _show_store(found)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from routebench.data.columns import Coded, Rows
+from routebench.data.columns import Coded, TableColumns
 from routebench.records import Codes, Floats, Ints, Mask, State
 
 
@@ -29,7 +29,7 @@ class Repeats:
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class CellRows:
     """The rows of each of n · m cells."""
 
     shape: tuple[int, int]
@@ -40,8 +40,8 @@ class Cells:
 
     @classmethod
     def of(
-        cls, rows: Rows, query: Coded, model: Coded, order: Ints, models: tuple[str, ...]
-    ) -> Cells:
+        cls, rows: TableColumns, query: Coded, model: Coded, order: Ints, models: tuple[str, ...]
+    ) -> CellRows:
         """The cells of queries in the given order, and of models in that of `models`.
 
         Raises:
@@ -61,7 +61,7 @@ class Cells:
             _fail(rows, query, model, (int(row[flat[second]]), second), int(again.sum()))
         return cls(shape, row, _sorted(rows, query, model, flat))
 
-    def settled(self, state: Codes) -> Cells:
+    def settled(self, state: Codes) -> CellRows:
         """With the rows that count only: those that are OK; in a cell without any, the ungraded
         ones; in a cell without these, the failed ones. The first stands for its cell."""
         if self.repeats is None:
@@ -136,7 +136,7 @@ def first_rows(codes: Ints, rows: Ints, n: int) -> Ints:
     return at
 
 
-def _sorted(rows: Rows, query: Coded, model: Coded, flat: Ints) -> Repeats:
+def _sorted(rows: TableColumns, query: Coded, model: Coded, flat: Ints) -> Repeats:
     label = rows.places("sample")
     key = flat * (label.max() + 1) + label
     by = np.argsort(key, kind="stable")
@@ -149,7 +149,7 @@ def _sorted(rows: Rows, query: Coded, model: Coded, flat: Ints) -> Repeats:
 
 
 def _fail(
-    rows: Rows,
+    rows: TableColumns,
     query: Coded,
     model: Coded,
     pair: tuple[int, int],

@@ -25,7 +25,7 @@ class Coded:
     values: Strings
 
 
-class Rows:
+class TableColumns:
     """The table's columns, converted on demand, with errors that name the row."""
 
     def __init__(self, table: pa.Table, place: str) -> None:

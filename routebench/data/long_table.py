@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from routebench.data.cells import Cells, first_rows
-from routebench.data.columns import Coded, Rows, objects
+from routebench.data.cells import CellRows, first_rows
+from routebench.data.columns import Coded, TableColumns, objects
 from routebench.data.texts import encode, hash_normalised, normalise
 from routebench.errors import DataError, did_you_mean
 from routebench.records import (
@@ -75,7 +75,7 @@ def from_long(
         DataError: naming `place`, the rows (from 1, a header not counted) and the column.
     """
     check_columns(table.column_names, place)
-    rows = Rows(table, place)
+    rows = TableColumns(table, place)
     query, model = rows.key("query_id"), rows.key("model")
     rows.key("query")
     models = _models(rows, model, pool)
@@ -92,7 +92,7 @@ def from_long(
             for i, text in zip(query.values, normal, strict=True)
         ]
     )
-    cells = Cells.of(rows, query, model, order, models)
+    cells = CellRows.of(rows, query, model, order, models)
     said = _Answers.of(rows, score_range)
     cells, beside = cells.settled(said.state), cells.beside(said.state)
     outcomes = _outcomes(rows, cells, said)
@@ -146,7 +146,7 @@ def unused_note(present: Iterable[str]) -> tuple[str, ...]:
     return (f"columns not used: {', '.join(unused)}",) if unused else ()
 
 
-def _models(rows: Rows, model: Coded, pool: Pool | None) -> tuple[str, ...]:
+def _models(rows: TableColumns, model: Coded, pool: Pool | None) -> tuple[str, ...]:
     """The pool's models in name order."""
     if pool is None:
         if len(model.values) < 2:
@@ -178,7 +178,7 @@ def _pool(pool: Pool | None, models: tuple[str, ...]) -> Pool:
     )
 
 
-def _per_query(rows: Rows, query: Coded, column: str) -> Strings:
+def _per_query(rows: TableColumns, query: Coded, column: str) -> Strings:
     """[n] the value that all rows of a query share; None where no row has one."""
     coded = rows.coded(column)
     said = np.flatnonzero(coded.codes >= 0)
@@ -198,7 +198,7 @@ def _per_query(rows: Rows, query: Coded, column: str) -> Strings:
     return shared
 
 
-def _preference(rows: Rows, query: Coded) -> Floats | None:
+def _preference(rows: TableColumns, query: Coded) -> Floats | None:
     if "preference" not in rows:
         return None
     values, null = rows.number("preference")
@@ -224,7 +224,7 @@ class _Answers:
     grade: Codes | None
 
     @classmethod
-    def of(cls, rows: Rows, score_range: tuple[float, float]) -> _Answers:
+    def of(cls, rows: TableColumns, score_range: tuple[float, float]) -> _Answers:
         grade = rows.choice("grade", _GRADES) if "grade" in rows else None
         score = _scores(rows, grade, score_range)
         state = _states(rows, score)
@@ -233,7 +233,7 @@ class _Answers:
         return cls(np.where(ok, score, np.nan), state, grades)
 
 
-def _outcomes(rows: Rows, cells: Cells, said: _Answers) -> Outcomes:
+def _outcomes(rows: TableColumns, cells: CellRows, said: _Answers) -> Outcomes:
     state: Codes = cells.spread(said.state, State.ABSENT)
     return Outcomes(
         score=cells.mean(said.score),
@@ -258,7 +258,7 @@ def _repeat_notes(said: _Answers, outcomes: Outcomes, beside: int) -> tuple[str,
     return tuple(notes)
 
 
-def _scores(rows: Rows, grade: Ints | None, allowed: tuple[float, float]) -> Floats:
+def _scores(rows: TableColumns, grade: Ints | None, allowed: tuple[float, float]) -> Floats:
     """[rows] scores, from the grade where only that is given; NaN where there is neither."""
     score = np.full(rows.table.num_rows, np.nan)
     if "score" in rows:
@@ -273,7 +273,7 @@ def _scores(rows: Rows, grade: Ints | None, allowed: tuple[float, float]) -> Flo
     return score
 
 
-def _states(rows: Rows, score: Floats) -> Codes:
+def _states(rows: TableColumns, score: Floats) -> Codes:
     """[rows] the state of every asked cell."""
     state = np.where(np.isnan(score), State.FAILED, State.OK)
     if "response" in rows:
@@ -287,7 +287,9 @@ def _states(rows: Rows, score: Floats) -> Codes:
     return state.astype(np.int8)
 
 
-def _amount(rows: Rows, cells: Cells, column: str, *, whole: bool = False) -> Floats | None:
+def _amount(
+    rows: TableColumns, cells: CellRows, column: str, *, whole: bool = False
+) -> Floats | None:
     """[n, m] mean of a column of amounts that cannot be negative; NaN where not recorded."""
     if column not in rows:
         return None
@@ -297,7 +299,7 @@ def _amount(rows: Rows, cells: Cells, column: str, *, whole: bool = False) -> Fl
     return cells.mean(values, whole=whole)
 
 
-def _part(rows: Rows, cells: Cells, column: str) -> Floats | None:
+def _part(rows: TableColumns, cells: CellRows, column: str) -> Floats | None:
     """[n, m] of tokens that are part of others."""
     if column in rows and (whole := PARTS[column]) in rows:
         part, total = (rows.number(name)[0] for name in (column, whole))
@@ -307,7 +309,7 @@ def _part(rows: Rows, cells: Cells, column: str) -> Floats | None:
     return _amount(rows, cells, column)
 
 
-def _answers(rows: Rows, cells: Cells) -> Any:
+def _answers(rows: TableColumns, cells: CellRows) -> Any:
     if "response" not in rows:
         return None
     return rows.text("response").take(pa.array(cells.row, mask=cells.row < 0))

@@ -30,7 +30,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TableSummary:
     """An outcomes file in numbers."""
 
     rows: int
@@ -51,7 +51,7 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def facts_of(path: Path) -> Facts:
+def facts_of(path: Path) -> TableSummary:
     """The facts of a .parquet, .csv or .jsonl file; a `DataError` naming it where it is none."""
     table, present = _read(path)
     missing = [name for name in ("query_id", "model") if name not in present]
@@ -65,7 +65,7 @@ def facts_of(path: Path) -> Facts:
     queries = pc.count_distinct(table["query_id"]).as_py()
     pairs = table.group_by(["query_id", "model"]).aggregate([]).num_rows
     models = {str(name): _model(table, name) for name in _sorted(table["model"])}
-    return Facts(
+    return TableSummary(
         rows=len(table),
         queries=queries,
         models=models,
@@ -167,5 +167,5 @@ def _by_query(table: pa.Table, column: str) -> dict[str, int]:
 
 
 def to_json(facts: Any) -> str:
-    """Facts, or a store's, as JSON."""
+    """Return a summary, or that of a store, as JSON."""
     return json.dumps(asdict(facts), indent=2, default=str)

@@ -20,7 +20,7 @@ from routebench.encode import vectors
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import DataError, PluginError, RoutebenchError
 from routebench.files import replace_file
-from routebench.isolation.messages import Access, Encode, Failed, Refused, VectorsMade
+from routebench.isolation.messages import Access, EncodeReply, EncodeRequest, Failed, Refused
 from routebench.isolation.subprocesses import Workers
 from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
@@ -47,10 +47,10 @@ def encode(
     `ids` are the query ids of the first texts; there are no others where the encoder is `by_id`.
     """
     place = Path(tempfile.mkdtemp(prefix="encode-", dir=workers.scratch))
-    order = Encode(info.plugin.name, info.options, device)
+    request = EncodeRequest(info.plugin.name, info.options, device)
     if info.by_id:
         watch(f"reading the embeddings of {len(ids):,} queries")
-        _run(workers, place / "ids", order, {"ids": list(ids)}, info)
+        _run(workers, place / "ids", request, {"ids": list(ids)}, info)
         matrix = _read(place / "ids" / "0.npy", info, len(ids))
         vectors.write(place / "store", texts, matrix)
         return Encoded(info, place / "store")
@@ -61,10 +61,10 @@ def encode(
     watch(f"encoding {len(distinct):,} texts, {len(distinct) - len(missing):,} from the cache")
     timing: dict[str, Any] = {"texts": len(distinct), "cached": len(distinct) - len(missing)}
     if missing:
-        made, seconds = _in_chunks(info, missing, workers, count, order, place, cache, watch)
+        made, seconds = _in_chunks(info, missing, workers, count, request, place, cache, watch)
         matrix[~known] = made
         timing["seconds"] = seconds
-    timing |= _latency(cache.folder / "latency.json", info, distinct, workers, order, place)
+    timing |= _latency(cache.folder / "latency.json", info, distinct, workers, request, place)
     vectors.write(place / "store", distinct, matrix)
     return Encoded(info, place / "store", timing)
 
@@ -90,7 +90,7 @@ def _in_chunks(
     texts: list[str],
     workers: Workers,
     count: int,
-    order: Encode,
+    request: EncodeRequest,
     place: Path,
     cache: vectors.Cache,
     watch: Callable[[str], None],
@@ -127,7 +127,7 @@ def _in_chunks(
                 watch(f"encoded {ready:,} of {len(texts):,} texts")
 
         content = {"chunks": [[texts[i] for i in chunks[chunk]] for chunk in own]}
-        seconds = _run(workers, folder, order, content, info, told)
+        seconds = _run(workers, folder, request, content, info, told)
         keep(len(own) - 1)
         return sum(seconds)
 
@@ -144,18 +144,18 @@ def _latency(
     info: EncoderInfo,
     texts: list[str],
     workers: Workers,
-    order: Encode,
+    request: EncodeRequest,
     place: Path,
 ) -> dict[str, Any]:
     """Milliseconds for one text at a time, measured once and kept beside the cache."""
-    key = order.device
+    key = request.device
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):  # not there yet, or damaged
         known = dict(json.loads(path.read_text()))
     if key not in known:
         content = {"chunks": [[text] for text in texts[:: max(1, len(texts) // 16)][:16]]}
         folder = place / "latency"
-        seconds = _run(workers, folder, order, content, info)
+        seconds = _run(workers, folder, request, content, info)
         known[key] = {
             f"latency_ms_p{q}": 1000 * float(np.quantile(seconds, q / 100)) for q in (50, 95, 99)
         }
@@ -168,7 +168,7 @@ def _latency(
 def _run(
     workers: Workers,
     folder: Path,
-    order: Encode,
+    request: EncodeRequest,
     content: dict[str, Any],
     info: EncoderInfo,
     told: Callable[[float, str], None] = lambda done, part: None,
@@ -177,15 +177,15 @@ def _run(
     folder.mkdir(parents=True)
     (folder / "texts.json").write_text(json.dumps(content))
     access = Access(downloads=True)
-    answer = workers.run(order, folder, access, progress=told).answer
-    match answer:
-        case VectorsMade():
-            return answer.seconds
+    reply = workers.run(request, folder, access, progress=told).reply
+    match reply:
+        case EncodeReply():
+            return reply.seconds
         case Refused():
-            raise DataError(answer.message, answer.hint)
+            raise DataError(reply.message, reply.hint)
         case Failed():
-            raise PluginError(f"encoder {info.plugin.name}: {answer.reason}")
-    raise PluginError(f"encoder {info.plugin.name}: answered with {type(answer).__name__}")
+            raise PluginError(f"encoder {info.plugin.name}: {reply.reason}")
+    raise PluginError(f"encoder {info.plugin.name}: answered with {type(reply).__name__}")
 
 
 def _read(path: Path, info: EncoderInfo, n: int) -> Vectors:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.importers.files import files_in, head_of
-from routebench.importers.rows import COLUMNS, Rows, Wish
+from routebench.importers.rows import COLUMNS, OutcomeRows, Wish
 
 FORMATS = {
     "routerbench": "RouterBench's pickled table, or the same as .parquet or .csv",
@@ -117,7 +117,7 @@ class _Part:
     notes: Counter[str]
 
 
-def _gather(rows: Iterator[tuple[str, Rows]], folder: Path) -> list[_Part]:
+def _gather(rows: Iterator[tuple[str, OutcomeRows]], folder: Path) -> list[_Part]:
     """Every part in a file of its own; one that comes again replaces the one before."""
     import pyarrow.parquet as pq
 

@@ -24,7 +24,7 @@ _KEY = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class FileHead:
     """What a file is by its beginning."""
 
     path: Path
@@ -55,7 +55,7 @@ def files_in(path: Path, *suffixes: str) -> list[Path]:
     return found
 
 
-def head_of(path: Path) -> Head:
+def head_of(path: Path) -> FileHead:
     """What a file is."""
     try:
         return _head(path)
@@ -63,30 +63,32 @@ def head_of(path: Path) -> Head:
         raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 160)}") from error
 
 
-def _head(path: Path) -> Head:
+def _head(path: Path) -> FileHead:
     with open_file(path) as stream:
         raw = stream.read(_HEAD)
     kind = "".join(path.suffixes[-2:]).lower()
     if kind.endswith((".tar", ".tar.gz", ".tgz")):
-        return Head(path, "tar")
+        return FileHead(path, "tar")
     if raw.startswith(b"PAR1"):
         import pyarrow.parquet as pq
 
-        return Head(path, "parquet", tuple(pq.read_schema(path).names))
+        return FileHead(path, "parquet", tuple(pq.read_schema(path).names))
     if raw.startswith(b"\x80"):
-        return Head(path, "pickle")
+        return FileHead(path, "pickle")
     text = raw.decode("utf-8-sig", "replace").lstrip()
     if text.startswith(("{", "[")):
         line, more, _ = text.partition("\n")
         rows = text.startswith("{") and _is_object(line) and bool(more or path.suffix == ".jsonl")
         # The rest may speak of anything: of JSON lines the first one says what they are.
         names = tuple(dict.fromkeys(_KEY.findall(line if rows else text)))
-        return Head(path, "jsonl" if rows else "list" if text.startswith("[") else "json", names)
+        return FileHead(
+            path, "jsonl" if rows else "list" if text.startswith("[") else "json", names
+        )
     lines = csv.reader(io.StringIO(text, newline=""))
     try:
-        return Head(path, "csv", tuple(next(lines, ())), tuple(next(lines, ())))
+        return FileHead(path, "csv", tuple(next(lines, ())), tuple(next(lines, ())))
     except csv.Error:
-        return Head(path, "")
+        return FileHead(path, "")
 
 
 def _is_object(line: str) -> bool:

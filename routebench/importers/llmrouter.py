@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.importers.files import Head, files_in, head_of, read_json, read_jsonl
-from routebench.importers.rows import Rows, Shared, Wish, hash_text
+from routebench.importers.files import FileHead, files_in, head_of, read_json, read_jsonl
+from routebench.importers.rows import OutcomeRows, Shared, Wish, hash_text
 
 NEEDED = ("query", "model_name", "performance")
 PAIRS = ("question", "scores")
@@ -27,13 +27,13 @@ _FAILURES = ("ERROR", "API Error")
 _PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
-def looks(head: Head) -> bool:
+def looks(head: FileHead) -> bool:
     """Whether a file begins with such an object."""
     names = set(head.names)
     return head.kind in ("json", "jsonl", "list") and (names >= set(NEEDED) or names >= set(PAIRS))
 
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
     """The rows of every file. A file named train, val or test is that part of the split.
 
     Of a folder those that are no routing data (queries, descriptions of models) are left out.
@@ -45,7 +45,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
             raise DataError(
                 f"{path.name}: no routing data; {head.shown()}", f"expected: {EXPECTED}"
             )
-        rows, split = Rows(shared), _split(path)
+        rows, split = OutcomeRows(shared), _split(path)
         for place, record in _records(path, head):
             if "scores" in record:
                 _add_scores(rows, place, record, split)
@@ -65,7 +65,7 @@ def _split(path: Path) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _records(path: Path, head: Head) -> Iterator[tuple[str, dict[str, Any]]]:
+def _records(path: Path, head: FileHead) -> Iterator[tuple[str, dict[str, Any]]]:
     if head.kind != "list":
         yield from read_jsonl(path)
         return
@@ -75,7 +75,7 @@ def _records(path: Path, head: Head) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path.name}: row {row}", record
 
 
-def _add_answer(rows: Rows, place: str, record: dict[str, Any], split: str | None) -> None:
+def _add_answer(rows: OutcomeRows, place: str, record: dict[str, Any], split: str | None) -> None:
     missing = [name for name in NEEDED if name not in record]
     if missing or not isinstance(record["query"], str):
         raise DataError(
@@ -110,7 +110,7 @@ def _failed(record: dict[str, Any]) -> bool:
     return not answered and (not response or str(response).startswith(_FAILURES))
 
 
-def _add_scores(rows: Rows, place: str, record: dict[str, Any], split: str | None) -> None:
+def _add_scores(rows: OutcomeRows, place: str, record: dict[str, Any], split: str | None) -> None:
     question, scores = record.get("question"), record["scores"]
     if not isinstance(question, str) or not isinstance(scores, dict):
         raise DataError(f"{place} has no question, or no scores by model", f"expected: {EXPECTED}")

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.importers.files import Head, files_in, parse_json
-from routebench.importers.rows import Rows, Shared, Wish, hash_text
+from routebench.importers.files import FileHead, files_in, parse_json
+from routebench.importers.rows import OutcomeRows, Shared, Wish, hash_text
 
 NEEDED = ("prompt", "score", "prompt_tokens", "completion_tokens", "cost", "raw_output")
 EXPECTED = f"a JSON object with dataset_name, split, model_name and records of {', '.join(NEEDED)}"
@@ -34,14 +34,14 @@ _STAMP = re.compile(r"(\d{8}_\d{6})\.json$")
 _TAR = (".tar", ".tar.gz", ".tgz")
 
 
-def looks(head: Head) -> bool:
+def looks(head: FileHead) -> bool:
     """Whether a file is such an object, or an archive that may hold them."""
     return head.kind == "tar" or (
         head.kind == "json" and {"records", "performance"} <= set(head.names)
     )
 
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
     """The rows of every file but demos; of two files for the same thing the later one's."""
     shared, stamps = Shared(wish), dict[tuple[str, str, str], str]()
     for name, raw in (each for given in paths for each in _files(given)):
@@ -61,7 +61,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
             if stamps[identity] > stamp:
                 continue
         stamps[identity] = stamp
-        rows = Rows(shared, Counter())  # a later file starts anew
+        rows = OutcomeRows(shared, Counter())  # a later file starts anew
         for at, record in enumerate(records, 1):
             _add(rows, f"{name}: record {at}", identity, record)
         yield "\x1f".join(identity), rows
@@ -97,7 +97,7 @@ def _identity(name: str, held: dict[str, Any]) -> tuple[str, str, str]:
     return found[0], found[1], found[2]
 
 
-def _add(rows: Rows, place: str, identity: tuple[str, str, str], record: Any) -> None:
+def _add(rows: OutcomeRows, place: str, identity: tuple[str, str, str], record: Any) -> None:
     missing = [key for key in NEEDED if not isinstance(record, dict) or key not in record]
     if missing:
         found = ", ".join(record) if isinstance(record, dict) else "no object"

@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """Where one data set is published."""
 
     name: str
@@ -75,13 +75,13 @@ class _Plan:
     files: Mapping[str, Content]
 
 
-def read_sources() -> dict[str, Source]:
+def read_sources() -> dict[str, DataSource]:
     """All that can be pulled, by name."""
     listed = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
     return {name: _source(name, held) for name, held in listed.items()}
 
 
-def find_source(name: str) -> Source:
+def find_source(name: str) -> DataSource:
     """One of them; an `OptionError` with the names there are."""
     known = read_sources()
     if name not in known:
@@ -90,7 +90,12 @@ def find_source(name: str) -> Source:
 
 
 def pull(
-    source: Source, folder: Path, *, update: bool = False, answers: bool = False, say: Say = print
+    source: DataSource,
+    folder: Path,
+    *,
+    update: bool = False,
+    answers: bool = False,
+    say: Say = print,
 ) -> Pulled:
     """Bring the files of a source to `folder`, and to a form that a suite reads.
 
@@ -106,7 +111,7 @@ def pull(
         raise DataError(f"{folder}: cannot be used: {error.strerror or error}") from error
 
 
-def _pull(source: Source, folder: Path, update: bool, answers: bool, say: Say) -> Pulled:
+def _pull(source: DataSource, folder: Path, update: bool, answers: bool, say: Say) -> Pulled:
     lock = _read_lock(folder)
     plan = _plan(source, lock, update)
     if lock and lock.get("revision") != plan.revision:
@@ -131,10 +136,10 @@ def _pull(source: Source, folder: Path, update: bool, answers: bool, say: Say) -
     return Pulled(plan.revision, files, tuple(fetched), _commands(source, folder, files), notes)
 
 
-def _source(name: str, held: dict[str, Any]) -> Source:
+def _source(name: str, held: dict[str, Any]) -> DataSource:
     files = held.pop("files", [])
     more: dict[str, Any] = held | {"patterns": tuple(held.get("patterns", ()))}
-    return Source(
+    return DataSource(
         name,
         **more,
         files={f["name"]: Content("sha256", f["sha256"], f.get("size")) for f in files},
@@ -142,7 +147,7 @@ def _source(name: str, held: dict[str, Any]) -> Source:
     )
 
 
-def _plan(source: Source, lock: dict[str, Any] | None, update: bool) -> _Plan:
+def _plan(source: DataSource, lock: dict[str, Any] | None, update: bool) -> _Plan:
     """What is to be there: as pinned, else as locked, else as the hub has it now."""
     if source.files:
         return _Plan(source.revision, source.files)
@@ -182,7 +187,7 @@ def _check_name(name: str, who: str) -> None:
         raise DataError(f"{who} names a file {name!r}, which is refused")
 
 
-def _bring(source: Source, plan: _Plan, name: str, folder: Path, say: Say) -> bool:
+def _bring(source: DataSource, plan: _Plan, name: str, folder: Path, say: Say) -> bool:
     """Make sure of one file; whether it had to be fetched."""
     path, content = folder / name, plan.files[name]
     if path.exists():
@@ -205,7 +210,7 @@ def _bring(source: Source, plan: _Plan, name: str, folder: Path, say: Say) -> bo
     return True
 
 
-def _check_stated(source: Source, plan: _Plan, name: str, url: str) -> None:
+def _check_stated(source: DataSource, plan: _Plan, name: str, url: str) -> None:
     """Ask before a long download whether the server is there and means the same file."""
     hub = download.library()
     where = f"{source.repo}/{name} at {plan.revision}" if source.repo else url
@@ -253,7 +258,7 @@ def _write_lock(folder: Path, held: dict[str, Any]) -> None:
     replace_file(folder / LOCK, tomli_w.dumps(held).encode())
 
 
-def _commands(source: Source, folder: Path, files: tuple[Path, ...]) -> tuple[str, ...]:
+def _commands(source: DataSource, folder: Path, files: tuple[Path, ...]) -> tuple[str, ...]:
     if source.format:
         return (shlex.join(["routebench", "run", "--suite", f"table:{folder / _OUTCOMES}"]),)
     data = [path for path in files if ".csv" in path.suffixes]

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from routebench.errors import DataError
-from routebench.importers.files import Head, files_in, head_of, read_csv
-from routebench.importers.rows import Rows, Shared, Wish
+from routebench.importers.files import FileHead, files_in, head_of, read_csv
+from routebench.importers.rows import OutcomeRows, Shared, Wish
 
 EXPECTED = "prompt, and for each of two or more models a column of True and False"
 _ANSWER = "_response"
 _VALUES = {"true", "false", "0", "1", "0.0", "1.0", ""}
 
 
-def looks(head: Head) -> bool:
+def looks(head: FileHead) -> bool:
     """Whether a file has prompts and columns of True and False."""
     models = _models(head.names)
     if head.kind != "csv" or "prompt" not in head.names or len(models) < 2:
@@ -29,7 +29,7 @@ def looks(head: Head) -> bool:
     return all(first.get(model, "").strip().lower() in _VALUES for model in models)
 
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
     """The rows of every table; a query is known by its table and its place in it."""
     shared, known = Shared(wish), None
     for path in (file for given in paths for file in files_in(given, ".csv")):
@@ -57,11 +57,11 @@ def _models(names: Sequence[str]) -> list[str]:
     ]
 
 
-def _table(path: Path, models: list[str], shared: Shared) -> Rows:
+def _table(path: Path, models: list[str], shared: Shared) -> OutcomeRows:
     name = path.name.removesuffix(".csv").removesuffix("_responses")
     task, _, topic = name.partition("_")
     prefix = f"{task}/{topic}" if topic else task
-    rows = Rows(shared)
+    rows = OutcomeRows(shared)
     for at, (place, cells) in enumerate(read_csv(path)):
         for model in models:
             verdict = cells[model].strip()

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.importers.files import Head, files_in, head_of, read_csv
-from routebench.importers.rows import Rows, Shared, Wish, number, score_of
+from routebench.importers.files import FileHead, files_in, head_of, read_csv
+from routebench.importers.rows import OutcomeRows, Shared, Wish, number, score_of
 from routebench.importers.unpickle import read_frame
 
 NEEDED = ("sample_id", "prompt", "eval_name")
@@ -28,12 +28,12 @@ _PART = 50_000  # rows
 EXPECTED = f"{', '.join(NEEDED)}, and <model>, <model>{ANSWER}, <model>{COST} for each model"
 
 
-def looks(head: Head) -> bool:
+def looks(head: FileHead) -> bool:
     """Whether a file is a pickle, or a table with such columns."""
     return head.kind == "pickle" or any(name.endswith(COST) for name in head.names)
 
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
     """The rows of every table."""
     shared = Shared(wish)
     for path in (file for given in paths for file in files_in(given, ".pkl", ".parquet", ".csv")):
@@ -43,7 +43,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
         if missing or not models:
             raise DataError(
                 f"{path.name}: there is no column {', '.join(missing) or 'of a model'};"
-                f" {Head(path, 'csv', tuple(columns)).shown()}",
+                f" {FileHead(path, 'csv', tuple(columns)).shown()}",
                 f"expected: {EXPECTED}",
             )
         yield from _parts(path, columns, models, shared)
@@ -68,9 +68,9 @@ def _columns(path: Path) -> Mapping[str, Any]:
 
 def _parts(
     path: Path, columns: Mapping[str, Any], models: list[str], shared: Shared
-) -> Iterator[tuple[str, Rows]]:
+) -> Iterator[tuple[str, OutcomeRows]]:
     """The rows in parts: each of them repeats its prompt."""
-    file, rows = path.name, Rows(shared)
+    file, rows = path.name, OutcomeRows(shared)
     for at, (key, prompt, task) in enumerate(zip(*(columns[n] for n in NEEDED), strict=True)):
         place, text = f"{file}: row {at + 1}", _prompt(prompt)
         for model in models:
@@ -98,7 +98,7 @@ def _parts(
             )
         if len(rows) > _PART:
             yield f"{path}\x1f{at}", rows
-            rows = Rows(shared)
+            rows = OutcomeRows(shared)
     yield str(path), rows
 
 

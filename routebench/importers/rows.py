@@ -61,7 +61,7 @@ class Shared:
     """The first task that a text stands in, by its hash."""
 
 
-class Rows:
+class OutcomeRows:
     """The rows of one part, column by column."""
 
     def __init__(self, shared: Shared, seen: Counter[tuple[str, str]] | None = None) -> None:

@@ -29,8 +29,8 @@ from typing import Any
 
 from routebench.errors import DataError
 from routebench.files import replace_file
-from routebench.importers.files import Head, files_in, head_of, read_csv, read_json
-from routebench.importers.rows import Rows, Shared, Wish, hash_text
+from routebench.importers.files import FileHead, files_in, head_of, read_csv, read_json
+from routebench.importers.rows import OutcomeRows, Shared, Wish, hash_text
 
 QUESTIONS = ("metadata", "problem", "answer")
 GRADED = ("problem", "target", "predicted_answer", "grade")
@@ -54,7 +54,7 @@ class _Question:
     """All that is a right answer, in the order it came."""
 
 
-def looks(head: Head) -> bool:
+def looks(head: FileHead) -> bool:
     """Whether a file is of one of the three kinds."""
     return _kind(head) != ""
 
@@ -64,7 +64,7 @@ def only_questions(paths: Sequence[Path]) -> bool:
     return all(_kind(head_of(file)) == "questions" for file in _files(paths))
 
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
+def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
     """The answers of every file."""
     files = [(file, _kind(head_of(file))) for file in _files(paths)]
     questions: dict[str, _Question] = {}
@@ -79,9 +79,9 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, Rows]]:
     shared = Shared(wish)
     for file, kind in files:
         if kind == "graded":
-            yield str(file), _graded(file, Rows(shared), questions)
+            yield str(file), _graded(file, OutcomeRows(shared), questions)
         elif kind == "results":
-            yield str(file), _results(file, Rows(shared), questions)
+            yield str(file), _results(file, OutcomeRows(shared), questions)
 
 
 def write_questions(paths: Sequence[Path], out: Path) -> tuple[int, tuple[str, ...]]:
@@ -109,7 +109,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in files_in(path, ".csv", ".csv.gz", ".json")]
 
 
-def _kind(head: Head) -> str:
+def _kind(head: FileHead) -> str:
     names = set(head.names)
     if head.kind == "json":
         return "results" if names >= set(RESULTS) else ""
@@ -151,7 +151,7 @@ def _metadata(place: str, cell: str) -> dict[str, Any]:
     return {k: v for k, v in held.items() if isinstance(v, str)}
 
 
-def _graded(path: Path, rows: Rows, questions: dict[str, _Question]) -> Rows:
+def _graded(path: Path, rows: OutcomeRows, questions: dict[str, _Question]) -> OutcomeRows:
     model = path.name.removesuffix(".gz").removesuffix(".csv")
     for place, cells in read_csv(path):
         word = cells["grade"].strip().upper().replace(" ", "_")
@@ -165,7 +165,7 @@ def _graded(path: Path, rows: Rows, questions: dict[str, _Question]) -> Rows:
     return rows
 
 
-def _results(path: Path, rows: Rows, questions: dict[str, _Question]) -> Rows:
+def _results(path: Path, rows: OutcomeRows, questions: dict[str, _Question]) -> OutcomeRows:
     held = read_json(path)
     match = _NAME.match(path.stem)
     model = match[1] if match else path.stem.removesuffix("_allresults")
@@ -209,7 +209,7 @@ def _words(content: Any) -> str:
 
 
 def _add(
-    rows: Rows,
+    rows: OutcomeRows,
     place: str,
     questions: dict[str, _Question],
     problem: str,

@@ -1,14 +1,14 @@
 """What a run and the processes of its jobs say to each other: one JSON line a message.
 
-A process gets one `Start` on stdin, and answers on stdout: `Progress` as often as it likes, then a
-`Report`.
+A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
+then one `Report`.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar, get_args
 
 from routebench.plugin.discovery import PluginInfo
 
@@ -28,9 +28,10 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Order: train a router on the tables in the folder, and save its checkpoint there."""
+class FitRequest:
+    """Train a router on the tables in the folder, and save its checkpoint there."""
 
+    stage: ClassVar = "fit"
     label: str
     plugin: PluginInfo
     options: dict[str, Any]
@@ -45,9 +46,10 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Route:
-    """Order: load the checkpoint in the folder, and route the queries there."""
+class RouteRequest:
+    """Load the checkpoint in the folder, and route the queries there."""
 
+    stage: ClassVar = "route"
     label: str
     plugin: PluginInfo
     options: dict[str, Any]
@@ -55,9 +57,10 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Describe:
-    """Order: check a plugin's options, and say what it declares and lacks."""
+class DescribeRequest:
+    """Check a plugin's options, and say what it declares and lacks."""
 
+    stage: ClassVar = "describe"
     label: str
     plugin: PluginInfo
     options: dict[str, Any]
@@ -71,22 +74,23 @@ class Describe:
 
 
 @dataclass(frozen=True)
-class Encode:
-    """Order: encode the texts in the folder, or look up the query ids there."""
+class EncodeRequest:
+    """Encode the texts in the folder, or look up the query ids there."""
 
+    stage: ClassVar = "encode"
     encoder: str
     encoder_options: dict[str, Any]
     device: str
 
 
-Order = Fit | Route | Describe | Encode
+Request = FitRequest | RouteRequest | DescribeRequest | EncodeRequest
 
 
 @dataclass(frozen=True)
 class Start:
     """All that a process is told."""
 
-    order: Order
+    request: Request
     folder: str
     """The job's own folder: all that it may write to."""
     protected: list[str]
@@ -95,8 +99,8 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far an order is."""
+class ProgressUpdate:
+    """How far a request is."""
 
     done: float
     """Share in [0, 1]."""
@@ -104,16 +108,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """Answer to `Fit`."""
+class FitReply:
+    """Reply to `FitRequest`."""
 
     timing: dict[str, Any]
     facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Routed:
-    """Answer to `Route`; the decisions lie in the folder."""
+class RouteReply:
+    """Reply to `RouteRequest`; the decisions lie in the folder."""
 
     timing: dict[str, Any]
     facts: dict[str, Any]
@@ -122,8 +126,8 @@ class Routed:
 
 
 @dataclass(frozen=True)
-class Described:
-    """Answer to `Describe`."""
+class DescribeReply:
+    """Reply to `DescribeRequest`."""
 
     options: dict[str, Any]
     """All options with their values, defaults included."""
@@ -138,8 +142,8 @@ class Described:
 
 
 @dataclass(frozen=True)
-class VectorsMade:
-    """Answer to `Encode`; the vectors lie in the folder, a file per part."""
+class EncodeReply:
+    """Reply to `EncodeRequest`; the vectors lie in the folder, a file per part."""
 
     seconds: list[float]
     """What each part took."""
@@ -147,7 +151,7 @@ class VectorsMade:
 
 @dataclass(frozen=True)
 class Refused:
-    """Answer: what the user asked for is wrong."""
+    """Reply: what the user asked for is wrong."""
 
     message: str
     hint: str
@@ -155,7 +159,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Broken:
-    """Answer: the plugin cannot be used at all."""
+    """Reply: the plugin cannot be used at all."""
 
     message: str
     hint: str
@@ -163,21 +167,21 @@ class Broken:
 
 @dataclass(frozen=True)
 class Failed:
-    """Answer: the order was not carried out."""
+    """Reply: the request was not carried out."""
 
     reason: str
     log: str = ""
     timed_out: bool = False
 
 
-Answer = Fitted | Routed | Described | VectorsMade | Refused | Broken | Failed
+Reply = FitReply | RouteReply | DescribeReply | EncodeReply | Refused | Broken | Failed
 
 
 @dataclass(frozen=True)
 class Report:
     """The last message of a process."""
 
-    answer: Answer
+    reply: Reply
     isolation: str = "none"
     """`landlock`, `audit`, or `none`."""
     warnings: list[str] = field(default_factory=list)
@@ -185,23 +189,23 @@ class Report:
 
 
 _KIND = "is"
-_MESSAGES = {"order", "access", "answer", "plugin"}
+_MESSAGES = {"request", "access", "reply", "plugin"}
 """Fields that hold a message themselves."""
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(Start, Access, Fit, Route, Describe, Encode, PluginInfo),
-        *(Progress, Report, Fitted, Routed, Described, VectorsMade, Refused, Broken, Failed),
+        *(Start, Access, PluginInfo, ProgressUpdate, Report),
+        *(*get_args(Request), *get_args(Reply)),
     )
 }
 
 
-def write(message: Start | Progress | Report) -> str:
+def write(message: Start | ProgressUpdate | Report) -> str:
     """Return a message as one line of JSON, without the newline."""
     return json.dumps(_plain(message))
 
 
-def read(line: str) -> Start | Progress | Report:
+def read(line: str) -> Start | ProgressUpdate | Report:
     """Return the message that `write` made a line of.
 
     Raises:
@@ -211,11 +215,11 @@ def read(line: str) -> Start | Progress | Report:
         message = _typed(json.loads(line))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    if isinstance(message, Progress) or (
-        isinstance(message, Start) and isinstance(message.order, Order)
+    if isinstance(message, ProgressUpdate) or (
+        isinstance(message, Start) and isinstance(message.request, Request)
     ):
         return message
-    if isinstance(message, Report) and isinstance(message.answer, Answer):
+    if isinstance(message, Report) and isinstance(message.reply, Reply):
         return message
     raise ValueError("not a message")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from routebench.files import locked
 from routebench.isolation import firewall, messages
-from routebench.isolation.messages import Access, Failed, Order, Progress, Report, Start
+from routebench.isolation.messages import Access, Failed, ProgressUpdate, Report, Request, Start
 
 OnProgress = Callable[[float, str], None]
 _LOG_TAIL = 4000
@@ -37,7 +37,7 @@ class Workers:
 
     def run(
         self,
-        order: Order,
+        request: Request,
         folder: Path,
         access: Access,
         deadline: float | None = None,
@@ -61,7 +61,7 @@ class Workers:
             reader.start()
             timed_out = False
             try:
-                self._start(process, Start(order, str(folder), self._protected, access))
+                self._start(process, Start(request, str(folder), self._protected, access))
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 process.wait(left)
             except subprocess.TimeoutExpired:
@@ -70,15 +70,14 @@ class Workers:
                 _kill(process)
                 reader.join(timeout=5)
         report = reports[-1] if reports else Report(Failed(_ending(process.returncode)))
-        answer = report.answer
+        reply = report.reply
         if timed_out:
-            answer = Failed("no end within the time limit", timed_out=True)
-        if isinstance(answer, Failed):
-            stage = type(order).__name__.lower()
-            reason = f"{stage}: " + _text(answer.reason).replace(str(folder), "<job>")
-            answer = replace(answer, reason=reason, log=_text(answer.log) + _tail(log))
+            reply = Failed("no end within the time limit", timed_out=True)
+        if isinstance(reply, Failed):
+            reason = f"{request.stage}: " + _text(reply.reason).replace(str(folder), "<job>")
+            reply = replace(reply, reason=reason, log=_text(reply.log) + _tail(log))
         warnings = [_text(warning) for warning in report.warnings]
-        return replace(report, answer=answer, warnings=warnings)
+        return replace(report, reply=reply, warnings=warnings)
 
     def stop(self) -> None:
         """End all processes, and start no more."""
@@ -153,7 +152,7 @@ def _listen(process: subprocess.Popen[str], reports: list[Report], progress: OnP
         # A router can find the channel and write to it; what is not ours is ignored.
         with contextlib.suppress(TypeError, ValueError):
             message = messages.read(line)
-            if isinstance(message, Progress):
+            if isinstance(message, ProgressUpdate):
                 progress(message.done, message.note)
             elif isinstance(message, Report):
                 reports.append(message)

@@ -17,7 +17,14 @@ import routebench
 from routebench.config import RunConfig, absolute
 from routebench.encode.encoded import EncoderInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
-from routebench.isolation.messages import Access, Broken, Describe, Described, Failed, Refused
+from routebench.isolation.messages import (
+    Access,
+    Broken,
+    DescribeReply,
+    DescribeRequest,
+    Failed,
+    Refused,
+)
 from routebench.isolation.subprocesses import Workers, default_workers
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
@@ -102,7 +109,7 @@ def describe(
     values: dict[str, Any],
     config: RunConfig,
     **facts: Any,
-) -> Described | Broken:
+) -> DescribeReply | Broken:
     """A plugin's checked options, and what it lacks or declares, asked of a process of its own.
 
     Its code is never imported in this one, which holds all outcomes. `Broken` says why it cannot
@@ -111,20 +118,20 @@ def describe(
     """
     if not info.ready:
         raise OptionError(f"{info.kind} {info.name!r} needs {', '.join(info.missing)}", info.pip)
-    order = Describe(label, info, values, config.profile, **facts)
+    request = DescribeRequest(label, info, values, config.profile, **facts)
     access = Access(discovery.answer_modules(info), downloads=info.kind == "encoder")
     timeout = config.job_timeout
     place = Path(tempfile.mkdtemp(prefix="describe-", dir=workers.scratch)) / "describe"
     deadline = time.monotonic() + timeout if timeout else None
-    answer = workers.run(order, place, access, deadline).answer
-    match answer:
-        case Described() | Broken():
-            return answer
+    reply = workers.run(request, place, access, deadline).reply
+    match reply:
+        case DescribeReply() | Broken():
+            return reply
         case Refused():
-            raise OptionError(answer.message, answer.hint)
+            raise OptionError(reply.message, reply.hint)
         case Failed():
-            return Broken(answer.reason, "")
-    return Broken(f"the process answered with {type(answer).__name__}", "")
+            return Broken(reply.reason, "")
+    return Broken(f"the process answered with {type(reply).__name__}", "")
 
 
 def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:

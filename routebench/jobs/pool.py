@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import RoutebenchError
-from routebench.isolation.messages import Access, Answer, Failed, Fit, Fitted, Route, Routed
-from routebench.isolation.subprocesses import Workers
+from routebench.isolation.messages import (
+    Access,
+    Failed,
+    FitReply,
+    FitRequest,
+    Reply,
+    RouteReply,
+    RouteRequest,
+)
+from routebench.isolation.subprocesses import OnProgress, Workers
 from routebench.jobs import arrow_io
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.setup import Job, Setup
-from routebench.jobs.stages import Progress
 from routebench.plugin import discovery
 
 
@@ -68,7 +75,7 @@ class Processes:
                 self.finished.save(job, result, checkpoint if result.state == "ok" else None)
         return result
 
-    def _stages(self, job: Job, place: Path, progress: Progress) -> Result:
+    def _stages(self, job: Job, place: Path, progress: OnProgress) -> Result:
         timeout = self.setup.timeout
         deadline = time.monotonic() + timeout if timeout else None
         train, validation = self.setup.tables(job.fold, job.personal)
@@ -81,7 +88,7 @@ class Processes:
             known = [*train.queries.text, *validation.queries.text]
             encoded.write(fit / "vectors", known)
         kept = str(self.finished.begun(job))
-        order = Fit(
+        request = FitRequest(
             label=job.label,
             plugin=job.plugin,
             options=job.options,
@@ -94,9 +101,9 @@ class Processes:
             kept=kept,
         )
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
-        fit_report = self.workers.run(order, fit, replace(access, kept=kept), deadline, progress)
-        fitted = fit_report.answer
-        if not isinstance(fitted, Fitted):
+        fit_report = self.workers.run(request, fit, replace(access, kept=kept), deadline, progress)
+        fitted = fit_report.reply
+        if not isinstance(fitted, FitReply):
             return self._failure("fit", fitted)
         only_files(fit / "checkpoint")
         route.mkdir()
@@ -109,10 +116,10 @@ class Processes:
             encoded.write(route / "vectors", list(asked.queries.text))
         models = list(train.pool.models)
         route_report = self.workers.run(
-            Route(job.label, job.plugin, job.options, models), route, access, deadline
+            RouteRequest(job.label, job.plugin, job.options, models), route, access, deadline
         )
-        routed = route_report.answer
-        if not isinstance(routed, Routed):
+        routed = route_report.reply
+        if not isinstance(routed, RouteReply):
             return self._failure("route", routed)
         only_files(route / "checkpoint")
         parts = asked.parts(arrow_io.read_decisions(route / "decisions.arrow"))
@@ -128,13 +135,13 @@ class Processes:
             facts=fitted.facts | routed.facts,
         )
 
-    def _failure(self, stage: str, answer: Answer) -> Result:
-        if not isinstance(answer, Failed):
-            return Result("failed", f"{stage}: answered with {type(answer).__name__}")
-        if answer.timed_out:
+    def _failure(self, stage: str, reply: Reply) -> Result:
+        if not isinstance(reply, Failed):
+            return Result("failed", f"{stage}: answered with {type(reply).__name__}")
+        if reply.timed_out:
             limit = f"{stage}: no end after {self.setup.timeout:g} s (--job-timeout)"
-            return Result("failed", limit, log=answer.log)
-        return Result("failed", answer.reason, log=answer.log)
+            return Result("failed", limit, log=reply.log)
+        return Result("failed", reply.reason, log=reply.log)
 
 
 def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:

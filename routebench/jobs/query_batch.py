@@ -25,7 +25,7 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryBatch:
     """The queries of one job, in an order that tells nothing of the part they belong to."""
 
     queries: Queries
@@ -37,7 +37,7 @@ class Asked:
     @classmethod
     def of(
         cls, everything: Queries, validation: Ints, test: Ints, sample: Ints, seed: list[int]
-    ) -> Asked:
+    ) -> QueryBatch:
         """`sample` are the rows that are also asked in every kind of perturbation."""
         rows = np.concatenate([validation, test, *([sample] * len(KINDS))])
         queries = everything.take(rows)

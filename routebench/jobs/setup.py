@@ -12,7 +12,7 @@ from routebench.data.perturbations import KINDS, perturb
 from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
 from routebench.data.users import Asks, blind, few
 from routebench.encode.encoded import Encoded
-from routebench.jobs.query_batch import Asked
+from routebench.jobs.query_batch import QueryBatch
 from routebench.plugin.discovery import PluginInfo
 from routebench.records import (
     Ints,
@@ -135,15 +135,17 @@ class Setup:
         rows = np.concatenate([self.perturbed(f) for f in range(len(self.split.codes))])
         return [perturb(self.data.queries.text[row], kind) for row in rows for kind in KINDS]
 
-    def asked(self, job: Job) -> Asked:
+    def asked(self, job: Job) -> QueryBatch:
         """Bare queries in an order shuffled by the seed."""
         if job.personal and self.data.users is not None:
             asks = self.asks(job.fold)
             everything = asks.queries(self.data.queries.show(self.data.visible), self.data.users)
             sample = asks.one_each(self.perturbed(job.fold))
             none = np.zeros(0, dtype=np.int64)
-            return Asked.of(everything, none, np.arange(len(asks)), sample, [job.seed, job.fold])
-        return Asked.of(
+            return QueryBatch.of(
+                everything, none, np.arange(len(asks)), sample, [job.seed, job.fold]
+            )
+        return QueryBatch.of(
             self.data.queries.show(self.data.visible),
             self.rows(job.fold, VALIDATION),
             self.rows(job.fold, TEST),

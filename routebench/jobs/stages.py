@@ -6,21 +6,19 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from routebench.encode import encoders
 from routebench.errors import DataError, PluginError
 from routebench.hookspecs import Context
+from routebench.isolation.subprocesses import OnProgress
 from routebench.jobs.finished import Result
 from routebench.jobs.harness import SINGLES, Harness
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import options
 from routebench.plugin.discovery import PluginInfo, load
 from routebench.records import Decisions, Queries, Table
-
-Progress = Callable[[float, str], None]
 
 
 def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
@@ -80,7 +78,7 @@ def load_and_route(
     return decisions
 
 
-def run_here(job: Job, setup: Setup, progress: Progress, keep: Path | None = None) -> Result:
+def run_here(job: Job, setup: Setup, progress: OnProgress, keep: Path | None = None) -> Result:
     """Run a job in this process, without isolation: for simulations and debugging."""
     with tempfile.TemporaryDirectory(prefix="routebench-") as folder:
         checkpoint = Path(folder) / "checkpoint"

@@ -20,25 +20,25 @@ from typing import Any
 
 from routebench.isolation import firewall, messages
 from routebench.isolation.messages import (
-    Answer,
     Broken,
-    Describe,
-    Described,
-    Encode,
+    DescribeReply,
+    DescribeRequest,
+    EncodeReply,
+    EncodeRequest,
     Failed,
-    Fit,
-    Fitted,
-    Order,
-    Progress,
+    FitReply,
+    FitRequest,
+    ProgressUpdate,
     Refused,
+    Reply,
     Report,
-    Route,
-    Routed,
+    Request,
+    RouteReply,
+    RouteRequest,
     Start,
-    VectorsMade,
 )
 
-Send = Callable[[Progress], None]
+Send = Callable[[ProgressUpdate], None]
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.argv = ["routebench-job"]
-    folder, access, order = Path(start.folder), start.access, start.order
+    folder, access, order = Path(start.folder), start.access, start.request
     level, violations = firewall.enter(
         folder,
         [Path(path) for path in start.protected],
@@ -67,7 +67,7 @@ def main() -> None:
         f"{category.__name__}: {message}"
     )
 
-    def send(message: Progress | Report) -> None:
+    def send(message: ProgressUpdate | Report) -> None:
         print(messages.write(message), file=channel, flush=True)
 
     try:
@@ -82,20 +82,20 @@ def main() -> None:
     os._exit(0)
 
 
-def carry_out(order: Order, folder: Path, send: Send) -> Answer:
+def carry_out(order: Request, folder: Path, send: Send) -> Reply:
     """Do in this process what the order says, in the job's folder."""
     match order:
-        case Fit():
+        case FitRequest():
             return _fit(order, folder, send)
-        case Route():
+        case RouteRequest():
             return _route(order, folder)
-        case Describe():
+        case DescribeRequest():
             return _describe(order)
-        case Encode():
+        case EncodeRequest():
             return _encode(order, folder, send)
 
 
-def _fit(order: Fit, folder: Path, send: Send) -> Fitted:
+def _fit(order: FitRequest, folder: Path, send: Send) -> FitReply:
     from routebench.hookspecs import Context
     from routebench.jobs import arrow_io, stages
     from routebench.records import Objective
@@ -104,7 +104,7 @@ def _fit(order: Fit, folder: Path, send: Send) -> Fitted:
     validation = arrow_io.read_table(folder / "validation.arrow")
 
     def progress(done: float, note: str = "") -> None:
-        send(Progress(float(done), str(note)))
+        send(ProgressUpdate(float(done), str(note)))
 
     encoder = _encoder(order, folder, list(train.queries.text))
     work = folder / "work"
@@ -117,10 +117,10 @@ def _fit(order: Fit, folder: Path, send: Send) -> Fitted:
     stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
     size = _size(folder / "checkpoint")
-    return Fitted(timing | size | _memory(), stages.facts(harness.router))
+    return FitReply(timing | size | _memory(), stages.facts(harness.router))
 
 
-def _encoder(order: Fit, folder: Path, texts: list[str]) -> Any:
+def _encoder(order: FitRequest, folder: Path, texts: list[str]) -> Any:
     from routebench.encode.encoders import FittedOnUse, Served
 
     if order.encoded is None:
@@ -129,7 +129,7 @@ def _encoder(order: Fit, folder: Path, texts: list[str]) -> Any:
     return Served(order.encoder, order.encoder_options, device=order.device, **order.encoded)
 
 
-def _route(order: Route, folder: Path) -> Routed:
+def _route(order: RouteRequest, folder: Path) -> RouteReply:
     import numpy as np
 
     from routebench.encode.encoders import Served
@@ -153,10 +153,10 @@ def _route(order: Route, folder: Path) -> Routed:
     if decisions.usage is not None and (tokens := decisions.usage.input_tokens.sum()):
         tokens += decisions.usage.output_tokens.sum()
         timing["router_tokens_per_second"] = float(tokens) / max(sum(seconds[:chunks]), 1e-9)
-    return Routed(timing | _memory(), stages.facts(harness.router), Served.used)
+    return RouteReply(timing | _memory(), stages.facts(harness.router), Served.used)
 
 
-def _describe(order: Describe) -> Described | Refused | Broken:
+def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     """What the run must know of a plugin; its code is not imported where the outcomes are."""
     from routebench.errors import OptionError, PluginError, RoutebenchError
     from routebench.jobs import arrow_io
@@ -194,7 +194,7 @@ def _describe(order: Describe) -> Described | Refused | Broken:
             lacks = router.needs(pool, frozenset(order.shown), order.priced)
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
-    return Described(
+    return DescribeReply(
         options=checked.model_dump(mode="json"),
         lacks=None if lacks is None else str(lacks),
         # Of the object, not its class: a router may start processes with some options only.
@@ -204,7 +204,7 @@ def _describe(order: Describe) -> Described | Refused | Broken:
     )
 
 
-def _encode(order: Encode, folder: Path, send: Send) -> VectorsMade | Refused:
+def _encode(order: EncodeRequest, folder: Path, send: Send) -> EncodeReply | Refused:
     """Vectors of texts, a file per chunk, or of query ids; only here are models fetched."""
     import numpy as np
 
@@ -218,7 +218,7 @@ def _encode(order: Encode, folder: Path, send: Send) -> VectorsMade | Refused:
     try:
         if "ids" in content:
             np.save(folder / "0.npy", encoder.lookup(content["ids"]), allow_pickle=False)
-            return VectorsMade(seconds)
+            return EncodeReply(seconds)
         encoder.encode(content["chunks"][0][:1])  # loading the model is no part of the time
         for part, chunk in enumerate(content["chunks"]):
             start = time.perf_counter()
@@ -226,13 +226,13 @@ def _encode(order: Encode, folder: Path, send: Send) -> VectorsMade | Refused:
             seconds.append(time.perf_counter() - start)
             np.save(folder / f"{part}.npy", made, allow_pickle=False)
             done = (part + 1) / len(content["chunks"])
-            send(Progress(done, str(part)))
+            send(ProgressUpdate(done, str(part)))
     except RoutebenchError as error:
         return Refused(error.message, error.hint)
-    return VectorsMade(seconds)
+    return EncodeReply(seconds)
 
 
-def _harness(order: Fit | Route) -> Any:
+def _harness(order: FitRequest | RouteRequest) -> Any:
     from routebench.jobs import stages
     from routebench.jobs.harness import Harness
 

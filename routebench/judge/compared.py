@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.data.columns import Rows, objects
+from routebench.data.columns import TableColumns, objects
 from routebench.judge.agreement import RIGHT, STATES, Agreement, ModelAgreement, agreement, by_model
 from routebench.records import Codes, Floats, Grade, Ints, Mask, Strings
 
@@ -59,7 +59,7 @@ class Compared:
     """Answers that only one of them has graded, or to which one gave a part of the score."""
 
 
-def recorded(rows: Rows) -> Graded | None:
+def recorded(rows: TableColumns) -> Graded | None:
     """Read the grades and scores of a table; None where it has neither column."""
     n = rows.table.num_rows
     grade = np.full(n, -1)
@@ -73,7 +73,7 @@ def recorded(rows: Rows) -> Graded | None:
 
 
 def compared(
-    rows: Rows, texts: list[list[Any]], old: Graded, new: Graded, show: int
+    rows: TableColumns, texts: list[list[Any]], old: Graded, new: Graded, show: int
 ) -> tuple[Compared | None, str]:
     """Compare two judges on the rows of a table, with `show` examples of disagreement.
 
@@ -111,7 +111,7 @@ def _examples(
     labels: tuple[str, ...],
     one: Codes,
     other: Codes,
-    rows: Rows,
+    rows: TableColumns,
     texts: list[list[Any]],
     new: Graded,
     show: int,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from routebench.data.columns import Rows
+from routebench.data.columns import TableColumns
 from routebench.data.files import read_table
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import replacing
@@ -110,8 +110,8 @@ def judge_store(
     name = against.id if against else next(iter(others), None)
     if name is None:
         return Judged(place, counts, None, "no other judge has graded these answers")
-    rows = Rows(store.table(suite, judge.id), place)
-    old = recorded(Rows(store.table(suite, name), place))
+    rows = TableColumns(store.table(suite, judge.id), place)
+    old = recorded(TableColumns(store.table(suite, name), place))
     new = recorded(rows)
     if old is None or new is None:
         return Judged(place, counts, None, "nothing is graded")
@@ -165,7 +165,7 @@ def write(table: pa.Table, out: Path) -> None:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
-def _answered(table: pa.Table, place: str, limit: int | None) -> Rows:
+def _answered(table: pa.Table, place: str, limit: int | None) -> TableColumns:
     """Return the rows with an answer, or a random sample of `limit`, in the file's order."""
     for name in ("response", "reference"):
         if name not in table.column_names:
@@ -175,10 +175,10 @@ def _answered(table: pa.Table, place: str, limit: int | None) -> Rows:
         raise DataError(f"{place}: no row has an answer, column response")
     if limit is not None and limit < len(answered):
         answered = np.sort(np.random.default_rng(0).permutation(answered)[:limit])
-    return Rows(table.take(pa.array(answered)).combine_chunks(), place)
+    return TableColumns(table.take(pa.array(answered)).combine_chunks(), place)
 
 
-def _texts(rows: Rows) -> list[list[Any]]:
+def _texts(rows: TableColumns) -> list[list[Any]]:
     n = rows.table.num_rows
     return [
         rows.text(name).to_pylist() if name in rows else [None] * n

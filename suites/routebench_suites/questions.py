@@ -26,8 +26,6 @@ _HINT = (
     " SimpleQA's metadata, problem and answer"
 )
 
-Cells = dict[str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -119,7 +117,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-_Read = Callable[[str, Cells], Question]
+_Read = Callable[[str, dict[str, str]], Question]
 
 
 def _reader(head: list[str]) -> _Read | None:
@@ -135,7 +133,7 @@ def _shown(head: list[str]) -> str:
     return names + (", …" if len(head) > 12 else "")
 
 
-def _own(place: str, cells: Cells) -> Question:
+def _own(place: str, cells: dict[str, str]) -> Question:
     return Question(
         _filled(place, cells, "query_id"),
         _filled(place, cells, "query"),
@@ -148,7 +146,7 @@ def _own(place: str, cells: Cells) -> Question:
     )
 
 
-def _published(place: str, cells: Cells) -> Question:
+def _published(place: str, cells: dict[str, str]) -> Question:
     query = _filled(place, cells, "problem")
     facets = _metadata(f"{place}, column metadata", cells["metadata"])
     digest = hashlib.sha256(query.encode()).hexdigest()[:16]
@@ -164,7 +162,7 @@ def _published(place: str, cells: Cells) -> Question:
     )
 
 
-def _filled(place: str, cells: Cells, column: str) -> str:
+def _filled(place: str, cells: dict[str, str], column: str) -> str:
     if not (text := cells[column].strip()):
         raise DataError(f"{place}, column {column}: the cell is empty", "every row needs one")
     return text

@@ -20,7 +20,7 @@ from published import frame, pickled
 from routebench.errors import DataError, OptionError
 from routebench.importers import FORMATS
 from routebench.importers.download import PIECES, Content
-from routebench.importers.pull import LOCK, Pulled, Source, find_source, pull, read_sources
+from routebench.importers.pull import LOCK, DataSource, Pulled, find_source, pull, read_sources
 
 needed("huggingface_hub")
 
@@ -58,13 +58,13 @@ def content(raw: bytes) -> Content:
     return Content("sha256", hashlib.sha256(raw).hexdigest(), len(raw))
 
 
-def source(revision: str | None = None, **changes: Any) -> Source:
+def source(revision: str | None = None, **changes: Any) -> DataSource:
     """A source on the hub: pinned with `files`, else by patterns."""
     facts = {"title": "t", "suite": "table", "licence": "l", "citation": "c", "repo": REPO}
-    return Source("some", **(facts | {"revision": revision} | changes))  # type: ignore[arg-type]
+    return DataSource("some", **(facts | {"revision": revision} | changes))  # type: ignore[arg-type]
 
 
-def quietly(wanted: Source, folder: Path, **options: Any) -> Pulled:
+def quietly(wanted: DataSource, folder: Path, **options: Any) -> Pulled:
     return pull(wanted, folder, say=lambda _: None, **options)
 
 
@@ -163,7 +163,7 @@ def test_a_file_that_was_changed_is_fetched_again(hub: Hub, tmp_path: Path) -> N
 # What nobody has pinned
 
 
-def open_source() -> Source:
+def open_source() -> DataSource:
     return source(patterns=("*.csv", "*.json"), suite="personaroute")
 
 

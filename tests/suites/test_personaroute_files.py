@@ -24,7 +24,7 @@ from routebench.errors import DataError
 from routebench.importers.unpickle import read_arrays as read_pickle
 from routebench_suites.personaroute import blocks
 from routebench_suites.personaroute.cells import CellError, parse_cell
-from routebench_suites.personaroute.files import Panel, read_panel
+from routebench_suites.personaroute.files import UserPanel, read_panel
 
 Row = dict[str, Any]
 USERS = {"10": 1.0, "9": 0.25, "u2": 0.5}
@@ -81,7 +81,7 @@ def write(path: Path, held: list[Row], without: tuple[str, ...] = ()) -> Path:
     return path
 
 
-def same(left: Panel, right: Panel) -> None:
+def same(left: UserPanel, right: UserPanel) -> None:
     for name in left.__dataclass_fields__:
         np.testing.assert_equal(getattr(left, name), getattr(right, name), err_msg=name)
 

@@ -13,11 +13,11 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from routebench.data.duplicates import near_pairs
-from routebench_suites.personaroute.files import Panel
+from routebench_suites.personaroute.files import UserPanel
 from routebench_suites.personaroute.simulated import simulate
 
 
-def references(panel: Panel, seed: int) -> dict[str, float]:
+def references(panel: UserPanel, seed: int) -> dict[str, float]:
     """Mean test reward of simple routers on a random 60/20/20 split; validation is not used."""
     n = len(panel.text)
     order = np.random.default_rng(seed).permutation(n)
@@ -56,17 +56,17 @@ def references(panel: Panel, seed: int) -> dict[str, float]:
     }
 
 
-def over_splits(panel: Panel, splits: int) -> dict[str, float]:
+def over_splits(panel: UserPanel, splits: int) -> dict[str, float]:
     found = [references(panel, seed) for seed in range(splits)]
     return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
 
 @pytest.fixture(scope="module")
-def panel() -> Panel:
+def panel() -> UserPanel:
     return simulate()
 
 
-def test_shape(panel: Panel) -> None:
+def test_shape(panel: UserPanel) -> None:
     n, m = 4 * 150, 10
     assert panel.effect.shape == panel.cost.shape == (n, m)
     assert len(panel.text) == len(panel.task) == n
@@ -87,7 +87,7 @@ def test_shape(panel: Panel) -> None:
     assert panel.notes[0].startswith("simulated")
 
 
-def test_the_same_every_time(panel: Panel) -> None:
+def test_the_same_every_time(panel: UserPanel) -> None:
     again, other = simulate(), simulate(seed=1)
     for name in ("text", "effect", "cost", "preference"):
         np.testing.assert_array_equal(getattr(panel, name), getattr(again, name))
@@ -95,7 +95,7 @@ def test_the_same_every_time(panel: Panel) -> None:
     assert not np.array_equal(panel.effect, other.effect)
 
 
-def test_users_change_no_outcome(panel: Panel) -> None:
+def test_users_change_no_outcome(panel: UserPanel) -> None:
     many = simulate(users=1000)
     np.testing.assert_array_equal(panel.effect, many.effect)
     np.testing.assert_array_equal(panel.text, many.text)
@@ -123,7 +123,7 @@ def test_no_query_is_there_twice(per_task: int, seed: int) -> None:
     assert not any(character in text for text in made.text for character in "{}")
 
 
-def test_texts_are_varied(panel: Panel) -> None:
+def test_texts_are_varied(panel: UserPanel) -> None:
     words = {word for text in panel.text for word in text.split()}
     assert len(words) > 1500
     lengths = [len(text) for text in panel.text]
@@ -149,7 +149,7 @@ def test_difficulty_is_seen_in_the_text() -> None:
     assert mean[short].mean() - mean[long].mean() > 0.04
 
 
-def test_gains_are_those_of_life(panel: Panel) -> None:
+def test_gains_are_those_of_life(panel: UserPanel) -> None:
     found = over_splits(panel, 6)
     life = {
         "fixed": 0.316, "fixed per user": 0.340, "knn blind": 0.357, "ridge": 0.377,
@@ -159,7 +159,7 @@ def test_gains_are_those_of_life(panel: Panel) -> None:
     assert list(found.values()) == sorted(found.values())
 
 
-def test_dearer_models_cost_more(panel: Panel) -> None:
+def test_dearer_models_cost_more(panel: UserPanel) -> None:
     assert panel.output_price is not None
     order = np.argsort(panel.output_price)
     for task in panel.task_description:

@@ -40,7 +40,7 @@ _FILES = "a .csv or .csv.gz, or a folder of three with train, val and test in th
 
 
 @dataclass(frozen=True)
-class Panel:
+class UserPanel:
     """Users, queries and models with the outcomes of the latter two: n queries, m models, u users.
 
     The reward of user i for model k on query j is w·effect[j, k] − (1 − w)·cost[j, k], where
@@ -91,7 +91,7 @@ class Panel:
 
 def read_panel(
     path: Path, descriptions: Path | None = None, embeddings: Path | None = None
-) -> Panel:
+) -> UserPanel:
     """A data set out of one CSV, or of a folder with a file for each part.
 
     `descriptions` is looked for beside the data (`LLM_Descriptions*.json`) unless it is given;
@@ -114,7 +114,7 @@ def read_panel(
     folder = path if path.is_dir() else path.parent
     file = descriptions or find_descriptions(folder, models)
     said = read_descriptions(file, models) if file else None
-    return Panel(
+    return UserPanel(
         text=_objects([text for _, text in found.queries]),
         task=_objects([task for task, _ in found.queries]),
         task_description={

@@ -21,7 +21,7 @@ _KINDS = ".safetensors, .npy and .pkl"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class ModelDescriptions:
     """What a file says of the m models of a data set, in their order."""
 
     description: tuple[str, ...]
@@ -41,7 +41,7 @@ def find_descriptions(folder: Path, models: Sequence[str]) -> Path | None:
     return found[0] if found else None
 
 
-def read_descriptions(path: Path, models: Sequence[str]) -> Described:
+def read_descriptions(path: Path, models: Sequence[str]) -> ModelDescriptions:
     """What a descriptions file says of these models; a `DataError` where one is not in it."""
     held = _object(path)
     for model in models:
@@ -64,7 +64,7 @@ def read_descriptions(path: Path, models: Sequence[str]) -> Described:
             [_price(path, model, fields, f"{part}_price") for part in ("input", "output")]
         )
     table = np.array(prices, dtype=np.float64).reshape(-1, 2)
-    return Described(
+    return ModelDescriptions(
         tuple(texts),
         _complete(table[:, 0]),
         _complete(table[:, 1]),

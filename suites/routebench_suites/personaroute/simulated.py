@@ -29,7 +29,7 @@ import numpy as np
 
 from routebench.data.texts import normalise
 from routebench.records import Floats, Ints, Strings
-from routebench_suites.personaroute.files import Panel
+from routebench_suites.personaroute.files import UserPanel
 
 _DATA = Path(__file__).resolve().parent / "simulated_data"
 _SLOT = re.compile(r"\{([^{}:]+)(?::(\w+))?\}")
@@ -52,7 +52,7 @@ class _Written:
     difficulty: Floats
 
 
-def simulate(users: int = 9, queries_per_task: int = 150, seed: int = 0) -> Panel:
+def simulate(users: int = 9, queries_per_task: int = 150, seed: int = 0) -> UserPanel:
     """The same panel for the same arguments; users' preferences lie evenly in [0.2, 1].
 
     Raises:
@@ -67,7 +67,7 @@ def simulate(users: int = 9, queries_per_task: int = 150, seed: int = 0) -> Pane
     effect = _effect(written, names, pool, rng)
     cost = _cost(written, names, pool, rng)
     prices = np.array([models[model]["price"] for model in pool])
-    return Panel(
+    return UserPanel(
         text=written.text,
         task=np.array(names, dtype=object)[written.task],
         task_description={name: tasks[name]["description"] for name in names},

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from routebench.data.long_table import from_long
 from routebench.errors import DataError, OptionError
 from routebench.records import Floats, Ints, Pool, SuiteData, Users
-from routebench_suites.personaroute.files import Panel, read_panel
+from routebench_suites.personaroute.files import UserPanel, read_panel
 from routebench_suites.personaroute.simulated import simulate
 
 QUERIES = 240  # by user in the large embedded set, over its four tasks
@@ -61,13 +61,13 @@ class PersonaRoute:
         path = Path(data)
         return _suite(read_panel(path, self.options.descriptions), "recorded", (path.resolve(),))
 
-    def _simulated(self, users: int) -> Panel:
+    def _simulated(self, users: int) -> UserPanel:
         if users < 2:
             raise OptionError(f"personaroute:{users}: at least two users are needed")
         return simulate() if users == 9 else simulate(users, QUERIES // 4)
 
 
-def _suite(panel: Panel, source: str, files: tuple[Path, ...]) -> SuiteData:
+def _suite(panel: UserPanel, source: str, files: tuple[Path, ...]) -> SuiteData:
     """The panel in canonical order; costs are brought to [0, 1] where they are not there yet."""
     if len(panel.models) < 2:
         raise DataError(f"personaroute: at least two models are needed, not {panel.models}")
@@ -122,7 +122,7 @@ def _id(task: str, text: str) -> str:
     return hashlib.sha256(f"{task}\x1f{text}".encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _users(panel: Panel, order: Ints) -> Users:
+def _users(panel: UserPanel, order: Ints) -> Users:
     return Users(
         panel.users,
         panel.preference,
@@ -131,7 +131,7 @@ def _users(panel: Panel, order: Ints) -> Users:
     )
 
 
-def _normalised(panel: Panel) -> Floats:
+def _normalised(panel: UserPanel) -> Floats:
     """Costs of each task between its cheapest and its dearest call in training, cut to [0, 1]."""
     if panel.split is None:
         raise DataError(
