@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,29 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` to fill, and rename it to `path` where all went well.
+
+    Raises:
+        FileExistsError: something is at `path` when the folder is to go there.
+    """
+    part = path.with_name(f".new-{path.name}-{os.urandom(6).hex()}")
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():  # a rename would replace an empty folder
+            raise FileExistsError(f"{path} is there already")
+        try:
+            part.rename(path)
+        except OSError as error:
+            if path.exists():  # another process was faster
+                raise FileExistsError(f"{path} is there already") from error
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def sha256(content: bytes) -> str:

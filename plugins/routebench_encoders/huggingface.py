@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from routebench.errors import DataError
+from routebench.files import file_sha256, sha256
 
 Vectors = npt.NDArray[np.float32]
 
@@ -257,14 +258,13 @@ def hash_folder(folder: Path) -> str:
         if hidden or path.suffix == ".md" or not path.is_file():
             continue
         digest.update(os.fsencode(name.as_posix()) + b"\0")
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
 
 
 def fingerprint(*parts: object) -> str:
     """16 hex digits that change with any of the parts."""
-    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return sha256(repr(parts).encode("utf-8", "backslashreplace"))[:16]
 
 
 def batches(lengths: Sequence[int], budget: int, step: int, mixed: bool) -> Iterator[list[int]]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from routebench.errors import DataError, did_you_mean
+from routebench.files import file_sha256
 
 Vectors = npt.NDArray[np.float32]
 
@@ -58,8 +59,7 @@ class Precomputed:
         digest = hashlib.sha256(_kind(self.options.data).encode())
         for path in (self.options.data, _ids_file(self.options.data)):
             if path.is_file():
-                with path.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+                digest.update(bytes.fromhex(file_sha256(path)))
         return digest.hexdigest()[:16]
 
     def lookup(self, ids: Sequence[str]) -> Vectors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import REMOVED, TEST, TRAIN, VALIDATION
+from routebench.files import sha256
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.prices.apply import PriceInfo
@@ -126,7 +126,7 @@ def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
     if data.answers is not None:
         texts = data.answers.take(rows * len(data.pool) + models).to_pylist()
         columns["answer_sha256"] = pa.array(
-            [None if t is None else hashlib.sha256(t.encode()).hexdigest()[:16] for t in texts]
+            [None if t is None else sha256(t.encode())[:16] for t in texts]
         )
     declared = json.dumps({"small": data.pool.small, "large": data.pool.large})
     columns["parts"] = _parts(setup, rows, models)

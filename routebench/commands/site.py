@@ -64,19 +64,18 @@ def _free(place: Path, results: Path, out: Path) -> None:
 def _publish(pages: Mapping[str, bytes], place: Path, out: Path) -> None:
     """Write all pages to a folder beside, then rename it: visitors see the old or the new."""
     from routebench.errors import OptionError
+    from routebench.files import new_folder
 
-    part, old = (place.with_name(f".{place.name}-{kind}-{os.getpid()}") for kind in ("new", "old"))
+    old = place.with_name(f".{place.name}-old-{os.getpid()}")
     try:
-        for name, content in pages.items():
-            (part / name).parent.mkdir(parents=True, exist_ok=True)
-            (part / name).write_bytes(content)
-        if place.exists():
-            place.rename(old)
-        part.rename(place)
+        with new_folder(place) as part:
+            for name, content in pages.items():
+                (part / name).parent.mkdir(parents=True, exist_ok=True)
+                (part / name).write_bytes(content)
+            if place.exists():
+                place.rename(old)
     except OSError as error:
         if old.exists():
             old.rename(place)
         raise OptionError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

@@ -42,7 +42,7 @@ class CellRows:
     def of(
         cls, rows: TableColumns, query: Coded, model: Coded, order: Ints, models: tuple[str, ...]
     ) -> CellRows:
-        """The cells of queries in the given order, and of models in that of `models`.
+        """Return the cells of queries in the given order, and of models in that of `models`.
 
         Raises:
             DataError: naming two rows that nothing tells apart.
@@ -76,7 +76,7 @@ class CellRows:
         return replace(self, row=row, repeats=counted)
 
     def beside(self, state: Codes) -> int:
-        """How many rows that are not OK have one that is in their cell."""
+        """Return how many rows that are not OK have one that is in their cell."""
         if self.repeats is None:
             return 0
         own = state[self.repeats.row] == State.OK
@@ -85,12 +85,12 @@ class CellRows:
         return int((ok[self.repeats.cell] & ~own).sum())
 
     def spread(self, values: Any, empty: float) -> Any:
-        """[n, m] what the row that stands for a cell says; `empty` in absent cells."""
+        """Return [n, m] the value of the row that stands for a cell; `empty` in absent cells."""
         filled = np.where(self.row >= 0, values[self.row], np.asarray(empty, values.dtype))
         return filled.reshape(self.shape)
 
     def shared(self, values: Any, empty: float) -> Any | None:
-        """[n, m] what all rows of a cell say; None where they differ anywhere."""
+        """Return [n, m] the value that all rows of a cell have; None where they differ anywhere."""
         if self.repeats is not None:
             one = values[self.row[self.repeats.cell]]
             if (values[self.repeats.row] != one).any():
@@ -98,7 +98,8 @@ class CellRows:
         return self.spread(values, empty)
 
     def mean(self, values: Floats, *, whole: bool = False) -> Floats:
-        """[n, m] mean over the rows of a cell that have a value; NaN where none has one, and if
+        """Return [n, m] mean over the rows of a cell that have a value; NaN where none has one,
+        and if
         `whole`, where any has none."""
         if self.repeats is None:
             alone: Floats = self.spread(values, np.nan)
@@ -114,7 +115,8 @@ class CellRows:
         return mean.reshape(self.shape)
 
     def samples(self, score: Floats) -> Floats | None:
-        """[n, m, k] the scores of each cell's rows, padded with NaN; None where k is 1 at most."""
+        """Return [n, m, k] the scores of each cell's rows, padded with NaN; None where k is 1 at
+        most."""
         if self.repeats is None:
             return None
         said = score[self.repeats.row]
@@ -130,7 +132,7 @@ class CellRows:
 
 
 def first_rows(codes: Ints, rows: Ints, n: int) -> Ints:
-    """[n] the first of the rows with each code; -1 where there is none."""
+    """Return [n] the first of the rows with each code; -1 where there is none."""
     at = np.full(n, -1, dtype=np.int64)
     at[codes[rows[::-1]]] = rows[::-1]
     return at

@@ -47,7 +47,7 @@ class TableColumns:
         )
 
     def text(self, column: str) -> Any:
-        """The column as one Arrow large_string array."""
+        """Return the column as one Arrow large_string array."""
         kind = self.table.schema.field(column).type
         try:
             array = pc.cast(self.table[column], pa.large_string())
@@ -65,7 +65,7 @@ class TableColumns:
         return Coded(codes, objects(array.dictionary.to_pylist()))
 
     def key(self, column: str) -> Coded:
-        """A text column that must have a value in every row."""
+        """Return a text column that must have a value in every row."""
         coded = self.coded(column)
         blank = np.array([not value.strip() for value in coded.values] + [True])
         if blank[coded.codes].any():
@@ -73,14 +73,15 @@ class TableColumns:
         return coded
 
     def places(self, column: str) -> Ints:
-        """[rows] the place of each row's text among the distinct ones, sorted; null is empty."""
+        """Return [rows] the place of each row's text among the distinct ones, sorted; null is
+        empty."""
         array = pc.fill_null(self.text(column), "").dictionary_encode()
         places = pc.rank(array.dictionary, sort_keys="ascending").to_numpy().astype(np.int64)
         own: Ints = places[array.indices.to_numpy()] - 1
         return own
 
     def number(self, column: str) -> tuple[Floats, Mask]:
-        """The column as float64, NaN and infinity refused, and where it is null."""
+        """Return the column as float64, NaN and infinity refused, and where it is null."""
         array = self._floats(column)
         null: Mask = array.is_null().to_numpy(zero_copy_only=False)
         values: Floats = array.fill_null(0.0).to_numpy(zero_copy_only=False).astype(np.float64)
@@ -116,7 +117,7 @@ class TableColumns:
         raise DataError(f"{self.place}: column {column}: {array.type} is not a number")
 
     def choice(self, column: str, known: dict[str, int]) -> Ints:
-        """Codes of a column of known words, any case; -1 for null."""
+        """Return codes of a column of known words, any case; -1 for null."""
         coded = self.coded(column)
         words = [value.strip().upper().replace(" ", "_") for value in coded.values]
         lookup = np.array([known.get(w, -1 if not w else -2) for w in words] + [-1])
@@ -130,7 +131,7 @@ class TableColumns:
 
 
 def objects(values: Sequence[str | None]) -> Strings:
-    """An object array of texts, whatever their lengths."""
+    """Return an object array of texts, whatever their lengths."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -54,7 +54,8 @@ class Duplicates:
     """[k, 2] pairs of units, smaller first, sorted, that are near duplicates."""
 
     def hits(self, rows: Mask) -> Mask:
-        """[n] texts that are a duplicate of any of the given rows; the rows hit themselves."""
+        """Return [n] texts that are a duplicate of any of the given rows; the rows hit
+        themselves."""
         exact = np.zeros(len(self.exact), dtype=bool)
         exact[self.exact[rows]] = True
         marked = np.zeros(len(self.exact), dtype=bool)
@@ -68,7 +69,7 @@ class Duplicates:
 
 
 def near_pairs(texts: Sequence[str]) -> Duplicates:
-    """All duplicates among the texts, exact and near."""
+    """Return all duplicates among the texts, exact and near."""
     exact, unit, normal, signature = _units(texts)
     found: list[tuple[int, int]] = []
     for batch in _batches(normal, signature):
@@ -78,7 +79,7 @@ def near_pairs(texts: Sequence[str]) -> Duplicates:
 
 
 def _units(texts: Sequence[str]) -> tuple[Ints, Ints, list[str], list[int]]:
-    """Ids per text; then normalised text and number of the signature, per unit."""
+    """Return ids per text; then normalised text and number of the signature, per unit."""
     normals: dict[str, int] = {}
     signatures: dict[Any, int] = {}
     units: dict[tuple[int, int], int] = {}
@@ -103,7 +104,8 @@ def _signature(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _batches(normal: list[str], signature: list[int]) -> Iterator[list[int]]:
-    """Units that can have a near duplicate at all, signatures together, in bounded batches."""
+    """Yield units that can have a near duplicate at all, signatures together, in bounded
+    batches."""
     blocks: dict[int, list[int]] = {}
     for unit, sign in enumerate(signature):
         if len(normal[unit]) >= GRAM:
@@ -167,7 +169,7 @@ class _Grams:
 
 
 def _hashed(texts: list[str], block: list[int]) -> tuple[_Hashes, Ints]:
-    """A 64-bit hash of every gram and the text it is of; blocks share no hash."""
+    """Return a 64-bit hash of every gram and the text it is of; blocks share no hash."""
     chars = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     owner = np.repeat(np.arange(len(texts)), lengths)
@@ -180,21 +182,21 @@ def _hashed(texts: list[str], block: list[int]) -> tuple[_Hashes, Ints]:
 
 
 def _mix(value: _Hashes) -> _Hashes:
-    """The finaliser of splitmix64: every input bit moves every output bit."""
+    """Apply the finaliser of splitmix64: every input bit moves every output bit."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
 
 
 def _by_frequency(gram: _Hashes) -> _Hashes:
-    """Hashes that sort rare grams first: 16 bits of (approximate) count, 48 of the hash."""
+    """Return hashes that sort rare grams first: 16 bits of rounded count, 48 of the hash."""
     bucket = (gram >> np.uint64(42)).astype(np.int64)
     count = np.minimum(np.bincount(bucket, minlength=1 << 22)[bucket], 0xFFFF)
     return (count.astype(np.uint64) << np.uint64(48)) | (gram & np.uint64((1 << 48) - 1))
 
 
 def _sketches(gram: _Hashes, start: Ints) -> _Hashes:
-    """Two sketches differ in at most as many bits as the texts differ in grams."""
+    """Return sketches, which differ in at most as many bits as the texts differ in grams."""
     spread = _mix(gram)
     bit = np.uint64(1) << (spread & np.uint64(63))
     word = (spread >> np.uint64(6)) % np.uint64(_WORDS)
@@ -206,7 +208,7 @@ def _sketches(gram: _Hashes, start: Ints) -> _Hashes:
 
 
 def _survivors(grams: _Grams) -> Iterator[tuple[int, int]]:
-    """Pairs of texts that pass every filter; all near pairs are among them."""
+    """Yield pairs of texts that pass every filter; all near pairs are among them."""
     seen: set[int] = set()
     for left, right in _candidates(grams):
         near = _plausible(grams, left, right)
@@ -242,14 +244,14 @@ class _Posts:
 
 
 def _fresh(key: _Hashes) -> Mask:
-    """Where a run of equal keys begins."""
+    """Return where a run of equal keys begins."""
     fresh = np.ones(len(key), dtype=bool)
     fresh[1:] = key[1:] != key[:-1]
     return fresh
 
 
 def _pairs(posts: _Posts, grams: _Grams) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs of texts within runs of equal keys, in bounded chunks, smaller first.
+    """Yield pairs of texts within runs of equal keys, in bounded chunks, smaller first.
 
     Of a near pair's first shared gram, all rarer grams of both texts are unshared, and a text
     of s grams has at most s // 19 grams to differ in: later places need not be looked at.
@@ -276,7 +278,7 @@ def _pairs(posts: _Posts, grams: _Grams) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _plausible(grams: _Grams, left: Ints, right: Ints) -> Mask:
-    """Pairs whose sizes and sketches leave a Jaccard index of .95 possible."""
+    """Return pairs whose sizes and sketches leave a Jaccard index of .95 possible."""
     total = grams.size[left] + grams.size[right]
     allowed = (_OF - _NEAR) * total // (_OF + _NEAR)
     near: Mask = np.abs(grams.size[left] - grams.size[right]) <= allowed
@@ -299,7 +301,7 @@ def _popcount(value: _Hashes) -> Ints:
 
 
 def _by_part(grams: _Grams, posts: _Posts) -> _Posts:
-    """Keys that two texts sharing a frequent gram have in common if they are near.
+    """Return keys that two texts sharing a frequent gram have in common if they are near.
 
     Sizes of a near pair lie in one level or in two that follow each other, so that every
     text speaks at its own level and at the next, with that level's number of parts.
@@ -319,7 +321,7 @@ def _by_part(grams: _Grams, posts: _Posts) -> _Posts:
 
 
 def _part_posts(grams: _Grams, level: Ints, parts: Ints, posts: _Posts) -> _Posts:
-    """One key for every post and part: the post's gram, the part, and the grams in it."""
+    """Return one key for every post and part: the post's gram, the part, and the grams in it."""
     offset = np.cumsum(parts) - parts
     spread = _mix(grams.gram ^ np.uint64(0x5851F42D4C957F2D))
     part = ((spread >> np.uint64(32)) % parts[grams.owner].astype(np.uint64)).astype(np.int64)
@@ -336,7 +338,7 @@ def _part_posts(grams: _Grams, level: Ints, parts: Ints, posts: _Posts) -> _Post
 
 
 def _without_gram(posts: _Posts, long: Mask) -> _Posts:
-    """Long texts, whose parts are many, by their parts alone: once, not once per gram."""
+    """Keep long texts, whose parts are many, by their parts alone: once, not once per gram."""
     kept, once = posts.take(~long), np.unique(posts.owner[long])
     return _Posts(
         np.append(kept.key, np.zeros(len(once), dtype=np.uint64)),

@@ -28,7 +28,7 @@ _MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file", b"PK\x03\x04": 
 
 
 def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
-    """The columns of an outcomes file that are understood, and a note on the others.
+    """Return the columns of an outcomes file that are understood, and a note on the others.
 
     Raises:
         DataError: naming the file, and the row (from 1, a header not counted) where it is known.
@@ -129,7 +129,7 @@ def _csv(path: Path) -> tuple[pa.Table, list[str]]:
 
 
 def _without_empty(table: pa.Table) -> pa.Table:
-    """Null for every empty text, but for an answer in quotes that is said to be one.
+    """Replace every empty text by null, but for an answer in quotes that is said to be one.
 
     Many programs write null as "" too; an export of ours writes so only what a model said, and a
     refusal without a word is an answer, to be graded like others.
@@ -183,7 +183,7 @@ def _jsonl(path: Path) -> tuple[pa.Table, list[str]]:
 
 
 def _kind(column: str, value: Any) -> Any:
-    """The Arrow type that a column has throughout, going by its first value."""
+    """Return the Arrow type that a column has throughout, going by its first value."""
     if isinstance(value, str) or (value is None and column in TEXTS):
         return pa.large_string()
     if isinstance(value, bool):
@@ -194,7 +194,7 @@ def _kind(column: str, value: Any) -> Any:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows by Python's own parser: slow, and exact about what is wrong where."""
+    """Parse the rows with Python's own parser: slow, and exact about what is wrong where."""
     row = 0
     with _stream(path) as lines:
         for raw in lines:
@@ -261,5 +261,5 @@ def _stream(path: Path) -> Any:
 
 
 def _line(error: Exception) -> str:
-    """The first line of a message, without the blanks of Arrow's longer ones."""
+    """Return the first line of a message, without the blanks of Arrow's longer ones."""
     return re.sub(r"\s+", " ", str(error)).strip()[:200]

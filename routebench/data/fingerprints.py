@@ -17,7 +17,8 @@ from routebench.records import SuiteData
 
 
 def suite_fingerprint(data: SuiteData) -> str:
-    """16 hex digits over name, queries with their columns, references, users and who asked what."""
+    """Return 16 hex digits over name, queries with their columns, references, users and who asked
+    what."""
     references: Iterable[str | None] = () if data.references is None else data.references
     queries = [_texts(data.keys), _texts(references)]
     columns = (data.queries.task, data.queries.user)
@@ -29,12 +30,12 @@ def suite_fingerprint(data: SuiteData) -> str:
 
 
 def pool_fingerprint(data: SuiteData) -> str:
-    """16 hex digits over the models' names."""
+    """Return 16 hex digits over the models' names."""
     return _digest(_texts(data.pool.models))
 
 
 def outcomes_fingerprint(data: SuiteData) -> str:
-    """16 hex digits over scores, states, grades, recorded tokens and costs, answers, and the
+    """Return 16 hex digits over scores, states, grades, recorded tokens and costs, answers, and the
     scores of repeated ones. What only some tables have counts only where it is there."""
     o = data.outcomes
     matrices = (o.score, o.state, o.grade, o.input_tokens, o.output_tokens, o.cost)
@@ -51,7 +52,7 @@ def outcomes_fingerprint(data: SuiteData) -> str:
 
 
 def _digest(*parts: bytes) -> str:
-    """Each part behind its length, so that no two lists of parts read the same."""
+    """Hash each part behind its length, so that no two lists of parts read the same."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))
@@ -66,7 +67,7 @@ def _texts(values: Iterable[str | None]) -> bytes:
 
 
 def _matrix(values: Any) -> bytes:
-    """Little-endian bytes; every NaN as the same NaN, and no negative zero."""
+    """Return little-endian bytes; every NaN as the same NaN, and no negative zero."""
     if values is None:
         return b""
     if values.dtype.kind == "f":
@@ -76,7 +77,7 @@ def _matrix(values: Any) -> bytes:
 
 
 def _arrow_texts(values: Any) -> tuple[bytes, ...]:
-    """Which are null, how long the others are, and their bytes; nothing for no answers."""
+    """Return which are null, how long the others are, and their bytes; nothing for no answers."""
     if values is None:
         return ()
     import pyarrow.compute as pc

@@ -6,7 +6,6 @@ result is canonical: the order of a file's rows or models changes nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from routebench.data.cells import CellRows, first_rows
 from routebench.data.columns import Coded, TableColumns, objects
 from routebench.data.texts import encode, hash_normalised, normalise
 from routebench.errors import DataError, did_you_mean
+from routebench.files import sha256
 from routebench.records import (
     Codes,
     Floats,
@@ -88,7 +88,7 @@ def from_long(
     )
     keys = objects(
         [
-            hashlib.sha256(encode(f"{i}\x1f{text}")).hexdigest()[:16]
+            sha256(encode(f"{i}\x1f{text}"))[:16]
             for i, text in zip(query.values, normal, strict=True)
         ]
     )
@@ -125,7 +125,7 @@ def from_long(
 
 
 def check_columns(present: Sequence[str], place: str) -> None:
-    """One `DataError` naming every required column that is not there."""
+    """Raise one `DataError` that names every required column that is not there."""
     needed = [c for c in REQUIRED if c not in present]
     if "score" in needed and ("response" in present or "grade" in present):
         needed.remove("score")
@@ -141,13 +141,13 @@ def check_columns(present: Sequence[str], place: str) -> None:
 
 
 def unused_note(present: Iterable[str]) -> tuple[str, ...]:
-    """A note on the columns that are not understood, or nothing."""
+    """Return a note on the columns that are not understood, or nothing."""
     unused = sorted(set(present) - set(COLUMNS))
     return (f"columns not used: {', '.join(unused)}",) if unused else ()
 
 
 def _models(rows: TableColumns, model: Coded, pool: Pool | None) -> tuple[str, ...]:
-    """The pool's models in name order."""
+    """Return the pool's models in name order."""
     if pool is None:
         if len(model.values) < 2:
             raise DataError(
@@ -163,7 +163,7 @@ def _models(rows: TableColumns, model: Coded, pool: Pool | None) -> tuple[str, .
 
 
 def _pool(pool: Pool | None, models: tuple[str, ...]) -> Pool:
-    """The given pool in name order, or one that is only names."""
+    """Return the given pool in name order, or one that is only names."""
     if pool is None:
         return Pool(models)
     at = [pool.models.index(model) for model in models]
@@ -179,7 +179,7 @@ def _pool(pool: Pool | None, models: tuple[str, ...]) -> Pool:
 
 
 def _per_query(rows: TableColumns, query: Coded, column: str) -> Strings:
-    """[n] the value that all rows of a query share; None where no row has one."""
+    """Return [n] the value that all rows of a query share; None where no row has one."""
     coded = rows.coded(column)
     said = np.flatnonzero(coded.codes >= 0)
     at = first_rows(query.codes, said, len(query.values))
@@ -249,7 +249,7 @@ def _outcomes(rows: TableColumns, cells: CellRows, said: _Answers) -> Outcomes:
 
 
 def _repeat_notes(said: _Answers, outcomes: Outcomes, beside: int) -> tuple[str, ...]:
-    """What repeated answers left out."""
+    """Return notes on the repeated answers that were left out."""
     notes = []
     if said.grade is not None and outcomes.grade is None:
         notes.append("repeated answers with different grades: three-state metrics are left out")
@@ -259,7 +259,7 @@ def _repeat_notes(said: _Answers, outcomes: Outcomes, beside: int) -> tuple[str,
 
 
 def _scores(rows: TableColumns, grade: Ints | None, allowed: tuple[float, float]) -> Floats:
-    """[rows] scores, from the grade where only that is given; NaN where there is neither."""
+    """Return [rows] scores, from the grade where only that is given; NaN where there is neither."""
     score = np.full(rows.table.num_rows, np.nan)
     if "score" in rows:
         score, null = rows.number("score")
@@ -274,7 +274,7 @@ def _scores(rows: TableColumns, grade: Ints | None, allowed: tuple[float, float]
 
 
 def _states(rows: TableColumns, score: Floats) -> Codes:
-    """[rows] the state of every asked cell."""
+    """Return [rows] the state of every asked cell."""
     state = np.where(np.isnan(score), State.FAILED, State.OK)
     if "response" in rows:
         answered = rows.table["response"].is_valid().to_numpy()
@@ -290,7 +290,7 @@ def _states(rows: TableColumns, score: Floats) -> Codes:
 def _amount(
     rows: TableColumns, cells: CellRows, column: str, *, whole: bool = False
 ) -> Floats | None:
-    """[n, m] mean of a column of amounts that cannot be negative; NaN where not recorded."""
+    """Return [n, m] mean of a column of amounts that cannot be negative; NaN where not recorded."""
     if column not in rows:
         return None
     values, null = rows.number(column)
@@ -300,7 +300,7 @@ def _amount(
 
 
 def _part(rows: TableColumns, cells: CellRows, column: str) -> Floats | None:
-    """[n, m] of tokens that are part of others."""
+    """Return [n, m] of tokens that are part of others."""
     if column in rows and (whole := PARTS[column]) in rows:
         part, total = (rows.number(name)[0] for name in (column, whole))
         if (bad := part > total).any():

@@ -33,7 +33,7 @@ TEMPLATES = (
 
 
 def perturb(text: str, kind: str) -> str:
-    """The text, perturbed in one of `KINDS`; another than given wherever it has a letter.
+    """Return the text, perturbed in one of `KINDS`; another one wherever it has a letter.
 
     A text without letters gets no typos; an empty one stays as it is.
     """
@@ -44,7 +44,7 @@ def perturb(text: str, kind: str) -> str:
 
 
 def _case(text: str, rng: Random) -> str:
-    """All lower, all upper, every word or some words capitalised or shouted.
+    """Change case: all lower, all upper, every word or some words capitalised or shouted.
 
     Scripts without case get other whitespace instead: unchanged texts would count as robust.
     """
@@ -73,7 +73,7 @@ _CASES: tuple[Callable[[str, Random], str], ...] = (
 
 
 def _whitespace(text: str, rng: Random) -> str:
-    """Some spaces doubled, some line breaks too, and the ends padded or trimmed.
+    """Double some spaces and line breaks, and pad or trim the ends.
 
     Words stay apart and whole, and lines stay lines: code keeps its meaning.
     """
@@ -89,7 +89,7 @@ def _whitespace(text: str, rng: Random) -> str:
 
 
 def _typos(text: str, rng: Random) -> str:
-    """Slips inside words of four letters or more, one for about every twelve words.
+    """Make slips inside words of four letters or more, one for about every twelve words.
 
     Where no word is as long, one letter anywhere is doubled. Digits are never touched.
     """
@@ -108,7 +108,7 @@ def _typos(text: str, rng: Random) -> str:
 
 
 def _slip(word: str, rng: Random) -> str:
-    """Two letters swapped, one left out or one doubled; never the first."""
+    """Swap two letters, leave one out or double one; never the first."""
     at = 1 + _below(len(word) - 2, rng)
     kind = _below(3, rng)
     if kind == 0 and word[at] != word[at + 1]:
@@ -140,7 +140,7 @@ def _pick(choices: Sequence[_T], rng: Random) -> _T:
 
 
 def _sample(count: int, size: int, rng: Random) -> list[int]:
-    """`size` of range(count), ascending."""
+    """Return `size` of range(count), ascending."""
     places = list(range(count))
     for left in range(size):
         other = left + _below(count - left, rng)

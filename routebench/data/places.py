@@ -9,17 +9,18 @@ SUFFIX = ".sqlite"
 
 
 def data_folder() -> Path:
-    """`$ROUTEBENCH_DATA`, or `~/.local/share/routebench`; it need not exist."""
+    """Return `$ROUTEBENCH_DATA`, or `~/.local/share/routebench`; it need not exist."""
     given = os.environ.get("ROUTEBENCH_DATA")
     return (Path(given) if given else Path.home() / ".local" / "share" / "routebench").absolute()
 
 
 def default_store(suite: str) -> Path:
-    """Where the answers to a suite's questions are kept; it need not exist."""
+    """Return where the answers to a suite's questions are kept; it need not exist."""
     return data_folder() / f"{suite}{SUFFIX}"
 
 
 def store_files(path: Path) -> tuple[Path, ...]:
-    """The store and what SQLite keeps beside it while it is open: all of them hold answers."""
+    """Return the store and what SQLite keeps beside it while it is open: all of them hold
+    answers."""
     path = path.resolve()
     return (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"))

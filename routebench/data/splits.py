@@ -89,14 +89,14 @@ def make_split(
 
 
 def u(text: str, split_seed: int) -> float:
-    """A number in [0, 1) that a text and a seed determine: the text's place in a hash split."""
+    """Return a number in [0, 1) that a text and a seed determine: its place in a hash split."""
     digest = hashlib.sha256(encode(f"{split_seed}:{normalise(text)}")).digest()
     # Rounding to 53 bits could give 1.0, which would name a part that is not there.
     return min(int.from_bytes(digest[:8], "big") / 2**64, 1 - 2**-53)
 
 
 def hash_split(data: SuiteData, seed: int, shares: tuple[float, float, float] = SHARES) -> Codes:
-    """Codes [1, n]: train, validation and test by the hash of the text, in these shares."""
+    """Return codes [1, n]: train, validation and test by the hash of the text, in these shares."""
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         raise OptionError(f"shares {shares} do not add up to 1")
     place = _places(data, seed)
@@ -106,7 +106,7 @@ def hash_split(data: SuiteData, seed: int, shares: tuple[float, float, float] = 
 
 
 def given_split(data: SuiteData, seed: int) -> Codes:
-    """Codes [1, n] from the suite's `split` column.
+    """Return codes [1, n] from the suite's `split` column.
 
     Without a validation part, 20% of train becomes one, by hash.
     """
@@ -122,7 +122,7 @@ def given_split(data: SuiteData, seed: int) -> Codes:
 
 
 def fold_split(data: SuiteData, k: int, seed: int) -> Codes:
-    """Codes [k, n]: fold f tests its own part and validates on the next one."""
+    """Return codes [k, n]: fold f tests its own part and validates on the next one."""
     if k < 3:
         raise OptionError(
             f"folds: {k} is too few", "at least 3: one part each for train, validation and test"
@@ -177,7 +177,7 @@ _HINTS = {
 
 
 def _held_out(data: SuiteData, protocol: Protocol, folds: int, seed: int) -> Mask | None:
-    """[folds, u or m] who is kept from training: a fifth, or one part per fold, by hash."""
+    """Choose who is kept from training, [folds, u or m]: a fifth, or one part per fold, by hash."""
     unseen = None if data.users is None else data.users.unseen
     if protocol != "user" and data.users is not None and unseen is not None and unseen.any():
         first = data.users.name[np.flatnonzero(unseen)[0]]

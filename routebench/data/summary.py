@@ -52,7 +52,7 @@ class TableSummary:
 
 
 def facts_of(path: Path) -> TableSummary:
-    """The facts of a .parquet, .csv or .jsonl file; a `DataError` naming it where it is none."""
+    """Summarise a .parquet, .csv or .jsonl file; a `DataError` that names it where it is none."""
     table, present = _read(path)
     missing = [name for name in ("query_id", "model") if name not in present]
     if missing:
@@ -130,7 +130,7 @@ def _typed(table: pa.Table) -> pa.Table:
 
 
 def _states(table: pa.Table) -> Any:
-    """A state per row, as a run reads it: what the column says, else by score and answer."""
+    """Return a state per row, as a run reads it: as the column says, else by score and answer."""
     rows = len(table)
     none = pa.nulls(rows, pa.large_string())
     score = table["score"] if "score" in table.column_names else pa.nulls(rows, pa.float64())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
+
+from routebench.files import sha256
 
 
 def normalise(text: str) -> str:
-    """NFKC, casefolded, with runs of whitespace as one space and none at the ends.
+    """Return a text in NFKC, casefolded, with whitespace runs as one space and none at the ends.
 
     >>> normalise("  Who  wrote Ｅmma? ")
     'who wrote emma?'
@@ -18,15 +19,15 @@ def normalise(text: str) -> str:
 
 
 def text_hash(text: str) -> str:
-    """SHA-256 of the normalised text, as 64 hex digits."""
+    """Return the SHA-256 of the normalised text, as 64 hex digits."""
     return hash_normalised(normalise(text))
 
 
 def hash_normalised(text: str) -> str:
-    """SHA-256, as 64 hex digits, of a text that is normalised already."""
-    return hashlib.sha256(encode(text)).hexdigest()
+    """Return the SHA-256, as 64 hex digits, of a text that is normalised already."""
+    return sha256(encode(text))
 
 
 def encode(text: str) -> bytes:
-    """UTF-8, with the lone surrogates that broken JSON escapes leave behind kept as they are."""
+    """Return UTF-8, with the lone surrogates that broken JSON escapes leave kept as they are."""
     return text.encode("utf-8", "surrogatepass")

@@ -24,7 +24,8 @@ from routebench.records import (
 
 
 def reward(outcomes: Outcomes, preference: Floats | float) -> Floats:
-    """[n, m] w · score − (1 − w) · relative cost, for one preference w or one per query [n]."""
+    """Return [n, m] w · score − (1 − w) · relative cost, for one preference w or one per query
+    [n]."""
     assert outcomes.relative_cost is not None, "a suite with users says what its answers cost them"
     weight = np.asarray(preference, dtype=np.float64)
     weight = weight[:, None] if weight.ndim else weight
@@ -33,7 +34,7 @@ def reward(outcomes: Outcomes, preference: Floats | float) -> Floats:
 
 
 def valued(outcomes: Outcomes, preference: Floats | float) -> Outcomes:
-    """The outcomes with the reward for their score; a cell without one is not OK."""
+    """Return the outcomes with the reward for their score; a cell without one is not OK."""
     worth = reward(outcomes, preference)
     lost = outcomes.ok & np.isnan(worth)
     state = np.where(lost, State.UNPRICED, outcomes.state).astype(np.int8)
@@ -41,7 +42,8 @@ def valued(outcomes: Outcomes, preference: Floats | float) -> Outcomes:
 
 
 def blind(table: Table) -> Table:
-    """What a router that knows no users learns from: the mean reward of those who asked."""
+    """Return the table without users, for a router that knows none: mean rewards of those who
+    asked."""
     if table.users is None:
         return table
     outcomes = valued(table.outcomes, mean_preference(table.users, len(table)))
@@ -49,7 +51,7 @@ def blind(table: Table) -> Table:
 
 
 def mean_preference(users: Users, n: int) -> Floats:
-    """[n] mean weight of those who asked each query; of all users where nobody did."""
+    """Return [n] mean weight of those who asked each query; of all users where nobody did."""
     everybody = float(users.preference.mean())
     if users.asked is None:
         return np.full(n, everybody)
@@ -70,7 +72,7 @@ class Asks:
 
     @classmethod
     def of(cls, rows: Ints, users: Ints, asked: Mask | None) -> Asks:
-        """Every given user on every given query that they asked."""
+        """Pair every given user with every given query that they asked."""
         row, user = np.repeat(rows, len(users)), np.tile(users, len(rows))
         if asked is None:
             return cls(row, user)
@@ -81,7 +83,7 @@ class Asks:
         return len(self.row)
 
     def queries(self, queries: Queries, users: Users) -> Queries:
-        """[p] what a router is asked: the query, and whose it is."""
+        """Return [p] what a router is asked: the query, and whose it is."""
         return replace(
             queries.take(self.row),
             user=users.name[self.user],
@@ -89,7 +91,8 @@ class Asks:
         )
 
     def one_each(self, rows: Ints) -> Ints:
-        """One pair of each of the given queries that anybody asks, another user every time."""
+        """Return one pair of each of the given queries that anybody asks, another user every
+        time."""
         first = np.searchsorted(self.row, rows, side="left")
         count = np.searchsorted(self.row, rows, side="right") - first
         picked: Ints = first + np.arange(len(rows)) % np.maximum(count, 1)
@@ -97,7 +100,7 @@ class Asks:
 
 
 def few(users: Users, newcomers: Mask, n: int, shots: int, seed: int) -> Users:
-    """The users, of whom the newcomers are known by `shots` of n queries only (none for 0)."""
+    """Return the users; newcomers are known by `shots` of n queries only (left out for 0)."""
     kept = np.flatnonzero(~newcomers | (shots > 0))
     known = users.only(kept)
     if not shots or not newcomers.any():
@@ -112,7 +115,7 @@ def few(users: Users, newcomers: Mask, n: int, shots: int, seed: int) -> Users:
 
 
 def short_of_shots(data: SuiteData, split: Split, shots: int) -> tuple[str, ...]:
-    """A note where users unseen in training asked fewer training queries than `shots`."""
+    """Return a note where users unseen in training asked fewer training queries than `shots`."""
     if not shots or data.users is None or data.users.asked is None or split.held_out is None:
         return ()
     short = 0

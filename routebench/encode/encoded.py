@@ -40,8 +40,8 @@ class Encoded:
     timing: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path, texts: Sequence[str]) -> None:
-        """The vectors of the given texts alone, for a job."""
-        found, _ = vectors.Store.open(self.store).find(texts)
+        """Write the vectors of the given texts alone, for a job."""
+        found, _ = vectors.VectorStore.open(self.store).find(texts)
         vectors.write(folder, texts, found)
 
     @property

@@ -88,7 +88,7 @@ class Served:
         if Served.store is None:
             return self._encode(texts)
         found: Vectors
-        found, known = vectors.Store.open(Served.store).find(texts)
+        found, known = vectors.VectorStore.open(Served.store).find(texts)
         if not known.all():
             missing = np.flatnonzero(~known)
             found[missing] = self._encode([texts[int(i)] for i in missing])

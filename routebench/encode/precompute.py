@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import platform
 import tempfile
@@ -19,7 +18,7 @@ import numpy as np
 from routebench.encode import vectors
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import DataError, PluginError, RoutebenchError
-from routebench.files import replace_file
+from routebench.files import replace_file, sha256
 from routebench.isolation.messages import Access, EncodeReply, EncodeRequest, Failed, Refused
 from routebench.isolation.subprocesses import Workers
 from routebench.plugin import discovery
@@ -55,7 +54,7 @@ def encode(
         vectors.write(place / "store", texts, matrix)
         return Encoded(info, place / "store")
     distinct = list(dict.fromkeys(texts))
-    cache = vectors.Cache(vectors.cache_root(), _cache_key(info, device))
+    cache = vectors.VectorCache(vectors.cache_root(), _cache_key(info, device))
     matrix, known = cache.find(distinct, info.dimension)
     missing = [text for text, there in zip(distinct, known, strict=True) if not there]
     watch(f"encoding {len(distinct):,} texts, {len(distinct) - len(missing):,} from the cache")
@@ -70,16 +69,16 @@ def encode(
 
 
 def _cache_key(info: EncoderInfo, device: str) -> str:
-    """The encoder, and all else that the last bits of its vectors depend on."""
+    """Return a key of the encoder, and of all else that the last bits of its vectors depend on."""
     kind = device.partition(":")[0]
     versions = [f"{name} {version}" for name, version in _versions(info.plugin)]
     code = discovery.code_hash(info.plugin)
     text = "\n".join([info.fingerprint, code, kind, platform.machine(), *versions])
-    return f"{info.fingerprint}-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{info.fingerprint}-{kind}-{sha256(text.encode())[:8]}"
 
 
 def _versions(plugin: PluginInfo) -> Iterator[tuple[str, str]]:
-    """The distributions the plugin's extra asks for, as they are installed."""
+    """Yield the distributions the plugin's extra asks for, as they are installed."""
     for name in discovery.required(plugin):
         with contextlib.suppress(metadata.PackageNotFoundError):
             yield name, metadata.version(name)
@@ -92,10 +91,10 @@ def _in_chunks(
     count: int,
     request: EncodeRequest,
     place: Path,
-    cache: vectors.Cache,
+    cache: vectors.VectorCache,
     watch: Callable[[str], None],
 ) -> tuple[Vectors, float]:
-    """[n, d] and the seconds it took; what is done is cached as it goes."""
+    """Encode texts; return [n, d] and the seconds it took. What is done is cached as it goes."""
     by_length = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
     chunks = [by_length[s : s + CHUNK] for s in range(0, len(texts), CHUNK)]
     matrix = np.empty((len(texts), info.dimension), dtype=np.float32)
@@ -106,7 +105,7 @@ def _in_chunks(
         folder = place / f"share-{number}"
 
         def keep(part: int) -> None:
-            """Everything up to this part of the share, read, checked and cached."""
+            """Read, check and cache everything up to this part of the share."""
             new = [chunk for chunk in own[: part + 1] if chunk not in done]
             for chunk in new:
                 path = folder / f"{own.index(chunk)}.npy"
@@ -147,7 +146,7 @@ def _latency(
     request: EncodeRequest,
     place: Path,
 ) -> dict[str, Any]:
-    """Milliseconds for one text at a time, measured once and kept beside the cache."""
+    """Measure milliseconds for one text at a time, once; they are kept beside the cache."""
     key = request.device
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):  # not there yet, or damaged
@@ -173,7 +172,7 @@ def _run(
     info: EncoderInfo,
     told: Callable[[float, str], None] = lambda done, part: None,
 ) -> list[float]:
-    """One process, which leaves a file per part of the content; the seconds each took."""
+    """Run one process, which leaves a file per part of the content; return the seconds of each."""
     folder.mkdir(parents=True)
     (folder / "texts.json").write_text(json.dumps(content))
     access = Access(downloads=True)
@@ -189,7 +188,7 @@ def _run(
 
 
 def _read(path: Path, info: EncoderInfo, n: int) -> Vectors:
-    """[n, d] vectors that a process left, checked."""
+    """Read and check [n, d] vectors that a process left."""
     matrix: Vectors = np.load(path, allow_pickle=False)
     expected = (n, info.dimension)
     if matrix.shape != expected or matrix.dtype != np.float32 or not np.isfinite(matrix).all():

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from routebench.data.texts import encode
 from routebench.errors import DataError, PluginError
+from routebench.files import new_folder
 
 Keys = npt.NDArray[np.bytes_]
 Mask = npt.NDArray[np.bool_]
@@ -33,7 +34,7 @@ _DAY = 86_400.0  # seconds
 
 
 def text_keys(texts: Sequence[str]) -> Keys:
-    """[n] 32 hex digits of each exact text: BLAKE2b, 128 bits."""
+    """Return [n] 32 hex digits of each exact text: BLAKE2b, 128 bits."""
     digests = [hashlib.blake2b(encode(text), digest_size=16).hexdigest() for text in texts]
     return np.array(digests, dtype="S32")
 
@@ -48,14 +49,14 @@ def write(folder: Path, texts: Sequence[str], vectors: npt.NDArray[Any]) -> None
     _publish(folder, *_checked(texts, vectors))
 
 
-class Store:
+class VectorStore:
     """A store's vectors, memory-mapped."""
 
     def __init__(self, folder: Path, keys: Keys, vectors: Vectors) -> None:
         self.folder, self.keys, self.vectors = folder, keys, vectors
 
     @classmethod
-    def open(cls, folder: Path, dimension: int | None = None) -> Store:
+    def open(cls, folder: Path, dimension: int | None = None) -> VectorStore:
         """Open what `write` wrote; a `DataError` where it is damaged or of another width."""
         try:
             keys, vectors = _array(folder / _KEYS), _array(folder / _VECTORS)
@@ -76,11 +77,12 @@ class Store:
         return int(self.vectors.shape[1])
 
     def find(self, texts: Sequence[str]) -> tuple[Vectors, Mask]:
-        """Vectors [n, dimension], and [n] which texts are known; the others' rows are zero."""
+        """Return vectors [n, dimension], and [n] which texts are known; the others' rows are
+        zero."""
         return self.find_keys(text_keys(texts))
 
     def find_keys(self, wanted: Keys) -> tuple[Vectors, Mask]:
-        """As `find`, for texts whose keys are known already."""
+        """Do as `find`, for texts whose keys are known already."""
         vectors = np.zeros((len(wanted), self.dimension), dtype=np.float32)
         if not len(self.keys):
             return vectors, np.zeros(len(wanted), dtype=np.bool_)
@@ -90,7 +92,7 @@ class Store:
         return vectors, known
 
 
-class Cache:
+class VectorCache:
     """An encoder's vectors of all the texts it has seen, in one store per addition.
 
     Stores are named by their contents, so that several runs may add at once, and one whose name
@@ -101,10 +103,10 @@ class Cache:
         if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", fingerprint):
             raise PluginError(f"an encoder's fingerprint is 16 hex digits, not {fingerprint!r}")
         self.folder = root / fingerprint
-        self._shards: dict[str, Store | None] = {}  # None: damaged
+        self._shards: dict[str, VectorStore | None] = {}  # None: damaged
 
     def find(self, texts: Sequence[str], dimension: int | None = None) -> tuple[Vectors, Mask]:
-        """Vectors [n, dimension], and [n] which texts are known; the others' rows are zero.
+        """Return vectors [n, dimension], and [n] which texts are known; the others' rows are zero.
 
         Raises `DataError` where the vectors kept have another dimension; where none is stated and
         there are none, the answer is [n, 0].
@@ -123,7 +125,7 @@ class Cache:
         return vectors, known
 
     def add(self, texts: Sequence[str], vectors: npt.NDArray[Any]) -> int:
-        """Keep the vectors of the texts that are not there yet; how many those were."""
+        """Keep the vectors of the texts that are not there yet, and return how many those were."""
         keys, values = _checked(texts, vectors)
         for shard in self._open(values.shape[1]):
             _, known = shard.find_keys(keys)
@@ -150,9 +152,9 @@ class Cache:
         with contextlib.suppress(FileExistsError):  # another run was faster with the same
             _publish(shard, keys, values)
 
-    def _open(self, dimension: int | None) -> list[Store]:
-        """The sound shards, by name; a `DataError` where one has another width."""
-        shards: list[Store] = []
+    def _open(self, dimension: int | None) -> list[VectorStore]:
+        """Return the sound shards, by name; a `DataError` where one has another width."""
+        shards: list[VectorStore] = []
         for folder in _folders(self.folder):
             if folder.name.startswith("."):
                 continue
@@ -172,7 +174,8 @@ class Cache:
 
 
 def cache_root() -> Path:
-    """Where encoders' vectors are kept: $ROUTEBENCH_CACHE, else the user's cache folder."""
+    """Return the folder of encoders' vectors: $ROUTEBENCH_CACHE, else in the user's cache
+    folder."""
     if own := os.environ.get("ROUTEBENCH_CACHE"):
         return Path(own).expanduser() / "encoders"
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
@@ -181,7 +184,7 @@ def cache_root() -> Path:
 
 
 def _checked(texts: Sequence[str], vectors: npt.NDArray[Any]) -> tuple[Keys, Vectors]:
-    """Sorted distinct keys and their vectors, or a `DataError` naming the text that is wrong."""
+    """Return sorted distinct keys and their vectors; a `DataError` names the text that is wrong."""
     with np.errstate(over="ignore"):
         values = np.asarray(vectors, dtype=np.float32)
     if values.ndim != 2 or len(values) != len(texts):
@@ -201,24 +204,9 @@ def _short(text: str) -> str:
 
 
 def _publish(folder: Path, keys: Keys, vectors: Vectors) -> None:
-    """Write beside, then rename: readers see all of it or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    try:
-        np.save(temporary / _KEYS, keys, allow_pickle=False)
-        np.save(temporary / _VECTORS, vectors, allow_pickle=False)
-        temporary.chmod(0o755)  # mkdtemp's own is for its owner alone
-        if folder.exists():  # a rename would replace an empty folder
-            raise FileExistsError(f"{folder} is there already")
-        try:
-            temporary.rename(folder)
-        except OSError as error:
-            if folder.exists():
-                raise FileExistsError(f"{folder} is there already") from error
-            raise
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with new_folder(folder) as part:
+        np.save(part / _KEYS, keys, allow_pickle=False)
+        np.save(part / _VECTORS, vectors, allow_pickle=False)
 
 
 def _array(path: Path) -> npt.NDArray[Any]:
@@ -235,10 +223,10 @@ def _name(keys: Keys, vectors: Vectors) -> str:
     return digest.hexdigest()
 
 
-def _sound(folder: Path) -> Store | None:
-    """The shard, or None where its name does not fit its contents."""
+def _sound(folder: Path) -> VectorStore | None:
+    """Return the shard, or None where its name does not fit its contents."""
     try:
-        store = Store.open(folder)
+        store = VectorStore.open(folder)
     except DataError:
         return None
     return store if _name(store.keys, store.vectors) == folder.name else None

@@ -35,7 +35,7 @@ class Content:
     size: int | None = None
 
     def of(self, path: Path) -> bool:
-        """Whether a file holds it."""
+        """Return whether a file holds it."""
         if self.size is not None and path.stat().st_size != self.size:
             return False
         return hash_file(path, self.algorithm) == self.digest
@@ -95,7 +95,7 @@ def fetch(url: str, path: Path, content: Content, headers: dict[str, Any]) -> No
 
 
 def reach(what: str, call: Callable[[], _T], hint: str = "") -> _T:
-    """What a call over the network gives; one `DataError` for all that may go wrong there."""
+    """Make a call over the network; one `DataError` for all that may go wrong there."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)  # its retries are not the user's concern
@@ -112,7 +112,7 @@ def reach(what: str, call: Callable[[], _T], hint: str = "") -> _T:
 
 
 def library() -> Any:
-    """huggingface_hub, or an `OptionError` that names what to install."""
+    """Import huggingface_hub, or raise an `OptionError` that names what to install."""
     try:
         import huggingface_hub
         import huggingface_hub.file_download
@@ -151,6 +151,6 @@ def _tidy(part: Path, *folders: Path) -> None:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of what an error says, or its name."""
+    """Return the first line of what an error says, or its name."""
     text = " ".join(str(error).split("\n\n")[0].split())[:200]
     return text or type(error).__name__

@@ -36,7 +36,7 @@ class FileHead:
     """The cells of a CSV's first row."""
 
     def shown(self) -> str:
-        """What was found, for a message."""
+        """Return what was found, for a message."""
         if not self.names:
             return "no columns or keys are found in it"
         names = [one_line(name, 30) for name in self.names[:12]]
@@ -46,7 +46,8 @@ class FileHead:
 
 
 def files_in(path: Path, *suffixes: str) -> list[Path]:
-    """A file itself, or the files of a folder and those below with these endings, by name."""
+    """Return a file itself, or a folder's files with these endings, also those further down, by
+    name."""
     if path.is_file():
         return [path]
     found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(suffixes))
@@ -56,7 +57,7 @@ def files_in(path: Path, *suffixes: str) -> list[Path]:
 
 
 def head_of(path: Path) -> FileHead:
-    """What a file is."""
+    """Read what a file is, from its beginning."""
     try:
         return _head(path)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
@@ -99,7 +100,7 @@ def _is_object(line: str) -> bool:
 
 
 def open_file(path: Path) -> Any:
-    """The bytes of a file, unpacked if it is a .gz."""
+    """Open the bytes of a file, unpacked if it is a .gz."""
     try:
         return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
     except OSError as error:
@@ -107,7 +108,7 @@ def open_file(path: Path) -> Any:
 
 
 def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every row with the place to name it by: `file: row 1`, the header not counted."""
+    """Yield every row with the place to name it by: `file: row 1`, the header not counted."""
     csv.field_size_limit(min(sys.maxsize, (1 << 31) - 1))  # answers are longer than its default
     row = 0
     try:
@@ -127,7 +128,7 @@ def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of a file of JSON lines with the place to name it by; NaN is null."""
+    """Yield every object of a file of JSON lines, with the place to name it by; NaN is null."""
     row = 0
     try:
         with open_file(path) as lines:
@@ -144,7 +145,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def read_json(path: Path) -> Any:
-    """A whole JSON file; NaN is null."""
+    """Read a whole JSON file; NaN is null."""
     try:
         with open_file(path) as stream:
             return parse_json(stream.read(), path.name)
@@ -153,7 +154,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(raw: bytes, place: str) -> Any:
-    """What JSON text says; a `DataError` naming the place where it is none."""
+    """Parse JSON text; a `DataError` that names the place where it is none."""
     try:
         return json.loads(raw.decode("utf-8-sig"), parse_constant=lambda _: None)
     except UnicodeDecodeError:

@@ -28,13 +28,13 @@ _PARTS = {"train": "train", "val": "validation", "validation": "validation", "te
 
 
 def looks(head: FileHead) -> bool:
-    """Whether a file begins with such an object."""
+    """Return whether a file begins with such an object."""
     names = set(head.names)
     return head.kind in ("json", "jsonl", "list") and (names >= set(NEEDED) or names >= set(PAIRS))
 
 
 def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """The rows of every file. A file named train, val or test is that part of the split.
+    """Yield the rows of every file. A file named train, val or test is that part of the split.
 
     Of a folder those that are no routing data (queries, descriptions of models) are left out.
     """

@@ -35,14 +35,14 @@ _TAR = (".tar", ".tar.gz", ".tgz")
 
 
 def looks(head: FileHead) -> bool:
-    """Whether a file is such an object, or an archive that may hold them."""
+    """Return whether a file is such an object, or an archive that may hold them."""
     return head.kind == "tar" or (
         head.kind == "json" and {"records", "performance"} <= set(head.names)
     )
 
 
 def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """The rows of every file but demos; of two files for the same thing the later one's."""
+    """Yield the rows of every file but demos; of two files for the same thing the later one's."""
     shared, stamps = Shared(wish), dict[tuple[str, str, str], str]()
     for name, raw in (each for given in paths for each in _files(given)):
         held = parse_json(raw, name)

@@ -76,13 +76,13 @@ class _Plan:
 
 
 def read_sources() -> dict[str, DataSource]:
-    """All that can be pulled, by name."""
+    """Return all that can be pulled, by name."""
     listed = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
     return {name: _source(name, held) for name, held in listed.items()}
 
 
 def find_source(name: str) -> DataSource:
-    """One of them; an `OptionError` with the names there are."""
+    """Return one of them; an `OptionError` with the names there are."""
     known = read_sources()
     if name not in known:
         raise OptionError(f"there is no public data {name!r} to pull", did_you_mean(name, known))
@@ -148,7 +148,7 @@ def _source(name: str, held: dict[str, Any]) -> DataSource:
 
 
 def _plan(source: DataSource, lock: dict[str, Any] | None, update: bool) -> _Plan:
-    """What is to be there: as pinned, else as locked, else as the hub has it now."""
+    """Return what is to be there: as pinned, else as locked, else as the hub has it now."""
     if source.files:
         return _Plan(source.revision, source.files)
     if lock and not update:
@@ -173,7 +173,7 @@ def _plan(source: DataSource, lock: dict[str, Any] | None, update: bool) -> _Pla
 
 
 def _stated(name: str, sibling: Any) -> Content:
-    """What the hub says a file holds."""
+    """Return what the hub says a file holds."""
     _check_name(name, "the hub")
     if sibling.lfs is not None:
         return Content("sha256", sibling.lfs.sha256, sibling.size)

@@ -21,7 +21,7 @@ _VALUES = {"true", "false", "0", "1", "0.0", "1.0", ""}
 
 
 def looks(head: FileHead) -> bool:
-    """Whether a file has prompts and columns of True and False."""
+    """Return whether a file has prompts and columns of True and False."""
     models = _models(head.names)
     if head.kind != "csv" or "prompt" not in head.names or len(models) < 2:
         return False
@@ -30,7 +30,7 @@ def looks(head: FileHead) -> bool:
 
 
 def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """The rows of every table; a query is known by its table and its place in it."""
+    """Yield the rows of every table; a query is known by its table and its place in it."""
     shared, known = Shared(wish), None
     for path in (file for given in paths for file in files_in(given, ".csv")):
         head = head_of(path)
@@ -50,7 +50,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]
 
 
 def _models(names: Sequence[str]) -> list[str]:
-    """The columns that are models: not the index that pandas writes, not their answers."""
+    """Return the columns that are models: not the index that pandas writes, not their answers."""
     answers = {name + _ANSWER for name in names}
     return [
         n for n in names if n not in {"prompt", "idx", "index", "", *answers} and "Unnamed" not in n

@@ -29,12 +29,12 @@ EXPECTED = f"{', '.join(NEEDED)}, and <model>, <model>{ANSWER}, <model>{COST} fo
 
 
 def looks(head: FileHead) -> bool:
-    """Whether a file is a pickle, or a table with such columns."""
+    """Return whether a file is a pickle, or a table with such columns."""
     return head.kind == "pickle" or any(name.endswith(COST) for name in head.names)
 
 
 def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """The rows of every table."""
+    """Yield the rows of every table."""
     shared = Shared(wish)
     for path in (file for given in paths for file in files_in(given, ".pkl", ".parquet", ".csv")):
         columns = _columns(path)
@@ -69,7 +69,7 @@ def _columns(path: Path) -> Mapping[str, Any]:
 def _parts(
     path: Path, columns: Mapping[str, Any], models: list[str], shared: Shared
 ) -> Iterator[tuple[str, OutcomeRows]]:
-    """The rows in parts: each of them repeats its prompt."""
+    """Yield the rows in parts: each of them repeats its prompt."""
     file, rows = path.name, OutcomeRows(shared)
     for at, (key, prompt, task) in enumerate(zip(*(columns[n] for n in NEEDED), strict=True)):
         place, text = f"{file}: row {at + 1}", _prompt(prompt)
@@ -103,7 +103,7 @@ def _parts(
 
 
 def _prompt(value: Any) -> str:
-    """The turns of a prompt, one below the other."""
+    """Return the turns of a prompt, one below the other."""
     turns = value
     if isinstance(value, str) and value.lstrip().startswith("["):
         with warnings.catch_warnings():

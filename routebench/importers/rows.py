@@ -6,7 +6,6 @@ as a wrong answer at $0 is no answer here.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from routebench.errors import DataError
+from routebench.files import sha256
 
 _TEXTS = ("query_id", "query", "reference", "task", "topic", "split")
 _ANSWER = ("model", "sample", "response", "state", "grade")
@@ -40,11 +40,11 @@ class Wish:
     """What the source's scores go up to."""
 
     def task(self, name: str) -> bool:
-        """Whether the rows of a task are wanted."""
+        """Return whether the rows of a task are wanted."""
         return not self.tasks or any(fnmatchcase(name, pattern) for pattern in self.tasks)
 
     def model(self, name: str) -> bool:
-        """Whether the rows of a model are wanted."""
+        """Return whether the rows of a model are wanted."""
         return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models)
 
 
@@ -88,7 +88,7 @@ class OutcomeRows:
         latency: Any = None,
         **more: str | None,
     ) -> None:
-        """One answer. `more` is task, topic and split.
+        """Add one answer. `more` is task, topic and split.
 
         The same query of the same model again is a repeated answer. A cost of 0 is one that
         nobody wrote down.
@@ -126,11 +126,12 @@ class OutcomeRows:
         return len(self._columns["model"])
 
     def table(self) -> pa.Table:
-        """All of them, in the order they came."""
+        """Return all rows as a table, in the order they came."""
         return pa.table([_array(self._columns[f.name], f.type) for f in _SCHEMA], schema=_SCHEMA)
 
     def _reference(self, place: str, query_id: str, query: str, given: str | None) -> str | None:
-        """The first reference of a query: a source that has two for one text means either."""
+        """Return the first reference of a query: a source that has two for one text means
+        either."""
         digest = hash_text(query)
         known = self._shared.queries.get(query_id)
         if known is not None and known[0] != digest:
@@ -177,12 +178,12 @@ def _array(values: list[Any], kind: Any) -> pa.Array:
 
 
 def hash_text(text: str) -> str:
-    """What a query's text is known by: 16 hex digits."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    """Return what a query's text is known by: 16 hex digits."""
+    return sha256(text.encode(errors="surrogatepass"))[:16]
 
 
 def number(value: Any, what: str) -> float | None:
-    """A number, also as text; None for null, NaN and empty text."""
+    """Return a number, also of text; None for null, NaN and empty text."""
     if value is None or value == "":
         return None
     try:
@@ -195,7 +196,7 @@ def number(value: Any, what: str) -> float | None:
 
 
 def score_of(value: Any, place: str, top: float = 1.0) -> float | None:
-    """A score in [0, 1] out of a number up to `top`, a bool, `True`, or `85%`; None for null."""
+    """Return a score in [0, 1] of a number up to `top`, a bool, `True`, or `85%`; None for null."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):

@@ -55,17 +55,17 @@ class _Question:
 
 
 def looks(head: FileHead) -> bool:
-    """Whether a file is of one of the three kinds."""
+    """Return whether a file is of one of the three kinds."""
     return _kind(head) != ""
 
 
 def only_questions(paths: Sequence[Path]) -> bool:
-    """Whether none of the files has answers."""
+    """Return whether none of the files has answers."""
     return all(_kind(head_of(file)) == "questions" for file in _files(paths))
 
 
 def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """The answers of every file."""
+    """Yield the answers of every file."""
     files = [(file, _kind(head_of(file))) for file in _files(paths)]
     questions: dict[str, _Question] = {}
     for file, kind in files:
@@ -85,7 +85,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]
 
 
 def write_questions(paths: Sequence[Path], out: Path) -> tuple[int, tuple[str, ...]]:
-    """Write the questions with the columns that the suite `simpleqa` reads; how many, and notes.
+    """Write the questions in the columns of the suite `simpleqa`; return how many, and notes.
 
     A question that stands there twice is one, and two answers to it are right.
     """
@@ -190,7 +190,7 @@ def _results(path: Path, rows: OutcomeRows, questions: dict[str, _Question]) -> 
 
 
 def _check_mean(path: Path, scores: list[float | None], metrics: Any) -> None:
-    """What was read page by page has to agree with what the file says of the whole."""
+    """Check that what was read page by page agrees with what the file says of the whole."""
     stated = metrics.get("is_correct") if isinstance(metrics, dict) else None
     known = [score for score in scores if score is not None]
     if stated is not None and len(known) == len(scores) and scores:
@@ -202,7 +202,7 @@ def _check_mean(path: Path, scores: list[float | None], metrics: Any) -> None:
 
 
 def _words(content: Any) -> str:
-    """The text of a message, which may come in pieces."""
+    """Return the text of a message, which may come in pieces."""
     if isinstance(content, list):
         return "\n".join(str(each.get("text", "")) for each in content if isinstance(each, dict))
     return str(content or "")

@@ -29,7 +29,7 @@ _BUFFER_MODULES = ("numpy.core.numeric", "numpy._core.numeric")
 
 
 def read_arrays(path: Path) -> Any:
-    """What a pickle holds: arrays, numbers, text and lists, tuples and dicts of them.
+    """Read a pickle of arrays, numbers, text and lists, tuples and dicts of them.
 
     Raises:
         DataError: for a pickle that names anything else, saying what, and for a damaged one.
@@ -38,7 +38,7 @@ def read_arrays(path: Path) -> Any:
 
 
 def read_frame(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The columns of a pickled pandas table, each as an array of its own, without pandas.
+    """Read the columns of a pickled pandas table, each as an array of its own, without pandas.
 
     Cells are numbers, bools, text or None. Tables of pandas 0.25 to 2 are known, and those of
     pandas 3 whose text is kept as objects.
@@ -119,7 +119,7 @@ class _Type:
         self._order = state[1]
 
     def dtype(self) -> np.dtype[Any]:
-        """The type, in the byte order that it was saved in."""
+        """Return the type, in the byte order that it was saved in."""
         if not isinstance(self._kind, str) or self._order not in ("<", ">", "=", "|"):
             raise ValueError("an array of an unknown type")
         found = np.dtype(self._kind)
@@ -186,12 +186,12 @@ def _from_buffer(raw: Any, kind: Any, shape: Any, order: Any) -> Any:
 
 
 def _no_bytes() -> bytes:
-    """How they write none."""
+    """Return empty bytes, as old protocols write them."""
     return b""
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How old protocols write bytes."""
+    """Return bytes, as old protocols write them."""
     if encoding != "latin1":
         raise ValueError(f"text in {encoding}")
     return text.encode("latin1")
@@ -202,7 +202,7 @@ def _never(*_: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays where there were arrays in the making; what stands in several places is made once."""
+    """Replace arrays in the making by arrays; what stands in several places is made once."""
     made: dict[int, Any] = {}
 
     def plain(each: Any) -> Any:

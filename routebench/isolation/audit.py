@@ -135,7 +135,7 @@ def _digest(path: str) -> bytes:
 
 
 def _real(path: Any) -> str | None:
-    """The absolute path behind links; None for an open file descriptor."""
+    """Return the absolute path behind links; None for an open file descriptor."""
     if path is None:
         path = "."
     if isinstance(path, int):

@@ -30,7 +30,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_
 
 
 def environment(work: Path, downloads: bool = False) -> dict[str, str]:
-    """The variables a job gets: what the interpreter and CUDA need, one thread, own folders.
+    """Return a job's variables: what the interpreter and CUDA need, one thread, own folders.
 
     A process that may fetch models gets the token and the proxies for it; no other sees a key.
     """
@@ -54,7 +54,7 @@ def environment(work: Path, downloads: bool = False) -> dict[str, str]:
 
 
 def model_cache() -> Path:
-    """Where Hugging Face's libraries keep what they downloaded."""
+    """Return where Hugging Face's libraries keep what they downloaded."""
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").absolute()
 
 

@@ -31,7 +31,7 @@ class _Beneath(ctypes.Structure):
 
 
 def landlock_abi() -> int:
-    """The version of Landlock this kernel has; 0 for none."""
+    """Return the version of Landlock this kernel has; 0 for none."""
     if sys.platform != "linux":
         return 0
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, 1)))
@@ -85,7 +85,7 @@ def _other_processes() -> list[Path]:
 
 
 def _everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:
-    """Paths whose union is `folder` without `excluded`: siblings along each excluded path."""
+    """Yield paths whose union is `folder` without `excluded`: siblings along each excluded path."""
     if folder in excluded:
         return
     below = [path for path in excluded if path.is_relative_to(folder)]

@@ -120,7 +120,7 @@ class Workers:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A temporary folder for a run's tables, gone afterwards; also what dead runs left is."""
+    """Yield a temporary folder for a run's tables, gone afterwards, as are those of dead runs."""
     parent = Path(tempfile.gettempdir()) / f"routebench-{_user()}"
     parent.mkdir(mode=0o700, exist_ok=True)
     for left in parent.iterdir():
@@ -140,7 +140,7 @@ def _user() -> str:
 
 
 def default_workers(device: str) -> int:
-    """One job per core on a CPU, one job on an accelerator. Jobs have one thread each."""
+    """Return one job per core on a CPU, one job on an accelerator. Jobs have one thread each."""
     if device != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -168,7 +168,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _text(said: Any) -> str:
-    """What a router said, without the halves of characters that no file can hold."""
+    """Return a router's text, without the halves of characters that no file can hold."""
     return str(said).encode("utf-8", "backslashreplace").decode()
 
 

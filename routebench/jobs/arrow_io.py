@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 def write_table(path: Path, table: Table) -> None:
-    """A table: one column per field of its queries and outcomes, the pool as metadata."""
+    """Write a table: one column per field of its queries and outcomes, the pool as metadata."""
     columns = _columns(table.queries) | _columns(table.outcomes)
     metadata = {"pool": json.dumps(pool_to_json(table.pool))}
     if (users := table.users) is not None:
@@ -43,7 +43,7 @@ def read_table(path: Path) -> Table:
 
 
 def write_queries(path: Path, queries: Queries) -> None:
-    """Bare queries, for the process that routes."""
+    """Write bare queries, for the process that routes."""
     _write(path, _columns(queries), {})
 
 
@@ -52,7 +52,7 @@ def read_queries(path: Path) -> Queries:
 
 
 def write_decisions(path: Path, decisions: Decisions) -> None:
-    """Decisions in the order of the queries they answer."""
+    """Write decisions in the order of the queries they answer."""
     usage = _columns(decisions.usage) if decisions.usage else {}
     columns = _columns(decisions) | {f"usage_{name}": value for name, value in usage.items()}
     _write(path, columns, {})
@@ -67,7 +67,7 @@ def read_decisions(path: Path) -> Decisions:
 
 
 def pool_to_json(pool: Pool) -> dict[str, Any]:
-    """The pool as JSON values; NaN becomes null."""
+    """Return the pool as JSON values; NaN becomes null."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from routebench.errors import RoutebenchError
-from routebench.files import file_sha256
+from routebench.files import file_sha256, new_folder
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
 from routebench.records import Decisions
@@ -50,7 +49,7 @@ class Finished:
         self.folder = folder
 
     def load(self, job: Job) -> Result | None:
-        """The stored result of this very job, or None."""
+        """Return the stored result of this very job, or None."""
         place = self.folder / job.path
         try:
             header = json.loads((place / "job.json").read_text())
@@ -69,7 +68,8 @@ class Finished:
             return None  # missing or damaged: do it again
 
     def begun(self, job: Job) -> Path:
-        """The folder in which this very job, started again, finds what it left when killed."""
+        """Return the folder in which this very job, started again, finds what it left when
+        killed."""
         place = self._begun(job)
         of = place / "of"
         if not of.is_file() or of.read_text() != job.fingerprint:
@@ -85,39 +85,36 @@ class Finished:
     def save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
         """Keep a result; it appears whole or not at all."""
         try:
-            self._save(job, result, checkpoint)
+            with new_folder(place := self.folder / job.path) as part:
+                _write(part, job, result, checkpoint)
+                shutil.rmtree(place, ignore_errors=True)
             shutil.rmtree(self._begun(job), ignore_errors=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise RoutebenchError(f"cannot keep results in {self.folder}: {reason}") from error
 
-    def _save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
-        place = self.folder / job.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}-{os.getpid()}")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        if checkpoint is not None:
-            shutil.copytree(checkpoint, part / "checkpoint")
-        if result.state == "ok":
-            decided = (result.decisions, result.validation, result.perturbed)
-            for name, decisions in zip(_PARTS, decided, strict=True):
-                assert decisions is not None, "a job that ended well has decided everything"
-                arrow_io.write_decisions(part / name, decisions)
-            header = {
-                "fingerprint": job.fingerprint,
-                "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
-                "options": job.options,
-                "sha256": [file_sha256(part / name) for name in _PARTS],
-                "timing": result.timing,
-                "warnings": result.warnings,
-                "isolation": result.isolation,
-                "note": result.note,
-                "facts": result.facts,
-            }
-            (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
-        else:
-            text = f"{result.message}\n\n{result.log}"
-            (part / "error.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
-        shutil.rmtree(place, ignore_errors=True)
-        part.replace(place)
+
+def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> None:
+    """Write the parts of a result, with their hashes, or the error, to a folder."""
+    if checkpoint is not None:
+        shutil.copytree(checkpoint, part / "checkpoint")
+    if result.state == "ok":
+        decided = (result.decisions, result.validation, result.perturbed)
+        for name, decisions in zip(_PARTS, decided, strict=True):
+            assert decisions is not None, "a job that ended well has decided everything"
+            arrow_io.write_decisions(part / name, decisions)
+        header = {
+            "fingerprint": job.fingerprint,
+            "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
+            "options": job.options,
+            "sha256": [file_sha256(part / name) for name in _PARTS],
+            "timing": result.timing,
+            "warnings": result.warnings,
+            "isolation": result.isolation,
+            "note": result.note,
+            "facts": result.facts,
+        }
+        (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
+    else:
+        text = f"{result.message}\n\n{result.log}"
+        (part / "error.txt").write_text(text, encoding="utf-8", errors="backslashreplace")

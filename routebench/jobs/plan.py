@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tempfile
@@ -17,6 +16,7 @@ import routebench
 from routebench.config import RunConfig, absolute
 from routebench.encode.encoded import EncoderInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
+from routebench.files import sha256
 from routebench.isolation.messages import (
     Access,
     Broken,
@@ -54,7 +54,7 @@ class Entrant:
 def entrants(
     config: RunConfig, data: SuiteData, shared: dict[str, Any], workers: Workers
 ) -> list[Entrant]:
-    """The run's routers, by label. `shared` is what else their decisions depend on.
+    """Return the run's routers, by label. `shared` is what else their decisions depend on.
 
     A router asked for by name that cannot run is an `OptionError`; under `all` it is skipped.
     """
@@ -110,7 +110,7 @@ def describe(
     config: RunConfig,
     **facts: Any,
 ) -> DescribeReply | Broken:
-    """A plugin's checked options, and what it lacks or declares, asked of a process of its own.
+    """Ask a process of its own for a plugin's checked options, and what it lacks or declares.
 
     Its code is never imported in this one, which holds all outcomes. `Broken` says why it cannot
     be used at all. `facts` are the `pool`, `shown` and `priced` that a router may need, or the
@@ -135,7 +135,7 @@ def describe(
 
 
 def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
-    """The run's encoder with all its option values, checked."""
+    """Return the run's encoder with all its option values, checked."""
     info = discovery.find("encoder", config.encoder_name)
     # Processes work in folders of their own: what is a path here must be one there.
     values = {name: absolute(value) for name, value in config.set.get(info.name, {}).items()}
@@ -149,7 +149,7 @@ def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
 
 
 def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
-    """One job per router, seed and fold."""
+    """Return one job per router, seed and fold."""
     return [
         Job(
             e.label,
@@ -168,9 +168,9 @@ def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
 
 
 def digest(value: Any, length: int = 16) -> str:
-    """Hex hash of a JSON-able value."""
+    """Return a hex hash of a JSON-able value."""
     text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return sha256(text.encode())[:length]
 
 
 def _entrant(

@@ -145,7 +145,7 @@ class Processes:
 
 
 def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
-    """The figures of both stages; of memory the higher peak."""
+    """Return the figures of both stages; of memory the higher peak."""
     both = fitted | routed
     peaks = {name for name in both if name.startswith("peak")}
     return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}

@@ -38,7 +38,8 @@ class QueryBatch:
     def of(
         cls, everything: Queries, validation: Ints, test: Ints, sample: Ints, seed: list[int]
     ) -> QueryBatch:
-        """`sample` are the rows that are also asked in every kind of perturbation."""
+        """Put queries together and shuffle them; `sample` rows are also asked in every
+        perturbation."""
         rows = np.concatenate([validation, test, *([sample] * len(KINDS))])
         queries = everything.take(rows)
         start = len(validation) + len(test)
@@ -55,7 +56,7 @@ class QueryBatch:
 
 
 def take(decisions: Decisions, rows: Ints) -> Decisions:
-    """The decisions on the given queries."""
+    """Return the decisions on the given queries."""
     changes: dict[str, Any] = {
         f.name: value[rows]
         for f in fields(decisions)

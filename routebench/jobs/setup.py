@@ -70,15 +70,15 @@ class Setup:
     """Training queries by which users unseen in training are known, under that protocol."""
 
     def rows(self, fold: int, code: int) -> Ints:
-        """Row numbers of one part of a fold's split."""
+        """Return row numbers of one part of a fold's split."""
         return np.flatnonzero(self.split.codes[fold] == code)
 
     def tables(self, fold: int, personal: bool = False) -> tuple[Table, Table]:
-        """Train and validation, as fresh tables of the visible columns."""
+        """Return train and validation, as fresh tables of the visible columns."""
         return self.table(fold, TRAIN, personal), self.table(fold, VALIDATION, personal)
 
     def table(self, fold: int, code: int, personal: bool = False) -> Table:
-        """What a router learns from in a fold; without users for one that knows none."""
+        """Return what a router learns from in a fold; without users for one that knows none."""
         table = self.data.table(self.rows(fold, code))
         if self.split.protocol == "llm":
             away = self.held_out(fold)
@@ -97,7 +97,7 @@ class Setup:
         return replace(table, pool=pool, users=known)
 
     def _pair(self, fold: int, table: Table) -> Pool:
-        """The pool with its cheapest and dearest model by what training calls cost users."""
+        """Return the pool with its cheapest and dearest model by what training calls cost users."""
         pool, outcomes = table.pool, self.data.outcomes.take(self.rows(fold, TRAIN))
         if self.split.protocol == "llm":
             outcomes = _without(outcomes, self.held_out(fold))
@@ -111,13 +111,13 @@ class Setup:
         )
 
     def held_out(self, fold: int) -> Mask:
-        """Users or models that a fold keeps from training."""
+        """Return users or models that a fold keeps from training."""
         assert self.split.held_out is not None
         apart: Mask = self.split.held_out[fold]
         return apart
 
     def asks(self, fold: int) -> Asks:
-        """Who asks what in the test of a fold, in a suite with users."""
+        """Return who asks what in the test of a fold, in a suite with users."""
         users = self.data.users
         assert users is not None
         who = np.arange(len(users))
@@ -126,12 +126,12 @@ class Setup:
         return Asks.of(self.rows(fold, TEST), who, users.asked)
 
     def perturbed(self, fold: int) -> Ints:
-        """Test rows of a fold that are also asked in perturbed form."""
+        """Return test rows of a fold that are also asked in perturbed form."""
         # Rows are sorted by the hash of their text, so the first ones are a random sample.
         return self.rows(fold, TEST)[: -(-self.perturb // len(self.split.codes))]
 
     def perturbed_texts(self) -> list[str]:
-        """All perturbed forms that are asked in any fold."""
+        """Return all perturbed forms that are asked in any fold."""
         rows = np.concatenate([self.perturbed(f) for f in range(len(self.split.codes))])
         return [perturb(self.data.queries.text[row], kind) for row in rows for kind in KINDS]
 
@@ -155,7 +155,7 @@ class Setup:
 
 
 def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
-    """The outcomes as if the given models had never been asked."""
+    """Return the outcomes as if the given models had never been asked."""
     changed: dict[str, Any] = {
         f.name: np.where(models[:, None] if value.ndim == 3 else models, np.nan, value)
         for f in fields(outcomes)

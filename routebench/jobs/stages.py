@@ -22,13 +22,13 @@ from routebench.records import Decisions, Queries, Table
 
 
 def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
-    """The router object: its class imported, its options checked."""
+    """Import the class of a router, check its options, and return the object."""
     cls = load(plugin)
     return cls(options.validate(cls, label, values))
 
 
 def facts(router: Any) -> dict[str, Any]:
-    """What a router says of itself, as the board will hold it; nothing for one that says nothing.
+    """Return a router's facts of itself, as the board will hold them; none where it gives none.
 
     Raises:
         PluginError: for anything but strings and finite numbers by name.

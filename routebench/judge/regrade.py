@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -16,6 +15,7 @@ import numpy as np
 
 from routebench.data.places import data_folder
 from routebench.errors import DataError
+from routebench.files import sha256
 from routebench.judge.store import ASKED_AT_ONCE, AT_ONCE, Counts, Judge, Mark, Watch
 from routebench.records import Grade
 
@@ -144,4 +144,4 @@ class _Grading:
 def text_key(question: str, reference: str | None, answer: str) -> str:
     """Return a digest of what a judge sees, as 32 hex digits."""
     text = json.dumps([question, reference, answer])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return sha256(text.encode())[:32]

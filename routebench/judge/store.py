@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from routebench.files import sha256
 from routebench.judge.suite import check_grades, load_judge
 from routebench.plugin import options
 from routebench.records import Grade
@@ -92,7 +92,7 @@ class Judge:
         get_parameters = getattr(self.plugin, "parameters", None)
         known = get_parameters() if get_parameters else self._options.model_dump(mode="json")
         text = json.dumps(known, sort_keys=True, default=str)
-        return f"{self.name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return f"{self.name}@{sha256(text.encode())[:8]}"
 
     @property
     def usage(self) -> Any:

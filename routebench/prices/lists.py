@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tomllib
@@ -15,6 +14,7 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from routebench.errors import DataError, did_you_mean
+from routebench.files import sha256
 from routebench.records import Floats
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
@@ -222,7 +222,7 @@ def fingerprint(models: Mapping[str, ModelPrice]) -> str:
     content = {
         m: [p.input_usd_per_mtok, p.output_usd_per_mtok, *_besides(p)] for m, p in models.items()
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return sha256(json.dumps(content, sort_keys=True).encode())[:16]
 
 
 def _besides(entry: ModelPrice) -> list[dict[str, float]]:

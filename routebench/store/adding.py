@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from routebench.data.texts import encode
 from routebench.errors import PluginError
+from routebench.files import sha256
 from routebench.redact import secrets
 from routebench.store.entries import Call, StoredQuestion
 from routebench.store.values import packed
@@ -100,7 +100,7 @@ class Adding:
 
     def _prompt(self, text: str) -> int:
         if (row := self._prompts.get(text)) is None:
-            digest = hashlib.sha256(encode(text)).hexdigest()[:32]
+            digest = sha256(encode(text))[:32]
             row = self._find("SELECT id FROM prompts WHERE digest = ?", digest) or self._insert(
                 "INSERT INTO prompts (digest, text) VALUES (?, ?)", (digest, packed(text))
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.data.texts import encode
+from routebench.files import sha256
 
 PENDING, IN_FLIGHT, ANSWERED, FAILED = STATES = ("pending", "in_flight", "answered", "failed")
 """What becomes of a call: to be made; being made; answered, refusals too; no answer came."""
@@ -53,7 +53,7 @@ def call_key(
     parts = (provider, model, known, str(sample), prompt)
     # Lengths first, so that no text can pass for another one's end.
     named = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.sha256(encode(named)).hexdigest()[:32]
+    return sha256(encode(named))[:32]
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:

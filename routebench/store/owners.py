@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import random
 import socket
@@ -11,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+from routebench.files import sha256
 
 LEASE = 120.0
 """Seconds without a beat after which a process elsewhere counts as dead."""
@@ -88,7 +89,7 @@ def this_host() -> str:
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
         parts.append(os.readlink("/proc/self/ns/pid"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return sha256("\n".join(parts).encode())[:16]
 
 
 def born(pid: int) -> str:

@@ -6,7 +6,6 @@ Costs are made from the run's tokens, and the board by the code that made it.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from routebench.board import run_folder, write_tables
 from routebench.board.read_run import PRICES, Stored, read_run
 from routebench.board.read_tables import read_table, text
 from routebench.errors import OptionError
-from routebench.files import sha256
+from routebench.files import new_folder, sha256
 from routebench.prices.apply import BASES, cover
 from routebench.prices.lists import PriceList, as_written
 from routebench.schema import Leaderboard
@@ -114,15 +113,13 @@ def _must_be_free(place: Path) -> None:
 def _write(place: Path, content: dict[str, bytes], unchanged: list[Path]) -> None:
     """Write all of it or nothing: made beside the place, then renamed."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as beside:
-            made = Path(beside) / "run"
-            made.mkdir()
+        with new_folder(place) as made:
             for file in unchanged:
                 shutil.copyfile(file, made / file.name)
             for name, data in content.items():
                 (made / name).write_bytes(data)
-            made.rename(place)
+            if place.exists():  # and empty
+                place.rmdir()
     except OSError as error:
         hint = "name another with --out DIR"
         raise OptionError(f"cannot write to {place}: {error.strerror or error}", hint) from error

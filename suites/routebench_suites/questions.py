@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import hashlib
 import io
 import json
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
+from routebench.files import sha256
 
 EMBEDDED = Path(__file__).resolve().parent / "simpleqa_facts" / "questions.csv"
 """The questions that come with the project."""
@@ -45,7 +45,7 @@ class Question:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """The questions of a file, in its order.
+    """Read the questions of a file, in its order.
 
     A question that stands in SimpleQA's file twice is one question: two answers to it are aliases
     of each other.
@@ -81,7 +81,7 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def is_questions(path: Path) -> bool:
-    """Whether a file's header is that of a questions file; false for an outcomes table."""
+    """Return whether a file's header is that of a questions file; false for an outcomes table."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _reader(next(csv.reader(file), [])) is not None
@@ -149,7 +149,7 @@ def _own(place: str, cells: dict[str, str]) -> Question:
 def _published(place: str, cells: dict[str, str]) -> Question:
     query = _filled(place, cells, "problem")
     facets = _metadata(f"{place}, column metadata", cells["metadata"])
-    digest = hashlib.sha256(query.encode()).hexdigest()[:16]
+    digest = sha256(query.encode())[:16]
     return Question(
         f"simpleqa-{digest}",
         query,

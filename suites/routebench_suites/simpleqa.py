@@ -64,7 +64,8 @@ class SimpleQA:
         self.options = options
 
     def load(self) -> SuiteData:
-        """The questions with their answers, not yet graded where they were recorded without."""
+        """Load the questions with their answers, not yet graded where they were recorded
+        without."""
         unasked = self.options.data is None and self.options.source is None
         try:
             path = self._collected() if self.options.data is None else self.options.data
@@ -79,7 +80,8 @@ class SimpleQA:
         return data
 
     def questions(self) -> list[entries.StoredQuestion] | None:
-        """What `routebench collect` asks; None for a file with answers, of which `load` knows."""
+        """Return what `routebench collect` asks; None for a file with answers, of which `load`
+        knows."""
         path = self.options.data or EMBEDDED
         if not is_questions(path):
             return None
@@ -89,7 +91,8 @@ class SimpleQA:
         ]
 
     def _collected(self) -> Path | None:
-        """The store at the usual place, where one is asked for, or nothing else is and it has
+        """Return the store at the usual place, where one is asked for, or nothing else is and it
+        has
         answers."""
         source, place = self.options.source, default_store("simpleqa")
         if source == "recorded":
@@ -169,7 +172,7 @@ class SimpleQA:
         return replace(data, judge="exact")
 
     def _pair(self, pool: Pool) -> Pool:
-        """The pool with the pair that the options name; its own where they name none."""
+        """Return the pool with the pair that the options name; its own where they name none."""
         small, large = self.options.small, self.options.large
         for option, model in (("small", small), ("large", large)):
             if model:
@@ -178,7 +181,7 @@ class SimpleQA:
 
 
 def _long(questions: Sequence[Question], requests: Sequence[Request], answers: Answers) -> pa.Table:
-    """One row per answer; a reference is the JSON list of all that is right."""
+    """Return one row per answer; a reference is the JSON list of all that is right."""
     each = len(requests) // len(questions)
     right = [_right(question) for question in questions]
 
@@ -203,5 +206,5 @@ def _long(questions: Sequence[Question], requests: Sequence[Request], answers: A
 
 
 def _right(question: Question) -> str:
-    """All that is right, as a JSON list."""
+    """Return all that is right, as a JSON list."""
     return json.dumps([question.reference, *question.aliases], ensure_ascii=False)

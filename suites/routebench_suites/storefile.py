@@ -36,7 +36,7 @@ class Collected:
 def read_store(
     path: Path, suite: str | None = None, graded_by: str | None = None, *, only: bool = False
 ) -> Collected:
-    """The answers of a store, as of now, while it may be written.
+    """Read the answers of a store, as of now, while it may be written.
 
     Those to one suite's questions; to all where it knows of no such suite, unless `only` these.
 
@@ -64,7 +64,7 @@ def read_store(
 
 
 def has_answers(path: Path) -> bool:
-    """Whether there is a store with an answer in it."""
+    """Return whether there is a store with an answer in it."""
     if not path.is_file():
         return False
     with AnswerStore(path, write=False) as store:

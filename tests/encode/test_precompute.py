@@ -171,7 +171,7 @@ def test_a_job_is_served_the_vectors_of_its_own_texts_only(tmp_path: Path) -> No
 
     vectors.write(tmp_path / "all", ["train", "test"], np.eye(2, dtype=np.float32))
     Encoded(EncoderInfo(None, {}), tmp_path / "all").write(tmp_path / "job", ["train"])  # type: ignore[arg-type]
-    found, known = vectors.Store.open(tmp_path / "job").find(["train", "test"])
+    found, known = vectors.VectorStore.open(tmp_path / "job").find(["train", "test"])
     assert known.tolist() == [True, False]
     assert found[0].tolist() == [1, 0]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
+from routebench.files import sha256
 from routebench_judges.answers.references import aliases
 
 _RULES = """\
@@ -36,13 +36,13 @@ def prompt(question: str, reference: str, answer: str) -> str:
 
 def version() -> str:
     """Return 8 hex digits that change with the wording, and with them the judge's id."""
-    return hashlib.sha256(prompt("", "", "").encode()).hexdigest()[:8]
+    return sha256(prompt("", "", "").encode())[:8]
 
 
 def _mark(texts: list[str]) -> str:
     """Return 8 hex digits that follow from the texts, and stand in none of them."""
     for n in range(100):
-        digest = hashlib.sha256(json.dumps([n, *texts]).encode()).hexdigest()[:8]
+        digest = sha256(json.dumps([n, *texts]).encode())[:8]
         if not any(digest in text for text in texts):
             return digest
     raise AssertionError("unreachable: a text cannot hold its own hashes")

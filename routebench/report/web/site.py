@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from routebench.board import run_folder
 from routebench.errors import DataError
+from routebench.files import sha256
 from routebench.gate.comparable import HARD, mismatches
 from routebench.report import summary
 from routebench.report.format import BASELINE, MISSING, SOURCES, Cell, change, money, plain
@@ -177,7 +178,7 @@ def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
 def _name(text: str, more: bytes = b"") -> str:
     """Return a file name of plain letters, whatever the text; another text has another name."""
     slug = re.sub("[^a-z0-9]+", "-", text.lower())[:40].strip("-")
-    digest = hashlib.sha256(more + b"\0" + text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    digest = sha256(more + b"\0" + text.encode("utf-8", "surrogatepass"))[:12]
     return f"{slug}-{digest}" if slug else digest
 
 

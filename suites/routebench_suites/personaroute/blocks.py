@@ -50,7 +50,7 @@ class Block:
         return self.place_of(self.start + row)
 
     def place_of(self, row: int) -> str:
-        """File and row of a row counted over all files."""
+        """Return file and row of a row counted over all files."""
         file = int(np.searchsorted(self._starts, row, side="right")) - 1
         return f"{self._paths[file].name}: row {row - self._starts[file] + 1}"
 
@@ -62,7 +62,7 @@ class Block:
         return self._batch.column(column)[row].as_py()
 
     def codes(self, column: str, known: dict[str, int]) -> Ints:
-        """[rows] the numbers of the column's texts; new texts get the next ones."""
+        """Return [rows] the numbers of the column's texts; new texts get the next ones."""
         texts, local = self.entries(column)
         numbers = [known.setdefault(text, len(known)) for text in texts]
         return np.array(numbers, dtype=np.int64)[local]
@@ -74,7 +74,8 @@ class Block:
             raise DataError(f"{self.place(row)}, column {column}: is empty")
 
     def numbers(self, column: str, empty: bool = False) -> Floats:
-        """[rows] the column as finite numbers; NaN for empty cells where they are allowed."""
+        """Return [rows] the column as finite numbers; NaN for empty cells where they are
+        allowed."""
         held = self._batch.column(column)
         texts = held.dictionary
         try:
@@ -97,7 +98,7 @@ class Block:
             raise DataError(f"{self.place(row)}, column {column}: {values[row]:g} is not {bounds}")
 
     def pairs(self, column: str, owners: Ints) -> Iterator[tuple[int, str | None, int]]:
-        """Each owner with each of its texts in this block, and a row of both."""
+        """Yield each owner with each of its texts in this block, and a row of both."""
         if not self.has(column):
             return
         held = self._batch.column(column)
@@ -109,7 +110,7 @@ class Block:
             yield owner, texts[text], row
 
     def earlier(self, row: int) -> str:
-        """The place of the first row with this row's user, task, query and model."""
+        """Return the place of the first row with this row's user, task, query and model."""
         columns = ("user_id", "task_id", "query", "llm")
         wanted = [self.text(column, row) for column in columns]
         for block in blocks(self._paths, LONG_BLOCK, columns):
@@ -148,7 +149,7 @@ def blocks(paths: Sequence[Path], size: int, only: Sequence[str] = ()) -> Iterat
 
 
 def _batches(path: Path, size: int, only: Sequence[str]) -> Iterator[Any]:
-    """Record batches with the known columns of a CSV, each as a dictionary of texts."""
+    """Yield record batches with the known columns of a CSV, each as a dictionary of texts."""
     from pyarrow import csv as arrow
 
     wanted = list(only) or _header(path)
@@ -191,7 +192,7 @@ def _batches(path: Path, size: int, only: Sequence[str]) -> Iterator[Any]:
 
 
 def _header(path: Path) -> list[str]:
-    """The known columns of a file."""
+    """Return the known columns of a file."""
     try:
         with io.TextIOWrapper(_stream(path), encoding="utf-8-sig", newline="") as lines:
             present = next(csv.reader(lines), [])

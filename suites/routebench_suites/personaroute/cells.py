@@ -22,7 +22,7 @@ class CellError(ValueError):
 
 
 def parse_cell(text: str) -> Vector:
-    """[k, d] the finite numbers of a printed 1-D or 2-D array.
+    """Parse [k, d] finite numbers out of a printed 1-D or 2-D array.
 
     Numbers stand apart by blanks, commas or line breaks, as `str(array)`, `repr(list)` and
     `numpy.array2string` write them. Nothing is evaluated.

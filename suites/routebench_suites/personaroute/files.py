@@ -92,7 +92,7 @@ class UserPanel:
 def read_panel(
     path: Path, descriptions: Path | None = None, embeddings: Path | None = None
 ) -> UserPanel:
-    """A data set out of one CSV, or of a folder with a file for each part.
+    """Read a data set from one CSV, or from a folder with a file for each part.
 
     `descriptions` is looked for beside the data (`LLM_Descriptions*.json`) unless it is given;
     `embeddings` are those of the models (.safetensors, .npy or .pkl).
@@ -151,7 +151,7 @@ def read_panel(
 
 
 def _files(path: Path) -> list[tuple[str | None, Path]]:
-    """The files to read with the part each is, in the order train, validation, test."""
+    """Return the files to read with the part each is, in the order train, validation, test."""
     if path.is_file():
         if not _is_csv(path):
             raise DataError(f"{path.name}: not a kind of file that can be read", f"give {_FILES}")
@@ -189,7 +189,7 @@ def _is_csv(path: Path) -> bool:
 def _split(
     parts: list[str | None], found: Gathered, lines: Any
 ) -> tuple[Strings | None, Strings | None, tuple[str, ...]]:
-    """The parts of the queries and, where they differ, of the users; a note on overlaps."""
+    """Return the parts of the queries and, where they differ, of the users; a note on overlaps."""
     if parts == [None]:
         return None, None, ()
     names = _objects(parts)
@@ -237,7 +237,8 @@ def _notes(found: Gathered) -> tuple[str, ...]:
 
 
 def _spans(found: Gathered) -> bool:
-    """Whether the costs of any task reach from 0 to 1, as a min–max normalisation leaves them."""
+    """Return whether the costs of any task reach from 0 to 1, as a min–max normalisation leaves
+    them."""
     tasks = np.array([found.tasks[task] for task, _ in found.queries])
     for task in range(len(found.tasks)):
         costs = found.cost[tasks == task]

@@ -33,7 +33,8 @@ class ModelDescriptions:
 
 
 def find_descriptions(folder: Path, models: Sequence[str]) -> Path | None:
-    """The `LLM_Descriptions*.json` of a folder that knows all models, else the first, if any."""
+    """Return the `LLM_Descriptions*.json` of a folder that knows all models, else the first, if
+    any."""
     found = sorted(folder.glob("LLM_Descriptions*.json"))
     for path in found:
         if set(models) <= set(_object(path)):
@@ -42,7 +43,7 @@ def find_descriptions(folder: Path, models: Sequence[str]) -> Path | None:
 
 
 def read_descriptions(path: Path, models: Sequence[str]) -> ModelDescriptions:
-    """What a descriptions file says of these models; a `DataError` where one is not in it."""
+    """Read what a file says of these models; a `DataError` where one is not in it."""
     held = _object(path)
     for model in models:
         if model not in held:
@@ -100,7 +101,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def read_embeddings(path: Path, models: Sequence[str], order: Sequence[str] | None) -> Vectors:
-    """[m, d] one embedding per model, by name or by the order of the descriptions file.
+    """Read [m, d] one embedding per model, by name or by the order of the descriptions file.
 
     - `.safetensors`: a vector per model name, or one matrix, its names in the metadata's `ids`.
     - `.npy`: a matrix, its names one per line in `NAME.ids.txt` beside `NAME.npy`.

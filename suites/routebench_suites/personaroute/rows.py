@@ -88,7 +88,8 @@ class _Embeddings:
             raise DataError(f"{where}: differs from that of a row above of the same {self.owner}")
 
     def stacked(self, owners: Iterable[int]) -> Vectors | None:
-        """The vectors of these owners; None where the column is absent or empty throughout."""
+        """Return the vectors of these owners; None where the column is absent or empty
+        throughout."""
         if not self._values:
             return None
         if self._empty:
@@ -158,7 +159,7 @@ class Gathered:
 
 
 def gather(paths: Sequence[Path]) -> Gathered:
-    """All rows of these files, the same users, queries and models being the same throughout."""
+    """Gather all rows of these files; users, queries and models are the same throughout."""
     try:
         return _gather(paths, BLOCK)
     except LongRowError:
@@ -174,7 +175,8 @@ def _gather(paths: Sequence[Path], size: int) -> Gathered:
 
 
 def _grown(array: Any, shape: tuple[int, ...], fill: Any) -> Any:
-    """The array, or a copy of at least this shape and half as much again in what has to grow."""
+    """Return the array, or a copy of at least this shape and half as much again in what has to
+    grow."""
     if all(have >= need for have, need in zip(array.shape, shape, strict=True)):
         return array
     larger = [
@@ -216,7 +218,7 @@ def _add(found: Gathered, block: Block, files: int) -> None:
 
 
 def _queries(found: Gathered, block: Block, task: Ints) -> Ints:
-    """[rows] the queries' numbers; new ones get theirs in the order of the rows."""
+    """Return [rows] the queries' numbers; new ones get theirs in the order of the rows."""
     texts, local = block.entries("query")
     pairs, first, back = np.unique(
         task * len(texts) + local, return_index=True, return_inverse=True

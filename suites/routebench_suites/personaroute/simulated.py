@@ -53,7 +53,7 @@ class _Written:
 
 
 def simulate(users: int = 9, queries_per_task: int = 150, seed: int = 0) -> UserPanel:
-    """The same panel for the same arguments; users' preferences lie evenly in [0.2, 1].
+    """Simulate a panel, always the same one; users' preferences lie evenly in [0.2, 1].
 
     Raises:
         ValueError: without users or queries, or for more queries than the templates can tell apart.

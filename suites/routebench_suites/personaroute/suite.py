@@ -6,7 +6,6 @@ invented set of its shape stands in, answered by a simulated pool.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.data.long_table import from_long
 from routebench.errors import DataError, OptionError
+from routebench.files import sha256
 from routebench.records import Floats, Ints, Pool, SuiteData, Users
 from routebench_suites.personaroute.files import UserPanel, read_panel
 from routebench_suites.personaroute.simulated import simulate
@@ -46,7 +46,7 @@ class PersonaRoute:
         self.options = options
 
     def load(self) -> SuiteData:
-        """The queries with every model's effect and cost, and the users beside them."""
+        """Load the queries with every model's effect and cost, and the users beside them."""
         data, source = self.options.data, self.options.source
         simulated = data is None or data.isdecimal()
         if source == "recorded" and simulated:
@@ -68,7 +68,8 @@ class PersonaRoute:
 
 
 def _suite(panel: UserPanel, source: str, files: tuple[Path, ...]) -> SuiteData:
-    """The panel in canonical order; costs are brought to [0, 1] where they are not there yet."""
+    """Put the panel in canonical order; costs are brought to [0, 1] where they are not there
+    yet."""
     if len(panel.models) < 2:
         raise DataError(f"personaroute: at least two models are needed, not {panel.models}")
     # By what they are, not by where they stand: rows in another order are the same queries.
@@ -119,7 +120,7 @@ _SCALED = (
 
 
 def _id(task: str, text: str) -> str:
-    return hashlib.sha256(f"{task}\x1f{text}".encode(errors="surrogatepass")).hexdigest()[:16]
+    return sha256(f"{task}\x1f{text}".encode(errors="surrogatepass"))[:16]
 
 
 def _users(panel: UserPanel, order: Ints) -> Users:
@@ -132,7 +133,7 @@ def _users(panel: UserPanel, order: Ints) -> Users:
 
 
 def _normalised(panel: UserPanel) -> Floats:
-    """Costs of each task between its cheapest and its dearest call in training, cut to [0, 1]."""
+    """Return costs between each task's cheapest and dearest call in training, cut to [0, 1]."""
     if panel.split is None:
         raise DataError(
             "personaroute: costs are not in [0, 1], and no file says what is training",
