@@ -30,6 +30,8 @@ class Hub:
     """A sha256 to state instead of the true one."""
     answers_as: str | None = None
     """A commit to answer with instead of the one that was asked for."""
+    elsewhere: str | None = None
+    """The address of a server that downloads are sent on to."""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     """Method, path and range of what was asked."""
     tokens: list[str | None] = field(default_factory=list)
@@ -86,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
             if files is None or name not in files:
                 code = "RevisionNotFound" if files is None else "EntryNotFound"
                 self._reply(404, b"", {"X-Error-Code": code, "X-Error-Message": "not found"})
+                return
+            if method == "GET" and hub.elsewhere:
+                self._reply(302, b"", {"Location": hub.elsewhere + path})
                 return
             headers = {"X-Repo-Commit": hub.answers_as or revision}
             if name not in hub.plain:

@@ -62,15 +62,15 @@ class CellRows:
         return cls(shape, row, _sorted(rows, query, model, flat))
 
     def settled(self, state: Codes) -> CellRows:
-        """With the rows that count only: those that are OK; in a cell without any, the ungraded
-        ones; in a cell without these, the failed ones. The first stands for its cell."""
+        """Keep the rows that count: those that are OK; in a cell without any, the ungraded ones;
+        in a cell without these, the failed ones. The first stands for its cell."""
         if self.repeats is None:
             return self
-        own = state[self.repeats.row]
+        states = state[self.repeats.row]
         settled = np.full(len(self.row), State.FAILED, dtype=np.int8)
         for better in (State.UNGRADED, State.OK):
-            settled[self.repeats.cell[own == better]] = better
-        counted = self.repeats.take(own == settled[self.repeats.cell])
+            settled[self.repeats.cell[states == better]] = better
+        counted = self.repeats.take(states == settled[self.repeats.cell])
         row = np.full(len(self.row), -1, dtype=np.int64)
         row[counted.cell[::-1]] = counted.row[::-1]
         return replace(self, row=row, repeats=counted)
@@ -79,10 +79,10 @@ class CellRows:
         """Return how many rows that are not OK have one that is in their cell."""
         if self.repeats is None:
             return 0
-        own = state[self.repeats.row] == State.OK
+        scored = state[self.repeats.row] == State.OK
         ok = np.zeros(len(self.row), dtype=np.bool_)
-        ok[self.repeats.cell[own]] = True
-        return int((ok[self.repeats.cell] & ~own).sum())
+        ok[self.repeats.cell[scored]] = True
+        return int((ok[self.repeats.cell] & ~scored).sum())
 
     def spread(self, values: Any, empty: float) -> Any:
         """Return [n, m] the value of the row that stands for a cell; `empty` in absent cells."""
@@ -104,9 +104,9 @@ class CellRows:
         if self.repeats is None:
             alone: Floats = self.spread(values, np.nan)
             return alone
-        said, cell = values[self.repeats.row], self.repeats.cell
-        known = ~np.isnan(said)
-        total = np.bincount(cell[known], said[known], minlength=len(self.row))
+        repeated, cell = values[self.repeats.row], self.repeats.cell
+        known = ~np.isnan(repeated)
+        total = np.bincount(cell[known], repeated[known], minlength=len(self.row))
         count = np.bincount(cell[known], minlength=len(self.row))
         if whole:
             count[cell[~known]] = 0
@@ -119,15 +119,15 @@ class CellRows:
         most."""
         if self.repeats is None:
             return None
-        said = score[self.repeats.row]
-        scored = self.repeats.cell[~np.isnan(said)]
+        repeated = score[self.repeats.row]
+        scored = self.repeats.cell[~np.isnan(repeated)]
         count = np.bincount(scored, minlength=len(self.row))
         k = int(count.max())
         if k < 2:
             return None
         samples = np.full((len(self.row), k), np.nan)
         begin = np.cumsum(count) - count
-        samples[scored, np.arange(len(scored)) - begin[scored]] = said[~np.isnan(said)]
+        samples[scored, np.arange(len(scored)) - begin[scored]] = repeated[~np.isnan(repeated)]
         return samples.reshape(*self.shape, k)
 
 

@@ -39,10 +39,10 @@ class TableColumns:
     def fail(self, bad: Mask | Ints, column: str, problem: str, hint: str = "") -> NoReturn:
         """Raise for the rows where `bad`, naming the first few."""
         rows = np.flatnonzero(bad) + 1 if bad.dtype == np.bool_ else np.sort(bad) + 1
-        shown = ", ".join(str(row) for row in rows[:3])
+        first = ", ".join(str(row) for row in rows[:3])
         more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
         raise DataError(
-            f"{self.place}: row{'s' * (len(rows) > 1)} {shown}{more}, column {column}: {problem}",
+            f"{self.place}: row{'s' * (len(rows) > 1)} {first}{more}, column {column}: {problem}",
             hint,
         )
 
@@ -77,8 +77,8 @@ class TableColumns:
         empty."""
         array = pc.fill_null(self.text(column), "").dictionary_encode()
         places = pc.rank(array.dictionary, sort_keys="ascending").to_numpy().astype(np.int64)
-        own: Ints = places[array.indices.to_numpy()] - 1
-        return own
+        by_row: Ints = places[array.indices.to_numpy()] - 1
+        return by_row
 
     def number(self, column: str) -> tuple[Floats, Mask]:
         """Return the column as float64, NaN and infinity refused, and where it is null."""

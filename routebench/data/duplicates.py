@@ -9,6 +9,9 @@ found. Two filters, neither of which can lose a pair, keep the work far from qua
 - Parts: a pair differs in at most k grams, so of k + 1 parts of the gram space at least one
   holds the same grams in both (Arasu et al. 2006, "Efficient exact set-similarity joins").
   Used where many texts share a prefix gram, as questions written to one template do.
+
+A product of sparse matrices would find the same pairs, as fast among varied questions, but its
+work grows with the square of the number of questions written to one template.
 """
 
 from __future__ import annotations
@@ -189,7 +192,7 @@ def _mix(value: _Hashes) -> _Hashes:
 
 
 def _by_frequency(gram: _Hashes) -> _Hashes:
-    """Return hashes that sort rare grams first: 16 bits of rounded count, 48 of the hash."""
+    """Return hashes that sort rare grams first: 16 bits of about their count, 48 of hash."""
     bucket = (gram >> np.uint64(42)).astype(np.int64)
     count = np.minimum(np.bincount(bucket, minlength=1 << 22)[bucket], 0xFFFF)
     return (count.astype(np.uint64) << np.uint64(48)) | (gram & np.uint64((1 << 48) - 1))

@@ -93,9 +93,9 @@ def from_long(
         ]
     )
     cells = CellRows.of(rows, query, model, order, models)
-    said = _Answers.of(rows, score_range)
-    cells, beside = cells.settled(said.state), cells.beside(said.state)
-    outcomes = _outcomes(rows, cells, said)
+    answers = _Answers.of(rows, score_range)
+    cells, beside = cells.settled(answers.state), cells.beside(answers.state)
+    outcomes = _outcomes(rows, cells, answers)
     column = {c: values[order] for c, values in attributes.items()}
     return SuiteData(
         name=name,
@@ -117,9 +117,9 @@ def from_long(
         references=column.get("reference"),
         answers=_answers(rows, cells),
         files=files,
-        notes=notes + unused_note(table.column_names) + _repeat_notes(said, outcomes, beside),
+        notes=notes + unused_note(table.column_names) + _repeat_notes(answers, outcomes, beside),
         ungraded_repeats=int(
-            (said.state == State.UNGRADED).sum() - (outcomes.state == State.UNGRADED).sum()
+            (answers.state == State.UNGRADED).sum() - (outcomes.state == State.UNGRADED).sum()
         ),
     )
 
@@ -181,9 +181,9 @@ def _pool(pool: Pool | None, models: tuple[str, ...]) -> Pool:
 def _per_query(rows: TableColumns, query: Coded, column: str) -> Strings:
     """Return [n] the value that all rows of a query share; None where no row has one."""
     coded = rows.coded(column)
-    said = np.flatnonzero(coded.codes >= 0)
-    at = first_rows(query.codes, said, len(query.values))
-    differs = said[coded.codes[said] != coded.codes[at[query.codes[said]]]]
+    present = np.flatnonzero(coded.codes >= 0)
+    at = first_rows(query.codes, present, len(query.values))
+    differs = present[coded.codes[present] != coded.codes[at[query.codes[present]]]]
     if len(differs):
         one, other = int(at[query.codes[differs[0]]]), int(differs[0])
         rows.fail(
@@ -205,9 +205,9 @@ def _preference(rows: TableColumns, query: Coded) -> Floats | None:
     outside = ~null & ((values < 0) | (values > 1))
     if outside.any():
         rows.fail(outside, "preference", "is not in [0, 1]")
-    said = np.flatnonzero(~null)
-    at = first_rows(query.codes, said, len(query.values))
-    differs = said[values[said] != values[at[query.codes[said]]]]
+    present = np.flatnonzero(~null)
+    at = first_rows(query.codes, present, len(query.values))
+    differs = present[values[present] != values[at[query.codes[present]]]]
     if len(differs):
         one = int(at[query.codes[differs[0]]])
         rows.fail(np.array([one, int(differs[0])]), "preference", "one query has two values")
@@ -233,25 +233,25 @@ class _Answers:
         return cls(np.where(ok, score, np.nan), state, grades)
 
 
-def _outcomes(rows: TableColumns, cells: CellRows, said: _Answers) -> Outcomes:
-    state: Codes = cells.spread(said.state, State.ABSENT)
+def _outcomes(rows: TableColumns, cells: CellRows, answers: _Answers) -> Outcomes:
+    state: Codes = cells.spread(answers.state, State.ABSENT)
     return Outcomes(
-        score=cells.mean(said.score),
+        score=cells.mean(answers.score),
         state=state,
         cost=_amount(rows, cells, "cost_usd", whole=True),
-        grade=None if said.grade is None else cells.shared(said.grade, Grade.NONE),
+        grade=None if answers.grade is None else cells.shared(answers.grade, Grade.NONE),
         input_tokens=_amount(rows, cells, "input_tokens"),
         output_tokens=_amount(rows, cells, "output_tokens"),
         latency=_amount(rows, cells, "latency"),
-        samples=cells.samples(said.score),
+        samples=cells.samples(answers.score),
         **{column: _part(rows, cells, column) for column in PARTS},
     )
 
 
-def _repeat_notes(said: _Answers, outcomes: Outcomes, beside: int) -> tuple[str, ...]:
+def _repeat_notes(answers: _Answers, outcomes: Outcomes, beside: int) -> tuple[str, ...]:
     """Return notes on the repeated answers that were left out."""
     notes = []
-    if said.grade is not None and outcomes.grade is None:
+    if answers.grade is not None and outcomes.grade is None:
         notes.append("repeated answers with different grades: three-state metrics are left out")
     if beside:
         notes.append(f"repeated answers without a score, left out beside scored ones: {beside}")

@@ -143,9 +143,9 @@ def _code(data: SuiteData, row: int) -> int:
     value = None if data.split is None else data.split[row]
     code = _NAMES.get(str(value).strip().lower())
     if code is None:
-        said = "has no split" if value is None else f"has the unknown split {value!r}"
+        problem = "has no split" if value is None else f"has the unknown split {value!r}"
         hint = did_you_mean("" if value is None else str(value).lower(), _NAMES)
-        raise DataError(f"{data.name}: query {data.ids[row]!r} {said}", hint)
+        raise DataError(f"{data.name}: query {data.ids[row]!r} {problem}", hint)
     return code
 
 

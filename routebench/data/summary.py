@@ -139,8 +139,8 @@ def _states(table: pa.Table) -> Any:
         known = pc.or_(known, pc.is_valid(table["grade"]))
     answer = table["response"] if "response" in table.column_names else none
     guessed = pc.if_else(known, "ok", pc.if_else(pc.is_valid(answer), "ungraded", "failed"))
-    said = table["state"] if "state" in table.column_names else none
-    return pc.coalesce(pc.utf8_lower(said), guessed.cast(pa.large_string()))
+    given = table["state"] if "state" in table.column_names else none
+    return pc.coalesce(pc.utf8_lower(given), guessed.cast(pa.large_string()))
 
 
 def _model(table: pa.Table, name: Any) -> ModelFacts:
@@ -155,8 +155,8 @@ def _sorted(column: Any) -> list[Any]:
 
 
 def _counts(column: Any) -> dict[str, int]:
-    found = {e["values"]: e["counts"] for e in pc.value_counts(column.drop_null()).to_pylist()}
-    return {str(name): found[name] for name in sorted(found)}
+    counts = {e["values"]: e["counts"] for e in pc.value_counts(column.drop_null()).to_pylist()}
+    return {str(name): counts[name] for name in sorted(counts)}
 
 
 def _by_query(table: pa.Table, column: str) -> dict[str, int]:

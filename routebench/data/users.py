@@ -29,19 +29,19 @@ def reward(outcomes: Outcomes, preference: Floats | float) -> Floats:
     assert outcomes.relative_cost is not None, "a suite with users says what its answers cost them"
     weight = np.asarray(preference, dtype=np.float64)
     weight = weight[:, None] if weight.ndim else weight
-    worth: Floats = weight * outcomes.score - (1 - weight) * outcomes.relative_cost
-    return worth
+    rewards: Floats = weight * outcomes.score - (1 - weight) * outcomes.relative_cost
+    return rewards
 
 
 def valued(outcomes: Outcomes, preference: Floats | float) -> Outcomes:
     """Return the outcomes with the reward for their score; a cell without one is not OK."""
-    worth = reward(outcomes, preference)
-    lost = outcomes.ok & np.isnan(worth)
+    rewards = reward(outcomes, preference)
+    lost = outcomes.ok & np.isnan(rewards)
     state = np.where(lost, State.UNPRICED, outcomes.state).astype(np.int8)
-    return Outcomes(np.where(outcomes.ok, worth, np.nan), state, outcomes.cost)
+    return Outcomes(np.where(outcomes.ok, rewards, np.nan), state, outcomes.cost)
 
 
-def blind(table: Table) -> Table:
+def marginalise(table: Table) -> Table:
     """Return the table without users, for a router that knows none: mean rewards of those who
     asked."""
     if table.users is None:
@@ -99,7 +99,7 @@ class Asks:
         return picked[count > 0]
 
 
-def few(users: Users, newcomers: Mask, n: int, shots: int, seed: int) -> Users:
+def few_shot(users: Users, newcomers: Mask, n: int, shots: int, seed: int) -> Users:
     """Return the users; newcomers are known by `shots` of n queries only (left out for 0)."""
     kept = np.flatnonzero(~newcomers | (shots > 0))
     known = users.only(kept)
@@ -108,9 +108,9 @@ def few(users: Users, newcomers: Mask, n: int, shots: int, seed: int) -> Users:
     asked = np.ones((n, len(kept)), dtype=np.bool_) if known.asked is None else known.asked
     rng = np.random.default_rng([seed, 0x5407])
     for column in np.flatnonzero(newcomers[kept]):
-        own = rng.permutation(np.flatnonzero(asked[:, column]))
+        queries = rng.permutation(np.flatnonzero(asked[:, column]))
         asked[:, column] = False
-        asked[own[:shots], column] = True
+        asked[queries[:shots], column] = True
     return replace(known, asked=asked)
 
 
@@ -121,5 +121,5 @@ def short_of_shots(data: SuiteData, split: Split, shots: int) -> tuple[str, ...]
     short = 0
     for codes, new in zip(split.codes, split.held_out, strict=True):
         short += int((data.users.asked[codes == TRAIN][:, new].sum(axis=0) < shots).sum())
-    said = f"{short} users have fewer than {shots} training queries to be known by"
-    return (said,) if short else ()
+    note = f"{short} users have fewer than {shots} training queries to be known by"
+    return (note,) if short else ()

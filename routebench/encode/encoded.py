@@ -41,8 +41,8 @@ class Encoded:
 
     def write(self, folder: Path, texts: Sequence[str]) -> None:
         """Write the vectors of the given texts alone, for a job."""
-        found, _ = vectors.VectorStore.open(self.store).find(texts)
-        vectors.write(folder, texts, found)
+        matrix, _ = vectors.VectorStore.open(self.store).find(texts)
+        vectors.write(folder, texts, matrix)
 
     @property
     def facts(self) -> dict[str, Any]:

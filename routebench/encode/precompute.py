@@ -101,14 +101,14 @@ def _in_chunks(
     done: set[int] = set()
 
     def share(number: int) -> float:
-        own = range(number, len(chunks), count)
+        assigned = range(number, len(chunks), count)
         folder = place / f"share-{number}"
 
         def keep(part: int) -> None:
             """Read, check and cache everything up to this part of the share."""
-            new = [chunk for chunk in own[: part + 1] if chunk not in done]
+            new = [chunk for chunk in assigned[: part + 1] if chunk not in done]
             for chunk in new:
-                path = folder / f"{own.index(chunk)}.npy"
+                path = folder / f"{assigned.index(chunk)}.npy"
                 matrix[chunks[chunk]] = _read(path, info, len(chunks[chunk]))
             if rows := [row for chunk in new for row in chunks[chunk]]:
                 cache.add([texts[row] for row in rows], matrix[rows])
@@ -116,7 +116,7 @@ def _in_chunks(
 
         since = time.monotonic()
 
-        def told(_: float, part: str) -> None:
+        def on_progress(_: float, part: str) -> None:
             nonlocal since
             if time.monotonic() - since >= KEEP_SECONDS:
                 since = time.monotonic()
@@ -125,9 +125,9 @@ def _in_chunks(
                 ready = sum(len(chunks[chunk]) for chunk in done)
                 watch(f"encoded {ready:,} of {len(texts):,} texts")
 
-        content = {"chunks": [[texts[i] for i in chunks[chunk]] for chunk in own]}
-        seconds = _run(workers, folder, request, content, info, told)
-        keep(len(own) - 1)
+        content = {"chunks": [[texts[i] for i in chunks[chunk]] for chunk in assigned]}
+        seconds = _run(workers, folder, request, content, info, on_progress)
+        keep(len(assigned) - 1)
         return sum(seconds)
 
     with ThreadPoolExecutor(count) as pool:
@@ -170,13 +170,13 @@ def _run(
     request: EncodeRequest,
     content: dict[str, Any],
     info: EncoderInfo,
-    told: Callable[[float, str], None] = lambda done, part: None,
+    on_progress: Callable[[float, str], None] = lambda done, part: None,
 ) -> list[float]:
     """Run one process, which leaves a file per part of the content; return the seconds of each."""
     folder.mkdir(parents=True)
     (folder / "texts.json").write_text(json.dumps(content))
     access = Access(downloads=True)
-    reply = workers.run(request, folder, access, progress=told).reply
+    reply = workers.run(request, folder, access, progress=on_progress).reply
     match reply:
         case EncodeReply():
             return reply.seconds

@@ -84,7 +84,7 @@ def guess(paths: Sequence[Path]) -> str:
         fitting = [name for head in heads for name in FORMATS if _module(name).looks(head)]
         if not fitting:
             raise DataError(
-                f"{heads[0].path.name}: of no known format; {heads[0].shown()}",
+                f"{heads[0].path.name}: of no known format; {heads[0].summary()}",
                 "known: " + "; ".join(f"{name}: {about}" for name, about in FORMATS.items()),
             )
         found.add(fitting[0])

@@ -1,7 +1,8 @@
 """One file from the hub or from another address, checked, and taken up again where it was cut.
 
-huggingface_hub's own client does the transfer (its retries, its proxies, its token); its download
-to a folder keeps nothing of one that was interrupted, so the pieces are kept here.
+huggingface_hub's client does the transfer (its retries, its proxies, its token). Neither its
+`hf_hub_download` nor `pooch.retrieve` keeps anything of a download that was interrupted, and the
+files are up to 1.3 GB, so the pieces are kept here.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def hash_file(path: Path, algorithm: str = "sha256") -> str:
 
 
 def fetch(url: str, path: Path, content: Content, headers: dict[str, Any]) -> None:
-    """Bring the content of an address to `path`, which is whole and right or not there.
+    """Download the content of an address to `path`, which is whole and right or not there.
 
     Raises:
         DataError: if it cannot be had, in one line; what came is kept for the next try, but not
@@ -83,13 +84,13 @@ def fetch(url: str, path: Path, content: Content, headers: dict[str, Any]) -> No
             stream.flush()
             os.fsync(stream.fileno())
         if not content.of(part):
-            found = hash_file(part, content.algorithm)
+            digest = hash_file(part, content.algorithm)
             part.unlink()
             raise DataError(
-                f"{path.name}: refused: its {content.algorithm} is {found}, not {content.digest}",
+                f"{path.name}: refused: its {content.algorithm} is {digest}, not {content.digest}",
                 "it is not the file that was asked for; nothing of it was kept",
             )
-        os.replace(part, path)
+        part.replace(path)
     finally:
         _tidy(part, pieces, path.parent)
 
@@ -104,8 +105,10 @@ def reach(what: str, call: Callable[[], _T], hint: str = "") -> _T:
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in (401, 403, 404):
-            said = "is not there" if status == 404 else "needs a token that may read it (HF_TOKEN)"
-            raise DataError(f"{what}: {said} (HTTP {status})", _line(error)) from error
+            problem = (
+                "is not there" if status == 404 else "needs a token that may read it (HF_TOKEN)"
+            )
+            raise DataError(f"{what}: {problem} (HTTP {status})", _line(error)) from error
         raise DataError(f"{what}: cannot be had: {_line(error)}", hint) from error
     finally:
         logger.setLevel(level)

@@ -35,7 +35,7 @@ class FileHead:
     first: tuple[str, ...] = ()
     """The cells of a CSV's first row."""
 
-    def shown(self) -> str:
+    def summary(self) -> str:
         """Return what was found, for a message."""
         if not self.names:
             return "no columns or keys are found in it"

@@ -43,7 +43,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]
         head = head_of(path)
         if not looks(head):
             raise DataError(
-                f"{path.name}: no routing data; {head.shown()}", f"expected: {EXPECTED}"
+                f"{path.name}: no routing data; {head.summary()}", f"expected: {EXPECTED}"
             )
         rows, split = OutcomeRows(shared), _split(path)
         for place, record in _records(path, head):

@@ -162,14 +162,14 @@ def _plan(source: DataSource, lock: dict[str, Any] | None, update: bool) -> _Pla
         f"{source.repo} on the hub",
         lambda: hub.HfApi(endpoint=_endpoint()).dataset_info(source.repo, files_metadata=True),
     )
-    found = {each.rfilename: each for each in info.siblings or ()}
-    chosen = [n for n in sorted(found) if any(fnmatchcase(n, p) for p in source.patterns)]
+    siblings = {each.rfilename: each for each in info.siblings or ()}
+    chosen = [n for n in sorted(siblings) if any(fnmatchcase(n, p) for p in source.patterns)]
     if not chosen:
         raise DataError(
             f"{source.repo} on the hub has no file like {', '.join(source.patterns)}",
-            "it has " + (", ".join(sorted(found)[:12]) or "none at all"),
+            "it has " + (", ".join(sorted(siblings)[:12]) or "none at all"),
         )
-    return _Plan(info.sha, {name: _stated(name, found[name]) for name in chosen})
+    return _Plan(info.sha, {name: _stated(name, siblings[name]) for name in chosen})
 
 
 def _stated(name: str, sibling: Any) -> Content:
@@ -214,7 +214,7 @@ def _check_stated(source: DataSource, plan: _Plan, name: str, url: str) -> None:
     """Ask before a long download whether the server is there and means the same file."""
     hub = download.library()
     where = f"{source.repo}/{name} at {plan.revision}" if source.repo else url
-    said = download.reach(
+    stated = download.reach(
         where,
         # The hub's token is for the hub alone.
         lambda: hub.get_hf_file_metadata(url, timeout=20, token=None if source.repo else False),
@@ -222,13 +222,13 @@ def _check_stated(source: DataSource, plan: _Plan, name: str, url: str) -> None:
     )
     if not source.repo:
         return
-    if said.commit_hash and said.commit_hash != plan.revision:
+    if stated.commit_hash and stated.commit_hash != plan.revision:
         raise DataError(
             f"{name}: refused: asked for revision {plan.revision}, the hub answers with"
-            f" {said.commit_hash}"
+            f" {stated.commit_hash}"
         )
     wanted = plan.files[name]
-    large = said.etag if said.etag and len(said.etag) == 64 else None
+    large = stated.etag if stated.etag and len(stated.etag) == 64 else None
     if wanted.algorithm == "sha256" and large and large != wanted.digest:
         raise DataError(
             f"{name}: refused: the hub states the sha256 {large}, not {wanted.digest}",

@@ -37,7 +37,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]
         models = _models(head.names)
         if head.kind != "csv" or "prompt" not in head.names or len(models) < 2:
             raise DataError(
-                f"{path.name}: no response table; {head.shown()}", f"expected: {EXPECTED}"
+                f"{path.name}: no response table; {head.summary()}", f"expected: {EXPECTED}"
             )
         if known is not None and set(models) != known:
             raise DataError(

@@ -43,7 +43,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]
         if missing or not models:
             raise DataError(
                 f"{path.name}: there is no column {', '.join(missing) or 'of a model'};"
-                f" {FileHead(path, 'csv', tuple(columns)).shown()}",
+                f" {FileHead(path, 'csv', tuple(columns)).summary()}",
                 f"expected: {EXPECTED}",
             )
         yield from _parts(path, columns, models, shared)
@@ -58,7 +58,7 @@ def _columns(path: Path) -> Mapping[str, Any]:
 
         return {k: v for k, v in pq.read_table(path).to_pydict().items() if isinstance(k, str)}
     if head.kind != "csv":
-        raise DataError(f"{path.name}: no table; {head.shown()}", f"expected: {EXPECTED}")
+        raise DataError(f"{path.name}: no table; {head.summary()}", f"expected: {EXPECTED}")
     columns: dict[str, list[str]] = {name: [] for name in head.names}
     for _, cells in read_csv(path):
         for name, cell in cells.items():
@@ -79,11 +79,11 @@ def _parts(
                 columns[name][at] if name in columns else None
                 for name in (model + ANSWER, model + COST)
             )
-            said = answer if isinstance(answer, str) and answer.strip() else None
+            response = answer if isinstance(answer, str) and answer.strip() else None
             paid = number(cost, f"{place}: the cost of {model}")
             value = score.item() if hasattr(score, "item") else score
             # Where a score was missing it is released as 0.
-            nothing = said is None and not paid and model + ANSWER in columns
+            nothing = response is None and not paid and model + ANSWER in columns
             rows.add(
                 f"{place}, column {model}",
                 query_id=str(key),
@@ -92,8 +92,8 @@ def _parts(
                 model=model,
                 score=value,
                 failed=nothing
-                or (said is None and score_of(value, place, shared.wish.score_max) is None),
-                response=said,
+                or (response is None and score_of(value, place, shared.wish.score_max) is None),
+                response=response,
                 cost=paid,
             )
         if len(rows) > _PART:

@@ -187,12 +187,12 @@ def number(value: Any, what: str) -> float | None:
     if value is None or value == "":
         return None
     try:
-        found = float(value)
+        parsed = float(value)
     except (OverflowError, TypeError, ValueError):
         raise DataError(f"{what} is {str(value)[:40]!r}, no number") from None
-    if math.isinf(found):
+    if math.isinf(parsed):
         raise DataError(f"{what} is infinite")
-    return None if math.isnan(found) else found
+    return None if math.isnan(parsed) else parsed
 
 
 def score_of(value: Any, place: str, top: float = 1.0) -> float | None:
@@ -207,13 +207,13 @@ def score_of(value: Any, place: str, top: float = 1.0) -> float | None:
             value, top = text[:-1], 100.0
     elif isinstance(value, bool):
         return float(value)
-    found = number(value, f"{place}: the score")
-    if found is None:
+    score = number(value, f"{place}: the score")
+    if score is None:
         return None
-    if not 0 <= found <= top:
+    if not 0 <= score <= top:
         likely = next(
-            (limit for limit in (1, 10, 100) if 0 <= found <= limit and limit > top), None
+            (limit for limit in (1, 10, 100) if 0 <= score <= limit and limit > top), None
         )
         hint = f"--score-max {likely} if the scores go up to {likely}" if likely else ""
-        raise DataError(f"{place}: the score {found:g} is not in [0, {top:g}]", hint)
-    return found / top
+        raise DataError(f"{place}: the score {score:g} is not in [0, {top:g}]", hint)
+    return score / top

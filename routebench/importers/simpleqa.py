@@ -71,7 +71,7 @@ def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]
     for file, kind in files:
         if not kind:
             raise DataError(
-                f"{file.name}: nothing of SimpleQA; {head_of(file).shown()}",
+                f"{file.name}: nothing of SimpleQA; {head_of(file).summary()}",
                 f"expected: {EXPECTED}",
             )
         if kind == "questions":
@@ -176,15 +176,15 @@ def _results(path: Path, rows: OutcomeRows, questions: dict[str, _Question]) -> 
     for at, (convo, page) in enumerate(zip(convos, pages, strict=True), 1):
         place = f"{path.name}: answer {at}"
         try:
-            asked = next(m["content"] for m in convo if m["role"] == "user")
-            said = _words(convo[-1]["content"]) if convo[-1]["role"] == "assistant" else ""
+            question = next(m["content"] for m in convo if m["role"] == "user")
+            response = _words(convo[-1]["content"]) if convo[-1]["role"] == "assistant" else ""
         except (LookupError, TypeError, StopIteration):
             raise DataError(f"{place}: no conversation of a question and an answer") from None
         verdict = _VERDICT.search(str(page))
         target = html.unescape(verdict[1]) if verdict else ""
         score = float(verdict[2] == "True" or verdict[2] in ("1", "1.0")) if verdict else None
         scores.append(score)
-        _add(rows, place, questions, _words(asked), target, model, said, None, score)
+        _add(rows, place, questions, _words(question), target, model, response, None, score)
     _check_mean(path, scores, held.get("metrics"))
     return rows
 

@@ -29,7 +29,7 @@ class AuditHook:
         self.folders = [str(folder) for folder in folders]
         self.hashes = {_digest(str(path.resolve())) for path in protected}
         self.banned = banned
-        self.own = {"self", "thread-self", str(os.getpid())}
+        self.this_process = {"self", "thread-self", str(os.getpid())}
         self.processes = processes
         self.violations = violations
         self.events: dict[str, Callable[..., None]] = {
@@ -75,7 +75,7 @@ class AuditHook:
         real = _real(path)
         if real is None:
             return
-        if _is_foreign_process(real, self.own):
+        if _is_foreign_process(real, self.this_process):
             self.refuse(f"looked into another process: {real}")
         # A path is protected when it, or a folder above it, is.
         parts = Path(real).parts
@@ -120,7 +120,7 @@ class AuditHook:
         self.refuse(f"started a shell: {os.fsdecode(command)[:80]}")
 
     def inside(self, real: str) -> bool:
-        return any(real == own or real.startswith(own + os.sep) for own in self.folders)
+        return any(real == folder or real.startswith(folder + os.sep) for folder in self.folders)
 
     def refuse(self, reason: str) -> None:
         self.violations.append(reason)
@@ -145,10 +145,10 @@ def _real(path: Any) -> str | None:
     return os.path.abspath(text) if text.startswith("/proc/self") else os.path.realpath(text)
 
 
-def _is_foreign_process(real: str, own: set[str]) -> bool:
+def _is_foreign_process(real: str, this_process: set[str]) -> bool:
     parts = Path(real).parts
-    return parts[:2] == ("/", "proc") and parts[2:3] != () and _other(parts[2], own)
+    return parts[:2] == ("/", "proc") and parts[2:3] != () and _other(parts[2], this_process)
 
 
-def _other(name: str, own: set[str]) -> bool:
-    return name.isdigit() and name not in own
+def _other(name: str, this_process: set[str]) -> bool:
+    return name.isdigit() and name not in this_process

@@ -80,8 +80,8 @@ def restrict(folders: list[Path], protected: list[Path], processes: bool) -> boo
 
 
 def _other_processes() -> list[Path]:
-    own = str(os.getpid())
-    return [p for p in Path("/proc").iterdir() if p.name.isdigit() and p.name != own]
+    this_process = str(os.getpid())
+    return [p for p in Path("/proc").iterdir() if p.name.isdigit() and p.name != this_process]
 
 
 def _everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:

@@ -140,7 +140,7 @@ def _user() -> str:
 
 
 def default_workers(device: str) -> int:
-    """Return one job per core on a CPU, one job on an accelerator. Jobs have one thread each."""
+    """Return how many jobs run at once: one per core on a CPU, one on an accelerator."""
     if device != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

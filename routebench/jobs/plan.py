@@ -140,11 +140,16 @@ def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
     # Processes work in folders of their own: what is a path here must be one there.
     values = {name: absolute(value) for name, value in config.set.get(info.name, {}).items()}
     argument = absolute(config.encoder_argument)
-    found = describe(workers, info.name, info, values, config, argument=argument)
-    if isinstance(found, Broken):
-        raise PluginError(found.message, found.hint)
+    described = describe(workers, info.name, info, values, config, argument=argument)
+    if isinstance(described, Broken):
+        raise PluginError(described.message, described.hint)
     return EncoderInfo(
-        info, found.options, found.stateless, found.by_id, found.dimension, found.fingerprint
+        info,
+        described.options,
+        described.stateless,
+        described.by_id,
+        described.dimension,
+        described.fingerprint,
     )
 
 
@@ -188,14 +193,14 @@ def _entrant(
     given = config.set.get(info.name, {}) | config.set.get(label, {})
     # Processes work in folders of their own: what is a path here must be one there.
     values = {name: absolute(value) for name, value in given.items()}
-    found = describe(workers, label, info, values, config, **facts)
-    if isinstance(found, Broken):
+    described = describe(workers, label, info, values, config, **facts)
+    if isinstance(described, Broken):
         if info.distribution is None:
-            raise PluginError(found.message, found.hint)  # a file is the user's own input
-        return Entrant(label, info, values, state="failed", message=found.message)
-    full = found.options
-    if found.lacks:
-        reason = found.lacks.replace("NAME", label)
+            raise PluginError(described.message, described.hint)  # a file is the user's own input
+        return Entrant(label, info, values, state="failed", message=described.message)
+    full = described.options
+    if described.lacks:
+        reason = described.lacks.replace("NAME", label)
         if named:
             raise OptionError(f"router {label!r} {reason}")
         return Entrant(label, info, full, state="skipped", message=reason)
@@ -204,8 +209,8 @@ def _entrant(
         info,
         full,
         _fingerprint(info, full, shared),
-        starts_processes=found.starts_processes,
-        personal=found.personal,
+        starts_processes=described.starts_processes,
+        personal=described.personal,
     )
 
 

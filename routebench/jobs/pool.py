@@ -59,14 +59,14 @@ class Processes:
         with tempfile.TemporaryDirectory(
             prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
         ) as folder:
-            place, said = Path(folder), [""]
+            place, notes = Path(folder), [""]
 
-            def told(done: float, note: str) -> None:
-                said.append(note or said[-1])
+            def on_progress(done: float, note: str) -> None:
+                notes.append(note or notes[-1])
                 progress(job, done, note)
 
             try:
-                result = replace(self._stages(job, place, told), note=said[-1])
+                result = replace(self._stages(job, place, on_progress), note=notes[-1])
             except Exception as error:
                 # What a job leaves behind is the router's doing: it may cost its own row only.
                 result = Result("failed", f"{type(error).__name__}: {error}")
@@ -110,10 +110,10 @@ class Processes:
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
         shutil.rmtree(fit)
-        asked = self.setup.asked(job)
-        arrow_io.write_queries(route / "queries.arrow", asked.queries)
+        batch = self.setup.query_batch(job)
+        arrow_io.write_queries(route / "queries.arrow", batch.queries)
         if encoded is not None:
-            encoded.write(route / "vectors", list(asked.queries.text))
+            encoded.write(route / "vectors", list(batch.queries.text))
         models = list(train.pool.models)
         route_report = self.workers.run(
             RouteRequest(job.label, job.plugin, job.options, models), route, access, deadline
@@ -122,7 +122,7 @@ class Processes:
         if not isinstance(routed, RouteReply):
             return self._failure("route", routed)
         only_files(route / "checkpoint")
-        parts = asked.parts(arrow_io.read_decisions(route / "decisions.arrow"))
+        parts = batch.parts(arrow_io.read_decisions(route / "decisions.arrow"))
         return Result(
             "ok",
             decisions=parts.test,

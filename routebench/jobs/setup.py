@@ -10,7 +10,7 @@ import numpy as np
 
 from routebench.data.perturbations import KINDS, perturb
 from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
-from routebench.data.users import Asks, blind, few
+from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
 from routebench.jobs.query_batch import QueryBatch
 from routebench.plugin.discovery import PluginInfo
@@ -91,9 +91,9 @@ class Setup:
         if self.split.protocol == "user":
             newcomers = self.held_out(fold)
         if not personal:
-            return blind(replace(table, pool=pool, users=users.only(~newcomers)))
+            return marginalise(replace(table, pool=pool, users=users.only(~newcomers)))
         shots = self.shots if code == TRAIN else 0
-        known = few(users, newcomers, len(table), shots, fold)
+        known = few_shot(users, newcomers, len(table), shots, fold)
         return replace(table, pool=pool, users=known)
 
     def _pair(self, fold: int, table: Table) -> Pool:
@@ -135,7 +135,7 @@ class Setup:
         rows = np.concatenate([self.perturbed(f) for f in range(len(self.split.codes))])
         return [perturb(self.data.queries.text[row], kind) for row in rows for kind in KINDS]
 
-    def asked(self, job: Job) -> QueryBatch:
+    def query_batch(self, job: Job) -> QueryBatch:
         """Bare queries in an order shuffled by the seed."""
         if job.personal and self.data.users is not None:
             asks = self.asks(job.fold)

@@ -33,15 +33,15 @@ def facts(router: Any) -> dict[str, Any]:
     Raises:
         PluginError: for anything but strings and finite numbers by name.
     """
-    told = router.facts() if hasattr(router, "facts") else {}
-    if not isinstance(told, dict) or not all(isinstance(name, str) for name in told):
-        raise PluginError(f"facts returned {type(told).__name__}, expected values by name")
-    for name, value in told.items():
+    given = router.facts() if hasattr(router, "facts") else {}
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        raise PluginError(f"facts returned {type(given).__name__}, expected values by name")
+    for name, value in given.items():
         if not isinstance(value, str) and not (
             isinstance(value, int | float) and math.isfinite(value)
         ):
             raise PluginError(f"facts: {name} is {value!r}, expected a string or a finite number")
-    return told
+    return given
 
 
 def fit_and_save(
@@ -93,12 +93,12 @@ def run_here(job: Job, setup: Setup, progress: OnProgress, keep: Path | None = N
         context = Context(job.seed, encoder, work, setup.device, setup.objective, progress, kept)
         harness = Harness(create(job.plugin, job.options, job.label))
         fit_and_save(harness, train, validation, context, checkpoint)
-        told = facts(harness.router)
-        asked = setup.asked(job)
+        known = facts(harness.router)
+        batch = setup.query_batch(job)
         harness = Harness(create(job.plugin, job.options, job.label))
-        decisions = load_and_route(harness, checkpoint, asked.queries, train.pool.models)
+        decisions = load_and_route(harness, checkpoint, batch.queries, train.pool.models)
         if keep:
             shutil.copytree(checkpoint, keep)
-    parts = asked.parts(decisions)
-    told |= facts(harness.router)
-    return Result("ok", "", parts.test, parts.validation, parts.perturbed, facts=told)
+    parts = batch.parts(decisions)
+    known |= facts(harness.router)
+    return Result("ok", "", parts.test, parts.validation, parts.perturbed, facts=known)

@@ -123,17 +123,17 @@ class SimpleQA:
         return self._stored(path) if is_store(path) else self._recorded(path)
 
     def _stored(self, path: Path) -> SuiteData:
-        found = read_store(path, "simpleqa", self.options.graded_by)
+        stored = read_store(path, "simpleqa", self.options.graded_by)
         data = from_long(
-            found.table,
+            stored.table,
             name="simpleqa",
-            source=found.source,
+            source=stored.source,
             place=path.name,
-            files=found.files,
-            notes=found.notes,
+            files=stored.files,
+            notes=stored.notes,
         )
         # What one judge could not grade is not for another one to grade unasked.
-        return data if found.graded else replace(data, judge="exact")
+        return data if stored.graded else replace(data, judge="exact")
 
     def _recorded(self, path: Path) -> SuiteData:
         if self.options.graded_by is not None:

@@ -72,12 +72,12 @@ class TableSuite:
     def _stored(self) -> SuiteData:
         path = self.options.data
         own = self.options
-        found = read_store(path, own.of, own.graded_by, only=own.of is not None)
+        stored = read_store(path, own.of, own.graded_by, only=own.of is not None)
         return from_long(
-            found.table,
+            stored.table,
             name="table",
-            source=self.options.source or found.source,
+            source=self.options.source or stored.source,
             place=path.name,
-            files=found.files,
-            notes=found.notes,
+            files=stored.files,
+            notes=stored.notes,
         )

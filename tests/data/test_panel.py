@@ -72,7 +72,7 @@ def test_the_blind_learn_from_the_mean_reward_of_those_who_asked() -> None:
     table = data.table(np.arange(60))
     weights = [0.1 + 0.8 * k / 3 for k in range(4)]
     assert data.users is not None
-    learned = users.blind(table)
+    learned = users.marginalise(table)
     assert learned.users is None
     assert learned.outcomes.relative_cost is None
     for row in range(60):

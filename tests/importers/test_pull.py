@@ -329,6 +329,20 @@ def test_the_token_goes_to_the_hub_only(
     assert not [p for p in tmp_path.rglob("*.toml") if "hf_planted" in p.read_text()]
 
 
+def test_the_token_is_not_sent_on_to_another_server(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_planted")
+    revision = hub.commit({"q.csv": BIG})
+    with serve() as other:
+        other.commit({"q.csv": BIG})
+        hub.elsewhere = other.url
+        done = quietly(source(revision, files={"q.csv": content(BIG)}), tmp_path / "d")
+        assert done.files[0].read_bytes() == BIG
+        assert set(hub.tokens) == {"Bearer hf_planted"}
+        assert other.tokens == [None]
+
+
 # Imports
 
 

@@ -200,7 +200,7 @@ def test_two_users_of_one_query_are_routed_differently(preference: str) -> None:
 def test_without_users_it_serves_one() -> None:
     data = from_long(plain_panel(400), name="table", source="simulated", place="t")
     setup, decisions = routed(data)
-    test = setup.asked(Job("x", find("router", "knn"), {}, 0, 0, "x"))
+    test = setup.query_batch(Job("x", find("router", "knn"), {}, 0, 0, "x"))
     assert test is not None
     rows = setup.rows(0, 2)
     got = data.outcomes.score[rows, decisions.choice].mean()

@@ -101,52 +101,52 @@ def read_panel(
         DataError: naming the file and, where they are known, rows and column.
     """
     parts = _files(path)
-    found = gather([file for _, file in parts])
-    models = tuple(sorted(found.models))
-    columns = np.array([found.models[model] for model in models], dtype=np.int64)
-    users = sorted(found.users, key=_natural)
-    lines = np.array([found.users[user] for user in users], dtype=np.int64)
-    tasks = sorted(found.tasks)
-    asked = found.asked[lines]
-    split, user_split, notes = _split([part for part, _ in parts], found, lines)
-    notes += _notes(found)
+    gathered = gather([file for _, file in parts])
+    models = tuple(sorted(gathered.models))
+    columns = np.array([gathered.models[model] for model in models], dtype=np.int64)
+    users = sorted(gathered.users, key=_natural)
+    lines = np.array([gathered.users[user] for user in users], dtype=np.int64)
+    tasks = sorted(gathered.tasks)
+    asked = gathered.asked[lines]
+    split, user_split, notes = _split([part for part, _ in parts], gathered, lines)
+    notes += _notes(gathered)
 
     folder = path if path.is_dir() else path.parent
     file = descriptions or find_descriptions(folder, models)
-    said = read_descriptions(file, models) if file else None
+    described = read_descriptions(file, models) if file else None
     return UserPanel(
-        text=_objects([text for _, text in found.queries]),
-        task=_objects([task for task, _ in found.queries]),
+        text=_objects([text for _, text in gathered.queries]),
+        task=_objects([task for task, _ in gathered.queries]),
         task_description={
             task: text
             for task in tasks
-            if (text := found.description.get(found.tasks[task])) is not None
+            if (text := gathered.description.get(gathered.tasks[task])) is not None
         },
         models=models,
-        model_description=said.description if said else None,
-        effect=found.effect[:, columns],
-        cost=found.cost[:, columns],
-        cost_normalised=found.cost_normalised,
+        model_description=described.description if described else None,
+        effect=gathered.effect[:, columns],
+        cost=gathered.cost[:, columns],
+        cost_normalised=gathered.cost_normalised,
         users=_objects(users),
-        preference=found.preference[lines],
+        preference=gathered.preference[lines],
         asked=None if asked.all() else asked,
         split=split,
         user_split=user_split,
-        embedding=found.embedding.stacked(range(len(found.queries))),
-        task_embedding=found.task_embedding.stacked([found.tasks[task] for task in tasks]),
+        embedding=gathered.embedding.stacked(range(len(gathered.queries))),
+        task_embedding=gathered.task_embedding.stacked([gathered.tasks[task] for task in tasks]),
         model_embedding=(
-            read_embeddings(embeddings, models, said.order if said else None)
+            read_embeddings(embeddings, models, described.order if described else None)
             if embeddings
             else None
         ),
         reference=(
-            _objects([found.reference.get(query) for query in range(len(found.queries))])
-            if found.reference.values
+            _objects([gathered.reference.get(query) for query in range(len(gathered.queries))])
+            if gathered.reference.values
             else None
         ),
         notes=notes,
-        input_price=said.input_price if said else None,
-        output_price=said.output_price if said else None,
+        input_price=described.input_price if described else None,
+        output_price=described.output_price if described else None,
     )
 
 
@@ -187,13 +187,13 @@ def _is_csv(path: Path) -> bool:
 
 
 def _split(
-    parts: list[str | None], found: Gathered, lines: Any
+    parts: list[str | None], gathered: Gathered, lines: Any
 ) -> tuple[Strings | None, Strings | None, tuple[str, ...]]:
     """Return the parts of the queries and, where they differ, of the users; a note on overlaps."""
     if parts == [None]:
         return None, None, ()
     names = _objects(parts)
-    in_part, users = found.query_in, found.user_in[lines]
+    in_part, users = gathered.query_in, gathered.user_in[lines]
     notes: tuple[str, ...] = ()
     split = None
     shared = int((in_part.sum(axis=1) > 1).sum())
@@ -212,23 +212,23 @@ def _split(
     return split, user_split, notes
 
 
-def _notes(found: Gathered) -> tuple[str, ...]:
+def _notes(gathered: Gathered) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
-    partial = int(np.isnan(found.effect).any(axis=1).sum())
+    partial = int(np.isnan(gathered.effect).any(axis=1).sum())
     if partial:
-        notes += (f"{partial} of {len(found.effect)} queries lack rows of some models",)
-    if found.cost_normalised and not _spans(found):
+        notes += (f"{partial} of {len(gathered.effect)} queries lack rows of some models",)
+    if gathered.cost_normalised and not _spans(gathered):
         notes += (
             "costs are taken as normalised, since all lie in [0, 1], though in no task they reach"
             " from 0 to 1",
         )
-    if not found.has_reward:
+    if not gathered.has_reward:
         return notes
-    mismatch = found.reward_mismatch
+    mismatch = gathered.reward_mismatch
     if mismatch is None:
         return (*notes, "the file's reward is w·effect − (1 − w)·cost throughout")
     place, value, expected = mismatch
-    if not found.cost_normalised:
+    if not gathered.cost_normalised:
         return (*notes, "the file's reward was not checked: its costs are not normalised")
     raise DataError(
         f"{place}, column reward: is {value:.10g}, but w·effect − (1 − w)·cost is {expected:.10g}",
@@ -236,12 +236,12 @@ def _notes(found: Gathered) -> tuple[str, ...]:
     )
 
 
-def _spans(found: Gathered) -> bool:
+def _spans(gathered: Gathered) -> bool:
     """Return whether the costs of any task reach from 0 to 1, as a min–max normalisation leaves
     them."""
-    tasks = np.array([found.tasks[task] for task, _ in found.queries])
-    for task in range(len(found.tasks)):
-        costs = found.cost[tasks == task]
+    tasks = np.array([gathered.tasks[task] for task, _ in gathered.queries])
+    for task in range(len(gathered.tasks)):
+        costs = gathered.cost[tasks == task]
         if np.nanmin(costs) <= 1e-9 and np.nanmax(costs) >= 1 - 1e-9:
             return True
     return False

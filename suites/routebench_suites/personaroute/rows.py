@@ -167,11 +167,11 @@ def gather(paths: Sequence[Path]) -> Gathered:
 
 
 def _gather(paths: Sequence[Path], size: int) -> Gathered:
-    found = Gathered()
+    gathered = Gathered()
     for block in blocks(paths, size):
-        _add(found, block, len(paths))
-    found.cut()
-    return found
+        _add(gathered, block, len(paths))
+    gathered.cut()
+    return gathered
 
 
 def _grown(array: Any, shape: tuple[int, ...], fill: Any) -> Any:
@@ -188,68 +188,71 @@ def _grown(array: Any, shape: tuple[int, ...], fill: Any) -> Any:
     return grown
 
 
-def _add(found: Gathered, block: Block, files: int) -> None:
+def _add(gathered: Gathered, block: Block, files: int) -> None:
     for column in REQUIRED:
         block.check_filled(column)
-    user = block.codes("user_id", found.users)
-    model = block.codes("llm", found.models)
-    task = block.codes("task_id", found.tasks)
-    query = _queries(found, block, task)
+    user = block.codes("user_id", gathered.users)
+    model = block.codes("llm", gathered.models)
+    task = block.codes("task_id", gathered.tasks)
+    query = _queries(gathered, block, task)
     preference = block.numbers("performance_preference")
     effect, cost = block.numbers("effect"), block.numbers("cost")
-    found.room(files)
-    found.query_in[query, block.file] = True
-    found.user_in[user, block.file] = True
+    gathered.room(files)
+    gathered.query_in[query, block.file] = True
+    gathered.user_in[user, block.file] = True
     block.check(
         (preference >= 0) & (preference <= 1), preference, "performance_preference", "in [0, 1]"
     )
     block.check((effect >= 0) & (effect <= 1), effect, "effect", "in [0, 1]")
     block.check(cost >= 0, cost, "cost", "0 or more")
-    found.cost_normalised &= bool((cost <= 1 + _TOLERANCE).all())
-    _keep_preference(found, block, user, preference)
-    _keep_row(found, block, user, query, model)
-    _keep_outcome(found, block, query, model, effect, cost)
-    for texts, owners in ((found.reference, query), (found.description, task)):
+    gathered.cost_normalised &= bool((cost <= 1 + _TOLERANCE).all())
+    _keep_preference(gathered, block, user, preference)
+    _keep_row(gathered, block, user, query, model)
+    _keep_outcome(gathered, block, query, model, effect, cost)
+    for texts, owners in ((gathered.reference, query), (gathered.description, task)):
         texts.add(block, owners)
-    for vectors, owners in ((found.embedding, query), (found.task_embedding, task)):
+    for vectors, owners in ((gathered.embedding, query), (gathered.task_embedding, task)):
         vectors.add(block, owners)
-    if block.has("reward") and found.reward_mismatch is None:
-        _check_reward(found, block, preference * effect - (1 - preference) * cost)
+    if block.has("reward") and gathered.reward_mismatch is None:
+        _check_reward(gathered, block, preference * effect - (1 - preference) * cost)
 
 
-def _queries(found: Gathered, block: Block, task: Ints) -> Ints:
+def _queries(gathered: Gathered, block: Block, task: Ints) -> Ints:
     """Return [rows] the queries' numbers; new ones get theirs in the order of the rows."""
     texts, local = block.entries("query")
     pairs, first, back = np.unique(
         task * len(texts) + local, return_index=True, return_inverse=True
     )
-    tasks = list(found.tasks)
+    tasks = list(gathered.tasks)
     numbers = np.empty(len(pairs), dtype=np.int64)
     for each in np.argsort(first):
         code, text = divmod(int(pairs[each]), len(texts))
-        numbers[each] = found.queries.setdefault((tasks[code], texts[text]), len(found.queries))
+        numbers[each] = gathered.queries.setdefault(
+            (tasks[code], texts[text]), len(gathered.queries)
+        )
     rows: Ints = numbers[back.reshape(-1)]
     return rows
 
 
-def _keep_preference(found: Gathered, block: Block, user: Ints, preference: Floats) -> None:
+def _keep_preference(gathered: Gathered, block: Block, user: Ints, preference: Floats) -> None:
     who, first = np.unique(user, return_index=True)
-    new = first[np.isnan(found.preference[who])]
-    found.preference[user[new]] = preference[new]
-    wrong = np.abs(preference - found.preference[user]) > _TOLERANCE
+    new = first[np.isnan(gathered.preference[who])]
+    gathered.preference[user[new]] = preference[new]
+    known = gathered.preference[user]
+    wrong = np.abs(preference - known) > _TOLERANCE
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
             f"{block.place(row)}, column performance_preference: is {preference[row]:g} for user"
-            f" {list(found.users)[user[row]]!r}, who has {found.preference[user[row]]:g} above",
+            f" {list(gathered.users)[user[row]]!r}, who has {known[row]:g} above",
             "a user has one preference throughout",
         )
 
 
-def _keep_row(found: Gathered, block: Block, user: Ints, query: Ints, model: Ints) -> None:
+def _keep_row(gathered: Gathered, block: Block, user: Ints, query: Ints, model: Ints) -> None:
     plane, bit = model >> 3, np.left_shift(1, model & 7).astype(np.uint8)
-    again = (found.seen[user, query, plane] & bit) != 0
-    key = (user * len(found.queries) + query) * len(found.models) + model
+    again = (gathered.seen[user, query, plane] & bit) != 0
+    key = (user * len(gathered.queries) + query) * len(gathered.models) + model
     _, first = np.unique(key, return_index=True)
     if len(first) < len(key) or again.any():
         again |= ~np.isin(np.arange(len(key)), first)
@@ -259,34 +262,37 @@ def _keep_row(found: Gathered, block: Block, user: Ints, query: Ints, model: Int
             f" {block.text('llm', row)!r} for this query already in {block.earlier(row)}",
             "a user, query and model have one row",
         )
-    np.bitwise_or.at(found.seen, (user, query, plane), bit)
+    np.bitwise_or.at(gathered.seen, (user, query, plane), bit)
 
 
 def _keep_outcome(
-    found: Gathered, block: Block, query: Ints, model: Ints, effect: Floats, cost: Floats
+    gathered: Gathered, block: Block, query: Ints, model: Ints, effect: Floats, cost: Floats
 ) -> None:
-    _, first = np.unique(query * len(found.models) + model, return_index=True)
-    new = first[found.first[query[first], model[first]] < 0]
-    found.effect[query[new], model[new]] = effect[new]
-    found.cost[query[new], model[new]] = cost[new]
-    found.first[query[new], model[new]] = block.start + new
-    for column, values, kept in (("effect", effect, found.effect), ("cost", cost, found.cost)):
+    _, first = np.unique(query * len(gathered.models) + model, return_index=True)
+    new = first[gathered.first[query[first], model[first]] < 0]
+    gathered.effect[query[new], model[new]] = effect[new]
+    gathered.cost[query[new], model[new]] = cost[new]
+    gathered.first[query[new], model[new]] = block.start + new
+    for column, values, kept in (
+        ("effect", effect, gathered.effect),
+        ("cost", cost, gathered.cost),
+    ):
         wrong = np.abs(values - kept[query, model]) > _TOLERANCE
         if wrong.any():
             row = int(wrong.argmax())
             q, m = query[row], model[row]
             raise DataError(
                 f"{block.place(row)}, column {column}: is {values[row]:g}, but"
-                f" {block.place_of(int(found.first[q, m]))} has {kept[q, m]:g} for the same query"
-                f" and model {block.text('llm', row)!r}",
+                f" {block.place_of(int(gathered.first[q, m]))} has {kept[q, m]:g} for the same"
+                f" query and model {block.text('llm', row)!r}",
                 "effect and cost depend on query and model, not on the user",
             )
 
 
-def _check_reward(found: Gathered, block: Block, expected: Floats) -> None:
+def _check_reward(gathered: Gathered, block: Block, expected: Floats) -> None:
     reward = block.numbers("reward", empty=True)
-    found.has_reward |= bool(np.isfinite(reward).any())
+    gathered.has_reward |= bool(np.isfinite(reward).any())
     wrong = np.abs(reward - expected) > REWARD_TOLERANCE
     if wrong.any():
         row = int(wrong.argmax())
-        found.reward_mismatch = block.place(row), float(reward[row]), float(expected[row])
+        gathered.reward_mismatch = block.place(row), float(reward[row]), float(expected[row])
