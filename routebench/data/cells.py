@@ -115,8 +115,7 @@ class CellRows:
         return mean.reshape(self.shape)
 
     def samples(self, score: Floats) -> Floats | None:
-        """Return [n, m, k] the scores of each cell's rows, padded with NaN; None where k is 1 at
-        most."""
+        """Return [n, m, k] the scores of each cell's rows, padded with NaN; None where k < 2."""
         if self.repeats is None:
             return None
         repeated = score[self.repeats.row]

@@ -73,8 +73,7 @@ class TableColumns:
         return coded
 
     def places(self, column: str) -> Ints:
-        """Return [rows] the place of each row's text among the distinct ones, sorted; null is
-        empty."""
+        """Return [rows] the rank of each row's text among the distinct ones; null is empty."""
         array = pc.fill_null(self.text(column), "").dictionary_encode()
         places = pc.rank(array.dictionary, sort_keys="ascending").to_numpy().astype(np.int64)
         by_row: Ints = places[array.indices.to_numpy()] - 1

@@ -57,8 +57,7 @@ class Duplicates:
     """[k, 2] pairs of units, smaller first, sorted, that are near duplicates."""
 
     def hits(self, rows: Mask) -> Mask:
-        """Return [n] texts that are a duplicate of any of the given rows; the rows hit
-        themselves."""
+        """Return [n] which texts duplicate any of the given rows; the rows hit themselves."""
         exact = np.zeros(len(self.exact), dtype=bool)
         exact[self.exact[rows]] = True
         marked = np.zeros(len(self.exact), dtype=bool)
@@ -107,8 +106,7 @@ def _signature(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _batches(normal: list[str], signature: list[int]) -> Iterator[list[int]]:
-    """Yield units that can have a near duplicate at all, signatures together, in bounded
-    batches."""
+    """Yield units that can have a near duplicate, signatures together, in bounded batches."""
     blocks: dict[int, list[int]] = {}
     for unit, sign in enumerate(signature):
         if len(normal[unit]) >= GRAM:

@@ -6,11 +6,11 @@ number is converted later, where an error can name its row.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import json
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from routebench.data.long_table import COLUMNS, NUMBERS, TEXTS, check_columns, unused_note
 from routebench.data.places import SUFFIX
 from routebench.errors import DataError
+from routebench.redact import one_line
 
 _BLOCK = 1 << 26  # bytes; no row may be longer
 _MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file", b"PK\x03\x04": "a zip file"}
@@ -39,17 +40,19 @@ def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
         raise DataError(f"{path}: is a folder, not an outcomes file")
     if path.stat().st_size == 0:
         raise DataError(f"{path.name}: the file is empty")
-    if path.suffix.lower() == SUFFIX:  # suites read a sound one by themselves
+    if path.suffix.lower() == SUFFIX:  # suites read an intact one by themselves
         raise DataError(f"{path.name}: is not a store of answers, whatever its name says")
     reader = _reader(path)
     try:
         table, present = reader(path)
     except pa.ArrowException as error:
-        raise DataError(f"{path.name}: cannot be read: {_line(error)}") from error
+        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
     except (EOFError, OSError, zlib.error) as error:
         if isinstance(error, PermissionError):
             raise DataError(f"{path.name}: may not be read") from error
-        raise DataError(f"{path.name}: is damaged or cut short: {_line(error)}") from error
+        raise DataError(
+            f"{path.name}: is damaged or cut short: {one_line(str(error), 200)}"
+        ) from error
     return table, unused_note(present)
 
 
@@ -93,14 +96,8 @@ def _csv(path: Path) -> tuple[pa.Table, list[str]]:
     present = _header(path)
     check_columns(present, path.name)
     wanted = [c for c in present if c in COLUMNS]
-    broken: list[Any] = []
-
-    def note(row: Any) -> str:
-        broken.append(row)
-        return "error"
-
     try:
-        with _stream(path) as stream:
+        with open_unpacked(path) as stream, broken_rows(path) as note:
             table = arrow.read_csv(
                 stream,
                 # One thread, or Arrow cannot say which row is broken.
@@ -114,18 +111,33 @@ def _csv(path: Path) -> tuple[pa.Table, list[str]]:
                     quoted_strings_can_be_null=False,  # see `_without_empty`
                 ),
             )
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, DataError):
         _check_utf8(path)
-        if broken:
-            row = broken[0]
-            where = "a row" if row.number is None else f"row {row.number - 1}"
-            raise DataError(
-                f"{path.name}: {where} has {row.actual_columns} fields, not the header's"
-                f" {row.expected_columns}",
-                "a field with commas or line breaks needs quotes",
-            ) from None
         raise
     return _without_empty(table), present
+
+
+@contextlib.contextmanager
+def broken_rows(path: Path) -> Iterator[Callable[[Any], str]]:
+    """Yield an `invalid_row_handler` for Arrow; a `DataError` names the row it was called for."""
+    broken: list[Any] = []
+
+    def note(row: Any) -> str:
+        broken.append(row)
+        return "error"
+
+    try:
+        yield note
+    except pa.ArrowInvalid:
+        if not broken:
+            raise
+        row = broken[0]
+        where = "a row" if row.number is None else f"row {row.number - 1}"
+        raise DataError(
+            f"{path.name}: {where} has {row.actual_columns} fields, not the header's"
+            f" {row.expected_columns}",
+            "a field with commas or line breaks needs quotes",
+        ) from None
 
 
 def _without_empty(table: pa.Table) -> pa.Table:
@@ -144,7 +156,7 @@ def _without_empty(table: pa.Table) -> pa.Table:
 
 
 def _header(path: Path) -> list[str]:
-    with io.TextIOWrapper(_stream(path), encoding="utf-8-sig", newline="") as lines:
+    with io.TextIOWrapper(open_unpacked(path), encoding="utf-8-sig", newline="") as lines:
         try:
             present = next(csv.reader(lines), [])
         except UnicodeDecodeError:
@@ -166,7 +178,7 @@ def _jsonl(path: Path) -> tuple[pa.Table, list[str]]:
         raise DataError(f"{path.name}: the file is empty")
     schema = pa.schema([(c, kind) for c in COLUMNS if (kind := _kind(c, first.get(c)))])
     try:
-        with _stream(path) as stream:
+        with open_unpacked(path) as stream:
             table = arrow.read_json(
                 stream,
                 arrow.ReadOptions(block_size=_BLOCK),
@@ -196,7 +208,7 @@ def _kind(column: str, value: Any) -> Any:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     """Parse the rows with Python's own parser: slow, and exact about what is wrong where."""
     row = 0
-    with _stream(path) as lines:
+    with open_unpacked(path) as lines:
         for raw in lines:
             if not raw.strip():
                 continue
@@ -206,7 +218,9 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             except UnicodeDecodeError:
                 raise DataError(f"{path.name}: row {row}: the text is not UTF-8") from None
             except ValueError as error:
-                raise DataError(f"{path.name}: row {row}: not JSON: {_line(error)}") from None
+                raise DataError(
+                    f"{path.name}: row {row}: not JSON: {one_line(str(error), 200)}"
+                ) from None
             if not isinstance(record, dict):
                 raise DataError(f"{path.name}: row {row} is no JSON object")
             yield record
@@ -246,7 +260,7 @@ def _check_magic(path: Path) -> None:
 
 def _check_utf8(path: Path) -> None:
     """Raise for the first line that is not UTF-8; Arrow does not say which."""
-    with _stream(path) as lines:
+    with open_unpacked(path) as lines:
         for number, raw in enumerate(lines, 1):
             try:
                 raw.decode("utf-8")
@@ -256,10 +270,6 @@ def _check_utf8(path: Path) -> None:
                 ) from None
 
 
-def _stream(path: Path) -> Any:
+def open_unpacked(path: Path) -> Any:
+    """Open the bytes of a file, unpacked if it is a .gz."""
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def _line(error: Exception) -> str:
-    """Return the first line of a message, without the blanks of Arrow's longer ones."""
-    return re.sub(r"\s+", " ", str(error)).strip()[:200]

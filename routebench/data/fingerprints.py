@@ -17,8 +17,7 @@ from routebench.records import SuiteData
 
 
 def suite_fingerprint(data: SuiteData) -> str:
-    """Return 16 hex digits over name, queries with their columns, references, users and who asked
-    what."""
+    """Return 16 hex digits over name, queries with columns, references, users, who asked what."""
     references: Iterable[str | None] = () if data.references is None else data.references
     queries = [_texts(data.keys), _texts(references)]
     columns = (data.queries.task, data.queries.user)

@@ -20,7 +20,6 @@ def default_store(suite: str) -> Path:
 
 
 def store_files(path: Path) -> tuple[Path, ...]:
-    """Return the store and what SQLite keeps beside it while it is open: all of them hold
-    answers."""
+    """Return the store and what SQLite keeps beside it while it is open: all hold answers."""
     path = path.resolve()
     return (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"))

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from routebench.data.long_table import COLUMNS, NUMBERS, unused_note
 from routebench.errors import DataError
+from routebench.redact import one_line
 
 _READ = tuple(name for name in COLUMNS if name not in ("query", "reference", "topic"))
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_usd", "latency")
@@ -100,8 +101,7 @@ def _read(path: Path) -> tuple[pa.Table, list[str]]:
             table = table.select([name for name in present if name in _READ])
         return _typed(table), present
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise DataError(f"{path.name}: cannot be read: {line}") from error
+        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
 
 
 def _text(path: Path, kind: str) -> pa.Table:

@@ -24,8 +24,7 @@ from routebench.records import (
 
 
 def reward(outcomes: Outcomes, preference: Floats | float) -> Floats:
-    """Return [n, m] w · score − (1 − w) · relative cost, for one preference w or one per query
-    [n]."""
+    """Return [n, m] w · score − (1 − w) · relative cost, for one preference w or [n] of them."""
     assert outcomes.relative_cost is not None, "a suite with users says what its answers cost them"
     weight = np.asarray(preference, dtype=np.float64)
     weight = weight[:, None] if weight.ndim else weight
@@ -42,8 +41,7 @@ def valued(outcomes: Outcomes, preference: Floats | float) -> Outcomes:
 
 
 def marginalise(table: Table) -> Table:
-    """Return the table without users, for a router that knows none: mean rewards of those who
-    asked."""
+    """Return the table without users, its scores the mean rewards of those who asked."""
     if table.users is None:
         return table
     outcomes = valued(table.outcomes, mean_preference(table.users, len(table)))
@@ -91,8 +89,7 @@ class Asks:
         )
 
     def one_each(self, rows: Ints) -> Ints:
-        """Return one pair of each of the given queries that anybody asks, another user every
-        time."""
+        """Return one pair of each given query that anybody asks, another user every time."""
         first = np.searchsorted(self.row, rows, side="left")
         count = np.searchsorted(self.row, rows, side="right") - first
         picked: Ints = first + np.arange(len(rows)) % np.maximum(count, 1)

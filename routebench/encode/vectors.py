@@ -78,8 +78,7 @@ class VectorStore:
         return int(self.vectors.shape[1])
 
     def find(self, texts: Sequence[str]) -> tuple[Vectors, Mask]:
-        """Return vectors [n, dimension], and [n] which texts are known; the others' rows are
-        zero."""
+        """Return vectors [n, dimension], and [n] which texts are known; other rows are zero."""
         return self.find_keys(text_keys(texts))
 
     def find_keys(self, wanted: Keys) -> tuple[Vectors, Mask]:
@@ -107,7 +106,7 @@ class VectorCache:
         self._shards: dict[str, VectorStore | None] = {}  # None: damaged
 
     def find(self, texts: Sequence[str], dimension: int | None = None) -> tuple[Vectors, Mask]:
-        """Return vectors [n, dimension], and [n] which texts are known; the others' rows are zero.
+        """Return vectors [n, dimension], and [n] which texts are known; other rows are zero.
 
         Raises `DataError` where the vectors kept have another dimension; where none is stated and
         there are none, the answer is [n, 0].
@@ -175,8 +174,7 @@ class VectorCache:
 
 
 def cache_root() -> Path:
-    """Return the folder of encoders' vectors: $ROUTEBENCH_CACHE, else in the user's cache
-    folder."""
+    """Return the folder of encoders' vectors: in $ROUTEBENCH_CACHE, else in the user's cache."""
     if folder := os.environ.get("ROUTEBENCH_CACHE"):
         return Path(folder).expanduser() / "encoders"
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from routebench.data.files import open_unpacked
 from routebench.errors import DataError
 from routebench.redact import one_line
 
@@ -46,8 +46,7 @@ class FileHead:
 
 
 def files_in(path: Path, *suffixes: str) -> list[Path]:
-    """Return a file itself, or a folder's files with these endings, also those further down, by
-    name."""
+    """Return a file itself, or the files below a folder with these endings, by name."""
     if path.is_file():
         return [path]
     found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(suffixes))
@@ -102,7 +101,7 @@ def _is_object(line: str) -> bool:
 def open_file(path: Path) -> Any:
     """Open the bytes of a file, unpacked if it is a .gz."""
     try:
-        return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+        return open_unpacked(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -130,8 +130,7 @@ class OutcomeRows:
         return pa.table([_array(self._columns[f.name], f.type) for f in _SCHEMA], schema=_SCHEMA)
 
     def _reference(self, place: str, query_id: str, query: str, given: str | None) -> str | None:
-        """Return the first reference of a query: a source that has two for one text means
-        either."""
+        """Return a query's first reference: a source that has two for one text means either."""
         digest = hash_text(query)
         known = self._shared.queries.get(query_id)
         if known is not None and known[0] != digest:

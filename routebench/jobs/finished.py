@@ -68,8 +68,7 @@ class Finished:
             return None  # missing or damaged: do it again
 
     def begun(self, job: Job) -> Path:
-        """Return the folder in which this very job, started again, finds what it left when
-        killed."""
+        """Return the folder in which a job, started again, finds what it left when killed."""
         place = self._begun(job)
         of = place / "of"
         if not of.is_file() or of.read_text() != job.fingerprint:

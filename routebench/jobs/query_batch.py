@@ -38,8 +38,7 @@ class QueryBatch:
     def of(
         cls, everything: Queries, validation: Ints, test: Ints, sample: Ints, seed: list[int]
     ) -> QueryBatch:
-        """Put queries together and shuffle them; `sample` rows are also asked in every
-        perturbation."""
+        """Join and shuffle queries; `sample` rows are also asked in every perturbation."""
         rows = np.concatenate([validation, test, *([sample] * len(KINDS))])
         queries = everything.take(rows)
         start = len(validation) + len(test)

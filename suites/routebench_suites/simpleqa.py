@@ -64,8 +64,7 @@ class SimpleQA:
         self.options = options
 
     def load(self) -> SuiteData:
-        """Load the questions with their answers, not yet graded where they were recorded
-        without."""
+        """Load the questions with their answers, ungraded where they were recorded so."""
         unasked = self.options.data is None and self.options.source is None
         try:
             path = self._collected() if self.options.data is None else self.options.data
@@ -80,8 +79,7 @@ class SimpleQA:
         return data
 
     def questions(self) -> list[entries.StoredQuestion] | None:
-        """Return what `routebench collect` asks; None for a file with answers, of which `load`
-        knows."""
+        """Return what `routebench collect` asks; None for a file with answers."""
         path = self.options.data or EMBEDDED
         if not is_questions(path):
             return None

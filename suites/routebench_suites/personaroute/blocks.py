@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,8 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from routebench.data.files import broken_rows, open_unpacked
 from routebench.errors import DataError, did_you_mean
 from routebench.records import Floats, Ints, Mask
+from routebench.redact import one_line
 
 REQUIRED = ("user_id", "performance_preference", "task_id", "query", "llm", "effect", "cost")
 OPTIONAL = (
@@ -74,8 +74,7 @@ class Block:
             raise DataError(f"{self.place(row)}, column {column}: is empty")
 
     def numbers(self, column: str, empty: bool = False) -> Floats:
-        """Return [rows] the column as finite numbers; NaN for empty cells where they are
-        allowed."""
+        """Return [rows] the column as finite numbers; NaN for empty cells if these are allowed."""
         held = self._batch.column(column)
         texts = held.dictionary
         try:
@@ -143,7 +142,9 @@ def blocks(paths: Sequence[Path], size: int, only: Sequence[str] = ()) -> Iterat
         except (EOFError, OSError, zlib.error) as error:
             if isinstance(error, PermissionError):
                 raise DataError(f"{path.name}: may not be read") from error
-            raise DataError(f"{path.name}: is damaged or cut short: {_line(error)}") from error
+            raise DataError(
+                f"{path.name}: is damaged or cut short: {one_line(str(error), 200)}"
+            ) from error
         if start == starts[-1]:
             raise DataError(f"{path.name}: there are no rows")
 
@@ -153,14 +154,8 @@ def _batches(path: Path, size: int, only: Sequence[str]) -> Iterator[Any]:
     from pyarrow import csv as arrow
 
     wanted = list(only) or _header(path)
-    broken: list[Any] = []
-
-    def note(row: Any) -> str:
-        broken.append(row)
-        return "error"
-
-    with _stream(path) as stream:
-        try:
+    try:
+        with open_unpacked(path) as stream, broken_rows(path) as note:
             yield from arrow.open_csv(
                 stream,
                 # One thread, or Arrow cannot say which row is broken.
@@ -175,26 +170,18 @@ def _batches(path: Path, size: int, only: Sequence[str]) -> Iterator[Any]:
                     strings_can_be_null=True,
                 ),
             )
-        except pa.ArrowInvalid as error:
-            if broken:
-                row = broken[0]
-                where = "a row" if row.number is None else f"row {row.number - 1}"
-                raise DataError(
-                    f"{path.name}: {where} has {row.actual_columns} fields, not the header's"
-                    f" {row.expected_columns}",
-                    "a field with commas or line breaks needs quotes",
-                ) from None
-            if "Empty CSV" in str(error):
-                raise DataError(f"{path.name}: there are no rows") from None
-            if "straddl" in str(error) and size < LONG_BLOCK:
-                raise LongRowError from None
-            raise DataError(f"{path.name}: cannot be read: {_line(error)}") from error
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            raise DataError(f"{path.name}: there are no rows") from None
+        if "straddl" in str(error) and size < LONG_BLOCK:
+            raise LongRowError from None
+        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
 
 
 def _header(path: Path) -> list[str]:
     """Return the known columns of a file."""
     try:
-        with io.TextIOWrapper(_stream(path), encoding="utf-8-sig", newline="") as lines:
+        with io.TextIOWrapper(open_unpacked(path), encoding="utf-8-sig", newline="") as lines:
             present = next(csv.reader(lines), [])
     except UnicodeDecodeError:
         raise DataError(f"{path.name}: is no CSV file: the text is not UTF-8") from None
@@ -212,11 +199,3 @@ def _header(path: Path) -> list[str]:
         if known.count(column) > 1:
             raise DataError(f"{path.name}: the header has the column {column} twice")
     return known
-
-
-def _stream(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def _line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()[:200]

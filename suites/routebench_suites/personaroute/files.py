@@ -237,8 +237,7 @@ def _notes(gathered: Gathered) -> tuple[str, ...]:
 
 
 def _spans(gathered: Gathered) -> bool:
-    """Return whether the costs of any task reach from 0 to 1, as a min–max normalisation leaves
-    them."""
+    """Return whether any task's costs reach from 0 to 1, as a min–max normalisation leaves them."""
     tasks = np.array([gathered.tasks[task] for task, _ in gathered.queries])
     for task in range(len(gathered.tasks)):
         costs = gathered.cost[tasks == task]

@@ -33,8 +33,7 @@ class ModelDescriptions:
 
 
 def find_descriptions(folder: Path, models: Sequence[str]) -> Path | None:
-    """Return the `LLM_Descriptions*.json` of a folder that knows all models, else the first, if
-    any."""
+    """Return a folder's `LLM_Descriptions*.json` that knows all models, else the first, if any."""
     found = sorted(folder.glob("LLM_Descriptions*.json"))
     for path in found:
         if set(models) <= set(_object(path)):

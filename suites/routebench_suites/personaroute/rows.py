@@ -88,8 +88,7 @@ class _Embeddings:
             raise DataError(f"{where}: differs from that of a row above of the same {self.owner}")
 
     def stacked(self, owners: Iterable[int]) -> Vectors | None:
-        """Return the vectors of these owners; None where the column is absent or empty
-        throughout."""
+        """Return the vectors of these owners; None where the column is absent or empty."""
         if not self._values:
             return None
         if self._empty:
@@ -175,8 +174,7 @@ def _gather(paths: Sequence[Path], size: int) -> Gathered:
 
 
 def _grown(array: Any, shape: tuple[int, ...], fill: Any) -> Any:
-    """Return the array, or a copy of at least this shape and half as much again in what has to
-    grow."""
+    """Return the array, or a copy of at least this shape with room to grow by half."""
     if all(have >= need for have, need in zip(array.shape, shape, strict=True)):
         return array
     larger = [
