@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from routebench.files import file_sha256, locked, replace_file, replacing, sha256
+from routebench.files import file_sha256, locked, new_folder, replace_file, replacing, sha256
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -54,3 +54,28 @@ def test_a_lock_keeps_others_out_and_dies_with_its_holder(tmp_path: Path) -> Non
         holder.wait()
         with locked(place):
             assert place.exists()
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    place = tmp_path / "runs" / "one"
+    with new_folder(place) as part:
+        (part / "board.json").write_bytes(b"{}")
+        assert not place.exists()
+    assert [path.name for path in place.iterdir()] == ["board.json"]
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    place = tmp_path / "one"
+    place.mkdir()
+    with pytest.raises(FileExistsError), new_folder(place) as part:
+        (part / "board.json").write_bytes(b"{}")
+    assert list(place.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_folder_that_breaks_while_being_filled_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="broke"), new_folder(tmp_path / "one") as part:  # noqa: PT012
+        (part / "board.json").write_bytes(b"{}")
+        raise ValueError("broke")
+    assert list(tmp_path.iterdir()) == []
