@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from functools import cache
-from importlib import metadata
 
 import click
 
 from routebench import __version__, commands
 from routebench.errors import PluginError, RoutebenchError, did_you_mean
+from routebench.plugin import discovery
 
 
 class Commands(click.Group):
@@ -22,23 +21,22 @@ class Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_built_in() | set(_added().names))
+        added = {info.name for info in discovery.installed("command")}
+        return sorted(_built_in() | added)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in _built_in():  # the metadata of all distributions is not read for these
             module = importlib.import_module(f"routebench.commands.{name}")
             command: click.Command = module.command
             return command
-        if name not in _added().names:
+        if not any(info.name == name for info in discovery.installed("command")):
             return None
-        (entry, *others) = _added().select(name=name)
-        if others:
-            owners = " and ".join(sorted(e.dist.name for e in (entry, *others) if e.dist))
-            raise PluginError(f"command {name!r} is offered by {owners}", "uninstall one of them")
         try:
-            loaded: click.Command = entry.load()
-        except Exception as error:
-            return _broken(name, entry.value, error)
+            loaded = discovery.load(discovery.find("command", name))
+            if not isinstance(loaded, click.Command):
+                raise PluginError(f"command {name!r} is {type(loaded).__name__}, no click command")
+        except RoutebenchError as error:
+            return _broken(name, error)
         return loaded
 
     def resolve_command(
@@ -55,20 +53,16 @@ def _built_in() -> set[str]:
     return {module.name for module in pkgutil.iter_modules(commands.__path__)}
 
 
-@cache
-def _added() -> metadata.EntryPoints:
-    return metadata.entry_points(group="routebench.commands")
-
-
-def _broken(name: str, place: str, error: Exception) -> click.Command:
-    """Stand in for a command that cannot be imported, so that the others still can be listed."""
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
+def _broken(name: str, error: RoutebenchError) -> click.Command:
+    """Stand in for a command that cannot be used, so that the others still can be listed."""
 
     def fail(**_: object) -> None:
-        raise PluginError(f"command {name!r} cannot be imported: {reason}", f"from {place}")
+        raise error
 
     words = {"ignore_unknown_options": True, "allow_extra_args": True}
-    return click.Command(name, words, fail, help=f"Cannot be imported: {reason}")
+    return click.Command(
+        name, words, fail, help=f"Cannot be used: {error.message}", add_help_option=False
+    )
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

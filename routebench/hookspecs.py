@@ -3,19 +3,25 @@
 A plugin is a class with `Options` (a pydantic model; `presets` by profile, if it has any) and an
 `__init__(options)` that only stores. A router adds the hooks `fit` and `route`, and `save` and
 `load`: the two run in different processes, and what `route` needs goes through a checkpoint.
+What a plugin may have besides is in `routebench.plugin.optional`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from routebench import records
 from routebench.records import Decisions, Grades, Objective, Queries, SuiteData, Table, Vectors
+from routebench.redact import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 hookspec = pluggy.HookspecMarker("routebench")
 hookimpl = pluggy.HookimplMarker("routebench")
@@ -33,11 +39,7 @@ def route(queries: Queries) -> Decisions:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def judge(questions: list[str], references: list[str | None], answers: list[str]) -> Grades:  # type: ignore[empty-body]
-    """Grade answers, blind: no model name comes with them.
-
-    Optional on a judge's class: `parameters() -> dict`, what else its grades depend on, and
-    `judge_each(questions, references, answers, told)`, to have every grade stored as it comes.
-    """
+    """Grade answers, blind: no model name comes with them."""
 
 
 @hookspec
@@ -56,28 +58,57 @@ def run_finished(board: dict[str, Any], folder: Path) -> None:
 
 
 class Router(Protocol):
-    """A router's plain methods. Optional: `needs(pool, shown, priced) -> str | None` says what a
-    run lacks for it; `starts_processes = True` declares that it runs programs of its own,
-    `personal = True` that it learns from `Table.users` and is asked for each of them;
-    `facts() -> dict[str, str | float]` is what the board says of it, asked after fit and route;
-    `route_options` names the options that `routebench route --set` may change, and an attribute
-    `budget` is a `routebench.plugin.budget.Budget` to keep to, outside benchmarks."""
+    """A router's plain methods."""
 
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
 
 
 class Suite(Protocol):
-    """Optional: `questions() -> list[StoredQuestion]`, which `routebench collect` asks."""
+    """Queries with their outcomes."""
 
     def load(self) -> SuiteData: ...  # `routebench.data.long_table` builds one from a long table
 
 
 class Provider(Protocol):
-    """Answers in batches. Optional: `pool() -> Pool`, the models it has, with their prices, and
-    `parameters() -> dict`, what else an answer depends on (temperature, server; never a key)."""
+    """Answers in batches."""
 
     def answer(self, requests: Sequence[records.Request]) -> records.Answers: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuestion:
+    """What a suite knows of a query. Only the prompt is shown to a model."""
+
+    query_id: str
+    query: str
+    prompt: str
+    reference: str | None = None
+    """The right answer, or a JSON list of all that are right."""
+    task: str | None = None
+    topic: str | None = None
+    split: str | None = None
+
+
+@dataclass
+class JudgeUsage:
+    """What a judge that asks a model has used."""
+
+    calls: int = 0
+    """Replies that came."""
+    unread: int = 0
+    """Those of them that were no grade."""
+    failed: int = 0
+    """Calls without a reply, with all their attempts."""
+    doubtful: int = 0
+    """Attempts without a reply that may have been charged all the same."""
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+    usd: float = 0.0
+    unpriced: int = 0
+    """Replies whose cost is not known; they are not in `usd`."""
+    price: str = ""
+    """Where the price is from, or why there is none."""
 
 
 class LiveProvider(Protocol):
@@ -100,11 +131,79 @@ class FittedEncoder(Protocol):
 
 
 class Encoder(FittedEncoder, Protocol):
-    """`stateless = True`: a text has one vector everywhere, encoded once and cached by fingerprint;
-    neither fit nor save is called, and `device` is set."""
+    """A text encoder, before it is fitted."""
 
     def fit(self, texts: Sequence[str]) -> None: ...  # the training texts, and no others
     def load(self, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileHead:
+    """What a file is by its beginning: what importers recognise their format by."""
+
+    path: Path
+    kind: str
+    """`csv`, `json` (an object), `list` (of JSON), `jsonl`, `pickle`, `tar`, `parquet`, or `""`."""
+    names: tuple[str, ...] = ()
+    """The columns of a table; of JSON the keys at its beginning, those of inner objects too."""
+    first: tuple[str, ...] = ()
+    """The cells of a CSV's first row."""
+
+    def summary(self) -> str:
+        """Return the columns or keys that were found, for a message."""
+        if not self.names:
+            return "no columns or keys are found in it"
+        names = [one_line(name, 30) for name in self.names[:12]]
+        more = ", …" if len(self.names) > 12 else ""
+        what = "columns" if self.kind in ("csv", "parquet") else "keys"
+        return f"found {what}: {', '.join(names)}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of public data the user asks for."""
+
+    tasks: tuple[str, ...] = ()
+    """Patterns like `mmlu*`; all of them without any."""
+    models: tuple[str, ...] = ()
+    answers: bool = True
+    """Whether the text of the answers is kept."""
+    score_max: float = 1.0
+    """What the source's scores go up to."""
+
+    def task(self, name: str) -> bool:
+        """Tell whether the rows of a task are asked for."""
+        return not self.tasks or any(fnmatchcase(name, pattern) for pattern in self.tasks)
+
+    def model(self, name: str) -> bool:
+        """Tell whether the rows of a model are asked for."""
+        return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPart:
+    """Some rows of an import."""
+
+    key: str
+    """What they are rows of, such as a file; a later part with the same key replaces this one."""
+    rows: pa.Table
+    """Columns of `routebench.importers.rows.COLUMNS`; query_id, query and model must be there."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What was understood in a way that the user should know of, and how often."""
+
+
+class Importer(Protocol):
+    """Reads files of a public format. The first line of its docstring says what files those are.
+
+    `recognises` is asked of the beginning of every file that `data import auto` gets; in a folder,
+    of files with one of all importers' `suffixes`. `read` raises `DataError`, naming file and row.
+    `routebench.importers` has what reads files, and checks rows (`rows.OutcomeRows`).
+    """
+
+    suffixes: tuple[str, ...]
+
+    def recognises(self, head: FileHead) -> bool: ...
+    def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]: ...
 
 
 def _silent(done: float, note: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.suite import judge_answers
 from routebench.plugin import discovery, options
-from routebench.plugin.observers import Observers
+from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices.apply import PriceInfo, load_prices, price
 from routebench.records import Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
@@ -63,23 +63,24 @@ def run(config: RunConfig, listener: RunListener) -> Run:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     check_device(config.device)
+    extensions = Extensions(config.set, listener.note)
     listener.stage("loading the suite")
-    recorded = load_data(config)
+    recorded = load_data(config, extensions)
     price_list = load_prices(Path(config.prices)) if config.prices else None
     data, prices = price(recorded, price_list, config.assume_output_tokens)
     listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
     split = make_split(
         data, config.split, config.folds, config.split_seed, data.shares, config.protocol
     )
-    prints = fingerprints(config, recorded, split, prices)
+    prints = fingerprints(config, recorded, split, prices, extensions)
     data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
 
     with scratch_folder() as scratch:
         workers = Workers(scratch, run_folder.protected(config, data.files))
         encoder = plan.encoder(config, workers)
-        shared = dependencies(config, data, prints, encoder)
-        code = discovery.code_hash(encoder.plugin)
-        entrants = plan.entrants(config, data, shared | {"encoder code": code}, workers)
+        around = extensions.around("fit", "route")
+        shared = dependencies(config, data, prints, encoder, around)
+        entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
         setup = Setup(
             data,
             split,
@@ -94,24 +95,30 @@ def run(config: RunConfig, listener: RunListener) -> Run:
         listener.stage(build.outlook(setup))
         setup = replace(setup, encoded=encode(setup, encoder, config, workers, listener))
         with run_folder.run_folder(config, run_hash(config, shared, entrants)) as folder:
-            observers = Observers(listener.note)
-            observers.tell("run_started", config=config.model_dump(mode="json"), data=data)
+            extensions.tell("run_started", config=config.model_dump(mode="json"), data=data)
             results = {}
-            with closing(execute(entrants, setup, workers, folder, config, listener)) as running:
+            with closing(
+                execute(entrants, setup, workers, folder, config, listener, around)
+            ) as running:
                 for job, result in running:
                     results[job] = result
-                    observers.tell("job_finished", **about(job, result))
+                    extensions.tell("job_finished", **about(job, result))
             listener.stage("scoring")
             scored = build.score(setup, entrants, results, against=config.against)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             listener.stage("writing the board")
-            board = write_run.write(folder, config, setup, prices, board, results, started)
-            observers.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
+            board = write_run.write(
+                folder, config, setup, prices, board, results, started, extensions.summary()
+            )
+            extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
 
 
-def load_data(config: RunConfig) -> SuiteData:
-    """Load the suite, set what routers may see, and grade its ungraded answers."""
+def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteData:
+    """Load the suite, set what routers may see, and grade its ungraded answers.
+
+    `extensions` may wrap the judge; by default those that are installed.
+    """
     suite = discovery.load(discovery.find("suite", config.suite_name))
     given = {"data": config.suite_data, "source": config.source}
     values = config.set.get(config.suite_name, {}) | {k: v for k, v in given.items() if v}
@@ -123,32 +130,45 @@ def load_data(config: RunConfig) -> SuiteData:
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:
-        data = judge_answers(data, judge, config.set.get(judge, {}))
+        extensions = extensions or Extensions(config.set)
+        data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
 
 
 def fingerprints(
-    config: RunConfig, data: SuiteData, split: Split, prices: PriceInfo
+    config: RunConfig,
+    data: SuiteData,
+    split: Split,
+    prices: PriceInfo,
+    extensions: Extensions,
 ) -> Fingerprints:
     """Return the hashes that decide whether two boards may be compared.
 
     `data` is the suite before it was priced.
     """
+    judge = ["judge", data.judge or "recorded", config.set.get(data.judge or "")]
+    if data.judge and (around := extensions.around("judge")):
+        judge.append({name: one.options for name, one in around.items()})
     return Fingerprints(
         suite=suite_fingerprint(data),
         split=split.fingerprint,
         outcomes=outcomes_fingerprint(data),
-        judge=plan.digest(["judge", data.judge or "recorded", config.set.get(data.judge or "")]),
+        judge=plan.digest(judge),
         pool=pool_fingerprint(data),
         prices=prices.fingerprint,
     )
 
 
 def dependencies(
-    config: RunConfig, data: SuiteData, prints: Fingerprints, encoder: EncoderInfo
+    config: RunConfig,
+    data: SuiteData,
+    prints: Fingerprints,
+    encoder: EncoderInfo,
+    around: Mapping[str, Extension],
 ) -> dict[str, Any]:
-    """Return what the decisions of every router depend on, besides its options and code."""
-    return {
+    """Return what the decisions of every router depend on, besides its own options and code."""
+    extensions = {name: one.options for name, one in around.items()}
+    return ({"extensions": extensions} if extensions else {}) | {
         "fingerprints": prints.model_dump(),
         "pool": arrow_io.pool_to_json(data.pool),
         "shown": sorted(data.visible),
@@ -158,6 +178,14 @@ def dependencies(
         "objective": config.objective,
         "device": config.device,
     }
+
+
+def code(encoder: EncoderInfo, around: Mapping[str, Extension]) -> dict[str, Any]:
+    """Hashes of the code, besides a router's own, that a finished job is good for."""
+    extensions = {name: discovery.code_hash(one.info) for name, one in around.items()}
+    return {"encoder code": discovery.code_hash(encoder.plugin)} | (
+        {"extension code": extensions} if extensions else {}
+    )
 
 
 def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entrant]) -> str:
@@ -173,10 +201,11 @@ def execute(
     folder: Path,
     config: RunConfig,
     listener: RunListener,
+    around: Mapping[str, Extension],
 ) -> Generator[tuple[Job, Result], None, None]:
     """Yield all jobs with their results: those finished earlier first, then as they end."""
     ready = [entrant for entrant in entrants if entrant.state == "ready"]
-    jobs = plan.jobs(ready, config.seeds, len(setup.split.codes))
+    jobs = plan.jobs(ready, config.seeds, len(setup.split.codes), around)
     finished = Finished(folder / run_folder.CHECKPOINTS)
     stored = {job: None if config.fresh else finished.load(job) for job in jobs}
     done = {job: result for job, result in stored.items() if result is not None}

@@ -42,8 +42,15 @@ class BelowBestSingle:
         return f"{self.measure}{_BELOW}"
 
 
+BEST_SINGLE, STRONGEST, RANDOM = "best-single", "strongest", "random"
+REFERENCES = {BEST_SINGLE: "best_single", STRONGEST: "strongest", RANDOM: "random"}
+"""What every router is compared with, as rows name it, and its name under `references`.
+
+They are computed from the outcomes; no router of such a name has to take part.
+"""
+
 _COLLAPSE = "collapse: "
-_BELOW = " below best-single, significantly"
+_BELOW = f" below {BEST_SINGLE}, significantly"
 
 
 def is_measured(warning: str) -> bool:

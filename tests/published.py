@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from routebench.importers import Imported, Wish, import_files
+from routebench.importers import Imported, Selection, import_files
 from routebench.records import SuiteData
 from routebench_suites.table import TableSuite
 
@@ -20,7 +20,7 @@ from routebench_suites.table import TableSuite
 def brought(form: str, *paths: Path, **wish: Any) -> tuple[Imported, list[dict[str, Any]]]:
     """Import files beside the first one: what is said of it, and its rows."""
     out = paths[0].parent / "made" / "outcomes.parquet"
-    made = import_files(form, paths, out, Wish(**wish))
+    made = import_files(form, paths, out, Selection(**wish))
     assert [p.name for p in out.parent.iterdir()] == ["outcomes.parquet"]  # nothing half-written
     return made, pq.read_table(out).to_pylist()
 

@@ -27,7 +27,7 @@ def calls(
     provider: str = "gemini",
     **parameters: float,
 ) -> list[Call]:
-    """Question by question, as a collection asks them."""
+    """StoredQuestion by question, as a collection asks them."""
     return [
         Call.of(provider, model, parameters, question.prompt, sample)
         for question in asked

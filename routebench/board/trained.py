@@ -14,9 +14,10 @@ from routebench.board import run_folder
 from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
-from routebench.plugin import discovery
+from routebench.plugin import discovery, extensions
 from routebench.plugin.budget import Budget
 from routebench.plugin.discovery import PluginInfo
+from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.records import Decisions, Queries
 from routebench.schema import Leaderboard
 
@@ -60,7 +61,7 @@ class TrainedRouter:
         _changeable(discovery.load(info), label, changes or {})
         router = create(info, header["options"] | (changes or {}), label)
         models = tuple(_header(place / "checkpoint" / "router.json")["models"])
-        harness = Harness(router)
+        harness = Harness(router, extensions.load_all(header.get("extensions", {})))
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
         visible = (*board.suite.shown, *(["users"] if board.suite.users else []))
@@ -68,7 +69,7 @@ class TrainedRouter:
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""
-        if not hasattr(self.router, "budget"):
+        if not isinstance(self.router, KeepsBudget):
             raise OptionError(f"--budget: {self.label} keeps to no budget")
         lost = [model for model in self.models if self.cost.get(model) is None]
         if lost:
@@ -133,7 +134,7 @@ def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:
 
 
 def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:
-    known = getattr(cls, "route_options", ())
+    known = route_options(cls)
     fixed = set(cls.Options.model_fields) - set(known)
     for option in changes:
         if option in fixed:

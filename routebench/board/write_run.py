@@ -28,8 +28,12 @@ def write(
     board: Leaderboard,
     results: Mapping[Job, Result],
     started: float,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Leaderboard:
-    """Write all files of the run, the board last, and return the board as it was written."""
+    """Write all files of the run, the board last, and return the board as it was written.
+
+    `extensions` is what the board says of those that were installed.
+    """
     made = write_tables.tables(setup, prices, results)
     for name, content in made.items():
         replace_file(folder / name, content)
@@ -40,7 +44,8 @@ def write(
     board = board.model_copy(
         update={
             "files": {name: sha256(content) for name, content in sorted(made.items())},
-            "environment": environment(config, setup, results) | {"run_toml": sha256(run_file)},
+            "environment": environment(config, setup, results, extensions)
+            | {"run_toml": sha256(run_file)},
             "timing": timing(setup, results) | {"seconds": round(time.time() - started, 3)},
         }
     )
@@ -48,7 +53,12 @@ def write(
     return board
 
 
-def environment(config: RunConfig, setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:
+def environment(
+    config: RunConfig,
+    setup: Setup,
+    results: Mapping[Job, Result],
+    extensions: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Return machine and versions of the run; nothing here decides comparability."""
     names = {"routebench", "numpy", "pyarrow", "scikit-learn", "scipy", "pluggy", "pydantic"}
     names |= {job.plugin.distribution for job in results if job.plugin.distribution}
@@ -61,6 +71,7 @@ def environment(config: RunConfig, setup: Setup, results: Mapping[Job, Result]) 
         "packages": {name: metadata.version(name) for name in sorted(names)},
         "isolation": sorted({result.isolation for result in results.values()}),
         "data": [located(config.suite_data)] if config.suite_data else [],
+        **({"extensions": dict(extensions)} if extensions else {}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

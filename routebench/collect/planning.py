@@ -13,10 +13,12 @@ from routebench.collect.calls import is_live
 from routebench.data.places import default_store
 from routebench.data.texts import encode, normalise
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.hookspecs import StoredQuestion
 from routebench.plugin import discovery, options
+from routebench.plugin.optional import ListsModels, ListsQuestions, parameters
 from routebench.prices.apply import ModelPrice, PriceList, load_prices, own_prices
 from routebench.prices.snapshots import find_price
-from routebench.store.entries import Call, StoredQuestion, canonical
+from routebench.store.entries import Call, canonical
 
 Values = dict[str, dict[str, Any]]
 
@@ -115,7 +117,7 @@ def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:
     """Return a suite's questions: those that it lists, or the queries of what it loads."""
     plugin = discovery.load(discovery.find("suite", suite))
     made = plugin(options.validate(plugin, suite, values))
-    listed = made.questions() if hasattr(made, "questions") else None
+    listed = made.questions() if isinstance(made, ListsQuestions) else None
     if listed is not None:
         return list(listed)
     data = made.load()
@@ -169,7 +171,7 @@ def _provider(name: str, values: Values, timeout: float | None) -> Any:
 
 
 def _target(provider: str, model: str, plugin: Any, prices: PriceList | None) -> TargetModel:
-    given = plugin.parameters() if hasattr(plugin, "parameters") else None
+    given = parameters(plugin)
     if given is None:
         given = plugin.options.model_dump(mode="json", exclude_none=True)
     try:
@@ -183,7 +185,7 @@ def _price(
     provider: str, model: str, plugin: Any, prices: PriceList | None
 ) -> tuple[ModelPrice, str]:
     """Return the user's price, a snapshot's, or the provider's own, with its id."""
-    listed = own_prices(plugin.pool()) if hasattr(plugin, "pool") else None
+    listed = own_prices(plugin.pool()) if isinstance(plugin, ListsModels) else None
     if listed is not None and model not in listed.models:
         hint = did_you_mean(model, listed.models)
         raise OptionError(f"--models {provider}:{model}: {provider} has no such model", hint)

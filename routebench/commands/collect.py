@@ -182,12 +182,14 @@ def _collect(plan: Any, limits: Any, budget: float | None, listener: Any) -> tup
 
 
 def _judge(plan: Any, judge: str, values: dict[str, Any], listener: Any) -> Any:
-    from routebench.judge.store import grade_store
+    from routebench.judge.store import Judge, grade_store
+    from routebench.plugin.extensions import Extensions
     from routebench.store.store import AnswerStore
 
     listener.note(f"grading with {judge}")
     with AnswerStore(plan.store, create=False) as store:
-        return grade_store(store, judge, values, suite=plan.suite)
+        made = Judge(judge, values, Extensions({}, listener.note))
+        return grade_store(store, made, suite=plan.suite)
 
 
 def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:

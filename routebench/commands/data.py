@@ -26,6 +26,7 @@ def command() -> None:
     "--score-max", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
     help="What the scores of the files go up to.",
 )  # fmt: skip
+@click.option("--set", "set_", multiple=True, metavar="NAME.OPTION=VALUE", help="An option of it.")
 def import_(
     form: str,
     paths: tuple[Path, ...],
@@ -34,15 +35,17 @@ def import_(
     models: tuple[str, ...],
     answers: bool,
     score_max: float,
+    set_: tuple[str, ...],
 ) -> None:
     """Make an outcomes table of files in a public FORMAT, for `--suite table:FILE`.
 
-    Formats: routerbench, llmrouterbench, llmrouter, routellm, simpleqa, or auto.
+    FORMAT is auto, or the name of an importer: see `routebench plugins importers`.
     """
-    from routebench.importers import Wish, import_files
+    from routebench.importers import Selection, import_files
+    from routebench.plugin import options
 
-    wish = Wish(tasks, models, answers, score_max)
-    made = import_files(form, paths, out, wish)
+    selection = Selection(tasks, models, answers, score_max)
+    made = import_files(form, paths, out, selection, options.parse(set_))
     if made.states:
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(made.states.items()))
         click.echo(
@@ -59,7 +62,7 @@ def import_(
 @click.option("--update", is_flag=True, help="Take the present revision of what is not pinned.")
 @click.option("--answers", is_flag=True, help="Keep the text of answers in the outcomes table.")
 def pull(name: str, update: bool, answers: bool) -> None:
-    """Fetch public data: simpleqa, personaroute, routerbench, routerbench-5shot, llmrouterbench.
+    """Fetch public data by NAME; a wrong one prints those that there are.
 
     It lies under $ROUTEBENCH_DATA/pulled, else ~/.local/share/routebench/pulled. What is there and
     right is not fetched again; what was cut short goes on where it was.

@@ -106,16 +106,19 @@ def _judges(name: str, against: str, set_: tuple[str, ...]) -> tuple[Any, Any]:
     """The judge and the one to compare with, None for the recorded grades."""
     from routebench.errors import OptionError, did_you_mean
     from routebench.judge.store import Judge
-    from routebench.plugin import options
+    from routebench.plugin import discovery, options
+    from routebench.plugin.extensions import Extensions
 
     given = options.parse(set_)
     names = [name] if against in (RECORDED, name) else [name, against]
+    known = [*names, *(info.name for info in discovery.installed("extension"))]
     for plugin in given:
-        if plugin not in names:
-            raise OptionError(f"--set {plugin}: is not asked here", did_you_mean(plugin, names))
+        if plugin not in known:
+            raise OptionError(f"--set {plugin}: is not asked here", did_you_mean(plugin, known))
     if against == name:
         raise OptionError(f"--against {against}: is the judge itself")
-    made = [Judge(each, given.get(each, {})) for each in names]
+    extensions = Extensions(given, lambda text: click.echo(f"note: {text}", err=True))
+    made = [Judge(each, given.get(each, {}), extensions) for each in names]
     return made[0], made[1] if len(made) > 1 else None
 
 

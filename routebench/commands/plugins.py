@@ -15,7 +15,8 @@ import click
 def command(what: str | None, as_json: bool) -> None:
     """List the installed plugins, those of one KIND, or the options of one by NAME.
 
-    Kinds: router, suite, judge, encoder, extension. A list imports no plugin.
+    Kinds: router, suite, judge, provider, encoder, importer, command, extension. A list imports
+    no plugin.
     """
     from routebench.plugin import discovery
 
@@ -62,6 +63,9 @@ def _describe(name: str, as_json: bool) -> None:
     described = []
     for info in found:
         plugin = discovery.load(info)
+        if info.kind == "command":
+            described.append(_facts(info) | {"about": plugin.help, "options": [], "presets": {}})
+            continue
         # What several plugins share stands in a public base class of theirs.
         classes = [c for c in plugin.__mro__ if c is plugin or hasattr(c, "Options")]
         docs = [c.__doc__ or "" for c in classes if c is plugin or not c.__name__.startswith("_")]

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.plugin.options import explain
-from routebench.schema import COLLAPSE, StrictModel
+from routebench.schema import BEST_SINGLE, COLLAPSE, RANDOM, StrictModel
 
 Metric = Literal["accuracy", "cost", "reward"]
 Policy = Literal["off", "warn", "fail"]
@@ -37,10 +37,13 @@ class Limited(StrictModel):
 
 
 class Against(StrictModel):
-    """The guard against routers that are worse than hardly routing at all."""
+    """The guard against routers that are worse than hardly routing at all.
+
+    A reference is one that the board computes, or any router of the run.
+    """
 
     policy: Policy = "warn"
-    references: tuple[str, ...] = ("best-single", "random", "prompt-length")
+    references: tuple[str, ...] = (BEST_SINGLE, RANDOM)
 
 
 class Guards(StrictModel):

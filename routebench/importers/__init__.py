@@ -1,34 +1,27 @@
 """Public data of other projects, as outcome tables that `--suite table:FILE` reads.
 
-One module per format, each with `looks(head)`, whether a file is of it, and `read(paths, wish)`,
-the rows of files, part by part.
+The formats are plugins (`routebench.hookspecs.Importer`); here is what they share.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
+from routebench.hookspecs import FileHead, Importer, ImportPart, Selection
 from routebench.importers.files import files_in, head_of
-from routebench.importers.rows import COLUMNS, OutcomeRows, Wish
+from routebench.importers.rows import COLUMNS, complete
+from routebench.plugin import discovery, options
+from routebench.plugin.optional import QuestionImporter
 
-FORMATS = {
-    "routerbench": "RouterBench's pickled table, or the same as .parquet or .csv",
-    "llmrouterbench": "LLMRouterBench's result files: a folder, .json, or the released .tar.gz",
-    "llmrouter": "LLMRouter's routing data (.jsonl), or its {question, scores} lists (.json)",
-    "routellm": "RouteLLM's response tables: mmlu_*.csv, gsm8k_responses.csv, or their folder",
-    "simpleqa": "SimpleQA's questions (.csv), or graded answers to them (.csv, _allresults.json)",
-}
-_SUFFIXES = (".csv", ".csv.gz", ".json", ".jsonl", ".pkl", ".parquet", ".tar.gz")
 _LOOKED = 50  # files of a folder, to find out what it is
 
 
@@ -40,52 +33,64 @@ class Imported:
     rows: int
     queries: int
     models: dict[str, int]
-    """Rows by model."""
+    """OutcomeRows by model."""
     states: dict[str, int]
-    """Rows by state; empty where there are only questions."""
+    """OutcomeRows by state; empty where there are only questions."""
     notes: tuple[str, ...]
     """What was understood in a way that the user should know of."""
 
 
-def import_files(form: str, paths: Sequence[Path], out: Path, wish: Wish | None = None) -> Imported:
+def import_files(
+    form: str,
+    paths: Sequence[Path],
+    out: Path,
+    selection: Selection | None = None,
+    options: Mapping[str, dict[str, Any]] | None = None,
+) -> Imported:
     """Write the outcomes in files of a public format to one Parquet file, or questions to CSV.
 
-    `form` is one of `FORMATS`, or `auto`. The file is complete or not written.
+    `form` is the name of an importer, or `auto`; `options` are importers' options by name. The
+    file is complete or not written.
 
     Raises:
         DataError: naming the file, and the row or the columns, that cannot be understood.
         OptionError: for an unknown format, or a name of `out` that says another kind of file.
+        PluginError: for an importer that cannot be used.
     """
     for path in paths:
         if not path.exists():
             raise DataError(f"{path}: there is no such file")
-    name = guess(paths) if form == "auto" else form
-    if name not in FORMATS:
-        raise OptionError(f"{form}: not a format", did_you_mean(form, [*FORMATS, "auto"]))
-    module = _module(name)
-    if name == "simpleqa" and module.only_questions(paths):
-        return _questions(module, paths, out)
-    if out.suffix != ".parquet":
-        raise OptionError(f"--out {out}: outcomes are written as .parquet")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as folder:
-            parts = _gather(module.read(paths, wish or Wish()), Path(folder))
-            return _write(parts, out, Path(folder), name)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    notes: list[str] = []
+    name = guess(paths, notes.append) if form == "auto" else form
+    known = [info.name for info in discovery.installed("importer")]
+    if name not in known:
+        raise OptionError(f"{form}: not a format", did_you_mean(form, [*known, "auto"]))
+    importer = _load(discovery.find("importer", name), (options or {}).get(name, {}))
+    made = _import(name, importer, paths, out, selection or Selection())
+    return replace(made, notes=(*notes, *made.notes))
 
 
-def guess(paths: Sequence[Path]) -> str:
-    """The one format that every path is of, by what stands at the beginning of the files."""
+def guess(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> str:
+    """Return the one format that every path is of, by what stands at the beginning of its files.
+
+    In a folder, the first file that is recognised decides. `note` is told of importers that are
+    broken and therefore not asked.
+    """
+    importers = _usable(note)
+    suffixes = sorted({suffix for each in importers.values() for suffix in each.suffixes})
     found: set[str] = set()
     for path in paths:
-        heads = [head_of(file) for file in files_in(path, *_SUFFIXES)[:_LOOKED]]
-        fitting = [name for head in heads for name in FORMATS if _module(name).looks(head)]
+        heads = [head_of(file) for file in files_in(path, *suffixes)[:_LOOKED]]
+        fitting = next(filter(None, (_recognising(importers, head, note) for head in heads)), [])
         if not fitting:
+            about = (f"{name}: {_about(importer)}" for name, importer in importers.items())
             raise DataError(
                 f"{heads[0].path.name}: of no known format; {heads[0].summary()}",
-                "known: " + "; ".join(f"{name}: {about}" for name, about in FORMATS.items()),
+                "known: " + "; ".join(about),
+            )
+        if len(fitting) > 1:
+            raise DataError(
+                f"{path}: is of several formats: {', '.join(fitting)}", "name one of them"
             )
         found.add(fitting[0])
     if len(found) > 1:
@@ -96,17 +101,79 @@ def guess(paths: Sequence[Path]) -> str:
     return found.pop()
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"routebench.importers.{name}")
+def _usable(note: Callable[[str], None]) -> dict[str, Importer]:
+    """Return all importers that can be imported, by name."""
+    usable: dict[str, Importer] = {}
+    for info in discovery.installed("importer"):
+        try:
+            usable[info.name] = _load(info, {})
+        except RoutebenchError as error:
+            note(f"importer {info.name} is left out: {error}")
+    return usable
 
 
-def _questions(module: Any, paths: Sequence[Path], out: Path) -> Imported:
-    if out.suffix != ".csv":
-        raise OptionError(
-            f"--out {out}: these are questions without answers", "write them to a .csv"
-        )
-    count, notes = module.write_questions(paths, out)
-    return Imported(out, count, count, {}, {}, notes)
+def _load(info: discovery.PluginInfo, values: dict[str, Any]) -> Importer:
+    plugin = discovery.load(info)
+    importer = plugin(options.validate(plugin, info.name, values))
+    missing = [name for name in ("suffixes", "recognises", "read") if not hasattr(importer, name)]
+    if missing:
+        raise PluginError(f"importer {info.name!r} has no {missing[0]}", f"from {info.target}")
+    made: Importer = importer
+    return made
+
+
+def _recognising(
+    importers: dict[str, Importer], head: FileHead, note: Callable[[str], None]
+) -> list[str]:
+    """Return the names of the importers whose format a file is of; a broken one is left out."""
+    names = []
+    for name, importer in list(importers.items()):
+        try:
+            if importer.recognises(head):
+                names.append(name)
+        except Exception as error:
+            note(f"importer {name} is left out: {type(error).__name__}: {error}")
+            del importers[name]
+    return names
+
+
+def _about(importer: Importer) -> str:
+    return (type(importer).__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+
+
+def _import(
+    name: str, importer: Importer, paths: Sequence[Path], out: Path, selection: Selection
+) -> Imported:
+    if isinstance(importer, QuestionImporter) and importer.only_questions(paths):
+        if out.suffix != ".csv":
+            raise OptionError(
+                f"--out {out}: these are questions without answers", "write them to a .csv"
+            )
+        count, notes = importer.write_questions(paths, out)
+        return Imported(out, count, count, {}, {}, notes)
+    if out.suffix != ".parquet":
+        raise OptionError(f"--out {out}: outcomes are written as .parquet")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as folder:
+            parts = _gather(_read(name, importer, paths, selection), Path(folder))
+            return _write(parts, out, Path(folder), name)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _read(
+    name: str, importer: Importer, paths: Sequence[Path], selection: Selection
+) -> Iterator[ImportPart]:
+    """Yield what an importer reads, checked; what goes wrong in it carries its name."""
+    try:
+        for part in importer.read(paths, selection):
+            yield replace(part, rows=complete(part.rows, name))
+    except (RoutebenchError, GeneratorExit):
+        raise
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(f"importer {name} failed: {text}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +184,19 @@ class _Part:
     notes: Counter[str]
 
 
-def _gather(rows: Iterator[tuple[str, OutcomeRows]], folder: Path) -> list[_Part]:
+def _gather(parts_read: Iterator[ImportPart], folder: Path) -> list[_Part]:
     """Every part in a file of its own; one that comes again replaces the one before."""
     import pyarrow.parquet as pq
 
     parts: dict[str, _Part] = {}
-    for key, part in rows:
+    for part in parts_read:
+        key, table = part.key, part.rows
         path = parts[key].path if key in parts else folder / f"{len(parts)}.parquet"
-        table = part.table()
         used = {name for name in COLUMNS if table[name].null_count < len(table)}
         if not any(label != "0" for label in table["sample"].unique().to_pylist()):
             used.discard("sample")  # no answer is repeated
         pq.write_table(table, path, compression="zstd")
-        parts[key] = _Part(path, frozenset(used), part.notes)
+        parts[key] = _Part(path, frozenset(used), Counter(part.notes))
     return list(parts.values())
 
 
@@ -161,4 +228,4 @@ def _write(parts: list[_Part], out: Path, folder: Path, form: str) -> Imported:
     return Imported(out, models.total(), len(queries), ordered, dict(states), tuple(said))
 
 
-__all__ = ["FORMATS", "Imported", "Wish", "guess", "import_files"]
+__all__ = ["Imported", "Selection", "guess", "import_files"]

@@ -9,7 +9,6 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,11 @@ import pyarrow as pa
 
 from routebench.data.files import open_unpacked
 from routebench.errors import DataError
+from routebench.hookspecs import FileHead
 from routebench.redact import one_line
 
 _HEAD = 1 << 16  # bytes in which a file says what it is
 _KEY = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:')
-
-
-@dataclass(frozen=True, slots=True)
-class FileHead:
-    """What a file is by its beginning."""
-
-    path: Path
-    kind: str
-    """`csv`, `json` (an object), `list` (of JSON), `jsonl`, `pickle`, `tar`, `parquet`, or `""`."""
-    names: tuple[str, ...] = ()
-    """The columns of a table; of JSON the keys at its beginning, those of inner objects too."""
-    first: tuple[str, ...] = ()
-    """The cells of a CSV's first row."""
-
-    def summary(self) -> str:
-        """Return what was found, for a message."""
-        if not self.names:
-            return "no columns or keys are found in it"
-        names = [one_line(name, 30) for name in self.names[:12]]
-        more = ", …" if len(self.names) > 12 else ""
-        what = "columns" if self.kind in ("csv", "parquet") else "keys"
-        return f"found {what}: {', '.join(names)}{more}"
 
 
 def files_in(path: Path, *suffixes: str) -> list[Path]:

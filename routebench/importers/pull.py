@@ -20,7 +20,7 @@ import tomli_w
 
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import replace_file
-from routebench.importers import Wish, download, import_files
+from routebench.importers import Selection, download, import_files
 from routebench.importers.download import Content
 from routebench.importers.files import head_of
 
@@ -129,7 +129,7 @@ def _pull(source: DataSource, folder: Path, update: bool, answers: bool, say: Sa
     if source.format:
         if (lock or {}).get("imported") != wanted or not (folder / _OUTCOMES).exists():
             say(f"{source.name}: writing {_OUTCOMES}")
-            wish = Wish(answers=answers)
+            wish = Selection(answers=answers)
             notes = import_files(source.format, files, folder / _OUTCOMES, wish).notes
         fresh["imported"] = wanted
     _write_lock(folder, fresh)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pyarrow as pa
 
-from routebench.errors import DataError
+from routebench.errors import DataError, PluginError, did_you_mean
 from routebench.files import sha256
+from routebench.hookspecs import ImportPart, Selection
 
 _TEXTS = ("query_id", "query", "reference", "task", "topic", "split")
 _ANSWER = ("model", "sample", "response", "state", "grade")
@@ -27,32 +27,11 @@ _SCHEMA = pa.schema(
 _DEAR = 25.0  # USD; no recorded call of a public data set comes near
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user wants of the data."""
-
-    tasks: tuple[str, ...] = ()
-    """Patterns like `mmlu*`; all of them without any."""
-    models: tuple[str, ...] = ()
-    answers: bool = True
-    """Whether the text of the answers is kept."""
-    score_max: float = 1.0
-    """What the source's scores go up to."""
-
-    def task(self, name: str) -> bool:
-        """Return whether the rows of a task are wanted."""
-        return not self.tasks or any(fnmatchcase(name, pattern) for pattern in self.tasks)
-
-    def model(self, name: str) -> bool:
-        """Return whether the rows of a model are wanted."""
-        return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models)
-
-
 @dataclass
 class Shared:
     """What the parts of one import have in common."""
 
-    wish: Wish
+    selection: Selection
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Answers by query and model so far."""
     queries: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -95,8 +74,8 @@ class OutcomeRows:
         """
         if not query.strip():
             raise DataError(f"{place}: the query is empty")
-        wish, cells = self._shared.wish, dict.fromkeys(COLUMNS)
-        if not (wish.model(model) and wish.task(more.get("task") or "")):
+        selection, cells = self._shared.selection, dict.fromkeys(COLUMNS)
+        if not (selection.model(model) and selection.task(more.get("task") or "")):
             return
         again = self._seen[query_id, model]
         self._seen[query_id, model] += 1
@@ -104,14 +83,14 @@ class OutcomeRows:
         task = more.get("task")
         if again == 0 and self._shared.tasks.setdefault(hash_text(query), task) != task:
             self.notes["answers to a text that stands in another task too (see --task)"] += 1
-        value = None if failed else score_of(score, place, wish.score_max)
+        value = None if failed else score_of(score, place, selection.score_max)
         cells |= more
         cells |= {"query_id": query_id, "query": query, "reference": reference, "model": model}
         cells["sample"] = str(again)
         cells["state"] = "failed" if failed else "ok" if grade or value is not None else "ungraded"
         if not failed:
             cells |= {
-                "response": response if wish.answers else None,
+                "response": response if selection.answers else None,
                 "grade": grade,
                 "score": value,
                 "cost_usd": self._cost(cost, place),
@@ -125,9 +104,10 @@ class OutcomeRows:
     def __len__(self) -> int:
         return len(self._columns["model"])
 
-    def table(self) -> pa.Table:
-        """Return all rows as a table, in the order they came."""
-        return pa.table([_array(self._columns[f.name], f.type) for f in _SCHEMA], schema=_SCHEMA)
+    def part(self, key: str) -> ImportPart:
+        """Return all of them, in the order they came; `key` says what they are rows of."""
+        columns = [_array(self._columns[f.name], f.type) for f in _SCHEMA]
+        return ImportPart(key, pa.table(columns, schema=_SCHEMA), self.notes)
 
     def _reference(self, place: str, query_id: str, query: str, given: str | None) -> str | None:
         """Return a query's first reference: a source that has two for one text means either."""
@@ -174,6 +154,31 @@ def _array(values: list[Any], kind: Any) -> pa.Array:
     except UnicodeEncodeError:  # half a character, as JSON can write it
         whole = [v and v.encode(errors="replace").decode() for v in values]
         return pa.array(whole, kind)
+
+
+def complete(table: pa.Table, importer: str) -> pa.Table:
+    """Return the table that an importer made with all columns, in their order and types.
+
+    Raises:
+        PluginError: for a missing or unknown column, or one of another type.
+    """
+    if table.schema.equals(_SCHEMA):
+        return table
+    for name in ("query_id", "query", "model"):
+        if name not in table.column_names:
+            raise PluginError(f"importer {importer}: its rows have no column {name}")
+    for name in table.column_names:
+        if name not in COLUMNS:
+            hint = did_you_mean(name, COLUMNS)
+            raise PluginError(f"importer {importer}: its rows have an unknown column {name}", hint)
+    constant = {"sample": "0", "state": "ok"}
+    columns = [
+        table[f.name].cast(f.type)
+        if f.name in table.column_names
+        else pa.array([constant.get(f.name)] * len(table), f.type)
+        for f in _SCHEMA
+    ]
+    return pa.table(columns, schema=_SCHEMA)
 
 
 def hash_text(text: str) -> str:

@@ -43,6 +43,8 @@ class FitRequest:
     device: str
     objective: dict[str, float]
     kept: str
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that wrap the router, with their options."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class RouteRequest:
     plugin: PluginInfo
     options: dict[str, Any]
     models: list[str]
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
             "fingerprint": job.fingerprint,
             "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
             "options": job.options,
+            "extensions": dict(job.extensions),
             "sha256": [file_sha256(part / name) for name in _PARTS],
             "timing": result.timing,
             "warnings": result.warnings,

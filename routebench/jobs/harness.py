@@ -4,7 +4,7 @@ in-process runs and the conformance tests."""
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import pluggy
 from routebench import hookspecs
 from routebench.errors import PluginError
 from routebench.hookspecs import Context
+from routebench.plugin.extensions import attributed
 from routebench.records import Decisions, Queries, Table, Usage
 
 CHUNK = 1024
@@ -46,15 +47,21 @@ class Metering:
 
 
 class Harness:
-    """A router registered alone, so that who answers is never in doubt."""
+    """A router registered alone, so that who answers is never in doubt.
 
-    def __init__(self, router: Any) -> None:
+    `extensions` are plugins by name that wrap its hooks; metering is around them all.
+    """
+
+    def __init__(self, router: Any, extensions: Mapping[str, Any] | None = None) -> None:
         self.router = router
+        self._extensions = dict(extensions or {})
         self.metering = Metering()
         self._manager = pluggy.PluginManager("routebench")
         self._manager.add_hookspecs(hookspecs)
         try:
             self._manager.register(router, "router")
+            for name, plugin in self._extensions.items():
+                self._manager.register(plugin, name)
             self._manager.register(self.metering, "metering")
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
@@ -71,7 +78,8 @@ class Harness:
 
     def fit(self, train: Table, validation: Table, context: Context) -> None:
         """Train the router."""
-        self._manager.hook.fit(train=train, validation=validation, context=context)
+        with attributed(self._manager.hook.fit, self._extensions):
+            self._manager.hook.fit(train=train, validation=validation, context=context)
 
     def route(self, queries: Queries, models: int) -> Decisions:
         """Decisions for all queries, asked in chunks; a `PluginError` for one that breaks rules."""
@@ -99,7 +107,15 @@ class Harness:
 
     def _ask(self, queries: Queries, rows: Any, models: int) -> Decisions:
         chunk = queries.take(rows)
-        return check(self._manager.hook.route(queries=chunk), len(chunk), models)
+        with attributed(self._manager.hook.route, self._extensions):
+            made = self._manager.hook.route(queries=chunk)
+        try:
+            return check(made, len(chunk), models)
+        except PluginError as error:
+            if self._extensions:
+                error.message += f" (wrapped by {', '.join(self._extensions)})"
+                error.args = (error.message,)
+            raise
 
 
 def check(decisions: Any, n: int, m: int) -> Decisions:

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
 from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
+from routebench.plugin.extensions import Extension
 from routebench.records import SuiteData
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -75,6 +76,7 @@ def entrants(
             raise OptionError(f"--against {name}: no router of this run", did_you_mean(name, asked))
     known = [*asked, *(label.partition("@")[0] for label in asked)]
     known += [config.suite_name, config.encoder_name, *filter(None, [config.judge or data.judge])]
+    known += [info.name for info in discovery.installed("extension")]
     for name in config.set:
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
@@ -153,8 +155,14 @@ def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
     )
 
 
-def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
-    """Return one job per router, seed and fold."""
+def jobs(
+    ready: Iterable[Entrant],
+    seeds: int,
+    folds: int,
+    around: Mapping[str, Extension] | None = None,
+) -> list[Job]:
+    """Return one job per router, seed and fold; the extensions `around` wrap every router."""
+    extensions = {name: one.options for name, one in (around or {}).items()}
     return [
         Job(
             e.label,
@@ -165,6 +173,7 @@ def jobs(ready: Iterable[Entrant], seeds: int, folds: int) -> list[Job]:
             digest([e.fingerprint, seed, fold]),
             e.starts_processes,
             e.personal,
+            extensions,
         )
         for e in ready
         for seed in range(seeds)

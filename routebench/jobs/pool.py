@@ -99,6 +99,7 @@ class Processes:
             device=self.setup.device,
             objective=asdict(self.setup.objective),
             kept=kept,
+            extensions=dict(job.extensions),
         )
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
         fit_report = self.workers.run(request, fit, replace(access, kept=kept), deadline, progress)
@@ -116,7 +117,10 @@ class Processes:
             encoded.write(route / "vectors", list(batch.queries.text))
         models = list(train.pool.models)
         route_report = self.workers.run(
-            RouteRequest(job.label, job.plugin, job.options, models), route, access, deadline
+            RouteRequest(job.label, job.plugin, job.options, models, dict(job.extensions)),
+            route,
+            access,
+            deadline,
         )
         routed = route_report.reply
         if not isinstance(routed, RouteReply):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Job:
     """Whether the router declares that it runs programs of its own."""
     personal: bool = False
     """Whether it declares that it learns from users, and is asked for each of them."""
+    extensions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that wrap the router, by name, with their options."""
 
     @property
     def path(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,7 +15,7 @@ from routebench.isolation.subprocesses import OnProgress
 from routebench.jobs.finished import Result
 from routebench.jobs.harness import SINGLES, Harness
 from routebench.jobs.setup import Job, Setup
-from routebench.plugin import options
+from routebench.plugin import extensions, optional, options
 from routebench.plugin.discovery import PluginInfo, load
 from routebench.records import Decisions, Queries, Table
 
@@ -25,23 +24,6 @@ def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
     """Import the class of a router, check its options, and return the object."""
     cls = load(plugin)
     return cls(options.validate(cls, label, values))
-
-
-def facts(router: Any) -> dict[str, Any]:
-    """Return a router's facts of itself, as the board will hold them; none where it gives none.
-
-    Raises:
-        PluginError: for anything but strings and finite numbers by name.
-    """
-    given = router.facts() if hasattr(router, "facts") else {}
-    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
-        raise PluginError(f"facts returned {type(given).__name__}, expected values by name")
-    for name, value in given.items():
-        if not isinstance(value, str) and not (
-            isinstance(value, int | float) and math.isfinite(value)
-        ):
-            raise PluginError(f"facts: {name} is {value!r}, expected a string or a finite number")
-    return given
 
 
 def fit_and_save(
@@ -91,14 +73,16 @@ def run_here(job: Job, setup: Setup, progress: OnProgress, keep: Path | None = N
         kept = Path(folder) / "kept"
         kept.mkdir()
         context = Context(job.seed, encoder, work, setup.device, setup.objective, progress, kept)
-        harness = Harness(create(job.plugin, job.options, job.label))
+        around = extensions.load_all(job.extensions)
+        harness = Harness(create(job.plugin, job.options, job.label), around)
         fit_and_save(harness, train, validation, context, checkpoint)
-        known = facts(harness.router)
+        known = optional.facts(harness.router)
         batch = setup.query_batch(job)
-        harness = Harness(create(job.plugin, job.options, job.label))
+        around = extensions.load_all(job.extensions)  # as the process that routes has them
+        harness = Harness(create(job.plugin, job.options, job.label), around)
         decisions = load_and_route(harness, checkpoint, batch.queries, train.pool.models)
         if keep:
             shutil.copytree(checkpoint, keep)
     parts = batch.parts(decisions)
-    known |= facts(harness.router)
+    known |= optional.facts(harness.router)
     return Result("ok", "", parts.test, parts.validation, parts.perturbed, facts=known)

@@ -98,6 +98,7 @@ def carry_out(order: Request, folder: Path, send: Send) -> Reply:
 def _fit(order: FitRequest, folder: Path, send: Send) -> FitReply:
     from routebench.hookspecs import Context
     from routebench.jobs import arrow_io, stages
+    from routebench.plugin import optional
     from routebench.records import Objective
 
     train = arrow_io.read_table(folder / "train.arrow")
@@ -117,7 +118,7 @@ def _fit(order: FitRequest, folder: Path, send: Send) -> FitReply:
     stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
     size = _size(folder / "checkpoint")
-    return FitReply(timing | size | _memory(), stages.facts(harness.router))
+    return FitReply(timing | size | _memory(), optional.facts(harness.router))
 
 
 def _encoder(order: FitRequest, folder: Path, texts: list[str]) -> Any:
@@ -135,6 +136,7 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
     from routebench.encode.encoders import Served
     from routebench.jobs import arrow_io, stages
     from routebench.jobs.harness import CHUNK
+    from routebench.plugin import optional
 
     if (folder / "vectors").exists():
         Served.store = folder / "vectors"
@@ -153,14 +155,14 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
     if decisions.usage is not None and (tokens := decisions.usage.input_tokens.sum()):
         tokens += decisions.usage.output_tokens.sum()
         timing["router_tokens_per_second"] = float(tokens) / max(sum(seconds[:chunks]), 1e-9)
-    return RouteReply(timing | _memory(), stages.facts(harness.router), Served.used)
+    return RouteReply(timing | _memory(), optional.facts(harness.router), Served.used)
 
 
 def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     """What the run must know of a plugin; its code is not imported where the outcomes are."""
     from routebench.errors import OptionError, PluginError, RoutebenchError
     from routebench.jobs import arrow_io
-    from routebench.plugin import discovery, options
+    from routebench.plugin import discovery, optional, options
 
     label = order.label
     try:
@@ -180,26 +182,28 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     except OptionError as error:
         return Refused(error.message, error.hint)
     facts: dict[str, Any] = {}
-    if getattr(cls, "stateless", False):
+    if optional.is_stateless(cls):
         try:
             encoder = cls(checked)
             facts = {"fingerprint": encoder.fingerprint, "dimension": int(encoder.dimension)}
+            facts |= {"stateless": True, "by_id": optional.is_by_id(cls)}
+        except PluginError as error:
+            return Broken(error.message, error.hint)
         except RoutebenchError as error:
             return Refused(error.message, error.hint)
-        facts |= {"stateless": True, "by_id": bool(getattr(cls, "by_id", False))}
     lacks, router = None, cls(checked)
-    if order.pool is not None and hasattr(router, "needs"):
+    if order.pool is not None:
         pool = arrow_io.pool_from_json(order.pool)
         try:
-            lacks = router.needs(pool, frozenset(order.shown), order.priced)
+            lacks = optional.unmet_needs(router, pool, frozenset(order.shown), order.priced)
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
     return DescribeReply(
         options=checked.model_dump(mode="json"),
-        lacks=None if lacks is None else str(lacks),
+        lacks=lacks,
         # Of the object, not its class: a router may start processes with some options only.
-        starts_processes=bool(getattr(router, "starts_processes", False)),
-        personal=bool(getattr(cls, "personal", False)),
+        starts_processes=optional.starts_processes(router),
+        personal=optional.is_personal(cls),
         **facts,
     )
 
@@ -235,8 +239,10 @@ def _encode(order: EncodeRequest, folder: Path, send: Send) -> EncodeReply | Ref
 def _harness(order: FitRequest | RouteRequest) -> Any:
     from routebench.jobs import stages
     from routebench.jobs.harness import Harness
+    from routebench.plugin import extensions
 
-    return Harness(stages.create(order.plugin, order.options, order.label))
+    router = stages.create(order.plugin, order.options, order.label)
+    return Harness(router, extensions.load_all(order.extensions))
 
 
 def _size(checkpoint: Path) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from routebench.files import sha256
-from routebench.judge.suite import check_grades, load_judge
-from routebench.plugin import options
+from routebench.hookspecs import JudgeUsage
+from routebench.judge.suite import load_judge
+from routebench.plugin import optional, options
+from routebench.plugin.extensions import Extensions
 from routebench.records import Grade
 from routebench.store.entries import StoredAnswer
 from routebench.store.store import AnswerStore
@@ -44,7 +46,7 @@ class Counts:
     notes: Counter[str] = field(default_factory=Counter)
     """Why answers stayed without a grade."""
     seconds: float = 0.0
-    usage: Any = None
+    usage: JudgeUsage | None = None
     """The usage of a judge that asks a model; None for one that asks none."""
 
     def add(self, mark: Mark) -> None:
@@ -74,14 +76,19 @@ class Mark:
 
 
 class Judge:
-    """A judge plugin with its options, and the id of its grades."""
+    """A judge plugin with its options, and the id of its grades.
 
-    def __init__(self, name: str, values: dict[str, Any]) -> None:
+    One that is wrapped by an extension gives its grades together: the wrapper sees them all.
+    """
+
+    def __init__(
+        self, name: str, values: dict[str, Any], extensions: Extensions | None = None
+    ) -> None:
         self.name = name
-        self._hook = load_judge(name, values)
-        self.plugin = self._hook.judge.get_hookimpls()[0].plugin
+        self._judge = load_judge(name, values, extensions)
+        self.plugin = self._judge.plugin
         self._options = options.validate(type(self.plugin), name, values)
-        self.streams = hasattr(self.plugin, "judge_each")
+        self.streams = isinstance(self.plugin, optional.GradesEach) and not self._judge.around
 
     @property
     def id(self) -> str:
@@ -89,14 +96,18 @@ class Judge:
 
         A judge says what that is in `parameters()`; by default all of its options.
         """
-        get_parameters = getattr(self.plugin, "parameters", None)
-        known = get_parameters() if get_parameters else self._options.model_dump(mode="json")
+        known = optional.parameters(self.plugin)
+        if known is None:
+            known = self._options.model_dump(mode="json")
+        if around := self._judge.around:
+            known = {"judge": known, "around": {n: one.options for n, one in around.items()}}
         text = json.dumps(known, sort_keys=True, default=str)
         return f"{self.name}@{sha256(text.encode())[:8]}"
 
     @property
-    def usage(self) -> Any:
-        return getattr(self.plugin, "usage", None)
+    def usage(self) -> JudgeUsage | None:
+        """What it has used so far; None for a judge that asks no model."""
+        return optional.judge_usage(self.plugin)
 
     def mark(
         self,
@@ -109,14 +120,13 @@ class Judge:
         `texts` are questions, references and answers.
         """
         order = np.random.default_rng(seed).permutation(len(texts[0])).tolist()
-        texts = [[column[at] for at in order] for column in texts]
+        shuffled: list[list[Any]] = [[column[at] for at in order] for column in texts]
         if self.streams:
             self.plugin.judge_each(
-                *texts, lambda at, graded: on_mark(order[at], _mark(*graded[:2]))
+                *shuffled, lambda at, graded: on_mark(order[at], _mark(*graded[:2]))
             )
             return
-        named = dict(zip(("questions", "references", "answers"), texts, strict=True))
-        grades = check_grades(self._hook.judge(**named), self.name, len(order))
+        grades = self._judge.grade(*shuffled)
         for at, place in enumerate(order):
             grade = None if grades.grade is None else Grade(grades.grade[at])
             score = float(grades.score[at])

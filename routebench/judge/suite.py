@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,21 @@ import pluggy
 from routebench import hookspecs
 from routebench.errors import DataError, PluginError
 from routebench.plugin import discovery, options
+from routebench.plugin.extensions import Extension, Extensions, attributed
 from routebench.records import Grade, Grades, State, SuiteData
 
 
-def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteData:
+def judge_answers(
+    data: SuiteData, name: str, values: dict[str, Any], extensions: Extensions | None = None
+) -> SuiteData:
     """Grade the ungraded cells of a suite, as far as their answers are there.
 
     The judge sees question, reference and answer of one cell at a time, in a seeded order that
-    tells nothing of the model. Recorded scores are left as they are.
+    tells nothing of the model. Recorded scores are left as they are. `extensions` may wrap it.
     """
-    hook = load_judge(name, values)  # first: a wrong name is an error whatever there is to grade
+    judge = load_judge(
+        name, values, extensions
+    )  # first: a wrong name is an error whatever there is to grade
     if data.answers is None:
         raise DataError(f"--judge {name}: this suite has no answers to grade")
     if data.ungraded_repeats:
@@ -40,19 +46,50 @@ def judge_answers(data: SuiteData, name: str, values: dict[str, Any]) -> SuiteDa
     rows, models = rows[order], models[order]
     answers = data.answers.take(rows * len(data.pool) + models).to_pylist()
     references = [None] * len(rows) if data.references is None else data.references[rows].tolist()
-    grades = hook.judge(
-        questions=data.queries.text[rows].tolist(), references=references, answers=answers
-    )
-    return _filled(data, rows, models, check_grades(grades, name, len(rows)))
+    grades = judge.grade(data.queries.text[rows].tolist(), references, answers)
+    if judge.around:
+        said = f"the judge {name} was wrapped by the extension {', '.join(judge.around)}"
+        data = replace(data, notes=(*data.notes, said))
+    return _filled(data, rows, models, grades)
 
 
-def load_judge(name: str, values: dict[str, Any]) -> Any:
-    """Return the hooks of a judge plugin; a `PluginError` where it does not fit the hook."""
-    plugin = discovery.load(discovery.find("judge", name))
+@dataclass(frozen=True)
+class LoadedJudge:
+    """A judge plugin on its hook, and the extensions around it by name."""
+
+    name: str
+    plugin: Any
+    hook: pluggy.HookCaller
+    around: Mapping[str, Extension]
+
+    def grade(
+        self, questions: list[str], references: list[str | None], answers: list[str]
+    ) -> Grades:
+        """Return the grades of answers, checked.
+
+        Raises:
+            PluginError: for grades that break the contract, or an extension that fails.
+        """
+        with attributed(self.hook, self.around):
+            made = self.hook(questions=questions, references=references, answers=answers)
+        return check_grades(made, " around ".join((*self.around, self.name)), len(answers))
+
+
+def load_judge(
+    name: str, values: dict[str, Any], extensions: Extensions | None = None
+) -> LoadedJudge:
+    """Return a judge by name, wrapped by the extensions that wrap judges.
+
+    Raises:
+        PluginError: for one whose hook is missing or misnamed.
+    """
+    cls = discovery.load(discovery.find("judge", name))
+    plugin = cls(options.validate(cls, name, values))
+    around = extensions.around("judge") if extensions else {}
     manager = pluggy.PluginManager("routebench")
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(plugin(options.validate(plugin, name, values)), name)
+        manager.register(plugin, "judge")
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         text = " ".join(str(error).split())
@@ -61,7 +98,9 @@ def load_judge(name: str, values: dict[str, Any]) -> Any:
         raise PluginError(
             f"judge {name!r} has no judge hook", "decorate its method with @routebench.hookimpl"
         )
-    return manager.hook
+    for wrapper, one in around.items():
+        manager.register(one.plugin, wrapper)
+    return LoadedJudge(name, plugin, manager.hook.judge, around)
 
 
 def check_grades(grades: Any, name: str, n: int) -> Grades:

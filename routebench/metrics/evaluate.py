@@ -28,6 +28,8 @@ from routebench.metrics.setting import RouterChoices, Setting, missing_share, sc
 from routebench.metrics.statistics import ALPHA
 from routebench.records import Mask
 from routebench.schema import (
+    BEST_SINGLE,
+    REFERENCES,
     BelowBestSingle,
     CurvePoint,
     Estimate,
@@ -39,9 +41,6 @@ from routebench.schema import (
 )
 
 __all__ = ["Evaluation", "RouterChoices", "Scores", "Setting", "evaluate"]
-
-REFERENCES = {"best-single": "best_single", "strongest": "strongest", "random": "random"}
-"""What routers are compared with, as the board names it."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def evaluate(
         mde=smallest,
         mde_of=None
         if smallest is None
-        else f"{setting.measure} against best-single, median of the routers",
+        else f"{setting.measure} against {BEST_SINGLE}, median of the routers",
         scored=int(scored.sum()),
         left_out=int((~scored).sum()),
         missing=missing_share(states),
@@ -276,14 +275,14 @@ def _warnings(
     usage: Mapping[str, float], against: Mapping[str, ByMetric], measure: Measure
 ) -> list[str]:
     warnings = [str(collapsed)] if (collapsed := collapse(usage)) else []
-    quality = against["best-single"]["accuracy"]
+    quality = against[BEST_SINGLE]["accuracy"]
     if quality.value is not None and quality.value < 0 and (quality.p or 0) < ALPHA:
         warnings.append(str(BelowBestSingle(measure)))
     return warnings
 
 
 def _median_mde(against: Mapping[str, Mapping[str, ByMetric]]) -> float | None:
-    known = [row["accuracy"].mde for row in against["best-single"].values()]
+    known = [row["accuracy"].mde for row in against[BEST_SINGLE].values()]
     differing = [value for value in known if value is not None]
     return median(differing) if differing else None
 

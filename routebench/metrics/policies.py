@@ -17,13 +17,22 @@ from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import ratio
 from routebench.plugin.selection import COVERED
 from routebench.records import Floats, Ints, Mask
-from routebench.schema import Difference, Estimate, Policies, PolicyUse, SingleModel
+from routebench.schema import (
+    BEST_SINGLE,
+    REFERENCES,
+    STRONGEST,
+    Difference,
+    Estimate,
+    Policies,
+    PolicyUse,
+    SingleModel,
+)
 
 NOT_NAMED = "no query of the resample has this policy"
 HOLES = "the two models have no answer on most test queries"
 FREE = "the model costs nothing"
-_COMPARED = {"best_single": "best-single", "strongest": "strongest"}
-"""References that every row of the board is compared with, as it names them."""
+_COMPARED = {REFERENCES[name]: name for name in (BEST_SINGLE, STRONGEST)}
+"""References that are one model for all queries, as every row of the board names them."""
 
 
 def policies(

@@ -17,7 +17,7 @@ from routebench.errors import OptionError, PluginError, did_you_mean
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-KINDS = ("router", "suite", "judge", "provider", "encoder", "extension")
+KINDS = ("router", "suite", "judge", "provider", "encoder", "importer", "command", "extension")
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,10 @@ def load(info: PluginInfo) -> Any:
         ) from error
     if not hasattr(module, attribute):
         classes = [name for name, value in vars(module).items() if hasattr(value, "Options")]
+        what = "nothing named" if info.kind == "command" else "no class"
         raise PluginError(
-            f"{info.kind} {info.name!r}: {Path(module_name).name} has no class {attribute!r}",
-            did_you_mean(attribute, classes),
+            f"{info.kind} {info.name!r}: {Path(module_name).name} has {what} {attribute!r}",
+            did_you_mean(attribute, classes) if classes else "",
         )
     return getattr(module, attribute)
 

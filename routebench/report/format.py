@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from routebench.schema import COLLAPSE, Difference, Estimate
+from routebench.schema import BEST_SINGLE, COLLAPSE, Difference, Estimate
 
 MISSING = "–"
-BASELINE = "best-single"
+BASELINE = BEST_SINGLE
 SOURCES = {
     "recorded": "recorded answers",
     "simulated": "simulated pool",

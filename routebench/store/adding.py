@@ -9,8 +9,9 @@ from typing import Any
 from routebench.data.texts import encode
 from routebench.errors import PluginError
 from routebench.files import sha256
+from routebench.hookspecs import StoredQuestion
 from routebench.redact import secrets
-from routebench.store.entries import Call, StoredQuestion
+from routebench.store.entries import Call
 from routebench.store.values import packed
 
 

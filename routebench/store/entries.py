@@ -62,20 +62,6 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredQuestion:
-    """A question of a suite, with what is known of it. A model sees the prompt alone."""
-
-    query_id: str
-    query: str
-    prompt: str
-    reference: str | None = None
-    """The right answer, or a JSON list of all that are right."""
-    task: str | None = None
-    topic: str | None = None
-    split: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Added:
     """What became of calls that were added."""
 

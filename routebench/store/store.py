@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from routebench.errors import DataError
+from routebench.hookspecs import StoredQuestion
 from routebench.records import Grade, Reply
 from routebench.redact import redacted, secrets
 from routebench.store import schema, summary, tables
@@ -28,7 +29,6 @@ from routebench.store.entries import (
     Call,
     ModelCalls,
     StoredAnswer,
-    StoredQuestion,
     StoreInfo,
     call_key,
     canonical,

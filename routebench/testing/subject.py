@@ -19,6 +19,7 @@ from routebench.config import ENCODERS
 from routebench.encode import encoders
 from routebench.hookspecs import Context
 from routebench.jobs.harness import Harness
+from routebench.plugin import optional
 from routebench.plugin.options import validate
 from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
 from routebench.testing.tables import Tables, synthetic_tables, with_scores, with_users
@@ -45,11 +46,9 @@ class Subject:
 
     def lacks(self, table: Table, shown: frozenset[str]) -> str | None:
         """What the router says it needs and such a run does not have."""
-        needs = getattr(self.new(), "needs", None)
         priced = table.outcomes.cost is not None
         known = shown | {"users"} if table.users is not None and "preference" in shown else shown
-        reason: str | None = needs(table.pool, known, priced) if needs else None
-        return reason
+        return optional.unmet_needs(self.new(), table.pool, known, priced)
 
     def folder(self) -> Path:
         """A new empty folder, deleted with this object."""
@@ -97,7 +96,7 @@ class Subject:
     def made(self, *sizes: int, **settings: Any) -> Tables:
         """Synthetic tables, with users for a router that learns from them."""
         tables = synthetic_tables(*sizes, **settings)
-        if not getattr(self.router_class, "personal", False):
+        if not optional.is_personal(self.router_class):
             return tables
         return Tables(
             *(with_users(part) for part in (tables.train, tables.validation, tables.test))

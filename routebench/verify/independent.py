@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.board.read_tables import read_table
-from routebench.schema import Leaderboard, Row
+from routebench.schema import RANDOM, REFERENCES, Leaderboard, Row
 
 Ask = tuple[int, str, str | None]
 """Fold, query, user."""
@@ -176,10 +176,10 @@ def _pairs(sheet: _Sheet, routers: list[Row], scored: list[Ask], fixed: dict[str
     for row in routers:
         for other in row.against:
             at = f"{_step(f'rows[{row.router}].against', other)}.{measure}"
-            reference = fixed.get(other.replace("-", "_"))
+            reference = fixed.get(REFERENCES.get(other, ""))
             if reference is not None:
                 second = [sheet.value(a, reference[a]) or 0.0 for a in scored]
-            elif other in scores and other != "random":  # which is the reference of that name
+            elif other in scores and other != RANDOM:  # which is the reference of that name
                 both = [values[f"rows[{n}].metrics.{measure}.value"] for n in (row.router, other)]
                 values[f"{at}.value"] = both[0] - both[1]
                 second = scores[other]

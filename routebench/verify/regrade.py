@@ -11,6 +11,7 @@ from routebench import config
 from routebench.board.read_run import Stored
 from routebench.board.run_folder import RUN_FILE
 from routebench.data.splits import make_split
+from routebench.plugin.extensions import Extensions
 from routebench.prices.apply import price
 from routebench.records import Grade, State
 
@@ -27,14 +28,15 @@ def regrade_suite(run: Stored) -> Iterator[Compared]:
     from routebench.run import fingerprints, load_data
 
     options = config.make(config.read(run.folder / RUN_FILE))
-    recorded = load_data(options)
+    extensions = Extensions(options.set)
+    recorded = load_data(options, extensions)
     listed = run.prices if options.prices else None
     data, prices = price(recorded, listed, options.assume_output_tokens)
     split = make_split(
         data, options.split, options.folds, options.split_seed, data.shares, options.protocol
     )
     board, stored = run.board, run.setup.data
-    prints = fingerprints(options, recorded, split, prices)
+    prints = fingerprints(options, recorded, split, prices, extensions)
     for name, value in prints.model_dump().items():
         yield f"fingerprints.{name}", getattr(board.fingerprints, name), value
     yield "diagnostics.leaked", board.diagnostics.leaked, split.leaked

@@ -19,13 +19,13 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from routebench import hookspecs
 from routebench.data.files import read_table
 from routebench.data.long_table import from_long
 from routebench.data.places import default_store
 from routebench.errors import DataError, OptionError
 from routebench.plugin import discovery
 from routebench.records import Answers, Pool, Request, SuiteData
-from routebench.store import entries
 from routebench_suites.questions import EMBEDDED, Question, is_questions, read_questions
 from routebench_suites.storefile import has_answers, is_store, read_store
 
@@ -78,13 +78,13 @@ class SimpleQA:
             data = replace(data, notes=(*data.notes, f"taken because it is there; {_UNASKED}"))
         return data
 
-    def questions(self) -> list[entries.StoredQuestion] | None:
+    def questions(self) -> list[hookspecs.StoredQuestion] | None:
         """Return what `routebench collect` asks; None for a file with answers."""
         path = self.options.data or EMBEDDED
         if not is_questions(path):
             return None
         return [
-            entries.StoredQuestion(q.query_id, q.query, q.query, _right(q), topic=q.topic)
+            hookspecs.StoredQuestion(q.query_id, q.query, q.query, _right(q), topic=q.topic)
             for q in read_questions(path)
         ]
 

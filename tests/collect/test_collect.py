@@ -20,10 +20,10 @@ from routebench.collect.collect import CollectionListener, CollectionSummary, co
 from routebench.collect.planning import CollectionPlan, TargetModel, make
 from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, DataError, OptionError
+from routebench.hookspecs import StoredQuestion
 from routebench.prices.apply import ModelPrice
 from routebench.records import Answers, Reply, Request
 from routebench.store.call_counts import CallCounts, count_calls
-from routebench.store.entries import StoredQuestion
 from routebench.store.store import AnswerStore
 
 PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1000.0, "output_usd_per_mtok": 1000.0})

@@ -17,10 +17,10 @@ from test_collect import Heard, Live, found, go, plan_of
 from routebench.collect.calls import plausible
 from routebench.config import make
 from routebench.errors import DataError
+from routebench.hookspecs import StoredQuestion
 from routebench.prices.lists import MOST, load_prices
 from routebench.records import Grade, Reply, Request
 from routebench.run import load_data
-from routebench.store.entries import StoredQuestion
 from routebench.store.store import AnswerStore
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import routebench.__main__ as entry
-
 Main = Callable[..., tuple[int, str, str]]
 SOURCE = """
 import click
+
+SOURCE = "no command"
 
 @click.command()
 @click.argument("name")
@@ -27,16 +27,13 @@ def run():
 
 
 @pytest.fixture
-def added(distribution: Callable[..., Path]) -> Iterator[Callable[[str], None]]:
+def added(distribution: Callable[..., Path]) -> Callable[..., None]:
     """Make a distribution with the given lines under `routebench.commands`."""
 
     def make(lines: str, name: str = "more-commands") -> None:
         distribution(name, f"[routebench.commands]\n{lines}\n", SOURCE)
-        entry._added.cache_clear()
 
-    entry._added.cache_clear()
-    yield make
-    entry._added.cache_clear()
+    return make
 
 
 def test_a_command_is_listed_and_runs(main: Main, added: Callable[[str], None]) -> None:
@@ -50,16 +47,46 @@ def test_a_command_is_listed_and_runs(main: Main, added: Callable[[str], None]) 
     assert "greet" in err
 
 
-def test_a_broken_command_breaks_itself_only(main: Main, added: Callable[[str], None]) -> None:
-    added("broken = more_commands:nothing\ngreet = more_commands:greet")
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("more_commands:nothing", "command 'broken': more_commands has nothing named 'nothing'"),
+        ("more_commands:SOURCE", "command 'broken' is str, no click command"),
+        ("nowhere:at_all", "command 'broken' cannot be imported: ModuleNotFoundError: No module"),
+        ("leaver:command", "command 'broken' cannot be imported: SystemExit: 3"),
+    ],
+)
+def test_a_broken_command_breaks_itself_only(
+    main: Main,
+    added: Callable[[str], None],
+    distribution: Callable[..., Path],
+    target: str,
+    reason: str,
+) -> None:
+    distribution("leaver", "", "raise SystemExit(3)\n")
+    added(f"broken = {target}\ngreet = more_commands:greet")
     code, out, _ = main("--help")
     assert code == 0
-    assert "Cannot be imported" in out
+    assert "Cannot be used" in out
     assert "greet" in out
-    code, out, err = main("broken", "--any", "words")
-    assert code != 0
-    assert err.startswith("error: command 'broken' cannot be imported: AttributeError")
-    assert "from more_commands:nothing" in err
+    for words in (("--any", "words"), ("--help",)):
+        code, out, err = main("broken", *words)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: {reason}")
+        assert len(err.splitlines()) <= 2
+
+
+def test_a_command_whose_extra_is_missing_says_how_to_get_it(
+    main: Main, distribution: Callable[..., Path]
+) -> None:
+    entry = "[routebench.commands]\ngreet = more_commands:greet\n"
+    distribution("more-commands", entry, SOURCE, ["nosuch-package>=2; extra == 'greet'"])
+    assert main("greet", "Ada") == (
+        2,
+        "",
+        "error: command 'greet' needs nosuch-package>=2\n"
+        "hint: pip install 'more-commands[greet]'\n",
+    )
 
 
 def test_none_takes_the_name_of_a_built_in(main: Main, added: Callable[[str], None]) -> None:

@@ -134,7 +134,7 @@ def test_escapes_are_shown_harmlessly(main: Main, tmp_path: Path) -> None:
 def test_a_store(main: Main, tmp_path: Path) -> None:
     store = pytest.importorskip("routebench.store.store")
     path = tmp_path / "answers.sqlite"
-    with store.Store(path):
+    with store.AnswerStore(path):
         pass
     code, said, err = main("data", "info", path)
     assert code == 0, err

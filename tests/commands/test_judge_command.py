@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from routebench.hookspecs import StoredQuestion
 from routebench.records import Reply
-from routebench.store.entries import Call, StoredQuestion
+from routebench.store.entries import Call
 from routebench.store.store import AnswerStore
 
 Main = Callable[..., tuple[int, str, str]]

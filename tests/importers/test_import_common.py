@@ -10,7 +10,7 @@ import pytest
 from published import brought, frame, pickled
 
 from routebench.errors import DataError, OptionError
-from routebench.importers import FORMATS, guess, import_files
+from routebench.importers import guess, import_files
 from routebench.importers.rows import number, score_of
 
 RECORD = {"query": "q", "model_name": "a", "performance": 1}
@@ -26,7 +26,7 @@ FILES: dict[str, tuple[str, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FILES)
 def test_the_format_is_found(form: str, tmp_path: Path) -> None:
     name, content = FILES[form]
     path = tmp_path / name
@@ -53,7 +53,7 @@ def test_an_unknown_format(name: str, content: bytes, found: str, tmp_path: Path
     with pytest.raises(DataError) as caught:
         guess([path])
     assert caught.value.message.startswith(f"{name}: of no known format; {found}")
-    assert all(form in caught.value.hint for form in FORMATS)
+    assert all(form in caught.value.hint for form in FILES)
 
 
 def test_different_formats_together(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from published import Call, Name, array, brought, frame, load, pickled
 
 from routebench.errors import DataError
 from routebench.importers import unpickle
-from routebench.importers.routerbench import _PART
 from routebench.importers.unpickle import read_frame
 from routebench.records import State
+from routebench_importers.routerbench import _PART
 
 BIG, SMALL = "gpt-4-1106-preview", "mistralai/mistral-7b-chat"
 

@@ -18,9 +18,9 @@ from libraries import needed
 from published import frame, pickled
 
 from routebench.errors import DataError, OptionError
-from routebench.importers import FORMATS
 from routebench.importers.download import PIECES, Content
 from routebench.importers.pull import LOCK, DataSource, Pulled, find_source, pull, read_sources
+from routebench.plugin import discovery
 
 needed("huggingface_hub")
 
@@ -383,7 +383,7 @@ def test_the_list_of_sources(shared: Path) -> None:
         assert each.licence
         assert each.citation
         assert bool(each.files) != bool(each.patterns)
-        assert each.format in (None, *FORMATS)
+        assert each.format in (None, *(info.name for info in discovery.installed("importer")))
         assert each.repo or (each.urls and set(each.urls) == set(each.files or ()))
         if each.repo and each.pinned:
             assert each.revision is not None

@@ -19,27 +19,6 @@ OnGrade = Callable[[int, AnswerGrade], None]
 _EXCERPT = 60  # characters of a reply that could not be read
 
 
-@dataclass
-class GraderUsage:
-    """Calls, tokens and cost of grading."""
-
-    calls: int = 0
-    """Replies that came."""
-    unread: int = 0
-    """Replies among them that were no grade."""
-    failed: int = 0
-    """Calls without a reply, with all their attempts."""
-    doubtful: int = 0
-    """Attempts without a reply that may have been charged all the same."""
-    input_tokens: float = 0.0
-    output_tokens: float = 0.0
-    usd: float = 0.0
-    unpriced: int = 0
-    """Replies whose cost is not known; they are not in `usd`."""
-    price: str = ""
-    """Where the price is from, or why there is none."""
-
-
 class Grader(Protocol):
     """The judge that the calls are made for."""
 

@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from routebench.collect.calls import Outcome
 from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, DataError
-from routebench.hookspecs import hookimpl
-from routebench.plugin import discovery, options
+from routebench.hookspecs import JudgeUsage, hookimpl
+from routebench.plugin import discovery, optional, options
 from routebench.prices.lists import ModelPrice, load_prices
 from routebench.prices.snapshots import find_price
 from routebench.records import Grade, Grades
 from routebench_judges.answers.grades import AnswerGrade, to_grades
 from routebench_judges.simpleqa_grader import prompt, replies
-from routebench_judges.simpleqa_grader.calls import GraderUsage, Grading, OnGrade
+from routebench_judges.simpleqa_grader.calls import Grading, OnGrade
 
 
 class SimpleQAGrader:
@@ -61,14 +61,13 @@ class SimpleQAGrader:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.usage = GraderUsage()
+        self.usage = JudgeUsage()
 
     def parameters(self) -> dict[str, Any]:
         """Return all that a grade depends on besides the texts."""
-        get_parameters = getattr(self._provider, "parameters", None)
-        given: dict[str, Any] = (
-            get_parameters() if get_parameters else self.options.provider_options
-        )
+        given = optional.parameters(self._provider)
+        if given is None:
+            given = self.options.provider_options
         chosen = {"model": self.options.model, "mode": self.options.mode}
         return chosen | {"provider": given, "prompt": prompt.version()}
 

@@ -273,8 +273,7 @@ class Fit:
     def predicted(self, network: Network, visible: Tensor, hidden: Tensor, users: Tensor) -> Tensor:
         """[users, hidden, llms] rewards; outcomes of hidden queries are in nothing it reads."""
         data, options = self.data, self.options
-        edges = copy.copy(self.model.edges)
-        edges._buffers = dict(edges._buffers)
+        edges = copy.deepcopy(self.model.edges)
         self._propagate(edges, visible)
         worth = self._worth(visible, users)
         graph = build(data, edges, self.member, self.inputs, visible, users, worth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rich import box
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from routebench.hookspecs import JudgeUsage
 from routebench.judge.agreement import Agreement, IntervalEstimate, ModelAgreement
 from routebench.judge.compared import Compared, Example
 from routebench.judge.store import Counts
@@ -60,7 +61,7 @@ def counted(counts: Counts) -> dict[str, Any]:
         "ungraded": counts.ungraded,
         "grades": dict(counts.grades),
         "notes": dict(counts.reasons),
-        "usage": asdict(usage) if is_dataclass(usage) and not isinstance(usage, type) else None,
+        "usage": None if usage is None else asdict(usage),
     }
 
 
@@ -81,7 +82,7 @@ def _counts(judged: Judged, out: Console) -> None:
         out.print(used(counts.usage), soft_wrap=True)
 
 
-def used(usage: Any) -> str:
+def used(usage: JudgeUsage) -> str:
     """Return calls, tokens and USD of a judge that asks a model, on one line of markup."""
     text = (
         f"grader: {usage.calls:,} replies, {usage.input_tokens:,.0f} tokens in,"

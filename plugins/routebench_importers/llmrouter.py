@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.importers.files import FileHead, files_in, head_of, read_json, read_jsonl
-from routebench.importers.rows import OutcomeRows, Shared, Wish, hash_text
+from routebench.hookspecs import FileHead, ImportPart, Selection
+from routebench.importers.files import files_in, head_of, read_json, read_jsonl
+from routebench.importers.rows import OutcomeRows, Shared, hash_text
+from routebench_importers.no_options import NoOptions
 
 NEEDED = ("query", "model_name", "performance")
 PAIRS = ("question", "scores")
@@ -27,36 +29,46 @@ _FAILURES = ("ERROR", "API Error")
 _PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
-def looks(head: FileHead) -> bool:
-    """Return whether a file begins with such an object."""
+class LLMRouter(NoOptions):
+    """LLMRouter's routing data (.jsonl), or its {question, scores} lists (.json)."""
+
+    suffixes = (".jsonl", ".json")
+
+    def recognises(self, head: FileHead) -> bool:
+        """Tell whether a file begins with such an object."""
+        return _is_routing_data(head)
+
+    def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]:
+        """Yield the rows of every file. A file named train, val or test is that part of the split.
+
+        Of a folder those that are no routing data (queries, descriptions of models) are left out.
+        """
+        shared = Shared(selection)
+        for path in (file for given in paths for file in _files(given)):
+            head = head_of(path)
+            if not _is_routing_data(head):
+                raise DataError(
+                    f"{path.name}: no routing data; {head.summary()}", f"expected: {EXPECTED}"
+                )
+            rows, split = OutcomeRows(shared), _split(path)
+            for place, record in _records(path, head):
+                if "scores" in record:
+                    _add_scores(rows, place, record, split)
+                else:
+                    _add_answer(rows, place, record, split)
+            yield rows.part(str(path))
+
+
+def _is_routing_data(head: FileHead) -> bool:
     names = set(head.names)
+    if head.kind == "json" and "records" in names:
+        return False  # a result file of LLMRouterBench, whose records may hold anything
     return head.kind in ("json", "jsonl", "list") and (names >= set(NEEDED) or names >= set(PAIRS))
-
-
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """Yield the rows of every file. A file named train, val or test is that part of the split.
-
-    Of a folder those that are no routing data (queries, descriptions of models) are left out.
-    """
-    shared = Shared(wish)
-    for path in (file for given in paths for file in _files(given)):
-        head = head_of(path)
-        if not looks(head):
-            raise DataError(
-                f"{path.name}: no routing data; {head.summary()}", f"expected: {EXPECTED}"
-            )
-        rows, split = OutcomeRows(shared), _split(path)
-        for place, record in _records(path, head):
-            if "scores" in record:
-                _add_scores(rows, place, record, split)
-            else:
-                _add_answer(rows, place, record, split)
-        yield str(path), rows
 
 
 def _files(path: Path) -> list[Path]:
     files = files_in(path, ".jsonl", ".json")
-    return [file for file in files if looks(head_of(file))] or files
+    return [file for file in files if _is_routing_data(head_of(file))] or files
 
 
 def _split(path: Path) -> str | None:

@@ -29,8 +29,10 @@ from typing import Any
 
 from routebench.errors import DataError
 from routebench.files import replace_file
-from routebench.importers.files import FileHead, files_in, head_of, read_csv, read_json
-from routebench.importers.rows import OutcomeRows, Shared, Wish, hash_text
+from routebench.hookspecs import FileHead, ImportPart, Selection
+from routebench.importers.files import files_in, head_of, read_csv, read_json
+from routebench.importers.rows import OutcomeRows, Shared, hash_text
+from routebench_importers.no_options import NoOptions
 
 QUESTIONS = ("metadata", "problem", "answer")
 GRADED = ("problem", "target", "predicted_answer", "grade")
@@ -54,55 +56,57 @@ class _Question:
     """All that is a right answer, in the order it came."""
 
 
-def looks(head: FileHead) -> bool:
-    """Return whether a file is of one of the three kinds."""
-    return _kind(head) != ""
+class SimpleQA(NoOptions):
+    """SimpleQA's questions (.csv), or graded answers to them (.csv, _allresults.json)."""
 
+    suffixes = (".csv", ".csv.gz", ".json")
 
-def only_questions(paths: Sequence[Path]) -> bool:
-    """Return whether none of the files has answers."""
-    return all(_kind(head_of(file)) == "questions" for file in _files(paths))
+    def recognises(self, head: FileHead) -> bool:
+        """Return whether a file is of one of the three kinds."""
+        return _kind(head) != ""
 
+    def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]:
+        """Yield the answers of every file."""
+        files = [(file, _kind(head_of(file))) for file in _files(paths)]
+        questions: dict[str, _Question] = {}
+        for file, kind in files:
+            if not kind:
+                raise DataError(
+                    f"{file.name}: nothing of SimpleQA; {head_of(file).summary()}",
+                    f"expected: {EXPECTED}",
+                )
+            if kind == "questions":
+                _read_questions(file, questions)
+        shared = Shared(selection)
+        for file, kind in files:
+            if kind == "graded":
+                yield _graded(file, OutcomeRows(shared), questions).part(str(file))
+            elif kind == "results":
+                yield _results(file, OutcomeRows(shared), questions).part(str(file))
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """Yield the answers of every file."""
-    files = [(file, _kind(head_of(file))) for file in _files(paths)]
-    questions: dict[str, _Question] = {}
-    for file, kind in files:
-        if not kind:
-            raise DataError(
-                f"{file.name}: nothing of SimpleQA; {head_of(file).summary()}",
-                f"expected: {EXPECTED}",
-            )
-        if kind == "questions":
-            _read_questions(file, questions)
-    shared = Shared(wish)
-    for file, kind in files:
-        if kind == "graded":
-            yield str(file), _graded(file, OutcomeRows(shared), questions)
-        elif kind == "results":
-            yield str(file), _results(file, OutcomeRows(shared), questions)
+    def only_questions(self, paths: Sequence[Path]) -> bool:
+        """Return whether none of the files has answers."""
+        return all(_kind(head_of(file)) == "questions" for file in _files(paths))
 
+    def write_questions(self, paths: Sequence[Path], out: Path) -> tuple[int, tuple[str, ...]]:
+        """Write the questions with the columns that the suite `simpleqa` reads.
 
-def write_questions(paths: Sequence[Path], out: Path) -> tuple[int, tuple[str, ...]]:
-    """Write the questions in the columns of the suite `simpleqa`; return how many, and notes.
-
-    A question that stands there twice is one, and two answers to it are right.
-    """
-    questions: dict[str, _Question] = {}
-    rows = sum(_read_questions(file, questions) for file in _files(paths))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(_WRITTEN)
-    for text, question in questions.items():
-        first, *others = question.right
-        aliases = json.dumps(others, ensure_ascii=False)
-        cells = (_id(text), text, first, aliases, question.topic, question.answer_type)
-        writer.writerow(cells)
-    replace_file(out, content.getvalue().encode())
-    twice = rows - len(questions)
-    return len(questions), ((f"questions that stand there twice: {twice}",) if twice else ())
+        A question that stands there twice is one, and two answers to it are right.
+        """
+        questions: dict[str, _Question] = {}
+        rows = sum(_read_questions(file, questions) for file in _files(paths))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        content = io.StringIO(newline="")
+        writer = csv.writer(content, lineterminator="\n")
+        writer.writerow(_WRITTEN)
+        for text, question in questions.items():
+            first, *others = question.right
+            aliases = json.dumps(others, ensure_ascii=False)
+            cells = (_id(text), text, first, aliases, question.topic, question.answer_type)
+            writer.writerow(cells)
+        replace_file(out, content.getvalue().encode())
+        twice = rows - len(questions)
+        return len(questions), ((f"questions that stand there twice: {twice}",) if twice else ())
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.importers.files import FileHead, files_in, head_of, read_csv
-from routebench.importers.rows import OutcomeRows, Shared, Wish, number, score_of
+from routebench.hookspecs import FileHead, ImportPart, Selection
+from routebench.importers.files import files_in, head_of, read_csv
+from routebench.importers.rows import OutcomeRows, Shared, number, score_of
 from routebench.importers.unpickle import read_frame
+from routebench_importers.no_options import NoOptions
 
 NEEDED = ("sample_id", "prompt", "eval_name")
 ANSWER, COST = "|model_response", "|total_cost"
@@ -28,25 +30,33 @@ _PART = 50_000  # rows
 EXPECTED = f"{', '.join(NEEDED)}, and <model>, <model>{ANSWER}, <model>{COST} for each model"
 
 
-def looks(head: FileHead) -> bool:
-    """Return whether a file is a pickle, or a table with such columns."""
-    return head.kind == "pickle" or any(name.endswith(COST) for name in head.names)
+class RouterBench(NoOptions):
+    """RouterBench's pickled table, or the same as .parquet or .csv."""
 
+    suffixes = (".pkl", ".parquet", ".csv")
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """Yield the rows of every table."""
-    shared = Shared(wish)
-    for path in (file for given in paths for file in files_in(given, ".pkl", ".parquet", ".csv")):
-        columns = _columns(path)
-        models = [name for name in columns if name + COST in columns or name + ANSWER in columns]
-        missing = [name for name in NEEDED if name not in columns]
-        if missing or not models:
-            raise DataError(
-                f"{path.name}: there is no column {', '.join(missing) or 'of a model'};"
-                f" {FileHead(path, 'csv', tuple(columns)).summary()}",
-                f"expected: {EXPECTED}",
-            )
-        yield from _parts(path, columns, models, shared)
+    def recognises(self, head: FileHead) -> bool:
+        """Return whether a file is a pickle, or a table with such columns."""
+        return head.kind == "pickle" or any(name.endswith(COST) for name in head.names)
+
+    def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]:
+        """Yield the rows of every table."""
+        shared = Shared(selection)
+        for path in (
+            file for given in paths for file in files_in(given, ".pkl", ".parquet", ".csv")
+        ):
+            columns = _columns(path)
+            models = [
+                name for name in columns if name + COST in columns or name + ANSWER in columns
+            ]
+            missing = [name for name in NEEDED if name not in columns]
+            if missing or not models:
+                raise DataError(
+                    f"{path.name}: there is no column {', '.join(missing) or 'of a model'};"
+                    f" {FileHead(path, 'csv', tuple(columns)).summary()}",
+                    f"expected: {EXPECTED}",
+                )
+            yield from _parts(path, columns, models, shared)
 
 
 def _columns(path: Path) -> Mapping[str, Any]:
@@ -68,7 +78,7 @@ def _columns(path: Path) -> Mapping[str, Any]:
 
 def _parts(
     path: Path, columns: Mapping[str, Any], models: list[str], shared: Shared
-) -> Iterator[tuple[str, OutcomeRows]]:
+) -> Iterator[ImportPart]:
     """Yield the rows in parts: each of them repeats its prompt."""
     file, rows = path.name, OutcomeRows(shared)
     for at, (key, prompt, task) in enumerate(zip(*(columns[n] for n in NEEDED), strict=True)):
@@ -92,14 +102,16 @@ def _parts(
                 model=model,
                 score=value,
                 failed=nothing
-                or (response is None and score_of(value, place, shared.wish.score_max) is None),
+                or (
+                    response is None and score_of(value, place, shared.selection.score_max) is None
+                ),
                 response=response,
                 cost=paid,
             )
         if len(rows) > _PART:
-            yield f"{path}\x1f{at}", rows
+            yield rows.part(f"{path}\x1f{at}")
             rows = OutcomeRows(shared)
-    yield str(path), rows
+    yield rows.part(str(path))
 
 
 def _prompt(value: Any) -> str:

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.importers.files import FileHead, files_in, parse_json
-from routebench.importers.rows import OutcomeRows, Shared, Wish, hash_text
+from routebench.hookspecs import FileHead, ImportPart, Selection
+from routebench.importers.files import files_in, parse_json
+from routebench.importers.rows import OutcomeRows, Shared, hash_text
+from routebench_importers.no_options import NoOptions
 
 NEEDED = ("prompt", "score", "prompt_tokens", "completion_tokens", "cost", "raw_output")
 EXPECTED = f"a JSON object with dataset_name, split, model_name and records of {', '.join(NEEDED)}"
@@ -34,37 +36,47 @@ _STAMP = re.compile(r"(\d{8}_\d{6})\.json$")
 _TAR = (".tar", ".tar.gz", ".tgz")
 
 
-def looks(head: FileHead) -> bool:
-    """Return whether a file is such an object, or an archive that may hold them."""
-    return head.kind == "tar" or (
-        head.kind == "json" and {"records", "performance"} <= set(head.names)
-    )
+class LLMRouterBench(NoOptions):
+    """LLMRouterBench's result files: a folder, .json, or the released .tar.gz."""
 
+    suffixes = (".json", ".tar.gz")
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """Yield the rows of every file but demos; of two files for the same thing the later one's."""
-    shared, stamps = Shared(wish), dict[tuple[str, str, str], str]()
-    for name, raw in (each for given in paths for each in _files(given)):
-        held = parse_json(raw, name)
-        records = held.get("records") if isinstance(held, dict) else None
-        if not isinstance(records, list):
-            found = ", ".join(list(held)[:12]) if isinstance(held, dict) else "no object"
-            raise DataError(f"{name}: no result file; found keys: {found}", f"expected: {EXPECTED}")
-        identity = _identity(name, held)
-        if held.get("demo") or not wish.model(identity[2]) or not wish.task("/".join(identity[:2])):
-            continue
-        match = _STAMP.search(name)
-        stamp = match[1] if match else ""
-        if identity in stamps:
-            if stamps[identity] == stamp:
-                raise DataError(f"{name}: there is another file of {'/'.join(identity)}")
-            if stamps[identity] > stamp:
+    def recognises(self, head: FileHead) -> bool:
+        """Return whether a file is such an object, or an archive that may hold them."""
+        return head.kind == "tar" or (
+            head.kind == "json" and {"records", "performance"} <= set(head.names)
+        )
+
+    def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]:
+        """Yield the rows of every file but demos; of two for the same thing the later one's."""
+        shared, stamps = Shared(selection), dict[tuple[str, str, str], str]()
+        for name, raw in (each for given in paths for each in _files(given)):
+            held = parse_json(raw, name)
+            records = held.get("records") if isinstance(held, dict) else None
+            if not isinstance(records, list):
+                found = ", ".join(list(held)[:12]) if isinstance(held, dict) else "no object"
+                raise DataError(
+                    f"{name}: no result file; found keys: {found}", f"expected: {EXPECTED}"
+                )
+            identity = _identity(name, held)
+            if (
+                held.get("demo")
+                or not selection.model(identity[2])
+                or not selection.task("/".join(identity[:2]))
+            ):
                 continue
-        stamps[identity] = stamp
-        rows = OutcomeRows(shared, Counter())  # a later file starts anew
-        for at, record in enumerate(records, 1):
-            _add(rows, f"{name}: record {at}", identity, record)
-        yield "\x1f".join(identity), rows
+            match = _STAMP.search(name)
+            stamp = match[1] if match else ""
+            if identity in stamps:
+                if stamps[identity] == stamp:
+                    raise DataError(f"{name}: there is another file of {'/'.join(identity)}")
+                if stamps[identity] > stamp:
+                    continue
+            stamps[identity] = stamp
+            rows = OutcomeRows(shared, Counter())  # a later file starts anew
+            for at, record in enumerate(records, 1):
+                _add(rows, f"{name}: record {at}", identity, record)
+            yield rows.part("\x1f".join(identity))
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:

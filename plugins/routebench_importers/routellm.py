@@ -12,41 +12,47 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from routebench.errors import DataError
-from routebench.importers.files import FileHead, files_in, head_of, read_csv
-from routebench.importers.rows import OutcomeRows, Shared, Wish
+from routebench.hookspecs import FileHead, ImportPart, Selection
+from routebench.importers.files import files_in, head_of, read_csv
+from routebench.importers.rows import OutcomeRows, Shared
+from routebench_importers.no_options import NoOptions
 
 EXPECTED = "prompt, and for each of two or more models a column of True and False"
 _ANSWER = "_response"
 _VALUES = {"true", "false", "0", "1", "0.0", "1.0", ""}
 
 
-def looks(head: FileHead) -> bool:
-    """Return whether a file has prompts and columns of True and False."""
-    models = _models(head.names)
-    if head.kind != "csv" or "prompt" not in head.names or len(models) < 2:
-        return False
-    first = dict(zip(head.names, head.first, strict=False))
-    return all(first.get(model, "").strip().lower() in _VALUES for model in models)
+class RouteLLM(NoOptions):
+    """RouteLLM's response tables: mmlu_*.csv, gsm8k_responses.csv, or their folder."""
 
+    suffixes = (".csv",)
 
-def read(paths: Sequence[Path], wish: Wish) -> Iterator[tuple[str, OutcomeRows]]:
-    """Yield the rows of every table; a query is known by its table and its place in it."""
-    shared, known = Shared(wish), None
-    for path in (file for given in paths for file in files_in(given, ".csv")):
-        head = head_of(path)
+    def recognises(self, head: FileHead) -> bool:
+        """Return whether a file has prompts and columns of True and False."""
         models = _models(head.names)
         if head.kind != "csv" or "prompt" not in head.names or len(models) < 2:
-            raise DataError(
-                f"{path.name}: no response table; {head.summary()}", f"expected: {EXPECTED}"
-            )
-        if known is not None and set(models) != known:
-            raise DataError(
-                f"{path.name}: its models are {', '.join(models)}, those of the files before"
-                f" {', '.join(sorted(known))}",
-                "take all files from one version of RouteLLM, or import them one by one",
-            )
-        known = set(models)
-        yield str(path), _table(path, models, shared)
+            return False
+        first = dict(zip(head.names, head.first, strict=False))
+        return all(first.get(model, "").strip().lower() in _VALUES for model in models)
+
+    def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]:
+        """Yield the rows of every table; a query is known by its table and its place in it."""
+        shared, known = Shared(selection), None
+        for path in (file for given in paths for file in files_in(given, ".csv")):
+            head = head_of(path)
+            models = _models(head.names)
+            if head.kind != "csv" or "prompt" not in head.names or len(models) < 2:
+                raise DataError(
+                    f"{path.name}: no response table; {head.summary()}", f"expected: {EXPECTED}"
+                )
+            if known is not None and set(models) != known:
+                raise DataError(
+                    f"{path.name}: its models are {', '.join(models)}, those of the files before"
+                    f" {', '.join(sorted(known))}",
+                    "take all files from one version of RouteLLM, or import them one by one",
+                )
+            known = set(models)
+            yield _table(path, models, shared).part(str(path))
 
 
 def _models(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Importers: one module per public format of other projects."""

@@ -1,0 +1,216 @@
+"""What a plugin may have besides its contract: a typed protocol for each optional member.
+
+A plugin that has the member is used so; nothing is inherited or registered. Core reads each of
+them here, or by `isinstance`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from routebench.errors import PluginError
+from routebench.hookspecs import JudgeUsage, StoredQuestion
+from routebench.plugin.budget import Budget
+from routebench.records import Grade, Pool, Vectors
+
+
+@runtime_checkable
+class StatesNeeds(Protocol):
+    """A router that cannot take part in every run."""
+
+    def needs(self, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
+        """Return what a run with these models, columns and prices lacks; None for nothing."""
+
+
+@runtime_checkable
+class StatesFacts(Protocol):
+    """A router that tells the board something of itself; asked after `fit` and after `route`."""
+
+    def facts(self) -> dict[str, str | float]: ...
+
+
+@runtime_checkable
+class StartsProcesses(Protocol):
+    """A router that runs programs of its own, or does with some options: a watched job may not."""
+
+    starts_processes: bool
+
+
+@runtime_checkable
+class Personal(Protocol):
+    """A router class that learns from `Table.users`, and is asked for each of them."""
+
+    personal: bool
+
+
+@runtime_checkable
+class HasRouteOptions(Protocol):
+    """A router class with options that `routebench route --set` may change after training."""
+
+    route_options: Sequence[str]
+
+
+@runtime_checkable
+class KeepsBudget(Protocol):
+    """A router that keeps to a budget; `routebench route --budget` sets it, a benchmark never."""
+
+    budget: Budget | None
+
+
+@runtime_checkable
+class Stateless(Protocol):
+    """An encoder class that gives a text one vector everywhere, whatever it was fitted on.
+
+    Texts are encoded once, in processes of their own, and cached by `fingerprint`. Neither `fit`
+    nor `save` is called; `dimension` and `fingerprint` are asked of a new object, and `device` is
+    set on it before it encodes.
+    """
+
+    stateless: bool
+
+
+@runtime_checkable
+class ById(Protocol):
+    """A stateless encoder class that knows vectors by query id, and encodes no other text."""
+
+    by_id: bool
+
+    def lookup(self, ids: Sequence[str]) -> Vectors:
+        """Return [n, dimension] the queries' vectors; a `DataError` where one is missing."""
+
+
+@runtime_checkable
+class StatesParameters(Protocol):
+    """A judge or provider that says what else a grade or an answer depends on.
+
+    Grades and answers are stored under it: never a key, nor anything that changes nothing. By
+    default it is all options.
+    """
+
+    def parameters(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class GradesEach(Protocol):
+    """A judge whose grades cost something: each is stored the moment it is there."""
+
+    def judge_each(
+        self,
+        questions: Sequence[str],
+        references: Sequence[str | None],
+        answers: Sequence[str],
+        on_grade: Callable[[int, tuple[Grade, str]], None],
+    ) -> None:
+        """Call `on_grade(place, (grade, note))` for every answer; what it raises ends the work."""
+
+
+@runtime_checkable
+class CountsUsage(Protocol):
+    """A judge that asks a model, and counts what that took."""
+
+    usage: JudgeUsage
+
+
+@runtime_checkable
+class ListsQuestions(Protocol):
+    """A suite that says what `routebench collect` asks; the queries that it loads, if not."""
+
+    def questions(self) -> Sequence[StoredQuestion] | None: ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A provider that knows its models, with their prices."""
+
+    def pool(self) -> Pool: ...
+
+
+@runtime_checkable
+class QuestionImporter(Protocol):
+    """An importer whose files may be questions without answers, which become a CSV."""
+
+    def only_questions(self, paths: Sequence[Path]) -> bool: ...
+    def write_questions(self, paths: Sequence[Path], out: Path) -> tuple[int, tuple[str, ...]]:
+        """Write the questions to `out`; return how many there are, and notes for the user."""
+
+
+def unmet_needs(router: Any, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
+    """Return what the router says a run lacks for it."""
+    if not isinstance(router, StatesNeeds):
+        return None
+    reason = router.needs(pool, shown, priced)
+    return None if reason is None else str(reason)
+
+
+def facts(router: Any) -> dict[str, str | float]:
+    """Return what a router says of itself, as the board will hold it.
+
+    Raises:
+        PluginError: for anything but strings and finite numbers by name.
+    """
+    stated: Any = router.facts() if isinstance(router, StatesFacts) else {}
+    if not isinstance(stated, dict) or not all(isinstance(name, str) for name in stated):
+        raise PluginError(f"facts returned {type(stated).__name__}, expected values by name")
+    for name, value in stated.items():
+        if not isinstance(value, str) and not (
+            isinstance(value, int | float) and math.isfinite(value)
+        ):
+            raise PluginError(f"facts: {name} is {value!r}, expected a string or a finite number")
+    return stated
+
+
+def starts_processes(router: Any) -> bool:
+    """Tell whether a router declares that it runs programs of its own, with its options."""
+    return isinstance(router, StartsProcesses) and bool(router.starts_processes)
+
+
+def is_personal(router_class: Any) -> bool:
+    """Tell whether a router learns from users."""
+    return isinstance(router_class, Personal) and bool(router_class.personal)
+
+
+def route_options(router_class: Any) -> tuple[str, ...]:
+    """Return the options that may be changed after training."""
+    return tuple(router_class.route_options) if isinstance(router_class, HasRouteOptions) else ()
+
+
+def is_stateless(encoder_class: Any) -> bool:
+    """Tell whether an encoder's vectors may be cached."""
+    return isinstance(encoder_class, Stateless) and bool(encoder_class.stateless)
+
+
+def is_by_id(encoder_class: Any) -> bool:
+    """Tell whether an encoder knows vectors by query id only.
+
+    Raises:
+        PluginError: for one that says so and has no `lookup`.
+    """
+    if not getattr(encoder_class, "by_id", False):
+        return False
+    if not isinstance(encoder_class, ById):
+        raise PluginError(f"{encoder_class.__name__} is by_id, and has no lookup(ids)")
+    return True
+
+
+def parameters(plugin: Any) -> dict[str, Any] | None:
+    """Return what a judge or provider says its results depend on; None where it says nothing."""
+    return dict(plugin.parameters()) if isinstance(plugin, StatesParameters) else None
+
+
+def judge_usage(judge: Any) -> JudgeUsage | None:
+    """Return what a judge has used so far; None for one that asks no model.
+
+    Raises:
+        PluginError: for a `usage` of another type.
+    """
+    if not isinstance(judge, CountsUsage):
+        return None
+    if not isinstance(judge.usage, JudgeUsage):
+        raise PluginError(
+            f"{type(judge).__name__}.usage is {type(judge.usage).__name__}",
+            "expected routebench.hookspecs.JudgeUsage",
+        )
+    return judge.usage
