@@ -75,9 +75,9 @@ def parts(users: int) -> tuple[Any, Any, float]:
     train, validation = (data.table(codes == code) for code in (TRAIN, VALIDATION))
     router = PersonalizedRouter(Settings())
     encoder = encoders.FittedOnUse("tfidf-svd", {}, list(train.queries.text))
-    router._encoder = Context(0, encoder, Path()).encoder
+    router.encoder = Context(0, encoder, Path()).encoder
     assert train.queries.task is not None
-    router._tasks = {task: at for at, task in enumerate(sorted(set(train.queries.task)))}
+    router.tasks = {task: at for at, task in enumerate(sorted(set(train.queries.task)))}
     assert train.users is not None
     made = [router._training(table, train.users) for table in (train, validation)]
     return made[0], made[1], loaded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routebench.errors import DataError, OptionError, PluginError, RoutebenchError
-    from routebench.hookspecs import Context, hookimpl, hookspec
+    from routebench.hookspecs import Context, FittedEncoder, hookimpl, hookspec
     from routebench.records import (
         Decisions,
         Grade,
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         Table,
         Usage,
     )
+    from routebench.routers.quality_router import QualityRouter
+    from routebench.routers.state import DeclaredState
+    from routebench.routers.words import WordWeights
 
 __version__ = "0.1.0"
 
@@ -28,6 +31,8 @@ __all__ = [
     "Context",
     "DataError",
     "Decisions",
+    "DeclaredState",
+    "FittedEncoder",
     "Grade",
     "Grades",
     "Objective",
@@ -35,22 +40,33 @@ __all__ = [
     "Outcomes",
     "PluginError",
     "Pool",
+    "QualityRouter",
     "Queries",
     "RoutebenchError",
     "State",
     "SuiteData",
     "Table",
     "Usage",
+    "WordWeights",
     "__version__",
     "hookimpl",
     "hookspec",
 ]
 
+_HOMES = (
+    "errors",
+    "hookspecs",
+    "records",
+    "routers.words",
+    "routers.state",
+    "routers.quality_router",
+)
+
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use, the lightest module first: `--help` must not wait for numpy.
     if name in __all__:
-        for home in ("errors", "hookspecs", "records"):
+        for home in _HOMES:
             module = import_module(f"routebench.{home}")
             if hasattr(module, name):
                 return getattr(module, name)

@@ -20,7 +20,7 @@ from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, head_of, read_json, read_jsonl
 from routebench.importers.rows import OutcomeRows, Shared, hash_text
-from routebench_importers.no_options import NoOptions
+from routebench_importers.optionless import OptionlessImporter
 
 NEEDED = ("query", "model_name", "performance")
 PAIRS = ("question", "scores")
@@ -29,7 +29,7 @@ _FAILURES = ("ERROR", "API Error")
 _PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
-class LLMRouter(NoOptions):
+class LLMRouter(OptionlessImporter):
     """LLMRouter's routing data (.jsonl), or its {question, scores} lists (.json)."""
 
     suffixes = (".jsonl", ".json")

@@ -27,7 +27,7 @@ from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, parse_json
 from routebench.importers.rows import OutcomeRows, Shared, hash_text
-from routebench_importers.no_options import NoOptions
+from routebench_importers.optionless import OptionlessImporter
 
 NEEDED = ("prompt", "score", "prompt_tokens", "completion_tokens", "cost", "raw_output")
 EXPECTED = f"a JSON object with dataset_name, split, model_name and records of {', '.join(NEEDED)}"
@@ -36,7 +36,7 @@ _STAMP = re.compile(r"(\d{8}_\d{6})\.json$")
 _TAR = (".tar", ".tar.gz", ".tgz")
 
 
-class LLMRouterBench(NoOptions):
+class LLMRouterBench(OptionlessImporter):
     """LLMRouterBench's result files: a folder, .json, or the released .tar.gz."""
 
     suffixes = (".json", ".tar.gz")

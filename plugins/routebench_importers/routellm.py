@@ -15,14 +15,14 @@ from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, head_of, read_csv
 from routebench.importers.rows import OutcomeRows, Shared
-from routebench_importers.no_options import NoOptions
+from routebench_importers.optionless import OptionlessImporter
 
 EXPECTED = "prompt, and for each of two or more models a column of True and False"
 _ANSWER = "_response"
 _VALUES = {"true", "false", "0", "1", "0.0", "1.0", ""}
 
 
-class RouteLLM(NoOptions):
+class RouteLLM(OptionlessImporter):
     """RouteLLM's response tables: mmlu_*.csv, gsm8k_responses.csv, or their folder."""
 
     suffixes = (".csv",)

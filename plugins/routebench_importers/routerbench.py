@@ -22,7 +22,7 @@ from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, head_of, read_csv
 from routebench.importers.rows import OutcomeRows, Shared, number, score_of
 from routebench.importers.unpickle import read_frame
-from routebench_importers.no_options import NoOptions
+from routebench_importers.optionless import OptionlessImporter
 
 NEEDED = ("sample_id", "prompt", "eval_name")
 ANSWER, COST = "|model_response", "|total_cost"
@@ -30,7 +30,7 @@ _PART = 50_000  # rows
 EXPECTED = f"{', '.join(NEEDED)}, and <model>, <model>{ANSWER}, <model>{COST} for each model"
 
 
-class RouterBench(NoOptions):
+class RouterBench(OptionlessImporter):
     """RouterBench's pickled table, or the same as .parquet or .csv."""
 
     suffixes = (".pkl", ".parquet", ".csv")

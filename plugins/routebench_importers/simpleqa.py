@@ -32,7 +32,7 @@ from routebench.files import replace_file
 from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, head_of, read_csv, read_json
 from routebench.importers.rows import OutcomeRows, Shared, hash_text
-from routebench_importers.no_options import NoOptions
+from routebench_importers.optionless import OptionlessImporter
 
 QUESTIONS = ("metadata", "problem", "answer")
 GRADED = ("problem", "target", "predicted_answer", "grade")
@@ -56,7 +56,7 @@ class _Question:
     """All that is a right answer, in the order it came."""
 
 
-class SimpleQA(NoOptions):
+class SimpleQAFiles(OptionlessImporter):
     """SimpleQA's questions (.csv), or graded answers to them (.csv, _allresults.json)."""
 
     suffixes = (".csv", ".csv.gz", ".json")

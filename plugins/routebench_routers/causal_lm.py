@@ -14,7 +14,7 @@ from routebench.hookspecs import Context, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.selection import Chooser, best, best_single, utility
 from routebench.records import Decisions, Floats, Ints, Pool, Queries, Table
-from routebench_routers.confidence import Confidence
+from routebench.routers.confidence import Confidence
 from routebench_routers.language.model import LanguageModel, Weighted
 from routebench_routers.language.options import LanguageOptions, check_base, paper
 from routebench_routers.language.prompts import Template
@@ -55,10 +55,10 @@ class CausalLM:
         self.options = options
         self._model: LanguageModel | None = None
         self._names: tuple[str, ...] = ()
-        self._columns: Any = None
+        self._columns: Ints
         self._fallback = 0
-        self._chooser: Any = None
-        self._calibration: Any = None
+        self._chooser: Chooser
+        self._calibration: Calibration | None = None
         self._confidence = Confidence()
         self._ties = 0.0
         self._asked = self._unparsed = 0
@@ -118,6 +118,7 @@ class CausalLM:
         if self.options.decode == "generate":
             return self._written(texts)
         found, usage = self._model.log_probs(texts)
+        assert self._calibration is not None, "fit calibrates what is scored"
         quality = self._spread(self._calibration(found))
         choice = best(self._spread(found), self._chooser.cost)
         sure = self._confidence(quality, choice)
@@ -139,7 +140,7 @@ class CausalLM:
             "fallback": self._fallback,
             "ties": self._ties,
             "chooser": self._chooser.to_json(),
-            "confidence": self._confidence.to_json(),
+            "confidence": asdict(self._confidence),
             "tuned": self._model is not None,
         }
         arrays = {}

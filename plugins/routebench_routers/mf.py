@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench.encode import encoders
 from routebench.errors import DataError, OptionError
-from routebench.hookspecs import Context, hookimpl
-from routebench.plugin import checkpoint
-from routebench.plugin.selection import Chooser, best, utility
+from routebench.hookspecs import Context, FittedEncoder
+from routebench.plugin.selection import best, utility
 from routebench.records import Decisions, Floats, Ints, Mask, Objective, Queries, Table
-from routebench_routers.confidence import Confidence
+from routebench.routers.quality_router import QualityRouter
 from routebench_routers.pairing import (
     Calibration,
     Pairs,
@@ -32,7 +30,7 @@ Factors = dict[str, Floats]
 """projection W1 [k, d], output w2 [k], models V [m, k], bias [m]."""
 
 
-class MF:
+class MF(QualityRouter):
     """δ(m, q) = w2ᵀ(v_m ⊙ W1 v_q) + b_m, with a logistic loss on δ_winner − δ_loser.
 
     v_m is a learned embedding of unit length, v_q the query's vector from the run's encoder.
@@ -89,34 +87,31 @@ class MF:
         }
     }
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self._encoder: Any = None
-        self._state: dict[str, Any] = {}
-        self._factors: Factors = {}
-        self._calibration: Any = None
-        self._chooser: Any = None
-        self._confidence = Confidence()
-        # [d, m'] and [m']: the factors multiplied out, over the m' models considered.
-        self._weights: Any = None
-        self._bias: Any = None
-        self._considered: Any = None
+    options: Options
+    encoder: FittedEncoder
+    projection: Floats
+    output: Floats
+    models: Floats
+    bias: Floats
+    """[m'], as rows of `models`: of the m' models considered."""
+    considered: Mask
+    scale: float
+    """What vectors are divided by."""
+    calibration: Calibration
 
-    @hookimpl
-    def fit(self, train: Table, validation: Table, context: Context) -> None:
-        self._encoder = context.encoder
+    def learn(self, train: Table, validation: Table, context: Context) -> None:
+        self.encoder = context.encoder
         self._check_width()
         # By text and by name: what is learned depends on no order of rows or columns.
         rows = np.array(
             sorted(range(len(train)), key=train.queries.text.__getitem__), dtype=np.int64
         )
         names = np.array(train.pool.models)
-        self._considered = known_enough(train.outcomes.ok)
-        columns = np.flatnonzero(self._considered)
+        self.considered = known_enough(train.outcomes.ok)
+        columns = np.flatnonzero(self.considered)
         columns = columns[np.argsort(names[columns])]
-        self._chooser = Chooser.learn(train, context.objective)
         vectors = self._encode(train.queries)[rows]
-        scale = _mean_length(vectors) if self.options.rescale else 1.0
+        self.scale = _mean_length(vectors) if self.options.rescale else 1.0
         learned = worth(self._utility(train), train.outcomes.score)[np.ix_(rows, columns)]
         checked = strict_pairs(
             worth(self._utility(validation), validation.outcomes.score)[:, columns]
@@ -126,39 +121,31 @@ class MF:
         if len(pairs):
             fitted, epoch = train_factors(
                 pairs,
-                vectors / scale,
-                held_out / scale,
+                vectors / self.scale,
+                held_out / self.scale,
                 checked,
                 len(columns),
                 self.options,
                 context,
             )
+            kept = f"epoch {epoch} is kept"
         else:
-            fitted, epoch = _without_pairs(train, columns, vectors.shape[1]), 0
-        self._state = {
-            "models": list(train.pool.models),
-            "options": self.options.model_dump(),
-            "dimension": int(vectors.shape[1]),
-            "scale": scale,
-            "pairs": len(pairs),
-            "ties": share_of_ties(self._utility(train)[:, columns]),
-            "epoch": epoch,
-        }
+            fitted = _without_pairs(train, columns, vectors.shape[1])
+            kept = "means only, nothing to compare"
         back = np.argsort(columns)
-        self._factors = fitted | {name: fitted[name][back] for name in ("models", "bias")}
-        self._multiply_out()
+        self.projection, self.output = fitted["projection"], fitted["output"]
+        self.models, self.bias = fitted["models"][back], fitted["bias"][back]
         self._calibrate(held_out, train, validation)
-        delta = self._delta(held_out)
-        expected, choice = self._spread(self._calibration(delta)), self._best(delta)
-        self._confidence = Confidence.learn(expected, choice, validation)
-        context.progress(1.0, self._summary())
+        ties = share_of_ties(self._utility(train)[:, columns])
+        context.progress(1.0, f"{len(pairs):,} pairs, {ties:.0%} of model pairs tie; {kept}")
 
-    @hookimpl
-    def route(self, queries: Queries) -> Decisions:
+    def predict(self, queries: Queries) -> Floats:
+        return self._quality(self._delta(self._encode(queries)))
+
+    def decide(self, queries: Queries) -> Decisions:
         delta = self._delta(self._encode(queries))
-        chosen = self._best(delta)
-        quality = self._spread(self._calibration(delta))
-        return Decisions(chosen, quality=quality, confidence=self._confidence(quality, chosen))
+        choice = best(self._spread(delta), self.chooser.cost)
+        return Decisions(choice, quality=self._quality(delta))
 
     def preference(self, queries: Queries, one: int, other: int) -> Floats:
         """[n] probability σ(δ_one − δ_other) that one model answers better than another."""
@@ -166,35 +153,17 @@ class MF:
         probability: Floats = 1.0 / (1.0 + np.exp(delta[:, other] - delta[:, one]))
         return probability
 
-    def save(self, folder: Path) -> None:
-        self._encoder.save(folder / "encoder")
-        calibration = asdict(self._calibration)
-        arrays = {**self._factors, "considered": self._considered}
-        arrays |= {name: calibration.pop(name) for name in ("shift", "ease")}
-        meta = {"chooser": self._chooser.to_json(), "calibration": calibration, **self._state}
-        meta["confidence"] = self._confidence.to_json()
-        checkpoint.save(folder, meta, arrays)
-
     def load(self, folder: Path) -> None:
-        self._state, arrays = checkpoint.load(folder)
-        self._encoder = encoders.load(folder / "encoder")
-        width = arrays["projection"].shape[1]
-        if self._encoder.dimension != width:
+        super().load(folder)
+        width = self.projection.shape[1]
+        if self.encoder.dimension != width:
             raise DataError(
                 f"{folder}: the factors are for vectors of {width} numbers, "
-                f"but the encoder makes {self._encoder.dimension}"
+                f"but the encoder makes {self.encoder.dimension}"
             )
-        fitted: dict[str, Any] = self._state.pop("calibration")
-        fitted |= {name: arrays.pop(name) for name in ("shift", "ease")}
-        self._calibration = Calibration(**fitted)
-        self._chooser = Chooser.from_json(self._state.pop("chooser"))
-        self._confidence = Confidence(**self._state.pop("confidence"))
-        self._considered = arrays.pop("considered")
-        self._factors = arrays
-        self._multiply_out()
 
     def _check_width(self) -> None:
-        wanted, width = self.options.text_dim, self._encoder.dimension
+        wanted, width = self.options.text_dim, self.encoder.dimension
         if wanted is not None and wanted != width:
             raise OptionError(
                 f"text_dim is {wanted}, but the encoder makes vectors of {width} numbers",
@@ -202,57 +171,49 @@ class MF:
             )
 
     def _encode(self, queries: Queries) -> Floats:
-        return np.asarray(self._encoder.encode(list(queries.text)), dtype=np.float64)
+        return np.asarray(self.encoder.encode(list(queries.text)), dtype=np.float64)
 
     def _utility(self, table: Table) -> Floats:
-        return utility(table.outcomes.score, self._chooser.cost, self._chooser.objective)
+        return utility(table.outcomes.score, self.chooser.cost, self.chooser.objective)
 
     def _pairs(self, values: Floats, seed: int) -> Pairs:
         if self.options.pairs == "strict":
             return strict_pairs(values)
         return winner_pairs(values, np.random.default_rng(seed))
 
-    def _multiply_out(self) -> None:
-        factors = {name: np.asarray(value, np.float64) for name, value in self._factors.items()}
-        embeddings = _unit(factors["models"]) * factors["output"]
-        self._weights = factors["projection"].T @ embeddings.T / self._state["scale"]
-        self._bias = factors["bias"]
+    @cached_property
+    def _weights(self) -> Floats:
+        """[d, m'] the factors multiplied out."""
+        projection, output, models = (
+            np.asarray(factor, np.float64) for factor in (self.projection, self.output, self.models)
+        )
+        weights: Floats = projection.T @ (_unit(models) * output).T / self.scale
+        return weights
 
     def _delta(self, vectors: Floats) -> Floats:
         """[n, m'] pair scores of the models considered."""
-        delta: Floats = vectors @ self._weights + self._bias
+        delta: Floats = vectors @ self._weights + np.asarray(self.bias, np.float64)
         return delta
 
     def _calibrate(self, vectors: Floats, train: Table, validation: Table) -> None:
         cost = None
-        if self._chooser.objective.cost:
+        if self.chooser.objective.cost:
             nothing = np.zeros((1, len(train.pool)))
-            cost = -utility(nothing, self._chooser.cost, Objective(0.0, 1.0))[0]
-            cost = np.nan_to_num(cost[self._considered])
+            cost = -utility(nothing, self.chooser.cost, Objective(0.0, 1.0))[0]
+            cost = np.nan_to_num(cost[self.considered])
         known = train.outcomes.score[train.outcomes.ok]
         bounds = np.array([known.min(), known.max()]) if known.size else np.zeros(2)
         score = np.where(validation.outcomes.ok, validation.outcomes.score, np.nan)
-        self._calibration = calibrate(
-            self._delta(vectors), score[:, self._considered], cost, bounds
-        )
+        self.calibration = calibrate(self._delta(vectors), score[:, self.considered], cost, bounds)
 
-    def _best(self, delta: Floats) -> Ints:
-        return best(self._spread(delta), self._chooser.cost)
+    def _quality(self, delta: Floats) -> Floats:
+        return self._spread(self.calibration(delta))
 
     def _spread(self, values: Floats) -> Floats:
         """[n, m] from the columns considered; NaN in the others."""
-        whole = np.full((len(values), len(self._considered)), np.nan)
-        whole[:, self._considered] = values
+        whole = np.full((len(values), len(self.considered)), np.nan)
+        whole[:, self.considered] = values
         return whole
-
-    def _summary(self) -> str:
-        state = self._state
-        learned = (
-            f"epoch {state['epoch']} is kept"
-            if state["pairs"]
-            else "means only, nothing to compare"
-        )
-        return f"{state['pairs']:,} pairs, {state['ties']:.0%} of model pairs tie; {learned}"
 
 
 def train_factors(

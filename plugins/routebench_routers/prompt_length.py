@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench.hookspecs import hookimpl
-from routebench.plugin import checkpoint
 from routebench.plugin.selection import best, covered
 from routebench.records import Decisions, Ints, Pool, Queries, Table
+from routebench.routers.state import DeclaredState
 from routebench_routers.references import mean_scores, pooled
 
 
-class PromptLength:
+class PromptLength(DeclaredState):
     """A threshold on characters between two models, set on train and validation.
 
     The large model is the best single one, the small one the cheapest (without prices, the
@@ -30,9 +28,11 @@ class PromptLength:
             None, ge=0, description="characters from which the large model answers; found if unset"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self._state: dict[str, Any] = {}
+    options: Options
+    small: int
+    large: int
+    threshold: int
+    models: int
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """Nothing; an `OptionError` for an unknown model."""
@@ -43,29 +43,22 @@ class PromptLength:
 
     @hookimpl
     def fit(self, train: Table, validation: Table) -> None:
-        small, large = self._pair(train, validation)
-        threshold = self.options.threshold
-        if threshold is None:
-            threshold = _threshold(train, validation, small, large)
-        models = len(train.pool)
-        self._state = {"small": small, "large": large, "threshold": threshold, "models": models}
+        self.models = len(train.pool)
+        self.small, self.large = self._pair(train, validation)
+        given = self.options.threshold
+        found = _threshold(train, validation, self.small, self.large) if given is None else given
+        self.threshold = found
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
-        small, large, threshold = (self._state[key] for key in ("small", "large", "threshold"))
+        small, large, threshold = self.small, self.large, self.threshold
         lengths = _lengths(queries)
         # Half a character less, so that at the threshold itself the large model is ahead.
         cut = threshold - 0.5
         share = lengths / (lengths + cut) if threshold else np.ones(len(lengths))
-        quality = np.full((len(lengths), self._state["models"]), np.nan)
+        quality = np.full((len(lengths), self.models), np.nan)
         quality[:, small], quality[:, large] = 1.0 - share, share
         return Decisions(np.where(lengths >= threshold, large, small), quality=quality)
-
-    def save(self, folder: Path) -> None:
-        checkpoint.save(folder, self._state)
-
-    def load(self, folder: Path) -> None:
-        self._state, _ = checkpoint.load(folder)
 
     def _pair(self, train: Table, validation: Table) -> tuple[int, int]:
         scores, ok, cost = pooled(train, validation)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench.hookspecs import Context, hookimpl
-from routebench.plugin import checkpoint
 from routebench.plugin.selection import best, by_cost, covered
 from routebench.records import Decisions, Floats, Ints, Mask, Pool, Queries, Table
+from routebench.routers.state import DeclaredState
 
 
 def pooled(train: Table, validation: Table) -> tuple[Floats, Mask, Floats | None]:
@@ -37,22 +35,18 @@ def _best_covered(scores: Floats, ok: Mask, cost: Floats | None) -> int:
     return int(best(means[None, :], cost)[0])
 
 
-class Random:
+class Random(DeclaredState):
     """A model drawn for every query by the seed and the query's text.
 
     Its expectation is known in closed form: the board's reference `random`.
     """
 
-    class Options(BaseModel):
-        pass
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self._state: dict[str, Any] = {}
+    seed: int
+    models: int
 
     @hookimpl
     def fit(self, train: Table, context: Context) -> None:
-        self._state = {"seed": context.seed, "models": len(train.pool)}
+        self.seed, self.models = context.seed, len(train.pool)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
@@ -61,46 +55,29 @@ class Random:
 
     def _draw(self, text: str) -> int:
         # A prefix of its own: splits hash "seed:text" too, and must not decide the draw.
-        digest = hashlib.sha256(f"random:{self._state['seed']}:{text}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") * int(self._state["models"]) >> 64
-
-    def save(self, folder: Path) -> None:
-        checkpoint.save(folder, self._state)
-
-    def load(self, folder: Path) -> None:
-        self._state, _ = checkpoint.load(folder)
+        digest = hashlib.sha256(f"random:{self.seed}:{text}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") * self.models >> 64
 
 
-class _OneModel:
+class _OneModel(DeclaredState):
     """Always the same model, whichever a subclass picks."""
 
-    def __init__(self, options: Any) -> None:
-        self.options = options
-        self._choice = 0
+    choice: int
 
     @hookimpl
     def fit(self, train: Table, validation: Table) -> None:
-        self._choice = self._pick(train, validation)
+        self.choice = self._pick(train, validation)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
-        return Decisions(np.full(len(queries), self._choice))
+        return Decisions(np.full(len(queries), self.choice))
 
     def _pick(self, train: Table, validation: Table) -> int:
         raise NotImplementedError
 
-    def save(self, folder: Path) -> None:
-        checkpoint.save(folder, {"choice": self._choice})
-
-    def load(self, folder: Path) -> None:
-        self._choice = int(checkpoint.load(folder)[0]["choice"])
-
 
 class BestSingle(_OneModel):
     """The model with the best mean score on train and validation together."""
-
-    class Options(BaseModel):
-        pass
 
     def _pick(self, train: Table, validation: Table) -> int:
         scores, ok, cost = pooled(train, validation)
@@ -113,6 +90,7 @@ class _ByPrice(_OneModel):
     class Options(BaseModel):
         model: str | None = Field(None, description="name of the model; found by cost if not given")
 
+    options: Options
     dearest = False
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
@@ -145,16 +123,11 @@ class Strongest(_ByPrice):
     dearest = True
 
 
-class TaskPrior:
+class TaskPrior(DeclaredState):
     """The best model of each query's task on train and validation; overall best for new tasks."""
 
-    class Options(BaseModel):
-        pass
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self._choices: dict[str, int] = {}
-        self._default = 0
+    choices: dict[str, int]
+    default: int
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """Why this run cannot have it, or None."""
@@ -163,25 +136,18 @@ class TaskPrior:
     @hookimpl
     def fit(self, train: Table, validation: Table) -> None:
         scores, ok, cost = pooled(train, validation)
-        self._default = _best_covered(scores, ok, cost)
+        self.choices, self.default = {}, _best_covered(scores, ok, cost)
         assert train.queries.task is not None
         assert validation.queries.task is not None
         tasks = np.concatenate([train.queries.task, validation.queries.task])
         for task in sorted(set(tasks) - {None}):
             rows = tasks == task
-            self._choices[str(task)] = _best_covered(scores[rows], ok[rows], cost)
+            self.choices[str(task)] = _best_covered(scores[rows], ok[rows], cost)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         assert queries.task is not None
         choices: Ints = np.array(
-            [self._choices.get(task, self._default) for task in queries.task], dtype=np.int64
+            [self.choices.get(task, self.default) for task in queries.task], dtype=np.int64
         )
         return Decisions(choices)
-
-    def save(self, folder: Path) -> None:
-        checkpoint.save(folder, {"choices": self._choices, "default": self._default})
-
-    def load(self, folder: Path) -> None:
-        meta, _ = checkpoint.load(folder)
-        self._choices, self._default = meta["choices"], int(meta["default"])

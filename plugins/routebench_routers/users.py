@@ -7,29 +7,25 @@ user states, as the reward does; they differ in what they expect.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from routebench.encode import encoders
-from routebench.hookspecs import Context, hookimpl
-from routebench.plugin import checkpoint
+from routebench.hookspecs import Context, FittedEncoder, hookimpl
 from routebench.records import Decisions, Floats, Mask, Pool, Queries, Strings, Table
-from routebench_encoders.tfidf import WordWeights
+from routebench.routers.quality_router import QualityRouter
+from routebench.routers.state import DeclaredState
+from routebench.routers.words import WordWeights
 
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
 _ENOUGH = 20  # queries; fewer say too little of a model
 
 
-class Personal:
+class PersonalRouter:
     """A router that is asked for every user by himself."""
 
     personal = True
-
-    def __init__(self, options: Any) -> None:
-        self.options = options
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """Why this run cannot have it, or None."""
@@ -83,11 +79,11 @@ def worth(effect: Floats, cost: Floats, preference: Floats) -> Floats:
     return expected
 
 
-class UserPrior(Personal):
+class UserPrior(PersonalRouter, DeclaredState):
     """The one model that was best for each user; for new users the one best for all."""
 
-    class Options(BaseModel):
-        pass
+    choices: dict[str, int]
+    default: int
 
     @hookimpl
     def fit(self, train: Table, validation: Table) -> None:
@@ -96,69 +92,53 @@ class UserPrior(Personal):
         assert users is not None
         everyone = users.preference.mean()
         effect, cost = means(known)
-        self._default = int((everyone * effect - (1 - everyone) * cost).argmax())
-        self._choices = {}
+        self.default = int((everyone * effect - (1 - everyone) * cost).argmax())
+        self.choices = {}
         for column, (name, weight) in enumerate(zip(users.name, users.preference, strict=True)):
             if users.asked is not None:
                 own = users.asked[:, column]
                 if not known.outcomes.ok[own].any():
                     continue  # nothing is known: as a new user
                 effect, cost = means(known, own)
-            self._choices[str(name)] = int((weight * effect - (1 - weight) * cost).argmax())
+            self.choices[str(name)] = int((weight * effect - (1 - weight) * cost).argmax())
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         assert queries.user is not None
-        chosen = [self._choices.get(str(name), self._default) for name in queries.user]
+        chosen = [self.choices.get(str(name), self.default) for name in queries.user]
         return Decisions(np.array(chosen, dtype=np.int64))
 
-    def save(self, folder: Path) -> None:
-        checkpoint.save(folder, {"choices": self._choices, "default": self._default})
 
-    def load(self, folder: Path) -> None:
-        meta, _ = checkpoint.load(folder)
-        self._choices, self._default = meta["choices"], int(meta["default"])
-
-
-class TaskPreferencePrior(Personal):
+class TaskPreferencePrior(PersonalRouter, QualityRouter):
     """Mean effect and cost of every model by task, weighed by the stated preference."""
 
-    class Options(BaseModel):
-        pass
+    tasks: list[str]
+    effect: Floats
+    """[1 + tasks, m], of all queries first."""
+    cost: Floats
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """Why this run cannot have it, or None."""
         lacking = None if "task" in shown else "needs tasks that routers may see: --show task"
         return super().needs(pool, shown, priced) or lacking
 
-    @hookimpl
-    def fit(self, train: Table, validation: Table) -> None:
+    def learn(self, train: Table, validation: Table, context: Context) -> None:
         known = together(train, validation)
         assert known.queries.task is not None
         tasks = known.queries.task
-        self._tasks = sorted({str(task) for task in tasks if task is not None})
-        found = [means(known), *(means(known, tasks == task) for task in self._tasks)]
-        self._effect, self._cost = (np.stack(part) for part in zip(*found, strict=True))
+        self.tasks = sorted({str(task) for task in tasks if task is not None})
+        found = [means(known), *(means(known, tasks == task) for task in self.tasks)]
+        self.effect, self.cost = (np.stack(part) for part in zip(*found, strict=True))
 
-    @hookimpl
-    def route(self, queries: Queries) -> Decisions:
+    def predict(self, queries: Queries) -> Floats:
         assert queries.task is not None
         assert queries.preference is not None
-        place = {task: at for at, task in enumerate(self._tasks, 1)}
+        place = {task: at for at, task in enumerate(self.tasks, 1)}
         at = np.array([place.get(task, 0) for task in queries.task])
-        quality = worth(self._effect[at], self._cost[at], queries.preference)
-        return Decisions(quality.argmax(axis=1), quality=quality)
-
-    def save(self, folder: Path) -> None:
-        arrays = {"effect": self._effect, "cost": self._cost}
-        checkpoint.save(folder, {"tasks": self._tasks}, arrays)
-
-    def load(self, folder: Path) -> None:
-        meta, arrays = checkpoint.load(folder)
-        self._tasks, self._effect, self._cost = meta["tasks"], arrays["effect"], arrays["cost"]
+        return worth(self.effect[at], self.cost[at], queries.preference)
 
 
-class PreferenceLinear(Personal):
+class PreferenceLinear(PersonalRouter, QualityRouter):
     """Ridge from words (and the task, where it is shown) to effect and cost of every model.
 
     The penalty is tuned by the reward on validation.
@@ -170,12 +150,17 @@ class PreferenceLinear(Personal):
         )
         max_features: int = Field(50_000, ge=10, description="words and word pairs kept")
 
-    @hookimpl
-    def fit(self, train: Table, validation: Table, context: Context) -> None:
-        self._words = WordWeights(self.options.max_features)
-        words = self._words.fit_transform(list(train.queries.text))
+    options: Options
+    words: WordWeights
+    tasks: list[str]
+    coefficients: Floats
+    """[2 m, d], effects first."""
+    intercepts: Floats
+
+    def learn(self, train: Table, validation: Table, context: Context) -> None:
+        self.words, words = WordWeights.learn(list(train.queries.text), self.options.max_features)
         tasks = train.queries.task
-        self._tasks = [] if tasks is None else sorted({str(t) for t in tasks if t is not None})
+        self.tasks = [] if tasks is None else sorted({str(t) for t in tasks if t is not None})
         features = self._beside(words, tasks)
         checked = self._features(validation.queries)
         penalties = (self.options.penalty,) if self.options.penalty else _PENALTIES
@@ -186,44 +171,30 @@ class PreferenceLinear(Personal):
             effect, cost = _expected(checked, *weights)
             value = _reached(validation, effect, cost)
             if value >= reached:
-                reached, (self._coefficients, self._intercepts) = value, weights
+                reached, (self.coefficients, self.intercepts) = value, weights
                 kept = f"penalty {penalty:g} is kept"
             context.progress((step + 1) / len(penalties), kept)
 
-    @hookimpl
-    def route(self, queries: Queries) -> Decisions:
+    def predict(self, queries: Queries) -> Floats:
         assert queries.preference is not None
-        effect, cost = _expected(self._features(queries), self._coefficients, self._intercepts)
-        quality = worth(effect, cost, queries.preference)
-        return Decisions(quality.argmax(axis=1), quality=quality)
+        effect, cost = _expected(self._features(queries), self.coefficients, self.intercepts)
+        return worth(effect, cost, queries.preference)
 
     def _features(self, queries: Queries) -> Any:
-        return self._beside(self._words.transform(list(queries.text)), queries.task)
+        return self._beside(self.words.transform(list(queries.text)), queries.task)
 
     def _beside(self, words: Any, tasks: Strings | None) -> Any:
         """The words with a column per task beside them."""
         from scipy.sparse import csr_matrix, hstack
 
-        if not self._tasks:
+        if not self.tasks:
             return words
         assert tasks is not None
-        hot = np.array([[task == known for known in self._tasks] for task in tasks], np.float64)
+        hot = np.array([[task == known for known in self.tasks] for task in tasks], np.float64)
         return hstack([words, csr_matrix(hot)], format="csr")
 
-    def save(self, folder: Path) -> None:
-        arrays = {"coefficients": self._coefficients, "intercepts": self._intercepts}
-        meta = {"words": self._words.words, "tasks": self._tasks}
-        checkpoint.save(folder, meta, arrays | {"idf": self._words.idf})
 
-    def load(self, folder: Path) -> None:
-        meta, arrays = checkpoint.load(folder)
-        self._coefficients, self._intercepts = arrays["coefficients"], arrays["intercepts"]
-        self._words = WordWeights(self.options.max_features)
-        self._words.restore(meta["words"], arrays["idf"])
-        self._tasks = meta["tasks"]
-
-
-class UserLinear(Personal):
+class UserLinear(PersonalRouter, QualityRouter):
     """A ridge regression of its own for every user, from the run's encoder to the reward.
 
     New users get the one that was fitted to the mean reward of all.
@@ -234,11 +205,17 @@ class UserLinear(Personal):
             None, gt=0, description="ridge penalty; tuned on validation for each user if unset"
         )
 
-    @hookimpl
-    def fit(self, train: Table, validation: Table, context: Context) -> None:
+    options: Options
+    encoder: FittedEncoder
+    names: list[str]
+    coefficients: Floats
+    """[1 + users, m, d], of new users first."""
+    intercepts: Floats
+
+    def learn(self, train: Table, validation: Table, context: Context) -> None:
         assert train.users is not None
         assert validation.users is not None
-        self._encoder, self._names = context.encoder, []
+        self.encoder, self.names = context.encoder, []
         x, checked = (self._vectors(table.queries.text) for table in (train, validation))
         later = {str(name): column for column, name in enumerate(validation.users.name)}
         weight = float(train.users.preference.mean())
@@ -249,22 +226,21 @@ class UserLinear(Personal):
             rewards = _rewards(train, weight, _asked(train, column))
             if np.isnan(rewards).all():
                 continue  # nothing is known: as a new user
-            self._names.append(str(name))
+            self.names.append(str(name))
             known = np.zeros(len(validation), dtype=np.bool_)
             if str(name) in later:
                 known = _asked(validation, later[str(name)])
             fitted.append(self._fitted(x, rewards, checked, _rewards(validation, weight, known)))
             context.progress((column + 1) / len(train.users), "")
-        self._coefficients, self._intercepts = (np.stack(p) for p in zip(*fitted, strict=True))
+        self.coefficients, self.intercepts = (np.stack(p) for p in zip(*fitted, strict=True))
 
-    @hookimpl
-    def route(self, queries: Queries) -> Decisions:
+    def predict(self, queries: Queries) -> Floats:
         assert queries.user is not None
-        place = {name: at for at, name in enumerate(self._names, 1)}
+        place = {name: at for at, name in enumerate(self.names, 1)}
         at = np.array([place.get(str(name), 0) for name in queries.user])
         x = self._vectors(queries.text)
-        quality = np.einsum("nd,nmd->nm", x, self._coefficients[at]) + self._intercepts[at]
-        return Decisions(quality.argmax(axis=1), quality=quality)
+        quality: Floats = np.einsum("nd,nmd->nm", x, self.coefficients[at]) + self.intercepts[at]
+        return quality
 
     def _fitted(
         self, x: Floats, rewards: Floats, checked: Floats, actual: Floats
@@ -284,18 +260,7 @@ class UserLinear(Personal):
 
     def _vectors(self, texts: Strings) -> Floats:
         unique, place = np.unique(texts.astype(str), return_inverse=True)
-        return np.asarray(self._encoder.encode(list(unique)), dtype=np.float64)[place]
-
-    def save(self, folder: Path) -> None:
-        arrays = {"coefficients": self._coefficients, "intercepts": self._intercepts}
-        checkpoint.save(folder, {"names": self._names}, arrays)
-        self._encoder.save(folder / "encoder")
-
-    def load(self, folder: Path) -> None:
-        meta, arrays = checkpoint.load(folder)
-        self._coefficients, self._intercepts = arrays["coefficients"], arrays["intercepts"]
-        self._names = meta["names"]
-        self._encoder = encoders.load(folder / "encoder")
+        return np.asarray(self.encoder.encode(list(unique)), dtype=np.float64)[place]
 
 
 def _asked(table: Table, user: int) -> Mask:

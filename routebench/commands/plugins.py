@@ -67,8 +67,8 @@ def _describe(name: str, as_json: bool) -> None:
             described.append(_facts(info) | {"about": plugin.help, "options": [], "presets": {}})
             continue
         # What several plugins share stands in a public base class of theirs.
-        classes = [c for c in plugin.__mro__ if c is plugin or hasattr(c, "Options")]
-        docs = [c.__doc__ or "" for c in classes if c is plugin or not c.__name__.startswith("_")]
+        shared = [c for c in plugin.__mro__[1:] if hasattr(c, "Options") and _is_public(c)]
+        docs = dict.fromkeys(c.__doc__ or "" for c in (plugin, *shared))
         about = " ".join(" ".join(docs).split())
         described.append(
             _facts(info)
@@ -90,6 +90,11 @@ def _describe(name: str, as_json: bool) -> None:
         for profile, values in facts["presets"].items():
             words = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
             click.echo(f"--profile {profile}: {words}")
+
+
+def _is_public(base: type) -> bool:
+    """Whether it is a base of the plugin's own, and not of RouteBench."""
+    return not base.__name__.startswith("_") and not base.__module__.startswith("routebench.")
 
 
 def _shown(value: Any) -> str:

@@ -14,6 +14,7 @@ import pluggy
 from routebench import hookspecs
 from routebench.errors import PluginError
 from routebench.hookspecs import Context
+from routebench.plugin.defaults import LEARNING
 from routebench.plugin.extensions import attributed
 from routebench.records import Decisions, Queries, Table, Usage
 
@@ -74,6 +75,12 @@ class Harness:
                 raise PluginError(
                     f"{type(router).__name__} has no {name} hook",
                     f"decorate its method {name} with @routebench.hookimpl",
+                )
+        for name in LEARNING:
+            if not callable(getattr(router, name, None)):
+                raise PluginError(
+                    f"{type(router).__name__} has no method {name}",
+                    "fit and route run in different processes: what route needs goes through save",
                 )
 
     def fit(self, train: Table, validation: Table, context: Context) -> None:

@@ -67,7 +67,7 @@ def find(kind: str, name: str) -> PluginInfo:
 
 
 def load(info: PluginInfo) -> Any:
-    """Import the plugin's class.
+    """Import the plugin's class; a router gets the defaults for what its class leaves out.
 
     Raises `OptionError` where an extra is missing and `PluginError` where the import fails.
     """
@@ -88,13 +88,19 @@ def load(info: PluginInfo) -> Any:
             f"from {info.distribution or module_name}",
         ) from error
     if not hasattr(module, attribute):
-        classes = [name for name, value in vars(module).items() if hasattr(value, "Options")]
+        members = vars(module).items()
+        classes = [name for name, one in members if {"Options", "route"} & set(dir(one))]
         what = "nothing named" if info.kind == "command" else "no class"
         raise PluginError(
             f"{info.kind} {info.name!r}: {Path(module_name).name} has {what} {attribute!r}",
             did_you_mean(attribute, classes) if classes else "",
         )
-    return getattr(module, attribute)
+    found = getattr(module, attribute)
+    if info.kind != "router" or not isinstance(found, type):
+        return found
+    from routebench.plugin.defaults import complete  # numpy comes with it: not for a list
+
+    return complete(found)
 
 
 def code_hash(info: PluginInfo) -> str:

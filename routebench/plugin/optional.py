@@ -61,7 +61,7 @@ class KeepsBudget(Protocol):
 
 
 @runtime_checkable
-class Stateless(Protocol):
+class StatelessEncoder(Protocol):
     """An encoder class that gives a text one vector everywhere, whatever it was fitted on.
 
     Texts are encoded once, in processes of their own, and cached by `fingerprint`. Neither `fit`
@@ -179,7 +179,7 @@ def route_options(router_class: Any) -> tuple[str, ...]:
 
 def is_stateless(encoder_class: Any) -> bool:
     """Tell whether an encoder's vectors may be cached."""
-    return isinstance(encoder_class, Stateless) and bool(encoder_class.stateless)
+    return isinstance(encoder_class, StatelessEncoder) and bool(encoder_class.stateless)
 
 
 def is_by_id(encoder_class: Any) -> bool:

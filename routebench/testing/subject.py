@@ -20,6 +20,7 @@ from routebench.encode import encoders
 from routebench.hookspecs import Context
 from routebench.jobs.harness import Harness
 from routebench.plugin import optional
+from routebench.plugin.defaults import complete
 from routebench.plugin.options import validate
 from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
 from routebench.testing.tables import Tables, synthetic_tables, with_scores, with_users
@@ -32,7 +33,7 @@ class Subject:
     """A router class with the options to test it with, and what several checks share."""
 
     def __init__(self, router_class: type[Any], options: dict[str, Any] | None = None) -> None:
-        self.router_class = router_class
+        self.router_class = complete(router_class)
         self.options = options or {}
         self._folder: Path | None = None
 

@@ -4,7 +4,7 @@ import numpy as np
 from conftest import small_table
 
 from routebench.metrics import calibration
-from routebench_routers.confidence import Confidence
+from routebench.routers.confidence import Confidence
 
 
 def test_the_highest_of_noisy_estimates_is_brought_down_to_what_holds() -> None:

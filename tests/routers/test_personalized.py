@@ -117,7 +117,7 @@ def test_outcomes_of_a_hidden_query_change_no_prediction_for_it(preference: str)
         made = graph.Fit(data, validation, options, 0, "cpu", None, None)
         made.penalty = 30.0
         torch.manual_seed(0)
-        network = graph.Network(options, 16, 3, 4, 0, graph.directed(made.data.family))
+        network = graph.GraphNetwork(options, 16, 3, 4, 0, graph.directed(made.data.family))
         torch.nn.init.normal_(network.head.out.weight)
         return made.predicted(network, visible, hidden, made.everyone)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from routebench.encode import encoders
 from routebench.errors import DataError, OptionError
-from routebench.hookspecs import Context, hookimpl
+from routebench.hookspecs import Context, FittedEncoder, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.selection import best, by_cost
 from routebench.records import Decisions, Floats, Pool, Queries, Table
@@ -62,8 +62,8 @@ class Hybrid:
 
     def __init__(self, options: HybridOptions) -> None:
         self.options = options
-        self._encoder: Any = None
-        self._network: Any = None
+        self._encoder: FittedEncoder
+        self._network: Network
         self._state: dict[str, Any] = {}
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:

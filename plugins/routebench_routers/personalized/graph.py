@@ -31,7 +31,7 @@ SLACK = 0.1
 Progress = Callable[[float, str], None]
 
 
-class Network(nn.Module):
+class GraphNetwork(nn.Module):
     """What one training learns: attention over the graph of what is visible, and the head."""
 
     def __init__(
@@ -217,7 +217,7 @@ class Fit:
         described = 0 if self.described is None else self.described.shape[1]
         width, tasks = self.inputs.shape[1], len(self.model.edges.table)
         kinds = directed(self.data.family)
-        network = Network(options, width, tasks, self.llms, described, kinds).to(device)
+        network = GraphNetwork(options, width, tasks, self.llms, described, kinds).to(device)
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
@@ -239,7 +239,7 @@ class Fit:
                 break
         into.load_state_dict(kept)
 
-    def _epoch(self, network: Network, optimiser: torch.optim.Optimizer) -> None:
+    def _epoch(self, network: GraphNetwork, optimiser: torch.optim.Optimizer) -> None:
         """As many masks as hide each training query once on average."""
         options = self.options
         masks = max(1, round(1 / options.train_mask_rate))
@@ -256,7 +256,7 @@ class Fit:
                 optimiser.zero_grad()
                 waiting = 0
 
-    def _loss(self, network: Network, visible: Tensor, hidden: Tensor) -> Tensor:
+    def _loss(self, network: GraphNetwork, visible: Tensor, hidden: Tensor) -> Tensor:
         data, users = self.data, self.everyone
         if self.users > self.options.user_sample:
             some = torch.randperm(self.users, generator=self.random)[: self.options.user_sample]
@@ -270,7 +270,7 @@ class Fit:
             loss = loss - 3 * soft_reward(utility, rewards, weight, self.options.temperature)
         return loss
 
-    def predicted(self, network: Network, visible: Tensor, hidden: Tensor, users: Tensor) -> Tensor:
+    def predicted(self, network: GraphNetwork, visible: Tensor, hidden: Tensor, users: Tensor) -> Tensor:
         """[users, hidden, llms] rewards; outcomes of hidden queries are in nothing it reads."""
         data, options = self.data, self.options
         edges = copy.deepcopy(self.model.edges)
@@ -289,7 +289,7 @@ class Fit:
         return utility
 
     @torch.no_grad()
-    def _validate(self, network: Network, into: Member, said: Tensor) -> float:
+    def _validate(self, network: GraphNetwork, into: Member, said: Tensor) -> float:
         """Mean reward on validation, with the states left in `into` that routing will read."""
         network.eval()
         model, held = self.model, self.held

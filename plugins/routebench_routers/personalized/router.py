@@ -9,23 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from routebench.encode import encoders
 from routebench.errors import OptionError
-from routebench.hookspecs import Context, hookimpl
+from routebench.hookspecs import Context, FittedEncoder, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.selection import Chooser
 from routebench.records import Decisions, Floats, Ints, Mask, Pool, Queries, Strings, Table, Users
-from routebench_routers.confidence import Confidence
+from routebench.routers.confidence import Confidence
+from routebench.routers.state import DeclaredState
 from routebench_routers.personalized.options import Settings
 
+if TYPE_CHECKING:
+    from routebench_routers.personalized.head import Personalized
 
-class PersonalizedRouter:
+
+class PersonalizedRouter(DeclaredState):
     """Message passing over who asked what and how it went; one router for all users.
 
     Without users it serves one, who only wants quality.
@@ -46,14 +50,17 @@ class PersonalizedRouter:
         }
     }
 
-    def __init__(self, options: Settings) -> None:
-        self.options = options
-        self._encoder: Any = None
-        self._model: Any = None
-        self._places: dict[str, int] = {}
-        self._tasks: dict[str, int] = {}
-        self._chooser: Any = None
-        self._confidence = Confidence()
+    options: Settings
+    encoder: FittedEncoder
+    config: dict[str, Any]
+    weights: dict[str, npt.NDArray[Any]] = {}  # noqa: RUF012
+    """The model's own settings, and all that it has learned."""
+    users: dict[str, int]
+    """Numbers by name."""
+    tasks: dict[str, int]
+    chooser: Chooser | None = None
+    """Where there are no users."""
+    confidence: Confidence = Confidence()
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
         """An `OptionError` for a family of models that are not there; else it needs nothing."""
@@ -67,19 +74,19 @@ class PersonalizedRouter:
     def fit(self, train: Table, validation: Table, context: Context) -> None:
         from routebench_routers.personalized import graph
 
-        self._encoder = context.encoder
-        self._chooser = None
+        self.forget()
+        self.encoder = context.encoder
         if train.users is None:
-            self._chooser = Chooser.learn(train, context.objective)
+            self.chooser = Chooser.learn(train, context.objective)
             train, validation = (_for_one(table) for table in (train, validation))
         assert train.users is not None
         self._check_users(train.users)
-        self._places = {str(name): at for at, name in enumerate(train.users.name)}
+        self.users = {str(name): at for at, name in enumerate(train.users.name)}
         tasks = train.queries.task
         known = [] if tasks is None else sorted({str(task) for task in tasks if task is not None})
-        self._tasks = {task: at for at, task in enumerate(known)}
+        self.tasks = {task: at for at, task in enumerate(known)}
         seed = context.seed if self.options.random_state is None else self.options.random_state
-        self._model = graph.fit(
+        model = graph.fit(
             self._training(train, train.users),
             self._training(validation, train.users),
             self.options,
@@ -88,19 +95,35 @@ class PersonalizedRouter:
             self._described(train.pool),
             context.progress,
         ).cpu()
-        if self._chooser is not None:
+        self.config = model.config
+        self.weights = {name: value.numpy() for name, value in model.state_dict().items()}
+        if self.chooser is not None:
             expected = self._quality(validation.queries)
-            self._confidence = Confidence.learn(
-                expected, self._chooser.choose(expected), validation
-            )
+            self.confidence = Confidence.learn(expected, self.chooser.choose(expected), validation)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         quality = self._quality(queries)
-        if self._chooser is None:
+        if self.chooser is None:
             return Decisions(quality.argmax(axis=1), quality=quality)
-        choice = self._chooser.choose(quality)
-        return Decisions(choice, quality=quality, confidence=self._confidence(quality, choice))
+        choice = self.chooser.choose(quality)
+        return Decisions(choice, quality=quality, confidence=self.confidence(quality, choice))
+
+    @cached_property
+    def _model(self) -> Personalized:
+        import torch
+
+        from routebench_routers.personalized.head import Personalized
+
+        model = Personalized(self.config)
+        model.load_state_dict({k: torch.from_numpy(v) for k, v in self.weights.items()})
+        model.eval()
+        return model
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        if not self.weights:  # older checkpoints: the only arrays there are
+            _, self.weights = checkpoint.load(folder)
 
     def _quality(self, queries: Queries) -> Floats:
         """[n, m] expected reward; without users expected score, NaN for models never answered."""
@@ -109,11 +132,11 @@ class PersonalizedRouter:
         n = len(queries)
         user: Ints = np.full(n, -1, dtype=np.int64)
         stated: Floats = np.full(n, np.nan)
-        if self._chooser is not None:
+        if self.chooser is not None:
             user, stated = np.zeros(n, dtype=np.int64), np.ones(n)
         else:
             if queries.user is not None:
-                user = np.array([self._places.get(str(name), -1) for name in queries.user])
+                user = np.array([self.users.get(str(name), -1) for name in queries.user])
             if queries.preference is not None:
                 stated = queries.preference
         task = self._task_numbers(queries.task, n)
@@ -124,7 +147,7 @@ class PersonalizedRouter:
             torch.from_numpy(stated),
         )
         quality: Floats = said.double().numpy()
-        if self._chooser is not None:
+        if self.chooser is not None:
             quality[:, self._model.edges.answered.numpy() == 0] = np.nan
         return quality
 
@@ -142,7 +165,7 @@ class PersonalizedRouter:
         ]
         return Training(
             self._vectors(table.queries.text),
-            self._task_numbers(table.queries.task, len(table)) if self._tasks else None,
+            self._task_numbers(table.queries.task, len(table)) if self.tasks else None,
             np.where(outcomes.ok, outcomes.score, np.nan),
             np.where(outcomes.ok, outcomes.relative_cost, np.nan),
             users.preference,
@@ -158,54 +181,28 @@ class PersonalizedRouter:
             )
 
     def _task_numbers(self, tasks: Strings | None, n: int) -> Ints | None:
-        if not self._tasks:
+        if not self.tasks:
             return None
         if tasks is None:
             return np.full(n, -1, dtype=np.int64)
-        return np.array([self._tasks.get(str(task), -1) for task in tasks], dtype=np.int64)
+        return np.array([self.tasks.get(str(task), -1) for task in tasks], dtype=np.int64)
 
     def _vectors(self, texts: Strings) -> npt.NDArray[np.float32]:
         """[n, d]; users ask the same queries, and a text is encoded once."""
         unique, place = np.unique(texts.astype(str), return_inverse=True)
-        vectors = np.asarray(self._encoder.encode(list(unique)), dtype=np.float32)
+        vectors = np.asarray(self.encoder.encode(list(unique)), dtype=np.float32)
         return np.ascontiguousarray(vectors[place])
 
     def _described(self, pool: Pool) -> npt.NDArray[np.float32] | None:
         """[m, d'] what is known of models without asking them: description and price."""
         if pool.description is None or not any(pool.description):
             return None
-        parts = [np.asarray(self._encoder.encode(list(pool.description)), dtype=np.float32)]
+        parts = [np.asarray(self.encoder.encode(list(pool.description)), dtype=np.float32)]
         if pool.output_price is not None:
             price = np.log(np.maximum(pool.output_price, 1e-6))
             spread = price.std() or 1.0
             parts.append((0.5 * (price - price.mean()) / spread)[:, None].astype(np.float32))
         return np.hstack(parts)
-
-    def save(self, folder: Path) -> None:
-        arrays = {name: value.numpy() for name, value in self._model.state_dict().items()}
-        meta = {
-            "config": self._model.config,
-            "users": self._places,
-            "tasks": self._tasks,
-            "chooser": None if self._chooser is None else self._chooser.to_json(),
-            "confidence": self._confidence.to_json(),
-        }
-        checkpoint.save(folder, meta, arrays)
-        self._encoder.save(folder / "encoder")
-
-    def load(self, folder: Path) -> None:
-        import torch
-
-        from routebench_routers.personalized.head import Personalized
-
-        meta, arrays = checkpoint.load(folder)
-        self._places, self._tasks = meta["users"], meta["tasks"]
-        self._chooser = None if meta["chooser"] is None else Chooser.from_json(meta["chooser"])
-        self._confidence = Confidence(**meta["confidence"])
-        self._model = Personalized(meta["config"])
-        self._model.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
-        self._model.eval()
-        self._encoder = encoders.load(folder / "encoder")
 
 
 def _for_one(table: Table) -> Table:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -15,7 +16,7 @@ from routebench.hookspecs import Context, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.budget import Budget
 from routebench.records import Decisions, Floats, Pool, Queries, Table
-from routebench_routers.confidence import Confidence
+from routebench.routers.confidence import Confidence
 from routebench_routers.language.model import LanguageModel
 from routebench_routers.language.options import LanguageOptions, check_base, paper
 from routebench_routers.language.prompts import Template
@@ -31,6 +32,9 @@ from routebench_routers.policy.examples import (
 )
 from routebench_routers.policy.mapper import Mapper
 from routebench_routers.policy.oracle import POLICIES, Oracle
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MEANING = {
     "standard": "a medium model is enough",
@@ -101,9 +105,9 @@ class PolicyRouter:
         self._pair = (0, 0)
         self._labels: tuple[str, ...] = ()
         self._model: LanguageModel | None = None
-        self._oracle: Any = None
-        self._worth: Any = None
-        self._scale: Any = None
+        self._oracle: pa.Table
+        self._worth: Floats
+        self._scale: dict[str, Floats] | None = None
         self._confidence = Confidence()
         self._facts: dict[str, str | float] = {}
 
@@ -200,7 +204,7 @@ class PolicyRouter:
             "models": self._models,
             "pair": self._pair,
             "labels": self._labels,
-            "confidence": self._confidence.to_json(),
+            "confidence": asdict(self._confidence),
             "facts": self._facts,
             "mapping": self._mapper().dump(),
             "tuned": self._model is not None,

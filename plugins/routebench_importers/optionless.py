@@ -1,11 +1,11 @@
-"""What importers without options share."""
+"""The base of importers that take no options."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
 
-class NoOptions:
+class OptionlessImporter:
     """A plugin that takes no options."""
 
     class Options(BaseModel):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,9 +50,6 @@ class Confidence:
             return np.clip(own, 0.0, 1.0)
         sure: Floats = 1 / (1 + np.exp(-(self.shift + self.slope * _logit(own))))
         return sure
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def _logit(probability: Floats) -> Floats:

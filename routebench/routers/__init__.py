@@ -1,0 +1,1 @@
+"""What router plugins build on: predicted quality, confidence, word features, saved state."""

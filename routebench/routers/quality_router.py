@@ -1,0 +1,81 @@
+"""The base of routers that predict what each model would score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from routebench.errors import PluginError
+from routebench.hookspecs import Context, hookimpl
+from routebench.plugin.selection import Chooser
+from routebench.records import Decisions, Floats, Objective, Queries, Table
+from routebench.routers.confidence import Confidence
+from routebench.routers.state import DeclaredState, declared
+
+
+class QualityRouter(DeclaredState, ABC):
+    """A router made of `learn` and `predict`; state is declared as in `DeclaredState`.
+
+    The model with the highest utility under the run's objective is chosen, ties go to the cheaper
+    and then to the name, and confidence is calibrated on validation. Where a table has users, the
+    quality predicted is a reward, the highest is chosen, and there is no confidence.
+    """
+
+    chooser: Chooser = Chooser(Objective(), None)
+    """Chooses by predicted quality; there before `learn` is called, to tune with."""
+    confidence: Confidence | None = None
+    _width: int | None = None
+
+    @abstractmethod
+    def learn(self, train: Table, validation: Table, context: Context) -> None:
+        """Set the state. Whatever is chosen is chosen on `validation`."""
+
+    @abstractmethod
+    def predict(self, queries: Queries) -> Floats:
+        """Return the quality [n, m] expected of every model, each query by itself.
+
+        A column of NaN is a model that the router does not consider.
+        """
+
+    def decide(self, queries: Queries) -> Decisions:
+        """Return choice and quality; for a router that chooses by more than its prediction."""
+        quality = self.predict(queries)
+        name = f"{type(self).__name__}.predict"
+        quality = _checked(name, quality, len(queries), self._width)
+        return Decisions(self.chooser.choose(quality), quality=quality)
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        declared(type(self))  # what cannot be saved is found before hours of training
+        self.forget()
+        if train.users is None:
+            self.chooser = Chooser.learn(train, context.objective)
+        self._width = len(train.pool)
+        self.learn(train, validation, context)
+        if train.users is None:
+            decided = self.decide(validation.queries)
+            if decided.quality is not None:
+                self.confidence = Confidence.learn(decided.quality, decided.choice, validation)
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        decided = self.decide(queries)
+        if self.confidence is None or decided.quality is None:
+            return decided
+        return replace(decided, confidence=self.confidence(decided.quality, decided.choice))
+
+
+def _checked(name: str, quality: Any, n: int, m: int | None) -> Floats:
+    """Return the quality as floats; a `PluginError` for another shape than [n, m]."""
+    found = np.asarray(quality)
+    if found.dtype.kind not in "biuf":
+        raise PluginError(f"{name} returned {type(quality).__name__}, expected an array of numbers")
+    if found.ndim != 2 or len(found) != n or m not in (None, found.shape[1]):
+        raise PluginError(
+            f"{name} returned shape {found.shape}, expected ({n}, {m})",
+            "a row for each query, and a column for each model of the pool",
+        )
+    return found.astype(np.float64, copy=False)

@@ -1,0 +1,54 @@
+"""TF-IDF weights of words and runs of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from routebench.records import Floats
+
+
+@dataclass(frozen=True)
+class WordWeights:
+    """A vocabulary and its inverse document frequencies: texts to sparse TF-IDF weights."""
+
+    words: list[str]
+    """Words and runs of words, by column."""
+    idf: Floats
+    """[words]"""
+
+    @classmethod
+    def learn(
+        cls, texts: Sequence[str], max_features: int = 50_000, ngrams: int = 2
+    ) -> tuple[WordWeights, Any]:
+        """Learn from the texts; return also their own sparse weights [n, words]."""
+        vectorizer = _vectorizer(ngrams, max_features=max_features)
+        weights = vectorizer.fit_transform(texts)
+        words = [str(word) for word in vectorizer.get_feature_names_out()]
+        return cls(words, vectorizer.idf_), weights
+
+    def transform(self, texts: Sequence[str]) -> Any:
+        """Return sparse weights [n, words], row by row: a batch equals single texts."""
+        return self._fitted.transform(texts)
+
+    @cached_property
+    def _fitted(self) -> Any:
+        # A run of words is joined by spaces, and no word holds one.
+        longest = 1 + max(word.count(" ") for word in self.words)
+        vectorizer = _vectorizer(longest, vocabulary=self.words)
+        vectorizer.idf_ = self.idf
+        return vectorizer
+
+
+def _vectorizer(ngrams: int, **settings: Any) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        ngram_range=(1, ngrams),
+        sublinear_tf=True,
+        # Single letters, punctuation and line breaks tell kinds of queries apart.
+        token_pattern=r"(?u)\w+|[^\w\s]|\n",  # noqa: S106
+        **settings,
+    )
