@@ -171,7 +171,9 @@ def test_the_seed_reaches_the_router(board: Board, write: Put) -> None:
     assert row["interval_scope"] == "queries and seeds"
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "ending", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_an_interrupted_run_goes_on_where_it_stopped(
     ending: signal.Signals, board: Board, write: Put, tmp_path: Path
 ) -> None:

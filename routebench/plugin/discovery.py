@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from routebench.errors import OptionError, PluginError, did_you_mean
@@ -88,19 +89,28 @@ def load(info: PluginInfo) -> Any:
             f"from {info.distribution or module_name}",
         ) from error
     if not hasattr(module, attribute):
-        members = vars(module).items()
-        classes = [name for name, one in members if {"Options", "route"} & set(dir(one))]
         what = "nothing named" if info.kind == "command" else "no class"
         raise PluginError(
             f"{info.kind} {info.name!r}: {Path(module_name).name} has {what} {attribute!r}",
-            did_you_mean(attribute, classes) if classes else "",
+            did_you_mean(attribute, classes) if (classes := _plugins_in(module)) else "",
         )
     found = getattr(module, attribute)
     if info.kind != "router" or not isinstance(found, type):
         return found
+    if not {"Options", "route"} & set(dir(found)):
+        raise PluginError(
+            f"router {info.name!r}: {attribute} is no router: it has no method `route`",
+            did_you_mean(attribute, _plugins_in(module)),
+        )
     from routebench.plugin.defaults import complete  # numpy comes with it: not for a list
 
     return complete(found)
+
+
+def _plugins_in(module: ModuleType) -> list[str]:
+    """Return the names in a module that look like plugins."""
+    members = vars(module).items()
+    return [name for name, one in members if {"Options", "route"} & set(dir(one))]
 
 
 def code_hash(info: PluginInfo) -> str:

@@ -240,7 +240,7 @@ def test_price_files(run: Refused, good: Path) -> None:
         (["--device", "cuda_0"], ["--device", "'cuda_0'"]),
         (["--router", "no-such.py:Mine"], ["no router file 'no-such.py'", "file.py:ClassName"]),
         (["--router", f"{TROUBLE}:Constnat"], ["Constnat", "did you mean Constant?"]),
-        (["--router", f"{TROUBLE}:Path"], ["Path", "no pydantic model named Options"]),
+        (["--router", f"{TROUBLE}:Path"], ["Path is no router", "no method `route`"]),
         (["--router", "cheapest"], ["'cheapest' needs prices", "--set cheapest.model=MODEL"]),
         (["--router", "task-prior"], ["'task-prior' needs tasks", "--show task"]),
     ],
@@ -344,7 +344,7 @@ def test_show_and_plugins(refused: Refused, tmp_path: Path) -> None:
     assert "no plugin or kind named 'knnn'" in said
     assert "did you mean knn?" in said
     assert "no router file 'no-such.py'" in refused("plugins", "no-such.py:Mine")
-    assert "no pydantic model named Options" in refused("plugins", f"{TROUBLE}:Path")
+    assert "Path is no router" in refused("plugins", f"{TROUBLE}:Path")
 
 
 def test_unknown_command_and_flag(main: Main) -> None:

@@ -294,6 +294,7 @@ def test_a_model_hardly_known_is_not_chosen(tmp_path: Path) -> None:
     assert np.isnan(decisions.quality).tolist() == [[False, True, False]] * 20
 
 
+@pytest.mark.slow
 def test_same_seed_same_router_other_seed_another(plain: CausalLM, tmp_path: Path) -> None:
     queries = texts(kinds(30, 8), 8)
     found = [ask(plain, *queries).quality]

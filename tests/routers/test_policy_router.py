@@ -151,6 +151,7 @@ def test_all_weights_and_sft_alone(tmp_path: Path, use_lora: bool, dpo_epochs: i
     assert ("dpo_right" in made.facts()) is bool(dpo_epochs)
 
 
+@pytest.mark.slow
 def test_no_complex_query(tmp_path: Path) -> None:
     given = graded(120, 1)
     rows = np.flatnonzero(np.array(policies(given)) != "complex")

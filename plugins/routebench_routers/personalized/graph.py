@@ -270,7 +270,9 @@ class Fit:
             loss = loss - 3 * soft_reward(utility, rewards, weight, self.options.temperature)
         return loss
 
-    def predicted(self, network: GraphNetwork, visible: Tensor, hidden: Tensor, users: Tensor) -> Tensor:
+    def predicted(
+        self, network: GraphNetwork, visible: Tensor, hidden: Tensor, users: Tensor
+    ) -> Tensor:
         """[users, hidden, llms] rewards; outcomes of hidden queries are in nothing it reads."""
         data, options = self.data, self.options
         edges = copy.deepcopy(self.model.edges)
