@@ -36,6 +36,12 @@ LONG = (
     "test_firewall.py",
     "test_collect_server.py",
     "test_check_router.py",
+    "test_personalized.py",
+    "test_duplicates.py",
+    "test_hybrid.py",
+    "test_verify.py",
+    "test_precompute.py",
+    "test_perturbations.py",
 )
 """Files that take longest; they start first, so that no process is left alone with one."""
 

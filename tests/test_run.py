@@ -150,7 +150,7 @@ def test_two_runs_are_the_same_and_so_is_one_of_a_shuffled_file(
     import pyarrow.csv
 
     pyarrow.csv.write_csv(table.take(order).select(table.column_names[::-1]), shuffled)
-    common = ("--seeds", 2, "--router", "knn,random", *SMALLER)
+    common = ("--router", "knn,random", *SMALLER)
     boards = []
     # The second in processes of their own, the others in this one.
     for number, (path, run) in enumerate([(first, board), (first, real_board), (shuffled, board)]):

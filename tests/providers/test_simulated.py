@@ -140,10 +140,12 @@ def test_unknown_models_and_files(tmp_path: Path) -> None:
         provider(facts=tmp_path / "none.csv").answer([Request("sim-pro", "Who?")])
 
 
+@pytest.mark.slow
 def test_every_answer_is_graded_as_it_was_meant(graded: tuple[Any, int]) -> None:
     assert graded[1] == 0
 
 
+@pytest.mark.slow
 def test_every_value_alone_is_graded_as_it_was_meant(
     bench: ModuleType, questions: list[Question]
 ) -> None:
@@ -153,6 +155,7 @@ def test_every_value_alone_is_graded_as_it_was_meant(
     assert few == []
 
 
+@pytest.mark.slow
 def test_accuracies_and_refusals(graded: tuple[Any, int]) -> None:
     table = graded[0]
     accuracy = dict(zip(table.models, table.right.mean(axis=0), strict=True))
@@ -166,6 +169,7 @@ def test_accuracies_and_refusals(graded: tuple[Any, int]) -> None:
     assert 0.45 < refused.max() < 0.55
 
 
+@pytest.mark.slow
 def test_models_err_together_and_none_is_best_everywhere(graded: tuple[Any, int]) -> None:
     right = graded[0].right
     phi = np.corrcoef(right.T.astype(float))[np.triu_indices(6, 1)]
@@ -179,6 +183,7 @@ def test_models_err_together_and_none_is_best_everywhere(graded: tuple[Any, int]
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_neighbours_recover_a_small_part_of_the_gap(
     bench: ModuleType, graded: tuple[Any, int]
 ) -> None:
@@ -186,6 +191,7 @@ def test_neighbours_recover_a_small_part_of_the_gap(
     assert 0.05 < gap.mean() < 0.25
 
 
+@pytest.mark.slow
 def test_obscure_facts_are_known_to_fewer(
     graded: tuple[Any, int], questions: list[Question]
 ) -> None:
@@ -196,6 +202,7 @@ def test_obscure_facts_are_known_to_fewer(
     assert rates[0].max() - rates[0, graded[0].models.index("sim-lore")] < 0.1
 
 
+@pytest.mark.slow
 def test_answers_vary(graded: tuple[Any, int]) -> None:
     texts = [text for row in graded[0].texts for text in row]
     assert len(set(texts)) > 10_000
