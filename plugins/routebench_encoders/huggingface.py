@@ -26,7 +26,7 @@ _WHERE = "give a folder with a model, or a hub model that can be downloaded or i
 
 
 class HuggingFace:
-    """Any transformer encoder, such as Longformer (Beltagy et al. 2020), pooled over its tokens.
+    """A transformer encoder, such as Longformer (Beltagy et al. 2020), pooled over its tokens.
 
     Nothing is learned from the texts. Code that comes with a model is never run, and weights are
     read as tensors only: no pickle in them is run.
@@ -60,21 +60,21 @@ class HuggingFace:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the weights and of what changes vectors; where they are computed is left out."""
+        """Return a hash of the weights and of the options that change vectors."""
         options = self.options
         return fingerprint("hf-1", self._source.identity, options.pooling, options.max_length)
 
     def fit(self, texts: Sequence[str]) -> None:
-        """Nothing to learn."""
+        """Learn nothing: the weights are fixed."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to save: the options name the model."""
+        """Save nothing: the options name the model."""
 
     def load(self, folder: Path) -> None:
-        """Nothing to load."""
+        """Load nothing: the options name the model."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """[n, dimension] one vector per text; zeros for a text without tokens."""
+        """Return [n, dimension] one vector per text; zeros for a text without tokens."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return vectors
@@ -98,7 +98,10 @@ class HuggingFace:
         return vectors
 
     def _pooled(self, model: Any, tokens: list[list[int]], step: int) -> Vectors:
-        """Vectors [n, width] of token lists, padded to one length that is a multiple of `step`."""
+        """Return [n, width] the pooled vectors of token lists.
+
+        The lists are padded to one length that is a multiple of `step`.
+        """
         import torch
 
         width = -(-max(len(t) for t in tokens) // step) * step
@@ -144,7 +147,7 @@ class HuggingFace:
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, int]:
-        """Tokenizer, model, and what the length of its inputs must be a multiple of."""
+        """Return tokenizer, model, and the number that input lengths must be a multiple of."""
         import torch
         import transformers
 
@@ -181,7 +184,10 @@ class HuggingFace:
 
     @cached_property
     def _limit(self) -> int:
-        """Tokens kept of a text; a `DataError` where the option asks for more than can be read."""
+        """Return the number of tokens kept of a text.
+
+        Raises a `DataError` where the option asks for more tokens than the model has positions for.
+        """
         tokenizer, model, _ = self._loaded
         limits = [_LONGEST, tokenizer.model_max_length, positions(model)]
         if self.options.max_length is None:
@@ -196,18 +202,18 @@ class HuggingFace:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model's files are, and what they are."""
+    """Location and identity of a model's files."""
 
     place: str
     """A folder, or the name on the hub."""
     commit: str | None
-    """The hub's; None for a folder."""
+    """The hub's commit; None for a folder."""
     identity: str
     """Hash of the folder's files, or the hub's name and commit."""
 
     @property
     def pinned(self) -> dict[str, str]:
-        """What keeps the library at the files that the identity is of."""
+        """Return the arguments that make the library load the files that `identity` describes."""
         return {"revision": self.commit} if self.commit else {}
 
 
@@ -250,7 +256,7 @@ def _no_model(model: str, revision: str | None, error: Exception | None) -> Data
 
 
 def hash_folder(folder: Path) -> str:
-    """SHA-256 over names and contents of the files, hidden ones and Markdown left out."""
+    """Return the SHA-256 of the files' names and contents, hidden and Markdown files left out."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -263,12 +269,12 @@ def hash_folder(folder: Path) -> str:
 
 
 def fingerprint(*parts: object) -> str:
-    """16 hex digits that change with any of the parts."""
+    """Return 16 hex digits that change with any of the parts."""
     return sha256(repr(parts).encode("utf-8", "backslashreplace"))[:16]
 
 
 def batches(lengths: Sequence[int], budget: int, step: int, mixed: bool) -> Iterator[list[int]]:
-    """Positions of the texts that are encoded together, the longest first; none without tokens.
+    """Yield the positions of texts encoded together, the longest first; none without tokens.
 
     Lengths count as the next multiple of `step`, and a batch fills at most `budget` tokens. Only
     a `mixed` batch holds texts of different lengths, padded to the longest.
@@ -289,7 +295,7 @@ def batches(lengths: Sequence[int], budget: int, step: int, mixed: bool) -> Iter
 
 
 def positions(model: Any) -> int:
-    """Tokens that a model has positions for, or a very large number where nothing limits them."""
+    """Return the number of token positions a model has; 2^60 where it has no limit."""
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from the padding token's.
@@ -302,7 +308,10 @@ def positions(model: Any) -> int:
 
 
 def check_complete(model: str, report: dict[str, Any], unused: Sequence[str]) -> None:
-    """A `DataError` where weights would be random: the file lacks them, or has another shape."""
+    """Raise a `DataError` where weights are missing from the file or have another shape.
+
+    Such weights would be random. Modules named in `unused` are not checked.
+    """
     for kind, problem in (("missing", "are not in its file"), ("mismatched", "have another shape")):
         keys = [key if isinstance(key, str) else key[0] for key in report[f"{kind}_keys"]]
         names = sorted(key for key in keys if key.partition(".")[0] not in unused)
@@ -312,12 +321,12 @@ def check_complete(model: str, report: dict[str, Any], unused: Sequence[str]) ->
 
 
 def well_formed(text: str) -> str:
-    """The text with lone surrogates replaced: tokenizers refuse what is not UTF-8."""
+    """Replace lone surrogates in a text, as tokenizers refuse text that is not valid UTF-8."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says, in one line."""
+    """Return the first line of a library's error message."""
     kind = type(error).__name__
     lines = str(error).strip().splitlines() or [kind]
     first = lines[0].strip()[:200]
@@ -326,7 +335,7 @@ def first_line(error: Exception) -> str:
 
 @contextmanager
 def loading(model: str) -> Iterator[None]:
-    """Load a model without the library's bars and reports, its errors made a `DataError`."""
+    """Run a block without the library's progress bars and reports; turn errors into `DataError`."""
     import transformers
 
     logging: Any = transformers.utils.logging

@@ -1,4 +1,4 @@
-"""Vectors that were computed elsewhere, one per query id, from a file of one of four kinds."""
+"""Precomputed vectors, one per query id, read from a file of one of four formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FLOATS = "save the vectors as float32"
 
 
 class Precomputed:
-    """Vectors by query id: Parquet, safetensors, NumPy or PyTorch.
+    """Precomputed vectors by query id: Parquet, safetensors, NumPy or PyTorch.
 
     - `.parquet`: columns `query_id` and `embedding`, a list of numbers.
     - `.safetensors`: a matrix `embeddings`, with the ids as a JSON list in the metadata's `ids`;
@@ -55,7 +55,7 @@ class Precomputed:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the file's contents."""
+        """Return a hash of the file's contents."""
         digest = hashlib.sha256(_kind(self.options.data).encode())
         for path in (self.options.data, _ids_file(self.options.data)):
             if path.is_file():
@@ -63,7 +63,7 @@ class Precomputed:
         return digest.hexdigest()[:16]
 
     def lookup(self, ids: Sequence[str]) -> Vectors:
-        """[n, dimension] the vectors of these queries; a `DataError` where any is missing."""
+        """Return [n, dimension] the queries' vectors; raise a `DataError` where any is missing."""
         rows, vectors = self._read
         missing = [each for each in ids if each not in rows]
         if missing:
@@ -75,7 +75,7 @@ class Precomputed:
         return vectors[np.array([rows[each] for each in ids], dtype=np.int64)]
 
     def fit(self, texts: Sequence[str]) -> None:
-        """Nothing to learn."""
+        """Learn nothing: the vectors are fixed."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         raise DataError(
@@ -84,10 +84,10 @@ class Precomputed:
         )
 
     def save(self, folder: Path) -> None:
-        """Nothing to save: the options name the file."""
+        """Save nothing: the options name the file."""
 
     def load(self, folder: Path) -> None:
-        """Nothing to load."""
+        """Load nothing: the options name the file."""
 
     @cached_property
     def _read(self) -> tuple[dict[str, int], Vectors]:
@@ -102,7 +102,7 @@ class Precomputed:
 
 @dataclass
 class EmbeddingFile:
-    """What a file holds. `unit` is what its vectors are called in errors: row or tensor."""
+    """Contents of a file. `unit` names a vector in error messages: row or tensor."""
 
     name: str
     unit: str
@@ -115,7 +115,7 @@ class EmbeddingFile:
 
 
 def read(path: Path) -> EmbeddingFile:
-    """All of a file's ids and its finite float32 vectors [n, width]; a `DataError` if it is bad."""
+    """Read a file's ids and finite float32 vectors [n, width]; raise a `DataError` if it is bad."""
     readers = {
         ".parquet": _parquet,
         ".safetensors": _safetensors,
@@ -199,7 +199,7 @@ def _is_fixed(kind: Any) -> bool:
 
 
 def _arrays(chunk: Any) -> list[npt.NDArray[Any]]:
-    """The lists of a chunk without null lists; a null in a list becomes NaN."""
+    """Return the lists of a chunk that has no null lists; a null inside a list becomes NaN."""
     import pyarrow.compute as pc
 
     lengths = pc.list_value_length(chunk).to_numpy(zero_copy_only=False)
@@ -235,7 +235,7 @@ def _json_ids(text: str, name: str) -> list[str]:
 
 
 def _checked_ids(ids: Any, what: str) -> list[str]:
-    """Text, or whole numbers as text."""
+    """Return the ids as text; they may be text or whole numbers, else a `DataError` is raised."""
     if not isinstance(ids, list) or not all(type(each) in (str, int) for each in ids):
         raise DataError(f"{what}: are no list of query ids")
     return [str(each) for each in ids]
@@ -311,7 +311,7 @@ def _numpy(tensor: Any, path: Path, key: object) -> npt.NDArray[Any]:
 
 
 def _kind(path: Path) -> str:
-    """The file's lower-case suffix, of a file that is there."""
+    """Return the file's lower-case suffix; raise a `DataError` for no file or an unknown kind."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "there is no such file"
         raise DataError(f"{path}: {what}", f"give a file of vectors: {_KINDS}")

@@ -1,4 +1,4 @@
-"""Sentence encoders, through the sentence-transformers library."""
+"""Sentence encoders from the sentence-transformers library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARKERS = ("modules.json", "config.json")
 
 
 class SentenceTransformers:
-    """Reimers & Gurevych 2019: encoders trained so that near vectors mean near sentences."""
+    """A sentence encoder (Reimers & Gurevych 2019): near vectors mean near sentences."""
 
     stateless = True
 
@@ -40,20 +40,20 @@ class SentenceTransformers:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the model's files; where vectors are computed is left out."""
+        """Return a hash of the model's files; the device does not count."""
         return fingerprint("sentence-transformers-1", self._source.identity)
 
     def fit(self, texts: Sequence[str]) -> None:
-        """Nothing to learn."""
+        """Learn nothing: the weights are fixed."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to save: the options name the model."""
+        """Save nothing: the options name the model."""
 
     def load(self, folder: Path) -> None:
-        """Nothing to load."""
+        """Load nothing: the options name the model."""
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """[n, dimension] one vector per text, normalised where the model says so."""
+        """Return [n, dimension] one vector per text, normalised if the model normalises."""
         import torch
 
         name = self.options.model
@@ -62,7 +62,7 @@ class SentenceTransformers:
         try:
             found = self._model.encode(
                 [well_formed(text) for text in texts],
-                # One by one nothing is padded, so that no vector depends on its batch.
+                # Texts encoded one by one are not padded: no vector depends on its batch.
                 batch_size=1 if self.device == "cpu" else self.options.batch_size,
                 show_progress_bar=False,
                 device=self.device,
@@ -81,7 +81,7 @@ class SentenceTransformers:
     @cached_property
     def _source(self) -> Source:
         model = self.options.model
-        # As the library does: a bare name is one of its own organisation.
+        # As in the library, a name without an organisation is one of `sentence-transformers`.
         if not Path(model).expanduser().exists() and "/" not in model:
             model = f"sentence-transformers/{model}"
         return locate(model, self.options.revision, _MARKERS)

@@ -17,7 +17,10 @@ from routebench.routers.words import WordWeights
 
 
 class TfidfSVD:
-    """Deerwester et al. 1990 on TF-IDF weights; unit-length vectors, no download."""
+    """Latent semantic analysis (Deerwester et al. 1990) on TF-IDF weights.
+
+    Vectors have unit length; nothing is downloaded.
+    """
 
     class Options(BaseModel):
         dimension: int = Field(128, ge=2, le=4096, description="components kept by the SVD")
@@ -56,7 +59,7 @@ class TfidfSVD:
 
     def _set(self, words: WordWeights, components: Vectors) -> None:
         self._words = words
-        self._components = components  # [words, dimension]: a query's few rows lie together
+        self._components = components  # [words, dimension]: the rows a query uses are contiguous
         digest = hashlib.sha256("\n".join(self._words.words).encode())
         digest.update(np.ascontiguousarray(self._words.idf).tobytes())
         digest.update(np.ascontiguousarray(self._components).tobytes())

@@ -24,7 +24,9 @@ _TIE = 1e-9
 
 
 class CausalLM:
-    """Instruction, the models' names, `Query: …`, `Best LLM:`; the model is tuned to complete it.
+    """A causal language model tuned to complete a prompt with the name of the best model.
+
+    The prompt is an instruction, the models' names, `Query: …` and `Best LLM:`.
 
     Source: the causal LM router of LLMRouter and RouteLLM (arXiv 2406.18665), with LoRA (arXiv
     2106.09685) on all linear layers; preset `paper`: Llama-2-7B, LoRA r 16, alpha 32, dropout .1,
@@ -33,9 +35,9 @@ class CausalLM:
 
     Deviations: every model is one added token, so that the likeliest answer is one forward pass,
     nothing fails to parse, and every model has a probability (`decode = generate` writes names
-    instead: freely, or restricted to the names). Ties do not teach the order of a file: each
-    pass over the queries draws one of the best models anew, and a query that all models fail
-    teaches nothing. With the embedded base the pass with the lowest loss on validation is kept.
+    instead: freely, or restricted to the names). Ties are not broken by the order of columns:
+    each pass over the queries draws one of the best models, and a query that all models fail
+    is left out. With the embedded base the pass with the lowest loss on validation is kept.
     Expected scores are calibrated on validation as those of `mf` are, which keeps their order.
     """
 
@@ -65,11 +67,14 @@ class CausalLM:
 
     @property
     def starts_processes(self) -> bool:
-        """Whether training runs in several processes, or vLLM serves."""
+        """Return whether training runs in several processes, or vLLM serves."""
         return self.options.processes > 1 or self.options.engine == "vllm"
 
     def needs(self, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
-        """A second model to choose, and a base model that is on this machine."""
+        """Return why a run cannot use it, or None: it needs two models.
+
+        Raises an `OptionError` where the base model is not on this machine.
+        """
         check_base(self.options)
         return None if len(pool) > 1 else f"needs two models: this pool has {pool.models[0]} only"
 
@@ -78,7 +83,7 @@ class CausalLM:
         self._names = train.pool.models
         self._chooser = Chooser.learn(train, context.objective)
         known = np.flatnonzero(known_enough(train.outcomes.ok))
-        # By name: the prompt, and all that is learned, depends on no order of columns.
+        # Sorted by name: neither the prompt nor what is learned depends on the columns' order.
         self._columns = np.array(sorted(known, key=self._names.__getitem__), dtype=np.int64)
         self._fallback = best_single(train.outcomes, train.outcomes.mean_cost())
         values = self._worth(train)
@@ -125,7 +130,7 @@ class CausalLM:
         return Decisions(choice, quality=quality, confidence=sure, usage=usage)
 
     def facts(self) -> dict[str, str | float]:
-        """Base model, its size and origin; ties, trimmed prompts, answers that name no model."""
+        """Return the base model's facts, shares of ties and parse failures, and trimmed prompts."""
         told: dict[str, str | float] = {"ties": self._ties}
         if self._model is not None:
             told |= self._model.facts | {"trimmed_prompts": self._model.prompts.trimmed}
@@ -184,9 +189,9 @@ class CausalLM:
     def _examples(
         self, table: Table, seed: int, passes: int | None = None
     ) -> list[tuple[str, int]]:
-        """Query and best model, in passes: one of the best drawn anew in each."""
+        """Return queries with their best models, pass by pass; ties are drawn anew in each pass."""
         texts = table.queries.text
-        # By text: what is learned depends on no order of rows.
+        # Sorted by text: what is learned does not depend on the order of rows.
         order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
         known = np.nan_to_num(self._worth(table)[order], nan=-np.inf)
         top = known.max(axis=1, keepdims=True, initial=-np.inf)
@@ -199,7 +204,7 @@ class CausalLM:
         return found
 
     def _tied(self, table: Table) -> list[Weighted]:
-        """Every query with each of its best models, which share its weight."""
+        """Return every query with each of its best models, among which its weight is divided."""
         known = np.nan_to_num(self._worth(table), nan=-np.inf)
         top = known.max(axis=1, keepdims=True, initial=-np.inf)
         tied = np.isfinite(known) & (known >= top - _TIE)
@@ -224,7 +229,7 @@ class CausalLM:
     def _calibrate(self, train: Table, validation: Table) -> None:
         if self.options.decode == "generate" or self._model is None:
             return
-        # Without validation, on what it has learned from: too sure, but in order.
+        # Without validation, calibrate on training: overconfident, but the order is kept.
         validation = validation if len(validation) else train
         found, _ = self._model.log_probs([str(text) for text in validation.queries.text])
         known = train.outcomes.score[train.outcomes.ok]
@@ -239,13 +244,13 @@ class CausalLM:
         self._confidence = Confidence.learn(quality, choice, validation)
 
     def _spread(self, values: Floats) -> Floats:
-        """[n, m] from the columns that have a label; NaN in the others."""
+        """Return [n, m] the values by model; NaN for models that have no label."""
         whole = np.full((len(values), len(self._names)), np.nan)
         whole[:, self._columns] = values
         return whole
 
     def _written(self, texts: list[str]) -> Decisions:
-        """Decisions by written names; the best single model where what is written is none."""
+        """Return decisions by generated names; the best single model where a text names none."""
         assert self._model is not None
         labels = self._model.template.labels
         choices = [f" {label}" for label in labels] if self.options.constrained else None
@@ -261,7 +266,7 @@ class CausalLM:
 
 
 def named(text: str, names: Sequence[str]) -> int | None:
-    """Which of the names a text is, after normalisation; None for anything else.
+    """Return the position of the name that a text is, after normalisation; None if it is none.
 
     The whole text counts: `gpt-4o-mini` is not `gpt-4`, nor is a sentence that holds a name.
     """
@@ -277,7 +282,7 @@ def _normal(text: str) -> str:
 
 
 class _Shares:
-    """Progress of a fit out of two stages."""
+    """Progress callbacks of a fit that consists of two stages."""
 
     def __init__(self, context: Context, pretrain: float) -> None:
         self.context = context

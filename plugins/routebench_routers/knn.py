@@ -15,7 +15,7 @@ from routebench.routers.quality_router import QualityRouter
 from routebench_routers.references import mean_scores
 
 _CANDIDATES = (5, 10, 20, 50, 100, 200, 400)
-# Similarities this close are one distance: float sums differ between a batch and a single query.
+# Similarities this close are equal: float sums differ between a batch and a single query.
 _TIE = 1e-9
 _BLOCK = 512
 _DOUBT = 10.0
@@ -56,8 +56,8 @@ class KNN(QualityRouter):
         return np.asarray(self.encoder.encode(list(queries.text)), dtype=np.float64)
 
     def _tuned(self, validation: Table) -> int:
-        """The k whose choices score best on validation; of equals the largest, the smoothest."""
-        # All of them is the mean of each model: what is left where the text says nothing.
+        """Return the k whose choices score best on validation; of equals the largest, smoothest."""
+        # All rows as neighbours predict each model's mean: right where texts carry no signal.
         everyone = len(self.vectors)
         candidates = sorted({min(k, everyone) for k in (*_CANDIDATES, everyone)})
         predicted = self._neighbours.predict(self._encode(validation.queries), candidates)
@@ -67,7 +67,7 @@ class KNN(QualityRouter):
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Training queries to be near to, and the scores [n, m] on them."""
+    """Vectors of the training queries and the scores [n, m] on them."""
 
     vectors: Floats
     known: Floats
@@ -75,13 +75,13 @@ class Neighbours:
     scores: Floats
     """[n, m] with 0 for a missing one."""
     prior: Floats
-    """[m] the score that counts as more neighbours."""
+    """[m] the score of each model's additional pseudo-neighbours."""
     doubt: float
-    """How many."""
+    """The number of pseudo-neighbours."""
 
     @classmethod
     def of(cls, vectors: Floats, scores: Floats) -> Neighbours:
-        """From vectors [n, d] and scores [n, m], NaN where missing."""
+        """Build from vectors [n, d] and scores [n, m], NaN where missing."""
         ok = np.isfinite(scores)
         means = mean_scores(scores, ok)
         worst = np.nanmin(scores) if ok.any() else 0.0
@@ -90,7 +90,7 @@ class Neighbours:
         return cls(vectors, ok.astype(np.float64), np.nan_to_num(scores), prior, doubt)
 
     def predict(self, vectors: Floats, ks: list[int]) -> list[Floats]:
-        """[n, m] predicted quality for each k."""
+        """Return [n, m] the predicted quality for each k."""
         blocks = range(0, len(vectors), _BLOCK)
         parts = [self._predict_block(vectors[s : s + _BLOCK], ks) for s in blocks]
         return [np.concatenate([part[i] for part in parts]) for i in range(len(ks))]

@@ -12,14 +12,14 @@ from routebench.records import Floats, Queries, Table
 from routebench.routers.quality_router import QualityRouter
 from routebench.routers.words import WordWeights
 
-# The last leaves the means of the models: right where the text says nothing.
+# The last shrinks predictions to the models' means: right where texts carry no signal.
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e6)
-# Fewer queries say nothing of a model: one lucky answer would make it the best of all.
+# Queries needed to fit a model: with fewer, one lucky answer would make it the best of all.
 _ENOUGH = 20
 
 
 class Linear(QualityRouter):
-    """Ridge on sparse TF-IDF of words and word pairs (or on the run's encoder).
+    """A ridge regression per model, on TF-IDF of words and word pairs or on the run's encoder.
 
     The penalty is tuned on validation. Models with missing cells are fitted on their own rows.
     """
@@ -53,7 +53,7 @@ class Linear(QualityRouter):
         for step, penalty in enumerate(penalties):
             weights = _ridge(features, train, penalty)
             value = self.chooser.value(_predict(checked, *weights), validation)
-            # Of equals the stronger penalty, which is tried later.
+            # Of equals, keep the stronger penalty, which is tried later.
             if value >= reached:
                 reached, (self.coefficients, self.intercepts) = value, weights
                 kept = f"penalty {penalty:g} is kept"
@@ -76,7 +76,10 @@ def _predict(features: Any, coefficients: Floats, intercepts: Floats) -> Floats:
 
 
 def _ridge(features: Any, train: Table, penalty: float) -> tuple[Floats, Floats]:
-    """Coefficients [m, d], intercepts [m]; a model hardly seen gets zeros and the worst score."""
+    """Return coefficients [m, d] and intercepts [m].
+
+    A model with fewer than `_ENOUGH` queries gets zeros and the lowest score as its intercept.
+    """
     from sklearn.linear_model import Ridge
 
     scores, ok = train.outcomes.score, train.outcomes.ok

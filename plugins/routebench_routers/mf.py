@@ -31,11 +31,12 @@ Factors = dict[str, Floats]
 
 
 class MF(QualityRouter):
-    """δ(m, q) = w2ᵀ(v_m ⊙ W1 v_q) + b_m, with a logistic loss on δ_winner − δ_loser.
+    """A matrix factorisation: δ(m, q) = w2ᵀ(v_m ⊙ W1 v_q) + b_m, learned from pairs of models.
 
-    v_m is a learned embedding of unit length, v_q the query's vector from the run's encoder.
-    Source: RouteLLM, arXiv 2406.18665; preset `paper`: latent_dim 128, vectors of 768, Adam with
-    lr 1e-3, 5 epochs of batches of 64, one winner per query, no bias.
+    The loss is logistic in δ_winner − δ_loser; v_m is a learned embedding of unit length, v_q the
+    query's vector from the run's encoder. Source: RouteLLM, arXiv 2406.18665; preset `paper`:
+    latent_dim 128, vectors of 768, Adam with lr 1e-3, 5 epochs of batches of 64, one winner per
+    query, no bias.
 
     Deviations: all pairs of models whose scores differ, weighted by the difference, not only
     those of one winner (ties, and queries that every model fails, never make a pair); an
@@ -93,16 +94,16 @@ class MF(QualityRouter):
     output: Floats
     models: Floats
     bias: Floats
-    """[m'], as rows of `models`: of the m' models considered."""
+    """[m'], as the rows of `models`: m' models are considered."""
     considered: Mask
     scale: float
-    """What vectors are divided by."""
+    """Divisor of the vectors."""
     calibration: Calibration
 
     def learn(self, train: Table, validation: Table, context: Context) -> None:
         self.encoder = context.encoder
         self._check_width()
-        # By text and by name: what is learned depends on no order of rows or columns.
+        # Sorted by text and by name: what is learned depends on no order of rows or columns.
         rows = np.array(
             sorted(range(len(train)), key=train.queries.text.__getitem__), dtype=np.int64
         )
@@ -148,7 +149,7 @@ class MF(QualityRouter):
         return Decisions(choice, quality=self._quality(delta))
 
     def preference(self, queries: Queries, one: int, other: int) -> Floats:
-        """[n] probability σ(δ_one − δ_other) that one model answers better than another."""
+        """Return [n] the probability σ(δ_one − δ_other) that one model beats another."""
         delta = self._spread(self._delta(self._encode(queries)))
         probability: Floats = 1.0 / (1.0 + np.exp(delta[:, other] - delta[:, one]))
         return probability
@@ -183,7 +184,7 @@ class MF(QualityRouter):
 
     @cached_property
     def _weights(self) -> Floats:
-        """[d, m'] the factors multiplied out."""
+        """Return [d, m'] the product of the factors."""
         projection, output, models = (
             np.asarray(factor, np.float64) for factor in (self.projection, self.output, self.models)
         )
@@ -191,7 +192,7 @@ class MF(QualityRouter):
         return weights
 
     def _delta(self, vectors: Floats) -> Floats:
-        """[n, m'] pair scores of the models considered."""
+        """Return [n, m'] the pair scores of the models considered."""
         delta: Floats = vectors @ self._weights + np.asarray(self.bias, np.float64)
         return delta
 
@@ -210,7 +211,7 @@ class MF(QualityRouter):
         return self._spread(self.calibration(delta))
 
     def _spread(self, values: Floats) -> Floats:
-        """[n, m] from the columns considered; NaN in the others."""
+        """Return [n, m] the values by model; NaN for models not considered."""
         whole = np.full((len(values), len(self.considered)), np.nan)
         whole[:, self.considered] = values
         return whole
@@ -225,7 +226,7 @@ def train_factors(
     options: MF.Options,
     context: Context,
 ) -> tuple[Factors, int]:
-    """The factors of the best epoch by the pair loss on validation, and its number from 1.
+    """Return the factors of the best epoch by the pair loss on validation, and its number from 1.
 
     Without pairs in validation it is the last epoch.
     """
@@ -254,7 +255,7 @@ def train_factors(
 
 
 class _Learner:
-    """Pairs and factors as tensors on a device, and the steps on them."""
+    """Pairs and factors as tensors on a device, with the training steps."""
 
     def __init__(
         self, pairs: Pairs, vectors: Floats, models: int, options: MF.Options, context: Context
@@ -272,7 +273,7 @@ class _Learner:
         )
         latent, width = options.latent_dim, vectors.shape[1]
         drawn = {
-            # As torch.nn.Linear and torch.nn.Embedding begin.
+            # Initialised as torch.nn.Linear and torch.nn.Embedding are.
             "projection": (2 * self._draw(torch.rand, latent, width) - 1) / width**0.5,
             "output": (2 * self._draw(torch.rand, latent) - 1) / latent**0.5,
             "models": self._draw(torch.randn, models, latent),
@@ -296,17 +297,17 @@ class _Learner:
         )
 
     def factors(self) -> Factors:
-        """The factors as they are now, as arrays."""
+        """Return the current factors as arrays."""
         return {name: part.detach().cpu().numpy().copy() for name, part in self.parts.items()}
 
     def delta(self, vectors: Any) -> Floats:
-        """[n, m] pair scores now."""
+        """Return [n, m] the current pair scores."""
         with self.torch.no_grad():
             delta: Floats = self._score(vectors).double().cpu().numpy()
         return delta
 
     def epoch(self) -> None:
-        """One pass over the pairs, in a new order."""
+        """Train on all pairs once, in a new random order."""
         order: Any = self.torch.randperm(len(self.query), generator=self.generator)
         for batch in order.to(self.device).split(self.options.batch_size):
             vectors = self.vectors[self.query[batch]]
@@ -336,7 +337,10 @@ class _Learner:
 
 
 def _without_pairs(train: Table, columns: Ints, width: int) -> Factors:
-    """Nothing to compare: the log odds of the models' mean scores, whatever the query."""
+    """Return factors that predict the log odds of the models' mean scores for every query.
+
+    They are used where there are no pairs to learn from.
+    """
     ok: Mask = train.outcomes.ok[:, columns]
     scores = np.where(ok, np.clip(train.outcomes.score[:, columns], 0.0, 1.0), 0.0)
     rate = (scores.sum(axis=0) + 0.5) / (ok.sum(axis=0) + 1.0)

@@ -1,4 +1,4 @@
-"""Pairs of models out of scores, and expected scores back out of what was learned from pairs."""
+"""Pairs of models made from scores, and expected scores calibrated from pair scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLOPE, _EASE = 10.0, 30.0
 
 @dataclass(frozen=True)
 class Pairs:
-    """Comparisons of two models on one query: arrays of one length."""
+    """Comparisons of two models on one query, as arrays of one length."""
 
     query: Ints
     """Row of the query."""
@@ -26,13 +26,13 @@ class Pairs:
     loser: Ints
     """Column of the worse model."""
     weight: Floats
-    """How much a comparison counts; their mean is 1."""
+    """Weight of the comparison; the mean weight is 1."""
 
     def __len__(self) -> int:
         return len(self.query)
 
     def loss(self, delta: Floats) -> float:
-        """Weighted mean logistic loss of pair scores δ [n, m]; 0 without pairs."""
+        """Return the weighted mean logistic loss of pair scores δ [n, m]; 0 without pairs."""
         if not len(self):
             return 0.0
         gap = delta[self.query, self.winner] - delta[self.query, self.loser]
@@ -40,14 +40,17 @@ class Pairs:
 
 
 def worth(utility: Floats, score: Floats) -> Floats:
-    """[n, m] the utility that pairs are made of: NaN in missing cells and where all models fail."""
+    """Return [n, m] the utility to make pairs from; NaN for missing cells and failed queries.
+
+    A query is failed where no model scores above 0.
+    """
     failed = ~np.any(np.nan_to_num(score, nan=-np.inf) > 0, axis=1, keepdims=True)
     values: Floats = np.where(np.isnan(score) | failed, np.nan, utility)
     return values
 
 
 def strict_pairs(values: Floats) -> Pairs:
-    """Every pair of models whose values [n, m] differ, weighted by the difference.
+    """Return all pairs of models whose values [n, m] differ, weighted by the difference.
 
     NaN is a missing cell. Ties make no pair.
     """
@@ -61,7 +64,7 @@ def strict_pairs(values: Floats) -> Pairs:
 
 
 def winner_pairs(values: Floats, rng: np.random.Generator) -> Pairs:
-    """One best model per query, drawn among the tied, against every strictly worse one."""
+    """Return pairs of one best model per query, drawn among ties, and every strictly worse one."""
     known = np.nan_to_num(values, nan=-np.inf)
     top = known.max(axis=1, keepdims=True)
     tied = np.isfinite(known) & (known >= top - _TIE)
@@ -72,7 +75,7 @@ def winner_pairs(values: Floats, rng: np.random.Generator) -> Pairs:
 
 
 def share_of_ties(utility: Floats) -> float:
-    """Share of the pairs of models, both known on a query, that tie there; 0 without any."""
+    """Return the share of ties among pairs of models both known on a query; 0 without pairs."""
     tied = pairs = 0
     for column in range(utility.shape[1] - 1):
         gap = utility[:, [column]] - utility[:, column + 1 :]
@@ -82,7 +85,10 @@ def share_of_ties(utility: Floats) -> float:
 
 
 def known_enough(ok: Mask) -> Mask:
-    """[m] models with enough known cells [n, m] to be compared: 20, or half of the best known."""
+    """Return [m] whether each model has enough known cells [n, m] to be compared.
+
+    Enough is 20, or half as many as the model with the most if that is less.
+    """
     counts = ok.sum(axis=0)
     enough: Mask = counts >= max(1, min(_ENOUGH, int(counts.max()) // 2))
     return enough if enough.any() else np.ones_like(enough)
@@ -90,10 +96,10 @@ def known_enough(ok: Mask) -> Mask:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Expected score = low + (high − low) · σ(shift + slope · δ + ease · δ(all models)).
+    """Calibrated scores: low + (high − low) · σ(shift + slope · δ + ease · δ(all models)).
 
-    δ are pair scores less their mean over the models, as pairs say nothing of what all models
-    have in common. The ease of a query is shared by all models, so that the order of expected
+    δ are pair scores less their mean over the models, as pairs do not identify a term common to
+    all models. The ease of a query is shared by all models, so that the order of expected
     scores is that of δ (with prices in the objective: of δ and `shift`, one per model).
     """
 
@@ -106,7 +112,7 @@ class Calibration:
     high: float
 
     def __call__(self, delta: Floats) -> Floats:
-        """[n, m] expected scores for pair scores [n, m]."""
+        """Return [n, m] the expected scores for pair scores [n, m]."""
         centred = _centred(delta)
         logit = self.shift + self.slope * centred + (centred @ self.ease)[:, None]
         expected: Floats = self.low + (self.high - self.low) * _sigmoid(logit)
@@ -114,11 +120,11 @@ class Calibration:
 
 
 def calibrate(delta: Floats, score: Floats, cost: Floats | None, bounds: Floats) -> Calibration:
-    """Fit expected scores to validation: logistic regression on cells, by Newton's method.
+    """Fit a calibration to validation: logistic regression on cells, by Newton's method.
 
     `delta` and `score` are [n, m], NaN in missing cells; `cost` [m] is given where δ orders by
-    score and cost, so that what the cost did to it is taken out again; scores lie in `bounds`.
-    Ridge priors (slope 1, ease 0) carry it where validation has few rows. Were two models right
+    score and cost, so that the effect of cost is removed; scores lie in `bounds`. Ridge priors
+    (slope 1, ease 0) regularise the fit where validation has few rows. If models were right
     independently of each other, slope 1 would be exact.
     """
     low, high = float(min(0.0, *bounds)), float(max(1.0, *bounds))
@@ -136,7 +142,7 @@ def calibrate(delta: Floats, score: Floats, cost: Floats | None, bounds: Floats)
     ridge = np.array([1.0, _SLOPE * spread, *[1.0] * (len(own) - 2), *[_EASE * spread] * m])
     fitted = _newton(own, centred, target, known, prior, ridge)
     shift = fitted[0] + (0.0 if cost is None else fitted[2] * (cost - cost.mean()))
-    # A slope that is not positive says that δ tells nothing; its order is kept all the same.
+    # A slope that is not positive means that δ is uninformative; its order is kept nevertheless.
     slope = max(float(fitted[1]), 0.01)
     return Calibration(np.broadcast_to(shift, m).copy(), slope, fitted[len(own) :], low, high)
 
@@ -144,7 +150,7 @@ def calibrate(delta: Floats, score: Floats, cost: Floats | None, bounds: Floats)
 def _newton(
     own: list[Floats], rows: Floats, target: Floats, known: Mask, prior: Floats, ridge: Floats
 ) -> Floats:
-    """Logistic regression on features of a cell (each [n, m]) and of its row [n, d].
+    """Fit a logistic regression on features of a cell (each [n, m]) and of its row [n, d].
 
     The Hessian is summed over each row first: cells by features would not fit into memory.
     """

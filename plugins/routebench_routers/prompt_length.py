@@ -1,4 +1,4 @@
-"""Short prompts to a small model, long prompts to a large one: one threshold, nothing learned."""
+"""Short prompts to a small model, long prompts to a large one, by one threshold on length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from routebench_routers.references import mean_scores, pooled
 
 
 class PromptLength(DeclaredState):
-    """A threshold on characters between two models, set on train and validation.
+    """A threshold on the prompt's characters between two models, set on train and validation.
 
     The large model is the best single one, the small one the cheapest (without prices, the
     weakest). Several published routers do not beat it: APGR .586 on RouteLLM's MMLU outcomes.
@@ -35,7 +35,7 @@ class PromptLength(DeclaredState):
     models: int
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Nothing; an `OptionError` for an unknown model."""
+        """Return None: any run can use it. Raise an `OptionError` for an unknown model."""
         for name in ("small", "large"):
             if model := getattr(self.options, name):
                 pool.index(model, name)
@@ -53,7 +53,7 @@ class PromptLength(DeclaredState):
     def route(self, queries: Queries) -> Decisions:
         small, large, threshold = self.small, self.large, self.threshold
         lengths = _lengths(queries)
-        # Half a character less, so that at the threshold itself the large model is ahead.
+        # Half a character less, so that at the threshold itself the large model scores higher.
         cut = threshold - 0.5
         share = lengths / (lengths + cut) if threshold else np.ones(len(lengths))
         quality = np.full((len(lengths), self.models), np.nan)
@@ -79,12 +79,12 @@ class PromptLength(DeclaredState):
 
 
 def _threshold(train: Table, validation: Table, small: int, large: int) -> int:
-    """The length with the best mean score; of equals the longest, which spends least."""
+    """Return the length with the best mean score; of equals the longest, which costs least."""
     lengths = np.concatenate([_lengths(train.queries), _lengths(validation.queries)])
     scores, ok, _ = pooled(train, validation)
     gain = np.where(ok[:, large] & ok[:, small], scores[:, large] - scores[:, small], 0.0)
     values, group = np.unique(lengths, return_inverse=True)
-    # Gain of sending everything from values[i] on to the large model; the last entry: nothing.
+    # Gain of sending all prompts of values[i] and longer to the large model; the last entry: none.
     from_here = np.bincount(group, gain, len(values))[::-1].cumsum()[::-1]
     gains = np.append(from_here, 0.0)
     cuts = np.append(values, values[-1] + 1)

@@ -1,4 +1,4 @@
-"""Reference routers: what any learned router must beat."""
+"""Reference routers, which any learned router must beat."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from routebench.routers.state import DeclaredState
 
 
 def pooled(train: Table, validation: Table) -> tuple[Floats, Mask, Floats | None]:
-    """Scores [n, m] and OK cells of both tables, and the models' mean train cost [m]."""
+    """Return both tables' scores [n, m] and OK cells, and the models' mean train cost [m]."""
     scores = np.concatenate([train.outcomes.score, validation.outcomes.score])
     ok = np.concatenate([train.outcomes.ok, validation.outcomes.ok])
     return scores, ok, train.outcomes.mean_cost()
 
 
 def mean_scores(scores: Floats, ok: Mask) -> Floats:
-    """[m] mean over OK cells; NaN for a model without any."""
+    """Return [m] the mean over OK cells; NaN for a model without any."""
     counts = ok.sum(axis=0)
     means: Floats = np.full(len(counts), np.nan)
     np.divide(np.where(ok, scores, 0.0).sum(axis=0), counts, out=means, where=counts > 0)
@@ -30,13 +30,13 @@ def mean_scores(scores: Floats, ok: Mask) -> Floats:
 
 
 def _best_covered(scores: Floats, ok: Mask, cost: Floats | None) -> int:
-    """The model with the best mean score among those with scores on at least half of the rows."""
+    """Return the model with the best mean score among those scored on at least half the rows."""
     means = np.where(covered(ok), mean_scores(scores, ok), np.nan)
     return int(best(means[None, :], cost)[0])
 
 
 class Random(DeclaredState):
-    """A model drawn for every query by the seed and the query's text.
+    """A random model per query, drawn by the seed and the query's text.
 
     Its expectation is known in closed form: the board's reference `random`.
     """
@@ -50,17 +50,17 @@ class Random(DeclaredState):
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
-        # Drawn from the text, not from a stream: a query is decided alike in any batch.
+        # Drawn from the text, not from a stream: the decision does not depend on the batch.
         return Decisions(np.array([self._draw(text) for text in queries.text], dtype=np.int64))
 
     def _draw(self, text: str) -> int:
-        # A prefix of its own: splits hash "seed:text" too, and must not decide the draw.
+        # A separate prefix: splits hash "seed:text" too, and must not be correlated with the draw.
         digest = hashlib.sha256(f"random:{self.seed}:{text}".encode()).digest()
         return int.from_bytes(digest[:8], "big") * self.models >> 64
 
 
 class _OneModel(DeclaredState):
-    """Always the same model, whichever a subclass picks."""
+    """A constant router: always the model that the subclass picks."""
 
     choice: int
 
@@ -85,7 +85,7 @@ class BestSingle(_OneModel):
 
 
 class _ByPrice(_OneModel):
-    """Named, else declared by the suite, else found by mean cost on the training queries."""
+    """The named model, else the suite's declared one, else the one found by mean training cost."""
 
     class Options(BaseModel):
         model: str | None = Field(None, description="name of the model; found by cost if not given")
@@ -94,7 +94,7 @@ class _ByPrice(_OneModel):
     dearest = False
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Why this run cannot have it, or None; an `OptionError` for an unknown model."""
+        """Return why a run cannot use it, or None; raise an `OptionError` for an unknown model."""
         if self.options.model:
             pool.index(self.options.model)
         if priced or self.options.model or self._declared(pool):
@@ -130,7 +130,7 @@ class TaskPrior(DeclaredState):
     default: int
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Why this run cannot have it, or None."""
+        """Return why a run cannot use it, or None."""
         return None if "task" in shown else "needs tasks that routers may see: --show task"
 
     @hookimpl

@@ -1,4 +1,4 @@
-"""References for suites with users: what a personalised router must beat.
+"""References for suites with users, which a personalised router must beat.
 
 All of them weigh an expected effect against an expected cost by the preference that the asking
 user states, as the reward does; they differ in what they expect.
@@ -19,21 +19,24 @@ from routebench.routers.state import DeclaredState
 from routebench.routers.words import WordWeights
 
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
-_ENOUGH = 20  # queries; fewer say too little of a model
+_ENOUGH = 20  # queries needed to fit a model
 
 
 class PersonalRouter:
-    """A router that is asked for every user by himself."""
+    """A router that is asked separately for every user."""
 
     personal = True
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Why this run cannot have it, or None."""
+        """Return why a run cannot use it, or None."""
         return None if "users" in shown else "needs a suite with users, such as personaroute"
 
 
 def means(table: Table, rows: Mask | None = None) -> tuple[Floats, Floats]:
-    """Mean effect and cost [m] over OK cells of the given rows; the worst of all where none is."""
+    """Return mean effect and cost [m] over OK cells of the given rows.
+
+    A model without OK cells gets effect 0 and cost 1, the worst there are.
+    """
     outcomes = table.outcomes if rows is None else table.outcomes.take(rows)
     assert outcomes.relative_cost is not None
     found = []
@@ -46,7 +49,7 @@ def means(table: Table, rows: Mask | None = None) -> tuple[Floats, Floats]:
 
 
 def together(train: Table, validation: Table) -> Table:
-    """Both tables as one, for routers that choose nothing on validation."""
+    """Concatenate both tables, for routers that tune nothing on validation."""
     outcomes = [table.outcomes for table in (train, validation)]
     joined = {
         name: np.concatenate([getattr(part, name) for part in outcomes])
@@ -56,7 +59,7 @@ def together(train: Table, validation: Table) -> Table:
     assert users is not None
     assert validation.users is not None
     if users.asked is not None:
-        # Who is in training only, as few-shot users are, asked nothing on validation.
+        # Users in training only, such as few-shot users, asked nothing on validation.
         theirs = dict(zip(validation.users.name, range(len(validation.users)), strict=True))
         asked = np.zeros((len(validation), len(users)), dtype=np.bool_)
         for column, name in enumerate(users.name):
@@ -73,14 +76,14 @@ def together(train: Table, validation: Table) -> Table:
 
 
 def worth(effect: Floats, cost: Floats, preference: Floats) -> Floats:
-    """[n, m] reward that is expected of every model, by preference [n]."""
+    """Return [n, m] the expected reward of every model, given each query's preference [n]."""
     weight = preference[:, None]
     expected: Floats = weight * effect - (1 - weight) * cost
     return expected
 
 
 class UserPrior(PersonalRouter, DeclaredState):
-    """The one model that was best for each user; for new users the one best for all."""
+    """The best single model of each user; for new users the best one over all users."""
 
     choices: dict[str, int]
     default: int
@@ -98,7 +101,7 @@ class UserPrior(PersonalRouter, DeclaredState):
             if users.asked is not None:
                 own = users.asked[:, column]
                 if not known.outcomes.ok[own].any():
-                    continue  # nothing is known: as a new user
+                    continue  # nothing is known: treated as a new user
                 effect, cost = means(known, own)
             self.choices[str(name)] = int((weight * effect - (1 - weight) * cost).argmax())
 
@@ -114,11 +117,11 @@ class TaskPreferencePrior(PersonalRouter, QualityRouter):
 
     tasks: list[str]
     effect: Floats
-    """[1 + tasks, m], of all queries first."""
+    """[1 + tasks, m], that over all queries first."""
     cost: Floats
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Why this run cannot have it, or None."""
+        """Return why a run cannot use it, or None."""
         lacking = None if "task" in shown else "needs tasks that routers may see: --show task"
         return super().needs(pool, shown, priced) or lacking
 
@@ -139,7 +142,7 @@ class TaskPreferencePrior(PersonalRouter, QualityRouter):
 
 
 class PreferenceLinear(PersonalRouter, QualityRouter):
-    """Ridge from words (and the task, where it is shown) to effect and cost of every model.
+    """A ridge regression from words (and task, if shown) to every model's effect and cost.
 
     The penalty is tuned by the reward on validation.
     """
@@ -184,7 +187,7 @@ class PreferenceLinear(PersonalRouter, QualityRouter):
         return self._beside(self.words.transform(list(queries.text)), queries.task)
 
     def _beside(self, words: Any, tasks: Strings | None) -> Any:
-        """The words with a column per task beside them."""
+        """Append one indicator column per task to the word features."""
         from scipy.sparse import csr_matrix, hstack
 
         if not self.tasks:
@@ -195,9 +198,9 @@ class PreferenceLinear(PersonalRouter, QualityRouter):
 
 
 class UserLinear(PersonalRouter, QualityRouter):
-    """A ridge regression of its own for every user, from the run's encoder to the reward.
+    """A ridge regression per user, from the run's encoder to the reward of every model.
 
-    New users get the one that was fitted to the mean reward of all.
+    New users get the regression fitted to the reward at the mean preference.
     """
 
     class Options(BaseModel):
@@ -209,7 +212,7 @@ class UserLinear(PersonalRouter, QualityRouter):
     encoder: FittedEncoder
     names: list[str]
     coefficients: Floats
-    """[1 + users, m, d], of new users first."""
+    """[1 + users, m, d], those for new users first."""
     intercepts: Floats
 
     def learn(self, train: Table, validation: Table, context: Context) -> None:
@@ -225,7 +228,7 @@ class UserLinear(PersonalRouter, QualityRouter):
         ):
             rewards = _rewards(train, weight, _asked(train, column))
             if np.isnan(rewards).all():
-                continue  # nothing is known: as a new user
+                continue  # nothing is known: treated as a new user
             self.names.append(str(name))
             known = np.zeros(len(validation), dtype=np.bool_)
             if str(name) in later:
@@ -245,7 +248,7 @@ class UserLinear(PersonalRouter, QualityRouter):
     def _fitted(
         self, x: Floats, rewards: Floats, checked: Floats, actual: Floats
     ) -> tuple[Floats, Floats]:
-        """Coefficients [m, d] and intercepts [m] with the penalty best on validation."""
+        """Return coefficients [m, d] and intercepts [m] for the penalty best on validation."""
         penalties = (self.options.penalty,) if self.options.penalty else _PENALTIES
         best, kept = -np.inf, None
         for penalty in penalties:
@@ -264,7 +267,7 @@ class UserLinear(PersonalRouter, QualityRouter):
 
 
 def _asked(table: Table, user: int) -> Mask:
-    """[n] the queries that a user asked."""
+    """Return [n] whether a user asked each query."""
     assert table.users is not None
     if table.users.asked is None:
         return np.ones(len(table), dtype=np.bool_)
@@ -273,7 +276,7 @@ def _asked(table: Table, user: int) -> Mask:
 
 
 def _targets(table: Table) -> Floats:
-    """[n, 2 m] effect and cost; NaN where they are not known."""
+    """Return [n, 2 m] effect and cost; NaN where they are not known."""
     outcomes = table.outcomes
     assert outcomes.relative_cost is not None
     both = np.hstack([outcomes.score, outcomes.relative_cost])
@@ -281,7 +284,7 @@ def _targets(table: Table) -> Floats:
 
 
 def _rewards(table: Table, weight: float, rows: Mask | None = None) -> Floats:
-    """[n, m] rewards for one preference; NaN where not known, or not of these rows."""
+    """Return [n, m] rewards for one preference; NaN where unknown or outside the given rows."""
     effect, cost = np.hsplit(_targets(table), 2)
     reward = weight * effect - (1 - weight) * cost
     return reward if rows is None else np.where(rows[:, None], reward, np.nan)
@@ -293,7 +296,7 @@ def _expected(features: Any, coefficients: Floats, intercepts: Floats) -> tuple[
 
 
 def _reached(table: Table, effect: Floats, cost: Floats) -> float:
-    """Mean reward over a table's users, when each gets what is expected to be worth most."""
+    """Return the mean reward over a table's users when each gets the highest expected reward."""
     assert table.users is not None
     true_effect, true_cost = np.hsplit(_targets(table), 2)
     total, count, rows = 0.0, 0, np.arange(len(table))
@@ -308,9 +311,9 @@ def _reached(table: Table, effect: Floats, cost: Floats) -> float:
 def _ridge(
     features: Any, targets: Floats, penalty: float, worst: Floats | float
 ) -> tuple[Floats, Floats]:
-    """Coefficients [k, d] and intercepts [k] of k targets, each fitted where it is known.
+    """Return coefficients [k, d] and intercepts [k] of k targets, each fitted where it is known.
 
-    A target that is hardly ever known is constant: its mean, or the worst there is.
+    A target with few known rows is predicted as a constant: its mean, or `worst` without any.
     """
     from sklearn.linear_model import Ridge
 
@@ -330,7 +333,7 @@ def _ridge(
 
 
 def _alike(known: Mask) -> Sequence[list[int]]:
-    """Columns that are known in the same rows, together."""
+    """Group the columns that are known in the same rows."""
     groups: dict[bytes, list[int]] = {}
     for column in range(known.shape[1]):
         groups.setdefault(known[:, column].tobytes(), []).append(column)

@@ -1,1 +1,1 @@
-"""`hybrid-*`: a network tells which queries the small model of a pair can take."""
+"""The `hybrid-*` routers: a network predicts which queries a small model answers well enough."""

@@ -1,4 +1,4 @@
-"""When a small model is good enough: the three kinds of label of Hybrid LLM (arXiv 2404.14618)."""
+"""The three kinds of label of Hybrid LLM (arXiv 2404.14618): is a small model good enough?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Samples:
 
     @property
     def gap(self) -> Floats:
-        """[n] mean score of the small model less that of the large one."""
+        """Return [n] the mean score of the small model less that of the large one."""
         difference: Floats = np.nanmean(self.small, axis=1) - np.nanmean(self.large, axis=1)
         return difference
 
@@ -37,13 +37,13 @@ class Samples:
         return Samples(self.rows[order], self.small[order], self.large[order])
 
     def ordered(self, text: Strings) -> Samples:
-        """Sorted by the queries' text [n of the table]."""
+        """Sort by the text of the queries; `text` has one per row of the table."""
         texts = text[self.rows]
         return self.take(np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64))
 
 
 def samples_of(table: Table, small: int, large: int) -> Samples:
-    """All samples of two models; a cell without samples of its own has one, its score."""
+    """Return all samples of two models; where a cell has none, its score is the only sample."""
     outcomes = table.outcomes
     rows = np.flatnonzero(outcomes.ok[:, small] & outcomes.ok[:, large])
     both = []
@@ -60,7 +60,7 @@ def samples_of(table: Table, small: int, large: int) -> Samples:
 
 
 def labels(mode: Mode, samples: Samples, tau: float, margin: float) -> Floats:
-    """[n] how surely the small model is good enough, in [0, 1]."""
+    """Return [n] the degree, in [0, 1], to which the small model is good enough."""
     if mode == "deterministic":
         return (samples.gap >= -_EQUAL).astype(np.float64)
     shares = share_good_enough(samples, margin)
@@ -73,7 +73,7 @@ def labels(mode: Mode, samples: Samples, tau: float, margin: float) -> Floats:
 
 
 def share_good_enough(samples: Samples, margin: float) -> Floats:
-    """[n] Pr[q_S ≥ q_L − margin] over all pairs of a small and a large sample."""
+    """Return [n] Pr[q_S ≥ q_L − margin] over all pairs of a small and a large sample."""
     small, large = samples.small[:, :, None], samples.large[:, None, :]
     known = np.isfinite(small) & np.isfinite(large)
     good = known & (np.nan_to_num(small) >= np.nan_to_num(large) - margin - _EQUAL)
@@ -82,7 +82,7 @@ def share_good_enough(samples: Samples, margin: float) -> Floats:
 
 
 def margin(samples: Samples) -> float:
-    """The margin t* on a grid at which the labels differ most from each other; of equals the least.
+    """Return the margin t* at which the labels differ most from each other; of equals the least.
 
     The grid has 101 steps from 0 to the largest lead of the large model.
     """
@@ -93,14 +93,14 @@ def margin(samples: Samples) -> float:
 
 
 def spread(values: Floats) -> float:
-    """Mean |y_i − y_j| over all i and j; for labels 0 and 1 this is 2p(1 − p)."""
+    """Return the mean |y_i − y_j| over all i and j; for labels 0 and 1 this is 2p(1 − p)."""
     n = len(values)
     rank = 2 * np.arange(n) - n + 1
     return float(2 * (rank * np.sort(values)).sum() / n**2)
 
 
 def threshold_for(options: Any, predicted: Floats, samples: Samples) -> float:
-    """The threshold: as given, or found on validation by `max_drop` or `call_share`.
+    """Return the threshold: as given, or found on validation by `max_drop` or `call_share`.
 
     Of the thresholds that keep the drop, the one with the most calls to the small model; of
     those equally near to the share of calls, the one with fewer calls to the large model.
@@ -108,14 +108,14 @@ def threshold_for(options: Any, predicted: Floats, samples: Samples) -> float:
     if (options.max_drop is None and options.call_share is None) or not len(predicted):
         return float(options.threshold)
     values = np.unique(predicted)
-    # Between two predictions, so that rounding cannot carry a query across.
+    # Cut between two predictions, so that rounding cannot move a query across the threshold.
     cuts = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [values[-1] + 1e-3]])
     to_large = np.searchsorted(np.sort(predicted), cuts)  # predictions below each cut
     if options.call_share is not None:
         return float(cuts[np.abs(to_large / len(predicted) - options.call_share).argmin()])
     order = np.argsort(predicted, kind="stable")
     lost = np.append(0.0, samples.gap[order].cumsum())[to_large]
-    # Sent to the large model: those below the cut. The others gain their gap, or lose it.
+    # Queries below the cut go to the large model; on the others the total changes by their gap.
     gain = samples.gap.sum() - lost
     large = np.nanmean(samples.large, axis=1).sum()
     kept = gain >= -options.max_drop / 100 * large - _EQUAL

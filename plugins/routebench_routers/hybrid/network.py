@@ -1,4 +1,4 @@
-"""A small multilayer perceptron: trained by scikit-learn, asked as plain arrays."""
+"""A small multilayer perceptron, trained by scikit-learn and evaluated with NumPy arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from routebench.hookspecs import Context
 from routebench.records import Floats, Ints
 from routebench_routers.hybrid.options import HybridOptions
 
-# A hidden layer of a network as scikit-learn computes it.
+# Activation functions as scikit-learn computes them.
 _ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "identity": lambda x: x,
     "relu": lambda x: np.maximum(x, 0.0),
@@ -34,7 +34,7 @@ class Network:
     otherwise: float = 0.5
 
     def __call__(self, vectors: Floats) -> Floats:
-        """[n] the predicted label of each vector [n, d]."""
+        """Return [n] the predicted label of each vector [n, d]."""
         if not self.weights:
             return np.full(len(vectors), self.otherwise)
         values = vectors
@@ -53,7 +53,7 @@ def train_network(
     options: HybridOptions,
     context: Context,
 ) -> tuple[Network, int]:
-    """The network of the pass with the lowest loss on validation, and its number from 1.
+    """Return the network of the pass with the lowest loss on validation, and its number from 1.
 
     The mean label is pass 0. Without a validation query it is the last pass.
     """
@@ -63,7 +63,7 @@ def train_network(
     inputs = vectors[rows].astype(np.float32)
     if options.solver == "lbfgs":
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it has not converged by max_iter
+            warnings.simplefilter("ignore")  # the warning of no convergence by max_iter
             estimator.fit(inputs, targets, sample_weight=weights)
         return _arrays(estimator), estimator.n_iter_
     extra = {"classes": [0, 1]} if options.loss == "log" else {}
@@ -93,14 +93,15 @@ def _estimator(options: HybridOptions, context: Context) -> Any:
         max_iter=options.max_iter,
         learning_rate_init=options.learning_rate_init,
         alpha=options.alpha,
-        # A generator, as partial_fit would start again from a number in every pass.
+        # A generator: given a number, partial_fit would reseed itself in every pass.
         random_state=check_random_state(context.seed),
     )
 
 
 def _examples(wanted: Floats, loss: str) -> tuple[Ints, Any, Floats]:
-    """Rows, targets and weights: for cross-entropy a soft label is both classes, weighted."""
+    """Return rows, targets and weights; for cross-entropy a soft label becomes both classes."""
     everyone = np.arange(len(wanted))
+    # The two classes of a soft label y are weighted y and 1 - y.
     if loss == "squared":
         return everyone, wanted, np.ones(len(wanted))
     one, zero = np.flatnonzero(wanted > 0), np.flatnonzero(wanted < 1)
@@ -117,7 +118,7 @@ def _arrays(estimator: Any) -> Network:
 
 
 def _loss(predicted: Floats, wanted: Floats, loss: str) -> float:
-    """Mean log loss against soft labels, or mean squared error; 0 without labels."""
+    """Return the mean log loss against soft labels, or mean squared error; 0 without labels."""
     if not len(wanted):
         return 0.0
     if loss == "squared":

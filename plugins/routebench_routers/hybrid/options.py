@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 
 class HybridOptions(BaseModel):
-    """Options of the `hybrid-*` routers; the source's names where it has one."""
+    """Options of the `hybrid-*` routers, with the names of the source where it has one."""
 
     small: str | None = Field(None, description="the small model; found by pair if unset")
     large: str | None = Field(None, description="the large model; found by pair if unset")

@@ -1,4 +1,4 @@
-"""A small and a large model, and a network that tells which queries the small one can take.
+"""A small and a large model, with a network that predicts which queries the small one can take.
 
 After Hybrid LLM (arXiv 2404.14618), which has three ways to label the training queries.
 """
@@ -30,7 +30,7 @@ from routebench_routers.hybrid.options import HybridOptions
 
 
 class Hybrid:
-    """An MLP on the query's vector predicts whether the small model does as well as the large.
+    """An MLP that predicts from the query's vector whether the small model matches the large.
 
     Source: Hybrid LLM, arXiv 2404.14618; preset `paper`: layers of 128 and 64, relu, Adam, 300
     iterations, cross-entropy, tau 0.1, threshold 0.5.
@@ -67,7 +67,7 @@ class Hybrid:
         self._state: dict[str, Any] = {}
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """Why this run cannot have it, or None; an `OptionError` for models that cannot be."""
+        """Return why a run cannot use it, or None; raise an `OptionError` for an invalid pair."""
         for option in ("small", "large"):
             if name := getattr(self.options, option):
                 pool.index(name, option)
@@ -91,7 +91,7 @@ class Hybrid:
                 f"and {train.pool.models[large]}",
                 "name other models: small=…, large=…",
             )
-        # By text: what is learned does not depend on the order of the rows.
+        # Sorted by text: what is learned does not depend on the order of the rows.
         learned = learned.ordered(train.queries.text)
         allowed = margin(learned) if self.mode == "transformed" else 0.0
         wanted = labels(self.mode, learned, self.options.tau, allowed)
@@ -160,7 +160,7 @@ class Hybrid:
             )
 
     def _named(self, pool: Pool) -> tuple[str | None, str | None]:
-        """Small and large as named by an option or, unless sizes decide, by the suite."""
+        """Return small and large as named by an option or, unless sizes decide, by the suite."""
         declared = (None, None) if self.options.pair == "size" else (pool.small, pool.large)
         return self.options.small or declared[0], self.options.large or declared[1]
 
@@ -196,7 +196,7 @@ class Hybrid:
         allowed: float,
         epoch: int,
     ) -> str:
-        """One line for the log: the pair, the labels, and what came of them."""
+        """Return one line for the log: the pair, the labels and the training result."""
         parts = [
             f"{pool.models[small]} against {pool.models[large]}",
             f"{wanted.mean():.0%} of the labels of {len(wanted):,} queries are for the small one",
@@ -216,19 +216,19 @@ class Hybrid:
 
 
 class HybridDeterministic(Hybrid):
-    """Labels are 1 where the small model scores no worse than the large one, else 0."""
+    """Hybrid with hard labels: 1 where the small model scores no worse than the large, else 0."""
 
     mode = "deterministic"
 
 
 class HybridProbabilistic(Hybrid):
-    """Labels are the probability that a sample of the small one is no worse than the large's."""
+    """Hybrid with soft labels: the probability that a sample of the small model is no worse."""
 
     mode = "probabilistic"
 
 
 class HybridTransformed(Hybrid):
-    """As probabilistic labels, with a margin allowed: the one that spreads the labels most."""
+    """Hybrid with soft labels under a margin, chosen so that the labels differ most."""
 
     mode = "transformed"
 

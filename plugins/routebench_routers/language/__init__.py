@@ -1,1 +1,1 @@
-"""What the routers on a language model share: base models, tuning, engines."""
+"""Code shared by the routers on a language model: base models, tuning, engines."""

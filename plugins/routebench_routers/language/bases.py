@@ -1,4 +1,4 @@
-"""Base models: loading them, and the rows that their vocabulary gets for the labels."""
+"""Base models: loading, and learning the vocabulary rows of the labels' tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PENALTIES = (0.001, 0.01, 0.1, 1.0)
 
 
 def load_tokenizer(place: str | Path, revision: str | None = None) -> Any:
-    """The tokenizer of a folder or a downloaded model, with a token to pad with."""
+    """Load the tokenizer of a folder or a downloaded model; ensure that it has a padding token."""
     from transformers import AutoTokenizer
 
     with _found(place):
@@ -40,7 +40,7 @@ def load_model(
     device: str,
     labels: Path | None = None,
 ) -> Any:
-    """The causal LM of a folder or a downloaded model, with a row for every token.
+    """Load the causal LM of a folder or a downloaded model, with a row for every token.
 
     `labels` is the folder of a base model that was given rows for its labels (`learn_labels`).
     """
@@ -74,7 +74,7 @@ def load_model(
 
 
 def adapted(place: Path, tokenizer: Any, options: LanguageOptions, device: str) -> Any:
-    """The base model with its adapters beside it, in the folder of a checkpoint."""
+    """Load the base model with the adapters of a checkpoint's folder."""
     from peft import PeftModel
 
     source = place if options.base_model == EMBEDDED else options.base_model
@@ -85,17 +85,17 @@ def adapted(place: Path, tokenizer: Any, options: LanguageOptions, device: str) 
 
 @contextlib.contextmanager
 def old_names() -> Iterator[None]:
-    """No word of an attribute that peft and TRL ask transformers for by its old name."""
+    """Ignore the warning about an attribute that peft and TRL read by its deprecated name."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is depr", FutureWarning)
         yield
 
 
 def spread_labels(model: Any, count: int, last: int | None = None) -> None:
-    """Give the labels' tokens rows of their own: random directions of the usual length.
+    """Give the labels' tokens rows of their own: random directions of the mean row length.
 
-    They are the same for one model whenever it is loaded, and stay fixed: tuning turns the hidden
-    state towards them. Rows as a model is extended with are alike, and could not be told apart.
+    They are the same whenever the model is loaded, and stay fixed: tuning turns the hidden state
+    towards them. The default rows of added tokens are nearly equal and could not be distinguished.
     """
     import torch
 
@@ -118,7 +118,7 @@ def learn_labels(
     last: int,
     place: Path,
 ) -> float:
-    """Rows for the labels by logistic regression on a base model's state after each prompt.
+    """Learn the labels' rows by logistic regression on a base model's state after each prompt.
 
     Tuning then starts from a head that is right for the base, not from a random one (linear
     probing before fine-tuning, arXiv 2202.10054). The last `checked` prompts choose the penalty;
@@ -147,7 +147,7 @@ def learn_labels(
             )
         if kept is None or loss < best:
             best, kept = loss, head.coef_ / scale
-    if len(labels) == 2:  # one row there: the second class against the first
+    if len(labels) == 2:  # scikit-learn has one row, of the second class against the first
         kept = np.concatenate([-kept / 2, kept / 2])
     rows = np.zeros((int(label.max()) + 1, state.shape[1]), dtype=np.float32)
     rows[labels] = kept
@@ -158,24 +158,24 @@ def learn_labels(
 
 
 def _above_all_others(model: Any, state: Floats, count: int, last: int) -> Floats:
-    """[d] what lifts all labels alike over the rest of the vocabulary, in the mean state.
+    """Return [d] the vector that, added to every label's row, lifts all above other tokens.
 
-    Among the labels it changes nothing; without it tuning would first have to learn that a label
-    comes next, at the cost of what the labels' rows have learned.
+    It is computed for the mean state. The labels' order is unchanged; without it tuning would
+    first have to learn that a label comes next, and would spoil what the rows have learned.
     """
     mean = state.mean(axis=0)
     head = model.get_output_embeddings().weight.detach().float().cpu().numpy()
-    # The labels come last, but for what a vocabulary is padded with.
+    # The labels are the last tokens, except for the padding of the vocabulary.
     highest = float(np.delete(head @ mean, np.arange(last - count, last)).max())
     lifted: Floats = (max(0.0, highest) + _LIFT) * mean / max(1e-9, float(mean @ mean))
     return lifted
 
 
 def states(model: Any, prompts: list[list[int]]) -> Floats:
-    """[n, d] what the model holds after each prompt: what scores the next token."""
+    """Return [n, d] the hidden state after each prompt, which scores the next token."""
     import torch
 
-    # A query with several right labels is there once for each.
+    # A query with several right labels occurs once for each of them.
     places: dict[tuple[int, ...], int] = {}
     where = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
     distinct = [list(prompt) for prompt in places]
@@ -192,7 +192,7 @@ def states(model: Any, prompts: list[list[int]]) -> Floats:
 
 
 def common(rows: Sequence[list[int]]) -> int:
-    """How many tokens all rows begin with."""
+    """Return the number of tokens that all rows begin with."""
     if not rows:
         return 0
     low, high = min(rows), max(rows)
@@ -201,7 +201,7 @@ def common(rows: Sequence[list[int]]) -> int:
 
 
 def alike(prompts: Sequence[list[int]]) -> Iterator[list[int]]:
-    """Rows of prompts of equal length, in batches."""
+    """Yield batches of row numbers of prompts of equal length."""
     lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
@@ -216,7 +216,7 @@ def _set_labels(model: Any, tokenizer: Any, place: Path) -> None:
 
     rows = load_file(place)["rows"]
     if model.config.tie_word_embeddings:
-        # Rows that are to outscore all others would drown out everything once they are read.
+        # The labels' rows outscore all others: as input embeddings they would dominate.
         untie(model)
     weight = model.get_output_embeddings().weight
     last = len(tokenizer)
@@ -225,7 +225,7 @@ def _set_labels(model: Any, tokenizer: Any, place: Path) -> None:
 
 
 def untie(model: Any) -> None:
-    """A head of its own, which the labels' rows can be learned in."""
+    """Separate the output head from the embeddings, so that the labels' rows can be learned."""
     import torch
 
     head = model.get_output_embeddings()
@@ -234,7 +234,7 @@ def untie(model: Any) -> None:
 
 
 def _make_room(model: Any, tokenizer: Any) -> None:
-    """Rows for the labels' tokens in a pretrained model, which knows nothing of them."""
+    """Set rows for the labels' tokens in a pretrained model, resizing it if necessary."""
     labels = len(tokenizer.get_added_vocab()) and len(_labels(tokenizer))
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
@@ -250,13 +250,13 @@ def _labels(tokenizer: Any) -> list[str]:
 
 
 def _ends(model: Any) -> list[Any]:
-    """What reads tokens in, and what scores them at the end."""
+    """Return the input embeddings and the output head."""
     return [model.get_input_embeddings(), model.get_output_embeddings()]
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draws of torch from a seed, leaving those of others as they were."""
+    """Run a block with torch seeded; restore the random state of other code afterwards."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -274,7 +274,7 @@ def _found(place: str | Path) -> Iterator[None]:
 
 
 def added(template: Template) -> list[Any]:
-    """The labels' tokens: text like any other, so that they can be generated and read back."""
+    """Return the labels' tokens, as ordinary text that can be generated and decoded."""
     from tokenizers import AddedToken
 
     return [

@@ -1,7 +1,7 @@
-"""What runs a tuned model: transformers, or vLLM. Both are asked for the same things.
+"""Engines that run a tuned model, transformers or vLLM, with the same interface.
 
-`label_log_probs` is the next token after a prompt, among the labels' tokens alone; `generate`
-continues a prompt freely, or by one of several given texts only.
+`label_log_probs` scores the next token after a prompt, among the labels' tokens alone; `generate`
+continues a prompt freely, or with one of several given texts only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from routebench_routers.language.transformers_engine import TransformersEngine
 
 
 class Engine(Protocol):
-    """A tuned model, loaded."""
+    """A loaded tuned model, as the routers use it."""
 
     tokenizer: Any
 
@@ -32,7 +32,7 @@ class Engine(Protocol):
 
 
 def load(folder: Path, options: LanguageOptions, device: str) -> Engine:
-    """The engine of the options, with the model that lies in a checkpoint's folder."""
+    """Load the engine that the options name, with the model in a checkpoint's folder."""
     apart = (folder / bases.ADAPTER).is_dir()
     if options.engine == "vllm":
         if apart:

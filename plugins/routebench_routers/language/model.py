@@ -1,4 +1,4 @@
-"""A base model tuned on examples, that answers a prompt with one of its labels."""
+"""A base model tuned on examples, which answers a prompt with one of its labels."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from routebench_routers.language.prompts import Prompts, Template
 from routebench_routers.language.tune import Plan
 
 Row = Mapping[str, str]
-"""An example: prompt and completion, or prompt, chosen and rejected; and the query it is of."""
+"""An example: prompt and completion, or prompt, chosen and rejected; and the query."""
 
 Weighted = tuple[str, int, float]
-"""A query, one of its right labels, and how much that counts."""
+"""A query, one of its right labels, and the example's weight."""
 
 _ANSWER = 8
-"""Tokens that a label and the end take."""
+"""Tokens reserved for a label and the end token."""
 
 
 @dataclass
 class LanguageModel:
-    """What a router on a language model is made of: prepared, tuned in stages, saved, asked."""
+    """The language model of a router: prepared, tuned in stages, saved and queried."""
 
     options: LanguageOptions
     template: Template
     device: str = "cpu"
     work: Path | None = None
-    """Where it is made; None for a loaded one."""
+    """Working folder of the training; None for a loaded model."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What there is to say of it: base model, parameters, where it was pretrained."""
+    """Facts to report: base model, parameters, where it was pretrained."""
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     """Loss by step of each stage."""
     answer_room: int = _ANSWER
-    """Tokens kept free of the prompt."""
+    """Tokens reserved for the answer."""
     _base: Path = Path()
     _plan: Plan | None = None
     _merged: Path | None = None
@@ -63,9 +63,9 @@ class LanguageModel:
         answer_room: int = _ANSWER,
         also: Sequence[str] = (),
     ) -> LanguageModel:
-        """A base model that knows the labels, and nothing yet of when to give which.
+        """Prepare a base model that has tokens for the labels but is not yet tuned to choose.
 
-        `also` are texts that an embedded model will have to write: its vocabulary has them too.
+        `also` are texts that an embedded model will have to write: its vocabulary covers them.
         """
         made = cls(options, template, context.device, context.work, answer_room=answer_room)
         kept = made._kept(context)
@@ -126,7 +126,7 @@ class LanguageModel:
         learning_rate: float | None = None,
         beta: float = 0.1,
     ) -> None:
-        """Learn from examples; `rows` are `passes` equally long passes one after the other."""
+        """Learn from examples; `rows` are `passes` passes of equal length, one after the other."""
         folder = self._kept(context) / stage
         folder.mkdir(exist_ok=True)
         plan = Plan(
@@ -147,7 +147,7 @@ class LanguageModel:
         plan.out.mkdir(exist_ok=True)
         plan.work.mkdir(exist_ok=True)
         with one_thread(self.device):
-            if not (plan.out / "curve.json").exists():  # else a killed run had got further
+            if not (plan.out / "curve.json").exists():  # else a killed run finished this stage
                 tune.tune(plan, told)
         self.curves[stage] = json.loads((plan.out / "curve.json").read_text())
         self._plan = plan
@@ -155,7 +155,7 @@ class LanguageModel:
         self._engine = None
 
     def save(self, folder: Path) -> None:
-        """The tuned model, its training files and its curves; a folder that routes by itself."""
+        """Save the tuned model, its training files and its curves into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self._merge()
         assert self._model is not None
@@ -183,7 +183,7 @@ class LanguageModel:
 
     @classmethod
     def load(cls, folder: Path, options: LanguageOptions) -> LanguageModel:
-        """What `save` wrote; on the device it was trained on, where that is there."""
+        """Load a saved model, on the device it was trained on if that is available."""
         place = folder / "language.json"
         if not place.is_file():
             raise DataError(f"no language model in {folder}: language.json is missing")
@@ -193,11 +193,11 @@ class LanguageModel:
         made = cls(options, template, device, None, said["facts"], answer_room=said["answer_room"])
         made._model = folder / "model"
         made._open(bases.load_tokenizer(made._model))
-        assert made.engine  # loading it is no part of routing
+        assert made.engine  # load it now: routing does not include loading
         return made
 
     def log_probs(self, queries: Sequence[str]) -> tuple[Floats, Usage]:
-        """[n, k] log-probabilities of the labels, and what asking took."""
+        """Return [n, k] the log-probabilities of the labels, and the usage."""
         ids = self.prompts.encode(self.prompts.of(queries))
         with one_thread(self.device):
             found = self.engine.label_log_probs(ids, self.label_ids)
@@ -206,9 +206,9 @@ class LanguageModel:
     def generate(
         self, queries: Sequence[str], choices: Sequence[str] | None = None, after: str = ""
     ) -> tuple[list[str], Usage]:
-        """What the model writes after each prompt, and what that took.
+        """Return the text that the model generates after each prompt, and the usage.
 
-        `after` is what its answer is to begin with; prose without labels follows.
+        `after` is a prefix of the answer; with one, prose without labels is generated.
         """
         prompts = [prompt + after for prompt in self.prompts.of(queries)]
         ids = self.prompts.encode(prompts)
@@ -219,18 +219,18 @@ class LanguageModel:
 
     @property
     def engine(self) -> engines.Engine:
-        """What runs the model, loaded when it is first needed."""
+        """Return the engine that runs the model, loaded on first use."""
         if self._engine is None:
             self._merge()
             assert self._model is not None
             options = self.options
-            if self.work is not None:  # vLLM takes a GPU's memory, which training still holds
+            if self.work is not None:  # training still holds the GPU memory that vLLM would take
                 options = options.model_copy(update={"engine": "transformers"})
             self._engine = engines.load(self._model, options, self.device)
         return self._engine
 
     def _merge(self) -> None:
-        """Write the model as it is after the last stage, for the engine and for `save`."""
+        """Write the model of the last stage, for the engine and for `save`."""
         if self._plan is None or self._merged == self._plan.out:
             return
         assert self.work is not None
@@ -256,7 +256,7 @@ class LanguageModel:
 
 
 class one_thread:  # noqa: N801  read as `with one_thread(device)`
-    """One thread on a CPU, as every job has, whatever else this process does."""
+    """A context in which torch uses one thread if the device is a CPU, as in every job."""
 
     def __init__(self, device: str) -> None:
         self.on = device == "cpu"
@@ -275,7 +275,7 @@ class one_thread:  # noqa: N801  read as `with one_thread(device)`
 
 
 def _numbers(place: Path) -> int:
-    """How many numbers the weights in a folder are, in all their files."""
+    """Count the parameters in a folder's weight files, without the labels' learned rows."""
     from safetensors import safe_open
 
     count = 0

@@ -1,4 +1,4 @@
-"""Options that every router on a language model has."""
+"""Options of every router on a language model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EMBEDDED = "embedded"
 
 
 class LanguageOptions(BaseModel):
-    """A base model, how it is tuned, and what runs it."""
+    """A base model, its tuning, and the engine that runs it."""
 
     base_model: str = Field(
         EMBEDDED,
@@ -66,7 +66,10 @@ class LanguageOptions(BaseModel):
 
 
 def check_base(options: LanguageOptions) -> None:
-    """An `OptionError` where the base model is neither embedded, nor a folder, nor downloaded."""
+    """Raise an `OptionError` where the base model is not on this machine or vLLM cannot serve it.
+
+    A base model is embedded, a folder, or a downloaded hub model.
+    """
     if options.engine == "vllm" and options.use_lora and not options.merge_lora:
         raise OptionError("engine: vllm runs merged models only", "merge_lora=true")
     if options.engine == "vllm" and find_spec("vllm") is None:
@@ -95,7 +98,7 @@ def check_base(options: LanguageOptions) -> None:
 
 
 def paper(**values: Any) -> dict[str, Any]:
-    """A preset of published hyperparameters: LoRA r 16, alpha 32, dropout 0.1, lr 2e-5."""
+    """Return a preset of published hyperparameters: LoRA r 16, alpha 32, dropout 0.1, lr 2e-5."""
     return {
         "lora_r": 16,
         "lora_alpha": 32,

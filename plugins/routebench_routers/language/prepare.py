@@ -1,4 +1,4 @@
-"""A base model made ready: a small one built and pretrained on the spot, or one from elsewhere."""
+"""Preparation of a base model: a small one built and pretrained here, or an existing one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from routebench_routers.language.prompts import Template
 END, PAD = "<|end|>", "<|pad|>"
 _BATCH, _LENGTH, _RATE = 32, 192, 5e-3
 _BARE = 0.75  # share of the passes without the head of the prompt
-_STEPS = 600  # at least: a small table has few in a pass
-_WINDOW = 4  # batches; mixing less cost accuracy on small tables
+_STEPS = 600  # minimum number of pretraining steps: a small table has few in a pass
+_WINDOW = 4  # batches that are sorted by length together; fewer cost accuracy on small tables
 
 
 def prepare(
@@ -27,9 +27,9 @@ def prepare(
     told: Callable[[float, str], None],
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Put a tokenizer that knows the labels into `folder`, and the embedded model with it.
+    """Write a tokenizer with the labels' tokens, and any embedded model, into `folder`.
 
-    Returns what there is to say of the base: name, parameters, and where it was pretrained.
+    Returns facts to report: the base's name, where it was pretrained, and an embedded one's losses.
     """
     if options.base_model != EMBEDDED:
         tokenizer = bases.load_tokenizer(options.base_model, options.revision)
@@ -53,7 +53,7 @@ def prepare(
 
 
 def build_tokenizer(template: Template, texts: Sequence[str], size: int) -> Any:
-    """A byte-level BPE tokenizer of the texts and of the prompt around them."""
+    """Train a byte-level BPE tokenizer on the texts and on the prompt around them."""
     import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -66,7 +66,7 @@ def build_tokenizer(template: Template, texts: Sequence[str], size: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    # The prompt often enough to become few tokens.
+    # The prompt is repeated, so that it is encoded as few tokens.
     prompts = [template.prompt("")] * max(2, len(texts) // 4)
     bpe.train_from_iterator([*texts, *prompts], trainer)
     fast: Any = transformers.PreTrainedTokenizerFast
@@ -76,7 +76,7 @@ def build_tokenizer(template: Template, texts: Sequence[str], size: int) -> Any:
 
 
 def build_model(options: LanguageOptions, tokenizer: Any, seed: int) -> Any:
-    """A Llama of the options' size with random weights."""
+    """Build a Llama of the options' size with random weights."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -97,8 +97,8 @@ def build_model(options: LanguageOptions, tokenizer: Any, seed: int) -> Any:
     )
     with bases.seeded(seed):
         model: Any = LlamaForCausalLM(config)
-    # The first layer begins by averaging what it reads, which training then sharpens. From random
-    # weights it often took hundreds of steps to find that the words of a query matter at all.
+    # The first layer starts as an average over its inputs, which training then sharpens. With
+    # random weights it often took hundreds of steps until the query's words had any effect.
     first = model.model.layers[0].self_attn
     with torch.no_grad():
         first.q_proj.weight.zero_()
@@ -117,15 +117,15 @@ def pretrain(
     seed: int,
     told: Callable[[float, str], None],
 ) -> list[float]:
-    """Teach an embedded model the training queries; the mean loss of each epoch.
+    """Train an embedded model on the training queries; return the mean loss of each epoch.
 
-    Two losses in one pass: the next token throughout, and at the end of the prompt, where the
-    label will stand, which tokens the query had. The second is what makes the state there tell
-    anything of the query; no outcome is used in either.
+    Two losses are added: of the next token throughout, and of the set of the query's tokens,
+    predicted at the end of the prompt, where the label will be. The second makes the state there
+    represent the query. Neither uses outcomes.
     """
     import torch
 
-    # The head is long and the same everywhere: only the last passes have it.
+    # The head is long and the same in all prompts: only the last passes include it.
     heads = ("", template.head)
     starts = [tokenizer([head + q + template.tail for q in queries])["input_ids"] for head in heads]
     shared = [0, bases.common(starts[1])]
@@ -139,7 +139,7 @@ def pretrain(
     telling = _telling(own, len(tokenizer))
     for epoch in range(passes):
         headed = epoch >= _BARE * passes
-        # What may follow is long: every other pass has it.
+        # The texts that may follow are long: every other pass includes them.
         rows = [
             _Lesson.of(start, shared[headed], end if epoch % 2 else [], query)
             for start, end, query in zip(starts[headed], ends, own, strict=True)
@@ -160,13 +160,13 @@ def pretrain(
 
 @dataclass(frozen=True)
 class _Lesson:
-    """A prompt that an embedded model is pretrained on, and what may follow it."""
+    """A prompt that an embedded model is pretrained on, and the text that may follow it."""
 
     tokens: list[int]
     skipped: int
-    """Tokens at the start that are the same in all prompts: nobody asks for them."""
+    """Number of first tokens that are the same in all prompts: they are not predicted."""
     place: int
-    """Where the prompt ends."""
+    """Position of the prompt's last token."""
     own: list[int]
     """The tokens of the query."""
 
@@ -177,12 +177,12 @@ class _Lesson:
 
 
 def _passes(asked: int, queries: int) -> int:
-    """As many as were asked for, or as make enough steps; none where none were asked for."""
+    """Return the number of passes: as requested, or more to reach `_STEPS` steps; 0 for 0."""
     return max(asked, -(-_STEPS * _BATCH // queries)) if asked and queries else 0
 
 
 def _telling(queries: Sequence[Sequence[int]], size: int) -> Any:
-    """[v] how much a token tells of the query that has it: the rarer, the more, as in TF-IDF."""
+    """Return [v] how informative each token is of its query: rare ones more, as in TF-IDF."""
     import torch
 
     having = torch.zeros(size)
@@ -192,9 +192,10 @@ def _telling(queries: Sequence[Sequence[int]], size: int) -> Any:
 
 
 def similar(lengths: Sequence[int], order: Sequence[int], size: int) -> list[list[int]]:
-    """The rows of an order in batches of similar length: most of a mixed one would be padding.
+    """Split an order of rows into batches of similar length, which need little padding.
 
-    Rows move within `_WINDOW` batches only, and these come in the order of their first rows.
+    Rows move within windows of `_WINDOW` batches only; the batches of a window are ordered by
+    their first rows.
     """
     batches = []
     for start in range(0, len(order), size * _WINDOW):
@@ -202,13 +203,16 @@ def similar(lengths: Sequence[int], order: Sequence[int], size: int) -> list[lis
         ranked = sorted(window, key=lengths.__getitem__)
         own = [ranked[at : at + size] for at in range(0, len(ranked), size)]
         place = {row: at for at, row in enumerate(window)}
-        # The short one, if any, comes last.
+        # A batch of fewer than `size` rows comes last.
         batches += sorted(own, key=lambda rows: (len(rows) < size, place[rows[0]]))
     return batches
 
 
 def _pretraining_loss(model: Any, tokenizer: Any, telling: Any, batch: list[_Lesson]) -> Any:
-    """Of the next tokens, and of the tokens that the query had; the head of the prompt is given."""
+    """Return the loss of the next tokens plus that of the query's tokens at the prompt's end.
+
+    The tokens that all prompts begin with are not scored.
+    """
     import torch
 
     entropy = torch.nn.functional.cross_entropy
@@ -229,7 +233,7 @@ def _pretraining_loss(model: Any, tokenizer: Any, telling: Any, batch: list[_Les
 
 
 def _hold_labels(model: Any, count: int) -> Any:
-    """Keep the labels' rows as they are: they are the last ones of a tied vocabulary."""
+    """Keep the labels' rows fixed; they are the last rows of a tied vocabulary."""
 
     def held(gradient: Any) -> Any:
         gradient = gradient.clone()

@@ -1,4 +1,4 @@
-"""What a language model is asked, and the one token by which it answers."""
+"""Prompts of a language model, and the single tokens with which it answers."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from routebench.errors import OptionError
 
 @dataclass(frozen=True)
 class Template:
-    """A prompt around a query, and the labels it may be answered with.
+    """A prompt around a query, with the labels that may answer it.
 
     Every label is one added token, so that the likeliest answer is one forward pass away and no
     label can be mistaken for another that it contains.
     """
 
     head: str
-    """All that comes before the query."""
+    """The text before the query."""
     tail: str
-    """All that comes after it."""
+    """The text after the query."""
     labels: tuple[str, ...]
     kind: str
-    """What the labels name: part of their tokens."""
+    """The kind of the labels, such as `llm`: part of their tokens."""
 
     def tokens(self) -> list[str]:
-        """The added token of every label."""
+        """Return the added token of every label."""
         return [f"<{self.kind}:{label}>" for label in self.labels]
 
     def prompt(self, query: str) -> str:
-        """The whole prompt; nothing in a query can pass for a label."""
+        """Return the whole prompt; label tokens inside the query are broken up."""
         return self.head + query.replace(f"<{self.kind}:", f"< {self.kind}:") + self.tail
 
 
 @dataclass
 class Prompts:
-    """Prompts that fit a model: a long query loses its middle, never its ends or the label."""
+    """Prompts that fit a model: a long query is cut in its middle, never at its ends."""
 
     template: Template
     tokenizer: Any
@@ -55,21 +55,21 @@ class Prompts:
 
     @property
     def trimmed(self) -> int:
-        """How many queries were too long so far."""
+        """Return the number of queries so far that were too long."""
         return len(self._trimmed)
 
     def of(self, queries: Sequence[str]) -> list[str]:
-        """The prompt of each query."""
+        """Return the prompt of each query."""
         return [self._fitted(query) for query in queries]
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each prompt."""
+        """Return the token ids of each prompt."""
         ids: list[list[int]] = self.tokenizer(list(prompts))["input_ids"] if prompts else []
         return ids
 
     def _fitted(self, query: str) -> str:
         prompt = self.template.prompt(query)
-        # A token has at least one character of a short prompt: most need not be counted.
+        # A token has at least one byte: a prompt of few bytes fits, and needs no counting.
         if len(prompt.encode()) <= self.room or self._length(query) <= self.room:
             return prompt
         if query not in self._trimmed:
@@ -91,7 +91,7 @@ class Prompts:
         first = (keep + 1) // 2
         start = self.tokenizer.decode(ids[:first])
         end = self.tokenizer.decode(ids[len(ids) - (keep - first) :]) if keep > first else ""
-        # Half a character at a cut is none.
+        # Drop characters that the cut has split.
         return f"{start} … {end}".replace("\ufffd", "")
 
     def _length(self, query: str) -> int:

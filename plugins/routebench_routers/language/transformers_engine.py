@@ -1,4 +1,4 @@
-"""The tuned model under transformers: forward passes, and generation."""
+"""The tuned model run by transformers: forward passes and generation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from routebench_routers.language import bases
 from routebench_routers.language.options import LanguageOptions
 
 PROSE = 6
-"""Tokens of prose at least."""
+"""Minimum number of tokens of prose."""
 
 
 class TransformersEngine:
-    """Forward passes over prompts of equal length, so that no padding changes a number."""
+    """An engine on transformers that batches prompts of equal length, without padding."""
 
     def __init__(self, model: Any, tokenizer: Any, options: LanguageOptions) -> None:
         self.model = model.eval()
@@ -24,7 +24,7 @@ class TransformersEngine:
         self.options = options
 
     def label_log_probs(self, prompts: Sequence[list[int]], labels: Sequence[int]) -> Floats:
-        """[n, k] log-probabilities of the labels as the next token, which sum to one."""
+        """Return [n, k] the labels' log-probabilities as the next token, normalised over them."""
         import torch
 
         found = np.zeros((len(prompts), len(labels)))
@@ -43,9 +43,9 @@ class TransformersEngine:
         choices: Sequence[str] | None = None,
         without: Sequence[int] = (),
     ) -> list[str]:
-        """What follows each prompt: any text, or one of `choices`; or prose `without` some tokens.
+        """Generate a continuation of each prompt: free, one of `choices`, or prose.
 
-        Prose has a few tokens at least.
+        Prose has none of the tokens in `without`, and at least `PROSE` tokens.
         """
         import torch
 
@@ -76,7 +76,7 @@ class TransformersEngine:
 
 
 class _Spelled:
-    """The tokens that may come next where only some texts are allowed."""
+    """The tokens that may come next where only given texts are allowed."""
 
     def __init__(self, tokenizer: Any, choices: Sequence[str]) -> None:
         self.end = tokenizer.eos_token_id
@@ -92,14 +92,14 @@ class _Spelled:
 
 
 def following(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a text as they are after a prompt, which ends with a colon."""
+    """Return the tokens of a text as encoded after a prompt, which ends with a colon."""
     before, both = tokenizer([":", f":{text}"], add_special_tokens=False)["input_ids"]
     own: list[int] = both[bases.common([before, both]) :]
     return own
 
 
 def text_of(tokenizer: Any, ids: Sequence[int]) -> str:
-    """Generated tokens as text, up to the end token."""
+    """Decode generated tokens up to the end token."""
     end = tokenizer.eos_token_id
     own = list(ids)
     text: str = tokenizer.decode(own[: own.index(end)] if end in own else own)

@@ -27,7 +27,7 @@ _WEIGHTS = "adapter_model.safetensors"
 
 
 class Plan(BaseModel):
-    """One stage of tuning: what is read, and what it leaves behind."""
+    """One stage of tuning, with the files it reads and writes."""
 
     stage: Literal["sft", "dpo"]
     data: Path
@@ -37,39 +37,39 @@ class Plan(BaseModel):
     base: Path
     """Folder with the tokenizer that knows the labels, and with the embedded model."""
     adapter: Path | None = None
-    """What an earlier stage has learned."""
+    """Folder with the result of an earlier stage."""
     out: Path
     work: Path
-    """Checkpoints to go on from; outlives a killed run."""
+    """Folder of checkpoints to resume from, kept when a run is killed."""
     options: LanguageOptions
     passes: int
-    """Of equal length, one after the other in `data`."""
+    """Number of passes in `data`, of equal length and one after the other."""
     learning_rate: float
     beta: float = 0.1
-    """How strongly DPO holds on to what it began with."""
+    """Strength with which DPO keeps close to the model it starts from."""
     seed: int
     device: str = "cpu"
 
     @property
     def source(self) -> str:
-        """Where the base model's weights are."""
+        """Return the location of the base model's weights."""
         return source(self.options, self.base)
 
 
 def source(options: LanguageOptions, base: Path) -> str:
-    """Where a base model's weights are: in its folder `base`, or where the options say."""
+    """Return the location of a base model's weights: its folder `base`, or as the options say."""
     return str(base) if options.base_model == EMBEDDED else options.base_model
 
 
 def tune(plan: Plan, told: Told) -> Curve:
-    """Run a stage, in this process or in several; the loss by step."""
+    """Run a stage, in this process or in several; return the loss by step."""
     if plan.options.processes > 1:
         return _launched(plan)
     return run(plan, told)
 
 
 def run(plan: Plan, told: Told) -> Curve:
-    """Run a stage in this process, going on from its last checkpoint if there is one."""
+    """Run a stage in this process, resuming from its last checkpoint; return the loss by step."""
     import torch
     import transformers
 
@@ -85,7 +85,7 @@ def run(plan: Plan, told: Told) -> Curve:
         curve = [p for entry in trainer.state.log_history if len(p := _point(entry)) > 1]
         if trainer.is_world_process_zero():
             _save(trainer, plan)
-            # Last, and at once: it says that the stage is done.
+            # Written last and atomically, as it marks the stage as done.
             (plan.work / "curve.json").write_text(json.dumps(curve))
             (plan.work / "curve.json").rename(plan.out / "curve.json")
     del trainer, model
@@ -96,7 +96,7 @@ def run(plan: Plan, told: Told) -> Curve:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars but one's own, and no warnings of these libraries at one another."""
+    """Hide the libraries' progress bars and their warnings about each other."""
     import datasets
     import transformers
 
@@ -111,10 +111,10 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _only_answers_scored() -> Iterator[None]:
-    """TRL's losses over the answers' tokens alone, on a CPU too.
+    """Restrict TRL's losses to the answers' tokens on a CPU as well.
 
-    Without Triton it scores every token of the prompts and drops most of it, for the sake of
-    devices that compile each shape; a CPU does not, and spent half of its time on that.
+    Without Triton, TRL scores every token of the prompts and discards most, which suits devices
+    that compile each shape; on a CPU that took half of the time.
     """
     from trl.trainer import utils
 
@@ -130,7 +130,7 @@ def _only_answers_scored() -> Iterator[None]:
 
 
 def _last_checkpoint(work: Path) -> Path | None:
-    """The last one that was written whole; half ones of a killed run are removed."""
+    """Return the last complete checkpoint; remove incomplete ones of a killed run."""
     whole = {}
     for folder in work.glob("checkpoint-*"):
         try:
@@ -143,14 +143,14 @@ def _last_checkpoint(work: Path) -> Path | None:
 
 
 def finish(plan: Plan, place: Path) -> None:
-    """Put the tuned model into the folder `place`: merged, or base and adapters side by side."""
+    """Write the tuned model into the folder `place`: merged, or base and adapters side by side."""
     if plan.options.use_lora and not plan.options.merge_lora:
         shutil.copytree(plan.base, place, dirs_exist_ok=True)
         adapter = place / bases.ADAPTER
         adapter.mkdir(exist_ok=True)
         shutil.copyfile(plan.out / _WEIGHTS, adapter / _WEIGHTS)
         config = json.loads((plan.out / "adapter_config.json").read_text())
-        # Not a folder of this machine.
+        # The name as given in the options, not a folder of this machine.
         config["base_model_name_or_path"] = plan.options.base_model
         (adapter / "adapter_config.json").write_text(json.dumps(config, indent=2))
         return
@@ -161,7 +161,7 @@ def finish(plan: Plan, place: Path) -> None:
 
 
 def _merged(plan: Plan) -> tuple[Any, Any]:
-    """The tuned model with its adapters merged into the weights, and its tokenizer."""
+    """Return the tuned model with its adapters merged into the weights, and its tokenizer."""
     from peft import PeftModel
 
     tokenizer = bases.load_tokenizer(plan.base)
@@ -205,7 +205,7 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
         **_saving_memory(plan),
         "dataloader_pin_memory": False,
         "logging_steps": max(1, steps // 5),
-        # At the steps that `_Progress` says.
+        # At the steps that the callback of `_progress` sets.
         "eval_strategy": "steps" if best else "no",
         "eval_steps": _NEVER,
         "save_strategy": "steps",
@@ -238,9 +238,9 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
 
 
 def _settled(trainer: Any) -> Any:
-    """Without the one that prints every line of the log, and with adapters of no place.
+    """Remove the callback that prints the log, and the adapters' base model name.
 
-    By the base model's place peft sees that labels were added, and saves the whole vocabulary.
+    With that name, peft detects that labels were added, and saves the whole vocabulary.
     """
     from transformers import PrinterCallback
 
@@ -251,9 +251,9 @@ def _settled(trainer: Any) -> Any:
 
 
 def _encoded(rows: Sequence[Mapping[str, str]], tokenizer: Any) -> list[dict[str, Any]]:
-    """Tokens of prompt, completion and end, with the completion's as labels.
+    """Encode prompt, completion and end token, with the completion's tokens as labels.
 
-    As TRL does it, but all at once.
+    The result is that of TRL, but all rows are encoded at once.
     """
     if not rows:
         return []
@@ -267,7 +267,7 @@ def _encoded(rows: Sequence[Mapping[str, str]], tokenizer: Any) -> list[dict[str
 
 
 def _saving_memory(plan: Plan) -> dict[str, Any]:
-    """Activations computed twice, where a large model would not fit otherwise."""
+    """Return the setting that recomputes activations, for large models on a GPU."""
     import dataclasses
 
     from transformers import TrainingArguments
@@ -279,7 +279,10 @@ def _saving_memory(plan: Plan) -> dict[str, Any]:
 
 
 def _lora(options: LanguageOptions) -> Any:
-    """Adapters on all linear layers. The vocabulary stays as it is: the labels' rows are fixed."""
+    """Return the configuration of adapters on all linear layers.
+
+    The vocabulary is not adapted: the labels' rows are fixed.
+    """
     from peft import LoraConfig
 
     return LoraConfig(
@@ -295,7 +298,7 @@ def _progress(told: Told, plan: Plan, best: bool) -> Any:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):
-        """Tells how far it is; says when to save, and when a pass is over."""
+        """A callback that reports progress and sets when to save and to evaluate."""
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs:
@@ -312,20 +315,20 @@ def _progress(told: Told, plan: Plan, best: bool) -> Any:
 
 
 def _point(entry: dict[str, Any]) -> dict[str, float]:
-    """What is kept of a line of the trainer's log."""
+    """Return the step and the recorded metrics of an entry of the trainer's log."""
     kept = {"loss", "eval_loss", "rewards/margins", "rewards/accuracies"}
     return {"step": int(entry["step"])} | {k: float(v) for k, v in entry.items() if k in kept}
 
 
 def _save(trainer: Any, plan: Plan) -> None:
     trainer.save_model(str(plan.out))
-    # A frozen copy of what DPO began with is of no more use.
+    # The frozen copy of DPO's starting point is not needed any more.
     shutil.rmtree(plan.out / "ref", ignore_errors=True)
     (plan.out / "training_args.bin").unlink(missing_ok=True)
 
 
 def _launched(plan: Plan) -> Curve:
-    """The same through `accelerate launch`, one process per GPU (or several on a CPU)."""
+    """Run a stage through `accelerate launch`, one process per GPU (or several on a CPU)."""
     import subprocess
 
     from routebench.errors import RoutebenchError
@@ -335,8 +338,8 @@ def _launched(plan: Plan) -> Curve:
     command = [sys.executable, "-m", "accelerate.commands.launch"]
     command += ["--num_processes", str(plan.options.processes), "--num_machines", "1"]
     command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    # Also on a CPU: `--cpu` starts one process only, whatever their number. The plan says where
-    # they compute.
+    # Also on a CPU, as `--cpu` starts one process only, whatever the number. The plan holds the
+    # device.
     command += ["--multi_gpu"]
     command += ["-m", __spec__.name, str(file)]
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL)
@@ -347,7 +350,7 @@ def _launched(plan: Plan) -> Curve:
 
 
 def _device(plan: Plan) -> str:
-    """The GPU of this process."""
+    """Return the device of this process: on a GPU, the one of its local rank."""
     local = os.environ.get("LOCAL_RANK")
     return f"cuda:{local}" if local and plan.device.startswith("cuda") else plan.device
 

@@ -1,6 +1,6 @@
-"""The tuned model under vLLM: the same tokens in, the same choices out.
+"""The tuned model run by vLLM, with the same inputs and outputs as under transformers.
 
-The engine lives in this process. Where there is no GPU it needs a vLLM built for CPUs.
+The engine runs in this process. Without a GPU it needs a vLLM built for CPUs.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from routebench_routers.language import bases
 from routebench_routers.language.options import EMBEDDED, LanguageOptions
 from routebench_routers.language.transformers_engine import PROSE, following, text_of
 
-_CACHE = 1 << 30  # bytes of keys and values, where vLLM would take most of the memory there is
+_CACHE = 1 << 30  # bytes for keys and values; by default vLLM takes most of the memory
 _NEVER = -1e9
-_BANNED = -100.0  # the least that vLLM takes as a bias
+_BANNED = -100.0  # the lowest bias that vLLM accepts
 
 
 class VLLMEngine:
-    """vLLM's offline engine, in this process; it batches by itself."""
+    """An engine on vLLM's offline engine, in this process; vLLM forms the batches."""
 
     def __init__(self, folder: Path, options: LanguageOptions) -> None:
         self.tokenizer = bases.load_tokenizer(folder)
@@ -39,14 +39,14 @@ class VLLMEngine:
         self.eager = self.model.llm_engine.model_config.enforce_eager
 
     def label_log_probs(self, prompts: Sequence[list[int]], labels: Sequence[int]) -> Floats:
-        """[n, k] log-probabilities of the labels as the next token, which sum to one."""
+        """Return [n, k] the labels' log-probabilities as the next token, normalised over them."""
         from vllm import SamplingParams
 
         asked = SamplingParams(
             temperature=0.0,
             max_tokens=1,
             logprobs=len(labels),
-            # By token, not by a grammar of texts: to that the é of an added token is half a letter.
+            # By token, not by a grammar of texts, which misreads non-ASCII letters of added tokens.
             allowed_token_ids=list(labels),
             detokenize=False,
         )
@@ -64,7 +64,10 @@ class VLLMEngine:
         choices: Sequence[str] | None = None,
         without: Sequence[int] = (),
     ) -> list[str]:
-        """What follows each prompt: any text, one of `choices`, or prose `without` some tokens."""
+        """Generate a continuation of each prompt: free, one of `choices`, or prose.
+
+        Prose has none of the tokens in `without`, and at least `PROSE` tokens.
+        """
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
@@ -82,7 +85,10 @@ class VLLMEngine:
         return [text_of(self.tokenizer, made.token_ids) for made in self._ask(prompts, asked)]
 
     def _spelling(self, choices: Sequence[str]) -> list[int]:
-        """The tokens that training wrote the texts with: vLLM would take any that make them up."""
+        """Return the tokens that encoded the texts in training, and the end token.
+
+        Without this restriction vLLM would accept any tokens that spell the texts.
+        """
         spelled = {token for text in choices for token in following(self.tokenizer, text)}
         return sorted(spelled | {self.tokenizer.eos_token_id})
 
@@ -91,7 +97,7 @@ class VLLMEngine:
         from vllm import TokensPrompt
 
         given = [TokensPrompt(prompt_token_ids=list(ids)) for ids in prompts]
-        # Eager means eager: counting ranks of log-probabilities would start a C++ compiler.
+        # Eager here too: ranking log-probabilities would otherwise start a C++ compiler.
         stance = "force_eager" if self.eager else "default"
         with torch.compiler.set_stance(stance):
             made = self.model.generate(given, asked, use_tqdm=False)
@@ -99,7 +105,7 @@ class VLLMEngine:
 
 
 def _start(folder: Path, options: LanguageOptions, place: Path) -> Any:
-    # A process of its own would be out of reach of the job that must end with this one.
+    # No separate process: it could outlive this one, with which the job must end.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -111,15 +117,15 @@ def _start(folder: Path, options: LanguageOptions, place: Path) -> Any:
         return LLM(
             str(widened(folder, place) if small and cpu else folder),
             dtype="float32" if small or cpu else "auto",
-            # A small model has answered before its kernels would be compiled.
+            # A small model answers in less time than compiling its kernels takes.
             enforce_eager=small or cpu,
             kv_cache_memory_bytes=_CACHE if small or cpu else None,
             max_model_len=options.max_length,
             tensor_parallel_size=options.tensor_parallel_size,
             seed=0,
-            # Tokens that end an answer besides the tokenizer's own are not for this.
+            # Only the tokenizer's own end token ends an answer, not those of a generation config.
             generation_config="vllm",
-            # What is left when only the labels are allowed, not what the whole vocabulary had.
+            # Log-probabilities over the allowed labels, not over the whole vocabulary.
             logprobs_mode="processed_logprobs",
             max_logprobs=-1,
             disable_log_stats=True,
@@ -132,10 +138,10 @@ def _start(folder: Path, options: LanguageOptions, place: Path) -> Any:
 
 
 def widened(folder: Path, place: Path) -> Path:
-    """The same embedded model with attention heads as wide as vLLM's on a CPU: 32, 64, 128 …
+    """Write the embedded model with heads of a width that vLLM has on a CPU: 32, 64, 128 …
 
-    What is added to a head is zero and stays out of the rotation; scores are divided by the root
-    of the width, so that queries are multiplied by the root of what it grew by.
+    Heads are padded with zeros, which are not rotated. Attention scores are divided by the root of
+    the width, so queries are multiplied by the root of the ratio of widths. Returns the folder.
     """
     from safetensors.torch import load_file, save_file
     from torch.nn.functional import pad
@@ -162,9 +168,9 @@ def widened(folder: Path, place: Path) -> Path:
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Undo what vLLM does to a process: on a CPU it switches `torch.set_num_threads` off.
+    """Undo the changes that vLLM makes to a process, and ignore the warnings of its imports.
 
-    Nor does what its imports warn of concern anybody here.
+    On a CPU vLLM switches `torch.set_num_threads` off.
     """
     import torch
 

@@ -1,1 +1,1 @@
-"""`personalized`: a graph network over users, queries, tasks and models."""
+"""The `personalized` router: a graph network over users, queries, tasks and models."""

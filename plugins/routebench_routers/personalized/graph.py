@@ -1,6 +1,6 @@
 """Training of `personalized`: a heterogeneous graph of users, queries, tasks and LLMs.
 
-Only here is torch-geometric needed; what routes afterwards is `head.Personalized`.
+Only training needs torch-geometric; routing uses the resulting `head.Personalized`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from routebench_routers.personalized.options import Settings
 
 PENALTIES = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 300.0, 10_000.0)
 SLACK = 0.1
-"""Share of the text's gain given up for a stronger penalty: a router errs less with one."""
+"""Share of the text's gain given up for a stronger penalty, which makes choices more robust."""
 Progress = Callable[[float, str], None]
 
 
 class GraphNetwork(nn.Module):
-    """What one training learns: attention over the graph of what is visible, and the head."""
+    """The network that one training learns: graph attention over visible edges, and a head."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class GraphNetwork(nn.Module):
             )
 
     def forward(self, graph: Any, described: Tensor | None) -> dict[str, Tensor]:
-        """Node states after all layers."""
+        """Return the node states after all layers."""
         llm = self.llm
         if self.description is not None and described is not None:
             llm = llm + self.description(described)
@@ -99,7 +99,7 @@ class GraphNetwork(nn.Module):
 
 
 class Fit:
-    """One fit: the data, what does not change between steps, and the members trained."""
+    """One fit: its data, the quantities that are constant in training, and the trained members."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class Fit:
         return model.eval()
 
     def _tune(self) -> None:
-        """Propagate from all training queries, with a penalty that does best on validation."""
+        """Fit the propagation to all training queries, with the penalty chosen on validation."""
         held, options, edges = self.held, self.options, self.model.edges
         self.penalty = options.penalty or 30.0
         rows = torch.arange(len(held.text), device=self.device)
@@ -191,7 +191,7 @@ class Fit:
         self._propagate(edges, self.everything)
 
     def _some(self) -> Tensor:
-        """Users that stand for all on validation: every so many, as names may be in an order."""
+        """Return a sample of users for validation, evenly spaced over their order."""
         number = min(self.users, 4 * self.options.user_sample)
         return torch.linspace(0, self.users - 1, number, device=self.device).round().long()
 
@@ -240,7 +240,7 @@ class Fit:
         into.load_state_dict(kept)
 
     def _epoch(self, network: GraphNetwork, optimiser: torch.optim.Optimizer) -> None:
-        """As many masks as hide each training query once on average."""
+        """Train on enough random masks to hide each training query once on average."""
         options = self.options
         masks = max(1, round(1 / options.train_mask_rate))
         network.train()
@@ -273,14 +273,14 @@ class Fit:
     def predicted(
         self, network: GraphNetwork, visible: Tensor, hidden: Tensor, users: Tensor
     ) -> Tensor:
-        """[users, hidden, llms] rewards; outcomes of hidden queries are in nothing it reads."""
+        """Return [users, hidden, llms] predicted rewards; hidden queries' outcomes are not read."""
         data, options = self.data, self.options
         edges = copy.deepcopy(self.model.edges)
         self._propagate(edges, visible)
         worth = self._worth(visible, users)
         graph = build(data, edges, self.member, self.inputs, visible, users, worth)
         states = network(graph, self.described)
-        # Some users are strangers, as those unseen in training will be.
+        # A tenth of the users get the mean state, as users unseen in training will.
         strange = (torch.rand(len(users), 1, generator=self.random) < 0.1).to(self.device)
         user = torch.where(strange, states["user"].mean(0), states["user"])
         head, member = network.head, self.member[hidden]
@@ -292,7 +292,7 @@ class Fit:
 
     @torch.no_grad()
     def _validate(self, network: GraphNetwork, into: Member, said: Tensor) -> float:
-        """Mean reward on validation, with the states left in `into` that routing will read."""
+        """Return the mean reward on validation; store the states used for routing in `into`."""
         network.eval()
         model, held = self.model, self.held
         graph = build(
@@ -329,7 +329,10 @@ class Fit:
 
 
 def regression(utility: Tensor, reward: Tensor, weight: Tensor) -> Tensor:
-    """Squared error over [users, queries, llms], mostly of differences: only they route."""
+    """Return the squared error over [users, queries, llms], mostly of differences.
+
+    Only differences between LLMs affect routing; an error common to all has weight 0.1.
+    """
     count = weight.sum(-1, keepdim=True).clamp(min=1)
     error = (utility - reward) * weight
     middle = error.sum(-1, keepdim=True) / count
@@ -338,7 +341,7 @@ def regression(utility: Tensor, reward: Tensor, weight: Tensor) -> Tensor:
 
 
 def soft_reward(utility: Tensor, reward: Tensor, weight: Tensor, temperature: float) -> Tensor:
-    """Mean reward where an LLM is drawn by the softmax of its utility."""
+    """Return the mean reward when an LLM is drawn by the softmax of its utility."""
     choice = torch.softmax((utility / temperature).masked_fill(weight == 0, -1e9), -1)
     some = (weight.sum(-1) > 0).sum().clamp(min=1)
     return (choice * reward * weight).sum() / some
@@ -353,5 +356,5 @@ def fit(
     llm_text: npt.NDArray[np.float32] | None = None,
     progress: Progress | None = None,
 ) -> Personalized:
-    """Train the members and keep the heads and states that route."""
+    """Train the members; return the heads and states needed to route."""
     return Fit(train, validation, options, seed, device, llm_text, progress).run()

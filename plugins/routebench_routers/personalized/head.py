@@ -1,6 +1,6 @@
-"""What a fitted `personalized` router keeps: node states, the tables of the edges, and heads.
+"""The fitted `personalized` router: node states, tables of the edges, and heads.
 
-Nothing here needs torch-geometric or the training data: messages were passed when it was fitted.
+Routing needs neither torch-geometric nor the training data: messages are passed in fitting.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CHUNK = 1 << 16
 
 
 class Propagation(nn.Module):
-    """What visible edges say of a query: its task's mean per LLM, and a ridge on the rest.
+    """Prediction from visible edges: the task's mean per LLM, and a ridge on the residuals.
 
     The ridge on residuals is label propagation over the text kernel in closed form. A query's task
     is as shown, else a soft topic of its text; an unknown task is the mixture of all.
@@ -37,7 +37,7 @@ class Propagation(nn.Module):
     answered: Tensor
 
     def membership(self, text: Tensor, task: Tensor | None) -> Tensor:
-        """[n, tasks] how far each query belongs to each task."""
+        """Return [n, tasks] the degree to which each query belongs to each task."""
         if self.clusterings:
             each = len(self.shares) // self.clusterings
             near = (text @ self.centroids.T).view(len(text), self.clusterings, each)
@@ -50,7 +50,7 @@ class Propagation(nn.Module):
         return torch.where(known[:, None], single, self.shares)
 
     def forward(self, text: Tensor, member: Tensor) -> Tensor:
-        """[n, 2, llms] effect and cost."""
+        """Return [n, 2, llms] the predicted effect and cost."""
         said = member @ self.table + (text - member @ self.means) @ self.weights
         return said.view(len(text), 2, len(self.answered))
 
@@ -64,9 +64,9 @@ class Propagation(nn.Module):
         prior: float,
         kin: Tensor,
     ) -> None:
-        """Take tables and ridge from queries [n, ·] with outcomes [n, 2 llms], NaN if missing.
+        """Learn tables and ridge from queries [n, ·] with outcomes [n, 2 llms], NaN if missing.
 
-        An LLM without an outcome gets what its kin have: `kin` [llms, llms] weighs them.
+        An LLM without an outcome gets the mean of those with one, weighted by `kin` [llms, llms].
         """
         known = (~outcomes.isnan()).to(text.dtype)
         filled = outcomes.nan_to_num()
@@ -98,9 +98,9 @@ class Propagation(nn.Module):
 
 
 class Head(nn.Module):
-    """[user | query | task | LLM] to what effect and cost are beyond the propagated ones.
+    """A network from [user | query | task | LLM] to corrections of the propagated outcomes.
 
-    The first layer is a sum of a part per node, so that users × queries × LLMs share its work.
+    The first layer is a sum of one part per node, each computed once for all combinations.
     """
 
     def __init__(self, width: int, hidden: int, dropout: float, product: bool) -> None:
@@ -118,7 +118,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def pairs(self, text: Tensor, task: Tensor, llm: Tensor) -> Tensor:
-        """[n, llms, hidden] of queries' text and task states and the LLMs' states."""
+        """Return [n, llms, hidden] the queries' and LLMs' part of the first layer."""
         query = self.query(text)
         ours = self.from_query(query) + self.from_task(task)
         hidden: Tensor = ours[:, None] + self.from_llm(llm)
@@ -128,18 +128,18 @@ class Head(nn.Module):
         return dropped
 
     def users(self, user: Tensor, weights: Tensor) -> Tensor:
-        """[u, hidden] of users' states and their weights of effect and cost."""
+        """Return [u, hidden] the users' part of the first layer, by state and weights."""
         hidden: Tensor = self.from_user(user) + self.from_preference(weights)
         return hidden
 
     def forward(self, pair: Tensor, user: Tensor) -> Tensor:
-        """[..., 2] from broadcast parts."""
+        """Return [..., 2] the corrections of effect and cost, from broadcast parts."""
         beyond: Tensor = self.out(nn.functional.gelu(pair + user))
         return beyond
 
 
 class Member(nn.Module):
-    """One trained network: its head and the states its messages left in the nodes."""
+    """One trained network: its head and the final node states."""
 
     def __init__(self, head: Head, users: int, tasks: int, llms: int, hidden: int) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class Member(nn.Module):
     llm: Tensor
 
     def forward(self, text: Tensor, member: Tensor, user: Tensor, weights: Tensor) -> Tensor:
-        """[n, 2, llms] beyond the propagated effect and cost, a user per query."""
+        """Return [n, 2, llms] corrections of the propagated effect and cost, a user per query."""
         if len(self.user):
             state = torch.where(user[:, None] >= 0, self.user[user.clamp(min=0)], self.stranger)
         else:
@@ -166,7 +166,7 @@ class Member(nn.Module):
 
 
 class Personalized(nn.Module):
-    """A fitted router: all it needs to route is in its `state_dict` and `config`."""
+    """A fitted router, defined by its `state_dict` and `config`."""
 
     def __init__(self, config: dict[str, int | float | bool]) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class Personalized(nn.Module):
         )
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("scale", torch.ones(()))
-        # What a unit of effect and of cost is worth to each user, and to the mean user.
+        # Weights of effect and of cost in the reward: of each user, and of the mean user.
         self.register_buffer("worth", torch.zeros(users, 2))
         self.register_buffer("mean_worth", torch.zeros(2))
 
@@ -200,7 +200,7 @@ class Personalized(nn.Module):
     mean_worth: Tensor
 
     def weights(self, user: Tensor, preference: Tensor | None) -> Tensor:
-        """[n, 2] of effect and cost: as stated where that is shown, else as learned."""
+        """Return [n, 2] the weights of effect and cost: as stated if shown, else as learned."""
         if self.stated and preference is not None:
             stated = torch.stack([preference, preference - 1], 1)
             return torch.where(stated.isnan(), self.mean_worth, stated)
@@ -210,7 +210,7 @@ class Personalized(nn.Module):
 
     @torch.no_grad()
     def outcomes(self, text: Tensor, task: Tensor | None, user: Tensor, weights: Tensor) -> Tensor:
-        """[n, 2, llms] the effect and cost that a user can expect of each LLM."""
+        """Return [n, 2, llms] the expected effect and cost of each LLM for the user."""
         self.eval()
         member = self.edges.membership(text, task)
         said: Tensor = self.edges(text, member) * self.start
@@ -224,7 +224,7 @@ class Personalized(nn.Module):
     def utility(
         self, text: Tensor, task: Tensor | None, user: Tensor, preference: Tensor | None
     ) -> Tensor:
-        """[n, llms] the reward expected of each LLM, within [-1, 1].
+        """Return [n, llms] the expected reward of each LLM, within [-1, 1].
 
         `task` is -1 or None where unknown; `user` an index of training, or -1 for an unseen one;
         `preference` NaN or None where it is not stated.

@@ -1,4 +1,4 @@
-"""Outcomes as tensors, users apart from them, and the graph of what is visible of them."""
+"""Outcomes and users as tensors, and the graph of their visible part."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ KINDS = (
     ("user", "prefers", "llm"),
     ("llm", "family", "llm"),
 )
-"""Edges by their ends; all but the last also run the other way."""
+"""Edges by their ends; all but the last are added in reverse too."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """Outcomes per (query, LLM), users apart from them: no user × query × LLM array exists."""
+    """Outcomes per (query, LLM) and users separately: no user × query × LLM array is stored."""
 
     text: npt.NDArray[np.float32]
     task: npt.NDArray[np.int64] | None
@@ -33,13 +33,13 @@ class Training:
     cost: npt.NDArray[np.float64]
     preference: npt.NDArray[np.float64]
     seen: npt.NDArray[np.bool_] | None = None
-    """[users, queries] who asked what; everyone everything if None."""
+    """[users, queries] whether the user asked the query; all did if None."""
     family: npt.NDArray[np.int64] | None = None
-    """[llms] numbers of families; LLMs of one are joined."""
+    """[llms] numbers of families; LLMs of one family are joined by edges."""
 
 
 class Interactions:
-    """Tensors of a `Training`, and what its users' interactions say when some are hidden."""
+    """Tensors of a `Training`, with statistics of the interactions that are visible."""
 
     def __init__(self, data: Training, device: torch.device) -> None:
         effect, cost = (torch.as_tensor(x, dtype=torch.float32) for x in (data.effect, data.cost))
@@ -51,7 +51,7 @@ class Interactions:
         self.known = (~missing).to(device)
         preference = torch.as_tensor(data.preference, dtype=torch.float32, device=device)
         self.rewarded = torch.stack([preference, preference - 1], 1)
-        """[users, 2] what rewards are made of: read only as sums of interactions' rewards."""
+        """[users, 2] true weights of effect and cost; if hidden, used only to compute rewards."""
         self.family = torch.zeros(2, 0, dtype=torch.int64, device=device)
         if data.family is not None:
             same = torch.as_tensor(data.family[:, None] == data.family, device=device)
@@ -63,17 +63,20 @@ class Interactions:
         self._squares = torch.einsum("nam,nbm->nab", filled, filled)
 
     def asked(self, rows: Tensor, users: Tensor) -> Tensor:
-        """[users, rows] 1 where a user asked a query."""
+        """Return [users, rows] 1 where a user asked a query, else 0."""
         if self.seen is None:
             return torch.ones(len(users), len(rows), device=rows.device)
         return self.seen[users][:, rows].float()
 
     def rewards(self, rows: Tensor, users: Tensor) -> Tensor:
-        """[users, rows, llms], for a sample of users."""
+        """Return [users, rows, llms] the rewards of a sample of users."""
         return torch.einsum("ua,nam->unm", self.rewarded[users], self._filled[rows])
 
     def worth(self, rows: Tensor, users: Tensor, ridge: float = 1e-2) -> Tensor:
-        """[users, 2] least squares of rewards on effect and cost in `rows`, drawn to the pooled."""
+        """Estimate [users, 2] the weights of effect and cost from the rewards in `rows`.
+
+        The estimate is least squares, shrunk towards the pooled estimate by `ridge`.
+        """
         asked = self.asked(rows, users)
         squares = torch.einsum("un,nab->uab", asked, self._squares[rows])
         rewarded = torch.einsum("uab,ub->ua", squares, self.rewarded[users])
@@ -83,7 +86,7 @@ class Interactions:
         return worth
 
     def preferred(self, rows: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
-        """[users, llms] mean reward over the visible interactions, and their number."""
+        """Return [users, llms] the mean reward over visible interactions, and their number."""
         asked = self.asked(rows, users)
         sums = torch.einsum("un,nam->uam", asked, self._filled[rows])
         number = asked @ self.known[rows].float()
@@ -100,7 +103,7 @@ def build(
     users: Tensor,
     worth: Tensor,
 ) -> Any:
-    """The graph of the visible queries `rows` and of `users`; hidden queries are not in it."""
+    """Build the graph of the visible queries `rows` and of `users`; it has no hidden queries."""
     from torch_geometric.data import HeteroData
 
     graph = HeteroData()
@@ -128,7 +131,7 @@ def build(
 
 
 def directed(family: Tensor) -> list[tuple[str, str, str]]:
-    """The kinds of edges in both directions; those of families only where there are any."""
+    """Return the kinds of edges in both directions; `family` only if there are any."""
     kinds = []
     for source, name, target in KINDS:
         if source != target:
@@ -139,7 +142,7 @@ def directed(family: Tensor) -> list[tuple[str, str, str]]:
 
 
 def nearest(member: Tensor, clusterings: int) -> Tensor:
-    """[2, n · clusterings] edges from each query to its task, or its topic in each clustering."""
+    """Return [2, n · clusterings] edges from queries to their task, or topic per clustering."""
     each = member.view(len(member), clusterings, -1)
     first = each.shape[2] * torch.arange(clusterings, device=member.device)
     query = torch.arange(len(member), device=member.device).repeat_interleave(clusterings)
@@ -147,7 +150,7 @@ def nearest(member: Tensor, clusterings: int) -> Tensor:
 
 
 def centroids(text: Tensor, number: int, random: torch.Generator, passes: int = 25) -> Tensor:
-    """[number, d] spherical k-means, started from far queries (k-means++)."""
+    """Return [number, d] centroids of spherical k-means, started by k-means++."""
     unit = nn.functional.normalize(text, dim=1)
     first = int(torch.randint(len(unit), (1,), generator=random))
     chosen = [first]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 
 class Settings(BaseModel):
-    """The source's names where it has one; splits and seeds are the run's."""
+    """Options of `personalized`, with the source's names; splits and seeds are the run's."""
 
     embedding_dim: int = Field(64, ge=2, description="width of node states")
     edge_dim: int = Field(8, ge=1, description="width of edge attributes")

@@ -1,8 +1,8 @@
-"""`personalized`: a heterogeneous graph of users, queries, tasks and LLMs.
+"""The `personalized` router: a heterogeneous graph of users, queries, tasks and LLMs.
 
-After PersonalizedRouter (https://arxiv.org/abs/2511.16883), with these differences: users are nodes
-of their own, so that they can be told apart; masks hide whole queries, for all users; and the heads
-start from what the visible edges already say, in closed form (`residual = false` leaves that out).
+After PersonalizedRouter (https://arxiv.org/abs/2511.16883), with these differences: every user is a
+node, so that users can be distinguished; masks hide whole queries, for all users; and the heads
+start from a closed-form prediction of the visible edges (`residual = false` leaves that out).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class PersonalizedRouter(DeclaredState):
-    """Message passing over who asked what and how it went; one router for all users.
+    """A graph network with messages over which user asked what and the outcomes.
 
-    Without users it serves one, who only wants quality.
+    One router serves all users. Without users it serves a single one, who only wants quality.
     """
 
     Options = Settings
@@ -54,16 +54,19 @@ class PersonalizedRouter(DeclaredState):
     encoder: FittedEncoder
     config: dict[str, Any]
     weights: dict[str, npt.NDArray[Any]] = {}  # noqa: RUF012
-    """The model's own settings, and all that it has learned."""
+    """The model's learned arrays, by name."""
     users: dict[str, int]
     """Numbers by name."""
     tasks: dict[str, int]
     chooser: Chooser | None = None
-    """Where there are no users."""
+    """Set where the suite has no users."""
     confidence: Confidence = Confidence()
 
     def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
-        """An `OptionError` for a family of models that are not there; else it needs nothing."""
+        """Return None: any run can use it. Raise an `OptionError` for invalid options.
+
+        Invalid are unknown models in `llm_family`, and `heads` that do not divide `embedding_dim`.
+        """
         for model in self.options.llm_family:
             pool.index(model, "llm_family")
         if self.options.embedding_dim % self.options.heads:
@@ -126,7 +129,10 @@ class PersonalizedRouter(DeclaredState):
             _, self.weights = checkpoint.load(folder)
 
     def _quality(self, queries: Queries) -> Floats:
-        """[n, m] expected reward; without users expected score, NaN for models never answered."""
+        """Return [n, m] the expected reward; without users the expected score.
+
+        Without users, models without an answer in training are NaN.
+        """
         import torch
 
         n = len(queries)
@@ -152,7 +158,7 @@ class PersonalizedRouter(DeclaredState):
         return quality
 
     def _training(self, table: Table, users: Users) -> Any:
-        """What the graph is made of; users of training whom this table lacks asked nothing."""
+        """Return a table's data as a `Training`; training users it lacks asked nothing."""
         from routebench_routers.personalized.interactions import Training
 
         outcomes = table.outcomes
@@ -188,13 +194,13 @@ class PersonalizedRouter(DeclaredState):
         return np.array([self.tasks.get(str(task), -1) for task in tasks], dtype=np.int64)
 
     def _vectors(self, texts: Strings) -> npt.NDArray[np.float32]:
-        """[n, d]; users ask the same queries, and a text is encoded once."""
+        """Return [n, d] the vectors; a text that several users ask is encoded once."""
         unique, place = np.unique(texts.astype(str), return_inverse=True)
         vectors = np.asarray(self.encoder.encode(list(unique)), dtype=np.float32)
         return np.ascontiguousarray(vectors[place])
 
     def _described(self, pool: Pool) -> npt.NDArray[np.float32] | None:
-        """[m, d'] what is known of models without asking them: description and price."""
+        """Return [m, d'] features of models: encoded description and price; None without any."""
         if pool.description is None or not any(pool.description):
             return None
         parts = [np.asarray(self.encoder.encode(list(pool.description)), dtype=np.float32)]
@@ -206,14 +212,14 @@ class PersonalizedRouter(DeclaredState):
 
 
 def _for_one(table: Table) -> Table:
-    """The table as asked by one user who only wants quality."""
+    """Return the table as asked by one user who only wants quality."""
     outcomes = replace(table.outcomes, relative_cost=np.zeros_like(table.outcomes.score))
     users = Users(np.array(["everybody"], dtype=object), np.ones(1))
     return replace(table, outcomes=outcomes, users=users)
 
 
 def _seen(table: Table, users: Users) -> Mask | None:
-    """[users, n] who asked what of a table; None where all asked all."""
+    """Return [users, n] whether each user asked each query; None where all asked all."""
     own = table.users
     assert own is not None
     if own.asked is None and list(own.name) == list(users.name):

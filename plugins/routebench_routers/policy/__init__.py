@@ -1,1 +1,1 @@
-"""`policy`: a language model names a policy per query, a mapper the model."""
+"""The `policy` router: a language model predicts a policy per query, a mapper the model."""

@@ -1,4 +1,4 @@
-"""`routebench oracle`: what a policy router learns from, by itself."""
+"""The command `routebench oracle`, which writes the training labels of the policy router."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def command(
 
 
 def _check(out: Path) -> None:
-    """Known before anything is loaded: whether the file can be written at all."""
+    """Check, before anything is loaded, that the output file can be written."""
     from routebench.errors import OptionError
 
     if out.suffix not in _ENDINGS:
@@ -119,7 +119,7 @@ def _encoded(table: Any, suffix: str) -> bytes:
 
 
 def _show(found: Oracle, asked: int, pool: Pool, out: Console) -> None:
-    """Nine cells, three policies, two accuracies."""
+    """Print the counts of the nine cells, the policies' shares and both models' accuracy."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table

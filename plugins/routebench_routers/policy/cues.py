@@ -1,7 +1,7 @@
-"""What a query's own words tell of it, and a sentence on that: made from the query alone.
+"""Cues in a query's words, and a sentence that names them, made from the query alone.
 
-The sentence is put together from fixed phrases, one per cue, so that a small language model can
-learn to write it and every cue it names can be looked up in the query again.
+The sentence is composed of fixed phrases, one per cue, so that a small language model can learn
+to write it, and so that every cue it names can be checked against the query.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from routebench_routers.policy.vocabulary import (
 SHORT, LONG = 9, 20
 """Words up to which a query is short, and from which it is long."""
 LIMIT = 4000
-"""Characters that are looked at, but for the number of words."""
+"""Characters that are searched for cues; words are counted in the whole text."""
 STEPS = 2
-"""Links between clauses from which an answer takes several steps."""
+"""Minimum number of links between clauses for the cue of several steps."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})(?:s\b|\b(?![.,]?\d))")
@@ -99,19 +99,19 @@ _SUGGESTS = {
 
 @dataclass(frozen=True, slots=True)
 class Cues:
-    """What a query tells of itself."""
+    """The cues found in a query."""
 
     words: int
     numbers: int
-    """Numbers that are no dates."""
+    """Number of numbers that are no dates."""
     dates: int
-    """Years, decades, centuries, days."""
+    """Number of years, decades, centuries and days."""
     names: tuple[str, ...]
-    """Runs of capitalised words, but for the first word of a sentence by itself."""
+    """Runs of capitalised words, except the first word of a sentence by itself."""
     topic: str | None
-    """Out of `TOPICS`: the one with the most of its words in the query."""
+    """The topic of `TOPICS` with the most words in the query."""
     links: int
-    """`of the`, `that`, `whose`, `after` …: each ties one thing asked about to another."""
+    """Number of words such as `of the`, `that`, `whose`, `after`, which link clauses."""
     comparison: bool
     code: bool
     arithmetic: bool
@@ -119,7 +119,7 @@ class Cues:
     maths: bool
 
     def present(self) -> tuple[str, ...]:
-        """The cues that a sentence may name, in the order in which it does."""
+        """Return the cues that a sentence may name, in the order in which it names them."""
         length = 0 if self.words <= SHORT else 1 if self.words < LONG else 2
         found = [_LENGTHS[length]]
         found += [f"topic:{self.topic}"] if self.topic else []
@@ -138,7 +138,7 @@ class Cues:
 
 
 def cues(text: str) -> Cues:
-    """The cues of a query."""
+    """Find the cues of a query."""
     words, text = len(text.split()), text[:LIMIT]
     known = {word.casefold() for word in _WORD.findall(text)}
     dated = re.sub("|".join(p.pattern for p in (_DAY, _DATE)), " \0 ", text)
@@ -159,7 +159,7 @@ def cues(text: str) -> Cues:
 
 
 def arithmetic(text: str) -> str | None:
-    """The first sum, product or percentage written out in a text; None without one.
+    """Return the first sum, product or percentage written out in a text; None without one.
 
     >>> arithmetic("What is 17 * 23?"), arithmetic("Who won in 1914-1918 or on 9/11?")
     ('17 * 23', None)
@@ -169,7 +169,7 @@ def arithmetic(text: str) -> str | None:
 
 
 def reasoning(text: str, policy: str) -> str:
-    """One or two short sentences: the cues that the query has, and what the policy says of them.
+    """Return a sentence on the query's cues, and one on what the policy suggests.
 
     >>> reasoning("Who wrote Emma?", "standard")
     'Short question about books, with a name. Looks like common knowledge.'
@@ -184,12 +184,15 @@ def reasoning(text: str, policy: str) -> str:
 
 
 def named(reasoning: str) -> tuple[str, ...]:
-    """The cues that a reasoning names, in the order of `Cues.present`; texts of a model's too."""
+    """Return the cues that a reasoning names, in the order of `Cues.present`.
+
+    The reasoning may be one that a model wrote.
+    """
     return tuple(cue for cue in _ORDER if _SAID[cue].search(reasoning))
 
 
 def grounded(reasoning: str, text: str) -> float:
-    """Share of the cues named by a reasoning that the query has; NaN where it names none."""
+    """Return the share of a reasoning's cues that the query has; NaN where it names none."""
     told = named(reasoning)
     there = set(cues(text).present())
     return sum(cue in there for cue in told) / len(told) if told else float("nan")
@@ -200,13 +203,13 @@ def _joined(parts: list[str]) -> str:
 
 
 def _opened(text: str) -> str:
-    """Without the question word it begins with, which links nothing."""
+    """Remove the question word at the beginning, which links nothing, and the word after it."""
     return re.sub(r"^\W*\w+(?:\s+\w+)?", "", text, count=1)
 
 
 def _topic(words: set[str]) -> str | None:
-    """The first of the topics with the most different words in the query."""
-    # Plurals: a list of both forms of every word would be twice as long.
+    """Return the first of the topics with the most distinct words in the query, or None."""
+    # Add singulars of plurals: the lists hold one form of most words.
     words = words | {word[:-1] for word in words if word.endswith("s")}
     found = {topic: len(words & own) for topic, own in TOPICS.items()}
     top = max(found.values())
@@ -230,7 +233,7 @@ def _names(text: str) -> Iterator[str]:
         else:
             yield from _ended(run, alone)
             run, gap, alone = [], [], False
-        # A. Wallis Myers, Dr. Icban: such a full stop ends nothing.
+        # A. Wallis Myers, Dr. Icban: the full stop of an abbreviation ends no name.
         short = len(bare) < 2 or bare in ("Dr", "Mr", "Mrs", "St")
         if run and word != bare and not short:
             yield from _ended(run, alone)
@@ -240,6 +243,6 @@ def _names(text: str) -> Iterator[str]:
 
 
 def _ended(run: list[str], alone: bool) -> Iterator[str]:
-    """The run as a name, unless it is the mere first word of a sentence."""
+    """Yield the run as a name, unless it is only the first word of a sentence."""
     if run and not (alone and len(run) == 1) and run != ["I"]:
         yield " ".join(run)

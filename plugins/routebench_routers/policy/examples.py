@@ -1,4 +1,4 @@
-"""What the policy model is taught: labels, reasons and preferences, from queries and an oracle."""
+"""Training examples of the policy model: labels, reasons and preferences, from an oracle."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from routebench_routers.policy.oracle import Oracle
 
 Balance = Literal["none", "sqrt", "full"]
 REASONING = "\nReasoning:"
-"""What follows a label where the reason is asked for."""
+"""Text after a label that asks for the reason."""
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """Training queries with their policies, of the policies that training has at all."""
+    """Training queries with the labels of their policies, for policies that occur in training."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
@@ -31,7 +31,7 @@ class Lessons:
 
     @classmethod
     def of(cls, table: Table, oracle: Oracle, labels: Sequence[str]) -> Lessons:
-        """In the order of the texts, so that nothing depends on that of rows."""
+        """Build from a table and its oracle, sorted by text to be independent of the row order."""
         known = [
             (str(table.queries.text[row]), labels.index(policy))
             for row, policy in zip(oracle.rows, oracle.policy, strict=True)
@@ -45,12 +45,12 @@ class Lessons:
         return len(self.texts)
 
     def shares(self) -> Floats:
-        """[k] share of each label."""
+        """Return [k] the share of each label."""
         found: Floats = np.bincount(self.label, minlength=len(self.labels)) / max(1, len(self))
         return found
 
     def weighted(self, balance: Balance) -> list[tuple[str, int, float]]:
-        """Every query with its label, and how much it counts."""
+        """Return every query with its label and weight."""
         weight = self._weight(balance) / np.maximum(self.shares(), 1e-9)
         return [
             (text, int(label), float(weight[label]))
@@ -58,7 +58,7 @@ class Lessons:
         ]
 
     def _weight(self, balance: Balance) -> Floats:
-        """[k] how often each label is taught, of all."""
+        """Return [k] the share of each label among the examples taught."""
         power = {"none": 0.0, "sqrt": 0.5, "full": 1.0}[balance]
         shares = self.shares()
         with np.errstate(divide="ignore"):
@@ -67,7 +67,7 @@ class Lessons:
         return balanced
 
     def passes(self, count: int, balance: Balance, rng: np.random.Generator) -> list[Ints]:
-        """Row numbers of `count` passes of n rows each, the rarer labels oftener.
+        """Return row numbers of `count` passes of n rows each, with rarer labels more often.
 
         `sqrt` makes a label as frequent as the square root of its share, `full` all equally.
         """
@@ -88,9 +88,9 @@ def supervised(
     answers: Sequence[str],
     reasons: bool,
 ) -> list[dict[str, str]]:
-    """Prompt and label; and once for every row of the first pass, label and reason.
+    """Return examples of prompt and label, and of label and reason for the first pass's rows.
 
-    The reasons are spread over all passes, so that these stay equally long.
+    The reasons are spread over all passes, so that these have equal lengths.
     """
     first = passes[0] if reasons and passes else np.zeros(0, dtype=np.int64)
     parts = np.array_split(first, len(passes)) if passes else []
@@ -103,9 +103,9 @@ def supervised(
 
 
 def any_reasons(lessons: Lessons, answers: Sequence[str], seed: int) -> list[str]:
-    """For every query a policy drawn at random, and the reason it would have: how reasons read.
+    """Return, for every query, a policy drawn at random with the reason for that policy.
 
-    What an embedded model is pretrained on; which policy is right is none of it.
+    An embedded model is pretrained on these texts, which do not reveal the right policy.
     """
     drawn = np.random.default_rng([seed, 3]).integers(len(lessons.labels), size=len(lessons))
     return [
@@ -121,7 +121,7 @@ def preferences(
     answers: Sequence[str],
     rng: np.random.Generator,
 ) -> list[dict[str, str]]:
-    """Prompt, the right label and a wrong one, drawn among the others."""
+    """Return examples of a prompt, the right label and a wrong one drawn among the others."""
     found = []
     for row in rows:
         right = int(lessons.label[row])
@@ -154,14 +154,14 @@ def _reasoned(
 
 
 def _traced(lessons: Lessons, row: int) -> dict[str, str]:
-    """What ties a row of a training file to its query."""
+    """Return the fields that identify the query of a row in a training file."""
     text = lessons.texts[row]
     policy = lessons.labels[lessons.label[row]]
     return {"text_sha256": text_hash(text), "query": text, "policy": policy}
 
 
 def _draw(rows: Ints, n: int, rng: np.random.Generator) -> Ints:
-    """n of the rows: each as often as any other, but for the remainder."""
+    """Draw n of the rows, each equally often except for the remainder."""
     whole = np.tile(rows, n // len(rows))
     rest: Ints = np.concatenate([whole, rng.choice(rows, n % len(rows), replace=False)])
     return rest

@@ -1,4 +1,7 @@
-"""From a policy to the model that answers, by rules in a TOML file that no training has seen."""
+"""Mapping from a policy to the model that answers, by rules in a TOML file.
+
+Training does not use the rules.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,14 @@ class _Strict(BaseModel):
 
 
 class Spending(_Strict):
-    """From this share of a budget on, one model answers all."""
+    """A rule that one model answers all queries from a given share of the budget on."""
 
     share: float = Field(0.9, gt=0, le=1)
     model: Model = "medium"
 
 
 class Keywords(_Strict):
-    """One of these words in the query, whole and in any case."""
+    """A rule for queries with one of these words, as whole words and in any case."""
 
     words: list[str]
     model: Model = "large"
@@ -53,20 +56,20 @@ class Keywords(_Strict):
 
 
 class Length(_Strict):
-    """Queries of that many words and more."""
+    """A rule for queries of at least that many words."""
 
     words: int = Field(ge=1)
     model: Model = "large"
 
 
 class Arithmetic(_Strict):
-    """Sums, products and percentages written out."""
+    """A rule for queries with a sum, product or percentage written out."""
 
     model: Model = "large"
 
 
 class Mapping(_Strict):
-    """The rules of a file, in their order."""
+    """The rules of a file, in the order in which they apply."""
 
     budget: Spending = Spending(share=0.9)
     keywords: Keywords | None = None
@@ -85,19 +88,19 @@ class Mapping(_Strict):
 
 
 class Mapped(NamedTuple):
-    """Which model answers, and why."""
+    """A mapper's decision: the model that answers, and the reason."""
 
     tier: str
     """`medium`, `large`, or a model of the pool by name."""
     rule: str
     """The rule that decided: `budget`, `keyword`, `length`, `arithmetic` or `policy`."""
     detail: str
-    """What made it apply, such as the keyword that was found."""
+    """The reason why it applies, such as the keyword found."""
 
 
 @dataclass(frozen=True)
 class Mapper:
-    """The rules, ready to decide."""
+    """The loaded rules, which decide on the model of a query."""
 
     mapping: Mapping
     place: str
@@ -105,9 +108,9 @@ class Mapper:
 
     @classmethod
     def load(cls, path: Path | str | None = None) -> Mapper:
-        """The rules of a file, or those that come with the router.
+        """Load the rules of a file, or those that come with the router.
 
-        Raises `DataError` naming file, table and key for what is no mapping.
+        Raises a `DataError` with file, table and key where the file is no valid mapping.
         """
         place = _DEFAULT if path is None else str(path)
         try:
@@ -120,7 +123,7 @@ class Mapper:
 
     @classmethod
     def parse(cls, text: str, place: str) -> Mapper:
-        """The rules of a TOML text, such as a checkpoint keeps; `place` is named in errors."""
+        """Parse the rules of a TOML text, such as a checkpoint's; `place` is named in errors."""
         try:
             return cls(Mapping.model_validate(tomllib.loads(text)), place)
         except tomllib.TOMLDecodeError as error:
@@ -129,16 +132,16 @@ class Mapper:
             raise DataError(*_explained(place, error)) from error
 
     def dump(self) -> str:
-        """TOML that `parse` reads back as the same rules: for a checkpoint or an option."""
+        """Return the rules as TOML for `parse`, to be stored in a checkpoint or an option."""
         import tomli_w
 
         return tomli_w.dumps(self.mapping.model_dump(exclude_none=True))
 
     def decide(self, policy: str, text: str, budget: Budget | None = None) -> Mapped:
-        """The model for a query by the first rule that applies, the policy's own being the last.
+        """Return the model for a query by the first rule that applies; the policy's is last.
 
-        Without a budget there is no budget rule, and what is decided depends on nothing but the
-        query and its policy.
+        Without a budget there is no budget rule, and the decision depends only on the query and
+        its policy.
         """
         rules = self.mapping
         if budget is not None and budget.reached(rules.budget.share):
@@ -153,13 +156,13 @@ class Mapper:
         return self.static(policy)
 
     def static(self, policy: str) -> Mapped:
-        """The model of a policy, whatever the query: what a benchmark measures."""
+        """Return the model of a policy, whatever the query, as benchmarks do by default."""
         return Mapped(self.mapping.policies[policy], "policy", policy)
 
     def columns(self, models: Sequence[str], medium: int, large: int) -> dict[str, int]:
-        """By every model that the file names, its column in the pool.
+        """Return the column in the pool of every model that the file names.
 
-        Raises `DataError` naming file, table and key for one that is not there.
+        Raises a `DataError` with file, table and key for a model that is not in the pool.
         """
         pair = dict(zip(PAIR, (medium, large), strict=True))
         found = {}
@@ -187,7 +190,7 @@ class Mapper:
     def _keyword(self) -> re.Pattern[str]:
         assert self.mapping.keywords is not None
         words = ("\\s+".join(map(re.escape, w.split())) for w in self.mapping.keywords.words)
-        # Not \b, which would find no end of "c++" and an end in "node" of "node.js".
+        # Not \b, which finds no word boundary after "c++".
         return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 
 
@@ -198,12 +201,12 @@ def _text(path: Path | str | None) -> str:
 
 
 def _floor(share: float) -> int:
-    """Per cent that are spent in full: 89.9 is not yet 90."""
+    """Return a share as per cent, rounded down: 89.9 is not yet 90."""
     return math.floor(100 * share + 1e-6)
 
 
 def _explained(place: str, error: ValidationError) -> tuple[str, str]:
-    """The first thing wrong, with its place in the file; and what is known there."""
+    """Return a message on the first error with its place in the file, and a hint."""
     detail = error.errors()[0]
     where = ".".join(str(step) for step in detail["loc"])
     if detail["type"] == "extra_forbidden":

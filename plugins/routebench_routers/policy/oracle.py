@@ -1,4 +1,4 @@
-"""What two models did on the training queries, and the policy that each pair of grades names."""
+"""Grades of two models on queries, and the policy of each pair of grades."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 POLICIES = ("standard", "complex", "ambiguous")
-"""The medium model is enough; the large one is needed; neither is of much help."""
+"""The medium model suffices; the large one is needed; neither is reliably right."""
 
 GRADES = (Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED)
 MATRIX: Mapping[tuple[Grade, Grade], str] = {
@@ -46,16 +46,16 @@ MATRIX: Mapping[tuple[Grade, Grade], str] = {
 """The policy of each cell (grade of the medium model, grade of the large one)."""
 
 RIGHT = 0.5
-"""A score from which an answer without a grade counts as correct."""
+"""Minimum score for an answer without a grade to count as correct."""
 HALF = 0.5
-"""What the medium model may cost of the large one, where neither is named."""
+"""Maximum cost of a medium model found in training, as a share of the large one's."""
 
 _NAMING = "name both models of the pair: medium and large"
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """The policies of n queries, out of the grades of two models."""
+    """The policies of n queries, derived from the grades of two models."""
 
     rows: Ints
     """[n] row numbers in the table: the queries that both models have a usable answer to."""
@@ -74,24 +74,27 @@ class Oracle:
         return len(self.rows)
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """Queries in each of the nine cells, by the names of the medium and the large grade."""
+        """Count the queries of each of the nine cells, by medium and large grade."""
         found = Counter(zip(self.medium_grade.tolist(), self.large_grade.tolist(), strict=True))
         return {(Grade(m).name, Grade(g).name): found[int(m), int(g)] for m, g in MATRIX}
 
     def distribution(self) -> dict[str, float]:
-        """Share of the queries by policy; all 0 without a query."""
+        """Return the share of the queries by policy; all 0 without a query."""
         found = Counter(self.policy.tolist())
         return {policy: found[policy] / max(len(self), 1) for policy in POLICIES}
 
     def accuracy(self) -> tuple[float, float]:
-        """Share that the medium and that the large model answers correctly; NaN without a query."""
+        """Return the shares that the medium and the large model answer correctly.
+
+        Both are NaN without a query.
+        """
         both = (self.medium_grade, self.large_grade)
         right = [float((g == Grade.CORRECT).mean()) if len(g) else float("nan") for g in both]
         return right[0], right[1]
 
 
 def grades(outcomes: Outcomes, model: int) -> Codes:
-    """[n] a `Grade` for every answer of a model; `NONE` where it has no usable one.
+    """Return [n] a `Grade` for every answer of a model; `NONE` for one that is not usable.
 
     Where an answer has a score only, .5 and more is correct and less is incorrect.
     """
@@ -106,7 +109,7 @@ def grades(outcomes: Outcomes, model: int) -> Codes:
 
 
 def oracle(table: Table | SuiteData, medium: int, large: int) -> Oracle:
-    """The policy of every query that both models have a usable answer to."""
+    """Determine the policy of every query that both models have a usable answer to."""
     both = grades(table.outcomes, medium), grades(table.outcomes, large)
     usable = (both[0] != Grade.NONE) & (both[1] != Grade.NONE)
     rows = np.flatnonzero(usable)
@@ -116,7 +119,7 @@ def oracle(table: Table | SuiteData, medium: int, large: int) -> Oracle:
 
 
 def lacks(pool: Pool, priced: bool, medium: str | None, large: str | None) -> str | None:
-    """Why a run cannot have a medium and a large model, or None.
+    """Return why a run cannot have a medium and a large model, or None.
 
     Raises:
         OptionError: a named model that is not in the pool, or the same one twice.
@@ -133,7 +136,7 @@ def lacks(pool: Pool, priced: bool, medium: str | None, large: str | None) -> st
 def choose_pair(
     pool: Pool, outcomes: Outcomes, medium: str | None = None, large: str | None = None
 ) -> tuple[int, int]:
-    """Columns of the medium and the large model.
+    """Return the columns of the medium and the large model.
 
     Each is the named one, else the one that the suite declares (small, large), else found in
     training. Large is then the most accurate model but for the cheapest, the dearer of equals.
@@ -167,10 +170,10 @@ def to_table(
     keys: Sequence[str] | Strings | None = None,
     ids: Sequence[str] | Strings | None = None,
 ) -> pa.Table:
-    """One row per query of an oracle over `table`: what it was made of, to be looked at.
+    """Return a table with one row per query of an oracle: texts, models, grades, policy.
 
-    `keys` and `ids` [n] are the suite's, of all rows of `table`. Without them a query is known
-    by the hash of its text, which is that of a run's `cells.parquet`.
+    `keys` and `ids` [n] are the suite's, of all rows of `table`. Without them a query is
+    identified by the hash of its text, as in a run's `cells.parquet`.
     """
     import pyarrow as pa
 
@@ -197,7 +200,7 @@ def to_table(
 
 
 def _named(pool: Pool, medium: str | None, large: str | None) -> tuple[int | None, int | None]:
-    """Columns of what options name or, without them, the suite declares."""
+    """Return the columns of the models that options name or, without them, the suite declares."""
     found: list[int | None] = []
     for option, named, declared in (
         ("medium", medium, pool.small),
@@ -211,7 +214,7 @@ def _named(pool: Pool, medium: str | None, large: str | None) -> tuple[int | Non
 
 
 def _large(pool: Pool, cost: Floats, accuracy: Floats, known: Mask, medium: int | None) -> int:
-    # The cheapest has nothing below it: as the large model it would leave no other one.
+    # The cheapest model cannot be the large one: no model would be cheaper.
     known = known.copy()
     known[_cheapest(cost, known, pool) if medium is None else medium] = False
     _some(known, "large", pool)

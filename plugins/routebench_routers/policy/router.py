@@ -1,4 +1,4 @@
-"""A language model tuned to tell which policy a query calls for, and rules for the rest."""
+"""A language model tuned to predict the policy of a query, with rules to map it to a model."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ _MEANING = {
     "complex": "only a large one will do",
     "ambiguous": "neither can be sure",
 }
-_CHECKED = 32  # validation queries on which writing is tried
+_CHECKED = 32  # validation queries on which generation is tested
 
 
 class PolicyRouter:
-    """Policies out of the grades of two models, taught to a language model, mapped to the models.
+    """A language model that predicts a query's policy, and a mapper from policies to models.
 
     Training queries on which the medium model is right are `standard`, those that only the large
     one gets are `complex`, the others `ambiguous` (nine cells, see `oracle`). A causal LM learns
-    to say the policy of a query: supervised (SFT), then on pairs of the right and a wrong policy
+    to name the policy of a query: supervised (SFT), then on pairs of the right and a wrong policy
     (DPO, arXiv 2305.18290). Rules in TOML, which no training sees, map a policy to a model.
     Preset `paper`: Gemma-2-2B-it, 4-bit QLoRA, SFT for 3 epochs and DPO for 1.
 
     Deviations: a policy is one added token, so that its probability is read off directly and no
     answer fails to parse; reasons are written on demand, after the policy, and never decide; the
-    reasons taught name cues of the query alone. Rare policies are taught oftener (`balance`).
-    `confidence` is the probability that the chosen model is right, calibrated on validation; that
-    of the policy stands in the reason. The rules on words are off unless `rules` is true.
+    reasons taught name only cues of the query. Rare policies are taught more often (`balance`).
+    `confidence` is the probability that the chosen model is right, calibrated on validation; the
+    reason holds that of the policy. The rules on words are off unless `rules` is true.
     """
 
     class Options(LanguageOptions):
@@ -82,7 +82,7 @@ class PolicyRouter:
         @field_validator("mapping")
         @classmethod
         def _read(cls, value: str | None) -> str | None:
-            """The text of the file: what decides must not change behind a checkpoint's back."""
+            """Read the file, so that later changes to it do not affect a checkpoint."""
             if value is None or "\n" in value:
                 return value
             try:
@@ -100,7 +100,7 @@ class PolicyRouter:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.budget: Budget | None = None
-        """Money for routed calls, outside benchmarks; the mapping's first rule keeps to it."""
+        """Budget for routed calls, outside benchmarks; the mapping's first rule observes it."""
         self._models: tuple[str, ...] = ()
         self._pair = (0, 0)
         self._labels: tuple[str, ...] = ()
@@ -113,11 +113,15 @@ class PolicyRouter:
 
     @property
     def starts_processes(self) -> bool:
-        """Whether training runs in several processes, or vLLM serves."""
+        """Return whether training runs in several processes, or vLLM serves."""
         return self.options.processes > 1 or self.options.engine == "vllm"
 
     def needs(self, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
-        """Two models, a base model that is on this machine, and a mapping of the pool's models."""
+        """Return why a run cannot use it, or None.
+
+        It needs two models, and their names or prices. Raises an error where the base model is
+        not on this machine, or where the mapping names a model that is not in the pool.
+        """
         check_base(self.options)
         lack = oracles.lacks(pool, priced, self.options.medium, self.options.large)
         if lack is None:
@@ -180,7 +184,7 @@ class PolicyRouter:
         )
 
     def explain(self, texts: Sequence[str], policies: Sequence[str]) -> list[str]:
-        """The reason that the model writes for each query and policy."""
+        """Return the reason that the model writes for each query and policy."""
         assert self._model is not None
         written = [""] * len(texts)
         for policy, token in zip(self._labels, self._model.template.tokens(), strict=True):
@@ -191,7 +195,7 @@ class PolicyRouter:
         return written
 
     def facts(self) -> dict[str, str | float]:
-        """The oracle's cells, the base model, and how well it was taught."""
+        """Return the oracle's cells, the base model's facts, and measures of its training."""
         told = dict(self._facts)
         if self._model is not None:
             told |= self._model.facts | {"trimmed_prompts": self._model.prompts.trimmed}
@@ -297,7 +301,7 @@ class PolicyRouter:
         return Template(head, "\nPolicy:", self._labels, "policy")
 
     def _measure(self, stage: str, checked: Lessons) -> None:
-        """How often the right policy leads on validation, and by how much: log-odds, in nats."""
+        """Measure on validation how often the right policy leads, and its log-odds in nats."""
         if not len(checked):
             return
         found, _ = self._ask(checked.texts)
@@ -309,7 +313,7 @@ class PolicyRouter:
         self._facts[f"{stage}_margin"] = float((right - others.max(axis=1)).mean())
 
     def _try_writing(self, checked: Lessons) -> None:
-        """Whether free writing is a policy and nothing else, and reasons name what is there."""
+        """Measure whether free text is exactly a policy and reasons name actual cues."""
         if not len(checked) or self._model is None:
             return
         rows = np.linspace(0, len(checked) - 1, min(_CHECKED, len(checked))).astype(int)
@@ -328,24 +332,27 @@ class PolicyRouter:
             self._facts["reasons_naming_a_cue"] = float(np.isfinite(quality).mean())
 
     def _ask(self, texts: Sequence[str]) -> tuple[Floats, Any]:
-        """[n, k] log-probabilities of the policies; certainty where there is only one."""
+        """Return [n, k] the policies' log-probabilities; 0 where there is only one policy."""
         if self._model is None:
             return np.zeros((len(texts), max(1, len(self._labels)))), None
         return self._model.log_probs(texts)
 
     def _learn_worth(self, train: Table, found: Oracle) -> Floats:
-        """[k, 2] what the two models score on training queries of each policy."""
+        """Return [k, 2] the two models' mean scores on training queries of each policy."""
         score = train.outcomes.score[found.rows][:, list(self._pair)]
         rows = [score[found.policy == label].mean(axis=0) for label in self._labels]
         return np.array(rows if rows else [[0.0, 0.0]])
 
     def _calibrate(self, validation: Table, checked: Oracle) -> None:
-        """Policies' probabilities as they are without balance; then whether the choice is right."""
+        """Calibrate the policies' probabilities on validation, then the confidence.
+
+        The former undoes the effect of `balance` on the probabilities.
+        """
         if self._model is None or not len(checked):
             return
         from sklearn.linear_model import LogisticRegression
 
-        # Of the policies that training has; validation may have others.
+        # Only policies that occur in training; validation may have others.
         told = np.isin(checked.policy.astype(str), self._labels)
         found, _ = self._ask([str(text) for text in validation.queries.text[checked.rows[told]]])
         policy = checked.policy[told].astype(str)
@@ -355,7 +362,7 @@ class PolicyRouter:
             weight = np.zeros((len(self._labels), len(self._labels)))
             shift = np.full(len(self._labels), -30.0)
             rows = [self._labels.index(str(name)) for name in fitted.classes_]
-            if len(known) == 2:  # sklearn holds the second class against the first
+            if len(known) == 2:  # sklearn has one row, of the second class against the first
                 weight[rows[1]], shift[rows] = fitted.coef_[0], [0.0, fitted.intercept_[0]]
             else:
                 weight[rows], shift[rows] = fitted.coef_, fitted.intercept_
@@ -369,7 +376,7 @@ class PolicyRouter:
             self._confidence = Confidence.learn(self._quality(everything), choice, validation)
 
     def _quality(self, found: Floats) -> Floats:
-        """[n, m] expected scores of the pair; NaN for all other models."""
+        """Return [n, m] the expected scores of the pair; NaN for all other models."""
         logit = found
         if self._scale is not None:
             logit = found @ self._scale["weight"].T + self._scale["shift"]
@@ -381,6 +388,6 @@ class PolicyRouter:
 
 
 def _is_policy(written: str, tokens: Sequence[str]) -> bool:
-    """Whether what was written is one label, alone or with a reason after it."""
+    """Return whether a generated text is one label, alone or with a reason after it."""
     label, _, rest = written.strip().partition(">")
     return f"{label}>" in tokens and (not rest.strip() or rest.startswith(REASONING))

@@ -1,4 +1,4 @@
-"""English words, in lower case, by which a query's cues are told."""
+"""English words, in lower case, by which a query's cues are recognised."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ OPENING = _words(
     "until was we were what what's when where whether which while who who's whom whose why will "
     "with within without would write you your"
 )
-"""No names, where a sentence or a title begins with them."""
+"""Words that are no names at the beginning of a sentence or title."""
 INSIDE = _words("of the de del della der den di da du la le las los van von y zu af av")
 """Small words inside a name."""
