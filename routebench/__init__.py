@@ -1,4 +1,4 @@
-"""RouteBench: does this router save money without losing answers, and is it real?"""
+"""RouteBench, a benchmark harness for LLM routers."""
 
 from __future__ import annotations
 

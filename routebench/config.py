@@ -147,7 +147,7 @@ def dump(config: RunConfig) -> str:
 
 
 def located(data: str) -> str:
-    """Return what a suite reads as a full path; a number is not a file but a size."""
+    """Return the full path of a suite's data file; a number is a size and stays as it is."""
     return data if data.isdecimal() else str(Path(data).resolve())
 
 

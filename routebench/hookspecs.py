@@ -31,7 +31,7 @@ hookimpl = pluggy.HookimplMarker("routebench")
 
 @hookspec(firstresult=True)
 def fit(train: Table, validation: Table, context: Context) -> None:
-    """Learn. Whatever is chosen (thresholds, k, checkpoints) is chosen on `validation`."""
+    """Train. Whatever is chosen (thresholds, k, checkpoints) is chosen on `validation`."""
 
 
 @hookspec(firstresult=True)
@@ -46,17 +46,17 @@ def judge(questions: list[str], references: list[str | None], answers: list[str]
 
 @hookspec
 def run_started(config: dict[str, Any], data: SuiteData) -> None:
-    """Observers: a run has loaded its suite and is about to start its jobs."""
+    """Receive a run's configuration and loaded suite, before its jobs start (for observers)."""
 
 
 @hookspec
 def job_finished(router: str, seed: int, fold: int, state: str, message: str) -> None:
-    """Observers: a job has ended as `ok` or `failed`; `message` says why it failed."""
+    """Receive the end of a job, `ok` or `failed` for the reason in `message` (for observers)."""
 
 
 @hookspec
 def run_finished(board: dict[str, Any], folder: Path) -> None:
-    """Observers: the leaderboard has been written to `folder`."""
+    """Receive the leaderboard, after it was written to `folder` (for observers)."""
 
 
 class Router(Protocol):
@@ -80,7 +80,7 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredQuestion:
-    """What a suite knows of a query. Only the prompt is shown to a model."""
+    """A query of a suite with its reference and labels. Only the prompt is shown to a model."""
 
     query_id: str
     query: str
@@ -94,7 +94,7 @@ class StoredQuestion:
 
 @dataclass
 class JudgeUsage:
-    """What a judge that asks a model has used."""
+    """The calls, tokens and costs of a judge that asks a model."""
 
     calls: int = 0
     """Replies that came."""
@@ -114,7 +114,7 @@ class JudgeUsage:
 
 
 class LiveProvider(Protocol):
-    """Is asked over a network, many calls at a time; raises `CallError` where no answer comes."""
+    """A provider asked over a network, many calls at a time; raises `CallError` for no answer."""
 
     def parameters(self) -> dict[str, Any]: ...
     async def ask(self, request: records.Request) -> records.Reply: ...
@@ -122,7 +122,7 @@ class LiveProvider(Protocol):
 
 
 class FittedEncoder(Protocol):
-    """Texts to vectors [n, dimension]; what a router gets, and saves with itself."""
+    """A fitted encoder, texts to vectors [n, dimension], that a router gets and saves."""
 
     @property
     def dimension(self) -> int: ...
@@ -141,7 +141,7 @@ class Encoder(FittedEncoder, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileHead:
-    """What a file is by its beginning: what importers recognise their format by."""
+    """The beginning of a file, by which importers recognise their format."""
 
     path: Path
     kind: str
@@ -163,7 +163,7 @@ class FileHead:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows of public data the user asks for."""
+    """The rows of public data that the user asks for."""
 
     tasks: tuple[str, ...] = ()
     """Patterns like `mmlu*`; all of them without any."""
@@ -171,14 +171,14 @@ class Selection:
     answers: bool = True
     """Whether the text of the answers is kept."""
     score_max: float = 1.0
-    """What the source's scores go up to."""
+    """The highest score of the source's scale."""
 
     def task(self, name: str) -> bool:
-        """Tell whether the rows of a task are asked for."""
+        """Return whether the rows of a task are asked for."""
         return not self.tasks or any(fnmatchcase(name, pattern) for pattern in self.tasks)
 
     def model(self, name: str) -> bool:
-        """Tell whether the rows of a model are asked for."""
+        """Return whether the rows of a model are asked for."""
         return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models)
 
 
@@ -187,11 +187,11 @@ class ImportPart:
     """Some rows of an import."""
 
     key: str
-    """What they are rows of, such as a file; a later part with the same key replaces this one."""
+    """The source of the rows, such as a file; a later part with the same key replaces this one."""
     rows: pa.Table
     """Columns of `routebench.importers.rows.COLUMNS`; query_id, query and model must be there."""
     notes: Mapping[str, int] = field(default_factory=dict)
-    """What was understood in a way that the user should know of, and how often."""
+    """Notes on the reading of the data that the user should know, with their counts."""
 
 
 class Importer(Protocol):
@@ -209,12 +209,12 @@ class Importer(Protocol):
 
 
 def _silent(done: float, note: str = "") -> None:
-    """Progress nobody watches."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a router is given to learn with, besides the tables."""
+    """The means of learning that a router is given, besides the tables."""
 
     seed: int
     """Seeds every source of randomness."""
@@ -228,5 +228,5 @@ class Context:
     progress: Callable[[float, str], None] = _silent
     """Call with (share done in [0, 1], a short note)."""
     kept: Path | None = None
-    """A folder that outlives a killed run: what lies in it, this very job has left there, to go
-    on from. None where nothing is kept."""
+    """A folder that outlives a killed run, in which this job finds its own files to resume
+    from. None where nothing is kept."""

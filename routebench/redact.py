@@ -1,4 +1,4 @@
-"""Make text from outside fit to print and store: keys hidden, control characters shown."""
+"""Make text from outside safe to print and store: keys hidden, control characters shown."""
 
 from __future__ import annotations
 

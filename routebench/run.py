@@ -166,7 +166,7 @@ def dependencies(
     encoder: EncoderInfo,
     around: Mapping[str, Extension],
 ) -> dict[str, Any]:
-    """Return what the decisions of every router depend on, besides its own options and code."""
+    """Return the inputs of every router's decisions, besides its own options and code."""
     extensions = {name: one.options for name, one in around.items()}
     return ({"extensions": extensions} if extensions else {}) | {
         "fingerprints": prints.model_dump(),
@@ -181,7 +181,7 @@ def dependencies(
 
 
 def code(encoder: EncoderInfo, around: Mapping[str, Extension]) -> dict[str, Any]:
-    """Hashes of the code, besides a router's own, that a finished job is good for."""
+    """Return hashes of the code, besides a router's own, that finished jobs depend on."""
     extensions = {name: discovery.code_hash(one.info) for name, one in around.items()}
     return {"encoder code": discovery.code_hash(encoder.plugin)} | (
         {"extension code": extensions} if extensions else {}

@@ -85,7 +85,7 @@ class QuestionRow:
 
     @property
     def query_id(self) -> str:
-        """Named by the text: answers recorded for one wording never pass for another's."""
+        """Return an id made from the text, so that it never matches answers to another wording."""
         return f"fact-{_digest(self.query):016x}"
 
 
@@ -188,7 +188,7 @@ def render(questions: list[QuestionRow]) -> str:
 
 
 def summary(questions: list[QuestionRow]) -> str:
-    """Return how many questions there are of each kind."""
+    """Return the number of questions of each kind."""
     lines = [f"{len(questions)} questions"]
     for field in ("topic", "answer_type", "obscurity"):
         counts = Counter(getattr(question, field) for question in questions)

@@ -68,7 +68,7 @@ class Stored:
 
     @cached_property
     def users(self) -> Strings | None:
-        """Return who asks [n], or None without users; with `keys` this names a row."""
+        """Return [n] the asking users, or None without users; with `keys` this identifies a row."""
         users = self.setup.data.users
         if users is None:
             return None

@@ -1,4 +1,4 @@
-"""A budget for paid calls: what a call may cost is set aside before it is made.
+"""A budget for paid calls: the most that a call may cost is reserved before it is made.
 
 Paid calls of the whole store count, whichever process made them. So spending goes over the budget
 by no more than the calls under way: those of other processes at that moment, and those that cost
@@ -44,13 +44,13 @@ class SpendingBudget:
 
     @property
     def left(self) -> float:
-        """USD that nothing is set aside for; infinite without a limit."""
+        """Return the USD neither spent, reserved nor in doubt; infinite without a limit."""
         if self.usd is None:
             return math.inf
         return self.usd - self.spent - self.reserved - self.doubtful
 
     async def reserve(self, usd: float) -> bool:
-        """Set aside what a call may cost; waits while others under way may turn out cheaper.
+        """Reserve the most that a call may cost; wait while calls under way may free some.
 
         False where it does not fit and nothing under way could change that, or after `close`.
         """
@@ -63,7 +63,7 @@ class SpendingBudget:
         return not self._closed and self.take(usd)
 
     def take(self, usd: float) -> bool:
-        """Set it aside if it fits now."""
+        """Reserve the amount if it fits now, and return whether it does."""
         if usd > self.left + _EXACT:
             return False
         self.reserved += usd
@@ -73,7 +73,7 @@ class SpendingBudget:
     def settle(self, reserved: float, spent: float, priced: bool = True) -> None:
         """Count a paid call, with the store's total after it.
 
-        Where nobody knows what it cost, what was set aside for it stays away.
+        Where its cost is not known, the amount reserved for it stays out of the budget.
         """
         if not priced:
             self.doubtful += reserved
@@ -81,31 +81,34 @@ class SpendingBudget:
         self.release(reserved)
 
     def release(self, reserved: float) -> None:
-        """Release what was set aside for a call that ended without costing anything."""
+        """Release the reservation of a call that ended without costing anything."""
         self.reserved -= reserved
         self._calls -= 1
         if not self._calls:
-            self.reserved = 0.0  # what adding and taking away has left of fractions
+            self.reserved = 0.0  # clear the rounding errors of sums
         self._changed.set()
 
     def doubt(self, usd: float) -> None:
-        """Count a call without an answer, which the vendor may charge for all the same."""
+        """Count a call without an answer that the vendor may charge for."""
         self.doubtful += usd
 
     def read(self, spent: float) -> None:
-        """Take over the store's total, other processes included; totals may come late."""
+        """Adopt the store's total, which includes other processes; totals may come late."""
         self.spent = max(self.spent, spent)
         self._changed.set()
 
     def close(self) -> None:
-        """Set nothing aside any more, and wake whoever waits."""
+        """Refuse further reservations, and wake all that wait for one."""
         self._closed = True
         self._changed.set()
 
 
 def most_usd(price: ModelPrice, prompt: str, parameters: Mapping[str, Any]) -> float:
-    """Return the USD that a call costs at most: no token of the prompt is shorter than a byte, and
-    the answer is as long as the parameters allow (`LONGEST` where they set no limit)."""
+    """Return the most that a call may cost in USD.
+
+    Every byte of the prompt counts as a token, and the answer is as long as the parameters allow
+    (`LONGEST` where they set no limit).
+    """
     texts = prompt + str(parameters.get("system") or "")
     tokens = len(texts.encode("utf-8", "surrogatepass")) + OVERHEAD
     most = most_tokens(parameters)

@@ -1,8 +1,7 @@
-"""Calls to live models: many at a time, each as often as it takes and no oftener.
+"""Calls to live models: many at a time, each retried after failures that may pass.
 
-A failure that may pass is asked again after exponential backoff with full jitter, or after what
-the server asks for. How many calls run at a time is found out:
-see `routebench.collect.rate_limits`.
+A retry waits for an exponential backoff with full jitter, or for as long as the server asks. The
+number of calls at a time adapts to the server: see `routebench.collect.rate_limits`.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from routebench.redact import one_line
 BATCH = 256
 """Requests that a provider which answers in batches gets at a time."""
 HOPELESS = 25
-"""Calls in a row that fail in spite of all attempts: no reason to go on with a model."""
+"""Failed calls in a row, all attempts included, after which a model is given up."""
 TOO_LONG = 900.0
 """Seconds: a server that asks to wait longer (a quota per day, say) is left until another time."""
 _WAITING = 64
 """Calls that may wait for another attempt before no further one is drawn."""
 _TOKENS = 1e8
-"""No call has more: a server that says so has not counted."""
+"""Tokens of a call at most; a larger count is taken as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one call ended, with all its attempts."""
+    """The outcome of one call, after all its attempts."""
 
     request: Request
     result: Reply | CallError
@@ -64,10 +63,10 @@ async def ask_all(
     throttle: Throttle | None = None,
     on_retry: Callable[[Request, CallError], None] | None = None,
 ) -> None:
-    """Ask everything that `requests` yields, which is drawn from only when a call may start.
+    """Ask all requests, drawing each from `requests` only when a call may start.
 
-    A request whose call was stopped before an answer came (`throttle.stop()`) is told to nobody.
-    A failed one is told once, after its last attempt.
+    A request whose call was stopped before an answer came (`throttle.stop()`) is not reported.
+    A failed one is reported once, after its last attempt.
 
     Raises:
         CallError: of kind `denied`, or the last of `HOPELESS` failures in a row; all calls under
@@ -86,7 +85,7 @@ class _Asking:
     on_failure: Told
     on_retry: Callable[[Request, CallError], None] | None
     telling: int = 0
-    """Ended calls that are not told yet: no further call is paid while they cannot be stored."""
+    """Ended calls not reported yet: no further call is paid while they cannot be stored."""
     failures: int = 0
     broken: BaseException | None = None
 
@@ -220,7 +219,7 @@ def ask_many(
     attempts: int = 6,
     watch: Callable[[int, int], None] | None = None,
 ) -> list[Reply | CallError]:
-    """Return the replies to all requests, in their order; for each without one, the reason.
+    """Return the replies to all requests, in their order; where there is none, the error.
 
     Once a call was `denied`, those not yet made get the same error. `watch(done, total)` is called
     as calls end. The provider is left open.
@@ -306,9 +305,10 @@ def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
 
 
 def plausible(reply: Reply) -> Reply:
-    """Return the reply with counts that are possible: one that is not is unknown, and no part is
-    more than its whole. One server's nonsense must not keep all other answers from being stored and
-    read."""
+    """Return the reply with possible counts: others become unknown, parts at most their whole.
+
+    One server's wrong counts must not prevent the other answers from being stored and read.
+    """
 
     def whole(tokens: float) -> float:
         return tokens if 0 <= tokens <= _TOKENS else math.nan

@@ -51,7 +51,7 @@ class CollectionListener:
 
 @dataclass(slots=True)
 class CollectionSummary:
-    """What one collection did, besides what the store keeps."""
+    """The totals and incidents of one collection that the store does not keep."""
 
     answered: int = 0
     failed: int = 0
@@ -63,7 +63,7 @@ class CollectionSummary:
     doubtful_usd: float = 0.0
     """What they cost at most, and answers of unknown cost."""
     recovered: int = 0
-    """Calls of processes that have ended in the middle: they may have been paid, in vain."""
+    """Calls recovered from dead processes: they may have been paid without an answer."""
     short: bool = False
     """Whether the budget ended it."""
     interrupted: bool = False
@@ -75,7 +75,7 @@ class CollectionSummary:
 def collect(
     plan: CollectionPlan, limits: Limits, budget: float | None, listener: CollectionListener
 ) -> CollectionSummary:
-    """Ask what the store does not have yet; earlier failures are asked again.
+    """Ask the questions that the store has no answer to; earlier failures are asked again.
 
     Ctrl-C lets the calls under way end and be stored; a second one ends the process at once, and
     what was under way counts as interrupted.
@@ -124,7 +124,7 @@ class _Collection:
         return _Lane(self, target, Ledger(self.plan.store), Throttle(self.limits, rate))
 
     async def _open(self) -> None:
-        """Note all calls, take over those of dead processes, and make failed ones pending."""
+        """Add all calls to the store; make those of dead processes and failed ones pending."""
         for place, lane in enumerate(self._lanes):
             questions = self.plan.questions if not place else ()
             calls = self.plan.calls(lane.target)
@@ -142,7 +142,7 @@ class _Collection:
             )
 
     def _note_other_questions(self, added: Added) -> None:
-        """Say what else a board of this store will be made of, and what of no more."""
+        """Note the store's changed questions, and other questions that a run would take too."""
         name, suite = self.plan.store.name, self.plan.suite
         if added.changed:
             self.listener.note(
@@ -184,12 +184,12 @@ class _Collection:
         while True:
             await asyncio.sleep(_BEAT)
             for lane in self._lanes:
-                with contextlib.suppress(RoutebenchError):  # the next answer will tell
+                with contextlib.suppress(RoutebenchError):  # the next answer raises it again
                     await lane.ledger.do(AnswerStore.beat)
 
     @contextlib.contextmanager
     def _hearing(self) -> Iterator[None]:
-        """Handle Ctrl-C: the first one ends in order, the second one at once."""
+        """Handle Ctrl-C: the first one stops in an orderly way, the second one at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -228,11 +228,11 @@ class _Lane:
 
     @property
     def flying(self) -> int:
-        """Calls that have been made and not answered yet."""
+        """Return the number of calls that have been made and not answered yet."""
         return self._batch or self.throttle.flying
 
     async def run(self) -> None:
-        """Ask until nothing is left to ask, or the model, the budget or the user says stop."""
+        """Ask until all is asked, or until the model, the budget or the user ends it."""
         try:
             if self.target.live:
                 await ask_all(
@@ -305,7 +305,7 @@ class _Lane:
         assert isinstance(error, CallError)
         self._count(outcome)
         if error.kind == "denied":
-            return  # given back at the end: it is not this call that is wrong
+            return  # released at the end: the fault is not this call's
         call, reserved = self._open[outcome.request]
         message = one_line(error.message)
         await self.ledger.write(

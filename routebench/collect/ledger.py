@@ -19,7 +19,7 @@ from routebench.store.store import AnswerStore
 
 _T = TypeVar("_T")
 _TRIES, _PAUSE = 5, 2.0
-"""A full disk, or a file that somebody keeps locked: how often an answer is written again, and the
+"""On a full disk or a locked file: how often an answer is written again, and the
 seconds between."""
 _Write = Callable[[AnswerStore], object]
 
@@ -35,7 +35,7 @@ class Ledger:
         self._writer: asyncio.Task[None] | None = None
 
     async def do(self, work: Callable[[AnswerStore], _T]) -> _T:
-        """Run something on the store, in the store's thread."""
+        """Run a function on the store, in the store's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._with, work)
 
     async def write(self, work: _Write) -> float:

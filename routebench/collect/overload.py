@@ -1,4 +1,4 @@
-"""Tells overload from failures that nobody can help; lets limits grow back after a cut."""
+"""Distinguish overload from other failures; let limits grow back after a cut."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ RECENT, REST, MEMORY = 100, 20, 150
 """Calls over which failures are counted; those after a cut that show what the cut has changed;
 those over which what is usual is averaged."""
 MOST, ODD = 0.3, 0.02
-"""Shares of failing calls: no larger one is ever taken as usual; a smaller one says nothing."""
+"""Shares of failing calls: the largest taken as usual, and the smallest that is significant."""
 SIGMAS = 3.5
-"""Standard deviations above what is usual that are no chance any more."""
+"""Standard deviations above the usual share from which failures are overload."""
 FEW = 5
-"""Calls that are too few to know a share from."""
+"""Calls added when a share is estimated, so that a few calls give no large one."""
 
 
 @dataclass(slots=True)
@@ -24,10 +24,10 @@ class Cubic:
     """A limit that grows with the time since it was cut; infinite until then."""
 
     top: float = math.inf
-    """Where it stood when it was cut."""
+    """The limit when it was cut."""
     since: float = 0.0
     left: float = 1.0
-    """The share of it that was left."""
+    """The share of it that was left by the cut."""
 
     def at(self, now: float) -> float:
         if math.isinf(self.top):
@@ -37,7 +37,7 @@ class Cubic:
 
     @property
     def endless(self) -> bool:
-        """Whether it was never cut."""
+        """Return whether the limit was never cut."""
         return math.isinf(self.top)
 
     def cut(self, top: float, left: float, now: float) -> None:
@@ -47,18 +47,18 @@ class Cubic:
 
 @dataclass(slots=True)
 class Ticket:
-    """Leave to make one call."""
+    """Permission to make one call."""
 
     sent: float
     era: int
-    """Cuts before it was made: what was sent before the last one tells nothing of it."""
+    """Cuts before it was made: calls sent before the last cut are no evidence of its effect."""
     failed: bool = False
     refused: bool = False
 
 
 @dataclass(slots=True)
 class Usual:
-    """The share of calls that fail however slowly one asks: no reason to ask more slowly.
+    """The share of calls that fail even at a low rate of calls, which is no overload.
 
     It is what still fails in the `REST` calls after a cut, and until the limits are back where they
     were. More failures than that, beyond chance, are overload. Calls count from when they are sent,
@@ -74,7 +74,7 @@ class Usual:
     _resting: bool = False
 
     def cut(self) -> None:
-        """Forget the calls before a cut of the limits, and look what it changes."""
+        """Discard the calls before a cut of the limits, and start to measure its effect."""
         self._before = self._failures / (len(self._recent) + FEW)
         self._resting, self._ended = True, 0
         self._recent.clear()
@@ -109,22 +109,22 @@ class Usual:
 
     @property
     def hopeless(self) -> bool:
-        """Whether no call since the last cut was answered, of three where some always fail."""
+        """Return whether all calls since the last cut failed: at least one, or three if `known`."""
         return self._ended <= self._failures and self._ended >= (3 if self.known else 1)
 
     @property
     def known(self) -> bool:
-        """Whether some calls fail however slowly one asks."""
+        """Return whether some calls fail even at a low rate of calls."""
         return self.share > ODD
 
     @property
     def mostly_refused(self) -> bool:
-        """Whether most of the recent failures are refusals."""
+        """Return whether at least half of the recent failures are refusals."""
         return 2 * sum(ticket.refused for ticket in self._recent) >= self._failures
 
     @property
     def failing(self) -> float:
-        """Share of the recent calls that have failed by now."""
+        """Return the share of the recent calls that have failed so far."""
         return self._failures / len(self._recent) if self._recent else 0.0
 
     @property
@@ -139,7 +139,7 @@ class Hold:
     until: float = -math.inf
     since: float = math.inf
     sent: float = -math.inf
-    """When the last call was sent that the server answered so."""
+    """The time at which the last call was sent that the server answered with a pause."""
 
     def ask(self, now: float, until: float, sent: float) -> None:
         self.since = min(self.since, now)

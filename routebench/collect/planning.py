@@ -42,7 +42,7 @@ class TargetModel:
 
     @property
     def live(self) -> bool:
-        """Whether it is asked call by call."""
+        """Return whether the model is asked call by call."""
         return is_live(self.plugin)
 
     def most_usd(self, prompt: str) -> float:

@@ -23,14 +23,14 @@ from routebench.collect.overload import MOST, ODD, Cubic, Hold, Ticket, Usual
 FIRST, CEILING = 4, 256
 """Calls at a time: at the start, and at most, where the user names no number."""
 REFUSED, STRAINED = 0.85, 0.7
-"""What a cut leaves, after refusals (429), and after server errors and timeouts."""
+"""Shares of a limit that a cut leaves: after refusals (429); after errors and timeouts."""
 SPAN = 1.5
 """Seconds over which calls per second are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a user allows the calls to one model."""
+    """The limits that a user sets on the calls to one model."""
 
     concurrency: int | None = None
     """Calls at a time; None: as many as the server takes, up to `CEILING`."""
@@ -63,7 +63,7 @@ class Pace:
 
 
 class Stopped(Exception):  # noqa: N818 - no error
-    """No further call may start."""
+    """A signal that no further call may start."""
 
 
 class Throttle:
@@ -88,16 +88,16 @@ class Throttle:
 
     @property
     def flying(self) -> int:
-        """Calls under way."""
+        """Return the number of calls under way."""
         return self._flying
 
     @property
     def free(self) -> int:
-        """Calls that could start now; at least 1."""
+        """Return the number of calls that could start now; at least 1."""
         return max(1, self.window(_now()) - self._flying - self._queued)
 
     def window(self, now: float) -> int:
-        """Return how many calls may be under way at a time."""
+        """Return the number of calls that may be under way at a time."""
         most = self.limits.concurrency or CEILING
         wide = self._started if self._width.endless else self._width.at(now)
         return math.ceil(max(1.0, min(wide, most)))
@@ -114,7 +114,7 @@ class Throttle:
             raise Stopped
 
     async def start(self) -> Ticket:
-        """Wait for leave to make a call; first come, first served."""
+        """Wait for permission to make a call; first come, first served."""
         self._queued += 1
         try:
             async with self._turn:
@@ -138,7 +138,7 @@ class Throttle:
             self._accepted.remove(ticket.sent)
         if failed is None:
             self._answered(ticket, now)
-        if ticket.era < self.cuts:  # sent before the last cut: no news, but for a wait
+        if ticket.era < self.cuts:  # sent before the last cut: only its wait counts
             wait = now < self._hold.until
         else:
             ticket.failed, ticket.refused = failed is not None, failed == "refused"
@@ -154,12 +154,12 @@ class Throttle:
         self._changed.set()
 
     def leave(self) -> None:
-        """End a call whose outcome says nothing of the server."""
+        """End a call whose outcome says nothing about the server."""
         self._flying -= 1
         self._changed.set()
 
     def stop(self) -> None:
-        """Start no call any more; those under way go on."""
+        """Start no further call; those under way go on."""
         self.stopped = True
         self._changed.set()
         self._over.set()
@@ -190,13 +190,13 @@ class Throttle:
 
     def _answered(self, ticket: Ticket, now: float) -> None:
         if ticket.sent > self._hold.sent:
-            self._hold.until = min(self._hold.until, now)  # it takes calls, whatever it said
+            self._hold.until = min(self._hold.until, now)  # it takes calls again already
         if self._width.endless and self._flying + 1 >= int(self._started):
             self._started += 1  # doubles with every round of calls
             self._started = min(self._started, self.limits.concurrency or CEILING)
 
     def _cut(self, now: float) -> None:
-        """Cut the limits once per overload: calls sent before a cut bring no further one."""
+        """Cut the limits once per overload: calls sent before a cut cause no further one."""
         refused = self.usual.mostly_refused
         self.cuts += 1
         self.usual.cut()
@@ -211,7 +211,7 @@ class Throttle:
         return limit.at(now) < 0.97 * limit.top
 
     def _undo(self) -> None:
-        """Undo the last cut, which has changed nothing: the limits are back where they were."""
+        """Undo the last cut, which had no effect: restore the limits before it."""
         self._speed, self._width = self._saved
 
     def _taken(self, now: float) -> float:

@@ -167,7 +167,7 @@ def command(
 
 
 def _collect(plan: Any, limits: Any, budget: float | None, listener: Any) -> tuple[Any, Any, float]:
-    """What was done, what has become of the calls by model, and the USD of the whole store."""
+    """Collect; return the summary, the calls by model and state, and the store's total USD."""
     from routebench.collect.collect import collect
     from routebench.store.call_counts import count_calls
     from routebench.store.store import AnswerStore
@@ -215,7 +215,7 @@ def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
 
 
 def _check_judge(judge: str, values: dict[str, dict[str, Any]]) -> None:
-    """A wrong judge, or one whose model cannot be asked, is an error before anything is paid."""
+    """Raise an error for a wrong judge, or one whose model cannot be asked, before paying."""
     from routebench.judge.store import Judge
 
     _ = Judge(judge, values.get(judge, {})).id  # of a judge that asks a model, its provider too

@@ -1,4 +1,4 @@
-"""`routebench compare`: two runs, or two routers of one, side by side and paired."""
+"""`routebench compare`: a paired comparison of two runs, or of two routers of one."""
 
 from __future__ import annotations
 

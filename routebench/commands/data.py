@@ -1,4 +1,4 @@
-"""`routebench data`: public data in, stored answers out, and what is in a file."""
+"""`routebench data`: import public data, export stored answers, summarise a file."""
 
 from __future__ import annotations
 

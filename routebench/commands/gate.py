@@ -1,4 +1,4 @@
-"""`routebench gate`: may a candidate replace the baseline?"""
+"""`routebench gate`: decide whether a candidate may replace the baseline."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _rules(path: Path | None, given: dict[str, Any]) -> Any:
-    """The rules file; what is given on the command line wins over it."""
+    """Return the rules of the file, overridden by options of the command line."""
     from routebench.errors import OptionError, did_you_mean
     from routebench.gate import rules
 

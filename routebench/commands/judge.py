@@ -1,4 +1,4 @@
-"""`routebench judge`: stored answers graded by another judge, and how far the two agree."""
+"""`routebench judge`: grade stored answers with another judge, and measure agreement."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def command(
 
 
 def _judges(name: str, against: str, set_: tuple[str, ...]) -> tuple[Any, Any]:
-    """The judge and the one to compare with, None for the recorded grades."""
+    """Return the judge and the one to compare with, None for the recorded grades."""
     from routebench.errors import OptionError, did_you_mean
     from routebench.judge.store import Judge
     from routebench.plugin import discovery, options
@@ -129,7 +129,7 @@ def _is_store(path: Path) -> bool:
 
 
 class _Progress:
-    """Answers as they are graded, on a terminal; nothing elsewhere."""
+    """The number of graded answers as it grows, on a terminal; nothing elsewhere."""
 
     def __init__(self, console: Any, silent: bool) -> None:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -1,4 +1,4 @@
-"""`routebench plugins`: what is installed, and the options of each."""
+"""`routebench plugins`: the installed plugins, and the options of each."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _describe(name: str, as_json: bool) -> None:
         if info.kind == "command":
             described.append(_facts(info) | {"about": plugin.help, "options": [], "presets": {}})
             continue
-        # What several plugins share stands in a public base class of theirs.
+        # A public base class documents what several plugins share.
         shared = [c for c in plugin.__mro__[1:] if hasattr(c, "Options") and _is_public(c)]
         docs = dict.fromkeys(c.__doc__ or "" for c in (plugin, *shared))
         about = " ".join(" ".join(docs).split())
@@ -93,7 +93,7 @@ def _describe(name: str, as_json: bool) -> None:
 
 
 def _is_public(base: type) -> bool:
-    """Whether it is a base of the plugin's own, and not of RouteBench."""
+    """Return whether the base class is public and the plugin's own, not RouteBench's."""
     return not base.__name__.startswith("_") and not base.__module__.startswith("routebench.")
 
 

@@ -1,4 +1,4 @@
-"""`routebench prices`: what models cost, when that was read, and where."""
+"""`routebench prices`: models' list prices, with their dates and sources."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _vendors(provider: str | None) -> tuple[str, ...]:
 def _of(
     model: str, of: tuple[str, ...], lists: list[Snapshot]
 ) -> list[tuple[str, Snapshot, ListedModel]]:
-    """Every list that has the model; a `DataError` where none has."""
+    """Return the model as every list has it; raise `DataError` where none does."""
     from routebench.errors import DataError, did_you_mean
     from routebench.prices import snapshots
 
@@ -87,7 +87,7 @@ def _of(
 
 
 def _newest(lists: list[Snapshot]) -> list[tuple[str, Snapshot, ListedModel]]:
-    """Every model once, as its newest list has it; a `DataError` where there is no list."""
+    """Return every model as its newest list has it; raise `DataError` without any list."""
     from routebench.errors import DataError
 
     if not lists:
@@ -116,7 +116,7 @@ def _facts(name: str, snapshot: Snapshot, listed: ListedModel) -> dict[str, Any]
 
 
 def _table(shown: list[tuple[str, Snapshot, ListedModel]], noted: bool) -> None:
-    """With a column of notes, or only marks of where there are any."""
+    """Print the prices, with a column of notes or only marks where there are any."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table

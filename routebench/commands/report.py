@@ -61,7 +61,7 @@ def command(
 
 
 def _installed(paged: bool, drawn: bool) -> None:
-    """Say what is missing before anything is read."""
+    """Raise an error for a missing package, before anything is read."""
     from routebench.report.web.templates import import_extra
 
     for module in ("jinja2", "plotly.offline") if paged else ():

@@ -1,4 +1,4 @@
-"""`routebench reprice`: a finished run's board at other prices."""
+"""`routebench reprice`: recompute a finished run's board at other prices."""
 
 from __future__ import annotations
 

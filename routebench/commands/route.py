@@ -1,4 +1,4 @@
-"""`routebench route`: queries through a router of a finished run."""
+"""`routebench route`: route queries with a router of a finished run."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def command(
 
 
 def _changes(router: str, assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Options of the router, by its label or its plugin's name."""
+    """Return the router's options given by its label or its plugin's name."""
     from routebench import config
     from routebench.errors import OptionError
     from routebench.plugin import options
@@ -91,7 +91,7 @@ def _changes(router: str, assignments: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _chunks(texts: tuple[str, ...], size: int) -> Iterator[list[str]]:
-    """The texts, or the lines of standard input that are not empty, as they come."""
+    """Yield chunks of the texts, or of standard input's lines that are not empty."""
     lines: Iterable[str] = texts
     if not texts:
         lines = (line.strip() for line in sys.stdin)
@@ -109,7 +109,7 @@ def _chunks(texts: tuple[str, ...], size: int) -> Iterator[list[str]]:
 def _told(
     trained: TrainedRouter, decisions: Decisions, row: int, text: str, budget: Budget | None
 ) -> dict[str, Any]:
-    """All that was decided of one query."""
+    """Return the decision on one query, with all that is known of it, as plain values."""
     told: dict[str, Any] = {"query": text, "model": trained.models[decisions.choice[row]]}
     if decisions.quality is not None:
         both = zip(trained.models, decisions.quality[row].tolist(), strict=True)
@@ -130,7 +130,7 @@ def _json(told: dict[str, Any]) -> str:
 
 
 def _lines(told: dict[str, Any]) -> str:
-    """The model and the query, and below them what else is known."""
+    """Return the model and the query, and below them the decision's other facts, as text."""
     facts = []
     if "quality" in told:
         facts.append(f"quality {told['quality'][told['model']]:.3f}")

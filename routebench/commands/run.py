@@ -150,14 +150,14 @@ def command(
 
 
 def _exit_code(board: Any) -> int:
-    """0 done, 1 a router failed, 3 too many missing cells."""
+    """Return 0 for a finished run, 1 if a router failed, 3 if too many cells are missing."""
     if not board.valid:
         return 3
     return 1 if any(row.state == "failed" for row in board.rows) else 0
 
 
 def _given(ctx: click.Context, given: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:
-    """The options that stand on the command line, in the run file's terms."""
+    """Return the options given on the command line, in the run file's terms."""
     from routebench.errors import OptionError
     from routebench.plugin import options
 

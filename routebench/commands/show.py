@@ -1,4 +1,4 @@
-"""`routebench show`: the table of a finished run."""
+"""`routebench show`: print the table of a finished run."""
 
 from __future__ import annotations
 

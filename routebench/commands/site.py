@@ -1,4 +1,4 @@
-"""`routebench site`: the boards kept under a folder as static pages."""
+"""`routebench site`: turn the boards below a folder into static pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(results: Path, out: Path) -> None:
 
 
 def _free(place: Path, results: Path, out: Path) -> None:
-    """Raise an `OptionError` unless the folder may be replaced: what is lost, we have made."""
+    """Raise an `OptionError` unless the folder holds only files that this command has made."""
     from routebench.errors import OptionError
     from routebench.report.web.site import MARKER
 

@@ -1,4 +1,4 @@
-"""`routebench verify`: does every number of a board follow from the files beside it?"""
+"""`routebench verify`: check that every number of a board follows from its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of a long-form table a cell [query, model] comes from, and what they come to.
+"""The rows of a long-form table behind each cell [query, model], and their aggregate.
 
 Most tables have one row per cell, and pay nothing for those that have several. Several rows are
 taken in the order of their `sample` labels, so that the order of the file changes nothing.
@@ -34,7 +34,7 @@ class CellRows:
 
     shape: tuple[int, int]
     row: Ints
-    """[n · m] the row that stands for a cell; -1 for an absent one."""
+    """[n · m] the row that represents a cell; -1 for an absent one."""
     repeats: Repeats | None = None
     """None where no cell has several rows."""
 
@@ -62,8 +62,10 @@ class CellRows:
         return cls(shape, row, _sorted(rows, query, model, flat))
 
     def settled(self, state: Codes) -> CellRows:
-        """Keep the rows that count: those that are OK; in a cell without any, the ungraded ones;
-        in a cell without these, the failed ones. The first stands for its cell."""
+        """Keep the rows that count, the first of which represents its cell.
+
+        They are a cell's OK rows; without any, its ungraded ones; without these, its failed ones.
+        """
         if self.repeats is None:
             return self
         states = state[self.repeats.row]
@@ -76,7 +78,7 @@ class CellRows:
         return replace(self, row=row, repeats=counted)
 
     def beside(self, state: Codes) -> int:
-        """Return how many rows that are not OK have one that is in their cell."""
+        """Return the number of rows that are not OK in cells with an OK one."""
         if self.repeats is None:
             return 0
         scored = state[self.repeats.row] == State.OK
@@ -85,7 +87,7 @@ class CellRows:
         return int((ok[self.repeats.cell] & ~scored).sum())
 
     def spread(self, values: Any, empty: float) -> Any:
-        """Return [n, m] the value of the row that stands for a cell; `empty` in absent cells."""
+        """Return [n, m] the value of the row that represents a cell; `empty` in absent cells."""
         filled = np.where(self.row >= 0, values[self.row], np.asarray(empty, values.dtype))
         return filled.reshape(self.shape)
 
@@ -98,9 +100,10 @@ class CellRows:
         return self.spread(values, empty)
 
     def mean(self, values: Floats, *, whole: bool = False) -> Floats:
-        """Return [n, m] mean over the rows of a cell that have a value; NaN where none has one,
-        and if
-        `whole`, where any has none."""
+        """Return [n, m] the mean over the rows of a cell that have a value.
+
+        NaN where none has one; with `whole`, where any has none.
+        """
         if self.repeats is None:
             alone: Floats = self.spread(values, np.nan)
             return alone

@@ -1,4 +1,4 @@
-"""Which queries say the same: exact duplicates, and near ones at a Jaccard index of .95.
+"""Duplicate queries: exact ones, and near ones at a Jaccard index of .95.
 
 Near: the sets of character 5-grams overlap to at least .95, and the sets of numbers and of
 capitalised words are equal, so that "… in 2018" and "… in 2008" stay apart. Every near pair is
@@ -57,7 +57,7 @@ class Duplicates:
     """[k, 2] pairs of units, smaller first, sorted, that are near duplicates."""
 
     def hits(self, rows: Mask) -> Mask:
-        """Return [n] which texts duplicate any of the given rows; the rows hit themselves."""
+        """Return [n] whether a text duplicates any of the given rows; the rows themselves too."""
         exact = np.zeros(len(self.exact), dtype=bool)
         exact[self.exact[rows]] = True
         marked = np.zeros(len(self.exact), dtype=bool)
@@ -245,7 +245,7 @@ class _Posts:
 
 
 def _fresh(key: _Hashes) -> Mask:
-    """Return where a run of equal keys begins."""
+    """Return whether a run of equal keys begins at each place."""
     fresh = np.ones(len(key), dtype=bool)
     fresh[1:] = key[1:] != key[:-1]
     return fresh
@@ -305,7 +305,7 @@ def _by_part(grams: _Grams, posts: _Posts) -> _Posts:
     """Return keys that two texts sharing a frequent gram have in common if they are near.
 
     Sizes of a near pair lie in one level or in two that follow each other, so that every
-    text speaks at its own level and at the next, with that level's number of parts.
+    text has keys at its own level and at the next, with that level's number of parts.
     """
     level = np.floor(np.log(np.maximum(grams.size, 1)) / np.log(_OF / _NEAR) + 1e-9)
     found = []
@@ -339,7 +339,7 @@ def _part_posts(grams: _Grams, level: Ints, parts: Ints, posts: _Posts) -> _Post
 
 
 def _without_gram(posts: _Posts, long: Mask) -> _Posts:
-    """Keep long texts, whose parts are many, by their parts alone: once, not once per gram."""
+    """Keep long texts, which have many parts, once for their parts, not once per gram."""
     kept, once = posts.take(~long), np.unique(posts.owner[long])
     return _Posts(
         np.append(kept.key, np.zeros(len(once), dtype=np.uint64)),

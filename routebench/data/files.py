@@ -1,4 +1,4 @@
-"""Reading an outcomes file, whole or not at all: one clear error for whatever is wrong with it.
+"""Reading an outcomes file, whole or not at all: one error for whatever is wrong with it.
 
 Ids and texts stay text (`007` is no number), and of CSV every column does: what should be a
 number is converted later, where an error can name its row.
@@ -141,10 +141,10 @@ def broken_rows(path: Path) -> Iterator[Callable[[Any], str]]:
 
 
 def _without_empty(table: pa.Table) -> pa.Table:
-    """Replace every empty text by null, but for an answer in quotes that is said to be one.
+    """Replace every empty text by null, except a quoted answer whose state is ok or ungraded.
 
-    Many programs write null as "" too; an export of ours writes so only what a model said, and a
-    refusal without a word is an answer, to be graded like others.
+    Many programs write null as "" too; an export of ours does so only for a model's empty answer,
+    which is graded like others.
     """
     names = table.column_names
     columns = {name: pc.if_else(pc.equal(table[name], ""), None, table[name]) for name in names}

@@ -1,4 +1,4 @@
-"""What decides whether two boards may be compared: hashes of a suite's canonical content.
+"""Fingerprints that decide whether boards may be compared: hashes of a suite's content.
 
 Loading sorts queries and models, so that neither the order of a file, nor its format, nor its
 path has any influence. Take them from the data as loaded, before it is priced.
@@ -34,8 +34,10 @@ def pool_fingerprint(data: SuiteData) -> str:
 
 
 def outcomes_fingerprint(data: SuiteData) -> str:
-    """Return 16 hex digits over scores, states, grades, recorded tokens and costs, answers, and the
-    scores of repeated ones. What only some tables have counts only where it is there."""
+    """Return 16 hex digits over scores, states, grades, recorded tokens and costs, and answers.
+
+    Optional matrices, such as the scores of repeated answers, count only where they are there.
+    """
     o = data.outcomes
     matrices = (o.score, o.state, o.grade, o.input_tokens, o.output_tokens, o.cost)
     return _digest(
@@ -76,7 +78,7 @@ def _matrix(values: Any) -> bytes:
 
 
 def _arrow_texts(values: Any) -> tuple[bytes, ...]:
-    """Return which are null, how long the others are, and their bytes; nothing for no answers."""
+    """Return a null mask, the texts' lengths, and their bytes; nothing without answers."""
     if values is None:
         return ()
     import pyarrow.compute as pc

@@ -217,7 +217,7 @@ def _preference(rows: TableColumns, query: Coded) -> Floats | None:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """What every row of the table says of one answer."""
+    """The score, state and grade of the answer in each row."""
 
     score: Floats  # NaN wherever the state is not OK
     state: Codes

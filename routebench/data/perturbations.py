@@ -1,4 +1,4 @@
-"""Small changes to a query that leave what is asked alone: does a router still decide the same?
+"""Small changes to a query that keep its meaning, to test whether the decision is stable.
 
 A perturbation is seeded by the text and the kind, so the same text always changes the same way.
 Only `Random.random` is used: its values are the same in every Python release.
@@ -44,7 +44,7 @@ def perturb(text: str, kind: str) -> str:
 
 
 def _case(text: str, rng: Random) -> str:
-    """Change case: all lower, all upper, every word or some words capitalised or shouted.
+    """Convert the case: all lower, all upper, or every word or some words capitalised or upper.
 
     Scripts without case get other whitespace instead: unchanged texts would count as robust.
     """
@@ -73,7 +73,7 @@ _CASES: tuple[Callable[[str, Random], str], ...] = (
 
 
 def _whitespace(text: str, rng: Random) -> str:
-    """Double some spaces and line breaks, and pad or trim the ends.
+    """Extend some spaces and line breaks by one, and pad or trim the ends.
 
     Words stay apart and whole, and lines stay lines: code keeps its meaning.
     """
@@ -89,7 +89,7 @@ def _whitespace(text: str, rng: Random) -> str:
 
 
 def _typos(text: str, rng: Random) -> str:
-    """Make slips inside words of four letters or more, one for about every twelve words.
+    """Make typos inside words of four letters or more, one for about every twelve words.
 
     Where no word is as long, one letter anywhere is doubled. Digits are never touched.
     """
@@ -108,7 +108,7 @@ def _typos(text: str, rng: Random) -> str:
 
 
 def _slip(word: str, rng: Random) -> str:
-    """Swap two letters, leave one out or double one; never the first."""
+    """Swap two letters, omit one or double one; never the first."""
     at = 1 + _below(len(word) - 2, rng)
     kind = _below(3, rng)
     if kind == 0 and word[at] != word[at + 1]:

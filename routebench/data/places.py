@@ -1,4 +1,4 @@
-"""Where collected answers are kept, unless a command names another file."""
+"""The default location of collected answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def data_folder() -> Path:
 
 
 def default_store(suite: str) -> Path:
-    """Return where the answers to a suite's questions are kept; it need not exist."""
+    """Return the default path of the store for a suite; it need not exist."""
     return data_folder() / f"{suite}{SUFFIX}"
 
 

@@ -1,4 +1,4 @@
-"""Which queries are learned from, chosen on and tested on; and no query on both sides.
+"""Splits of queries into train, validation and test, without duplicates across the parts.
 
 Codes: 0 train, 1 validation, 2 test; -1 for a query removed because a later split has a
 duplicate of it. Under `hash` and folds a query's place depends on its own text and the seed
@@ -36,7 +36,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Where every query of a suite belongs, once per fold."""
+    """The part (train, validation or test) of every query of a suite, by fold."""
 
     codes: Codes
     """[folds, n] 0 train, 1 validation, 2 test, -1 removed for duplication."""
@@ -49,7 +49,7 @@ class Split:
     kind: str
     """`given`, `hash` or `folds`."""
     protocol: Protocol = "query"
-    """What a test query has that training never saw: itself, its user too, or a model too."""
+    """What is new in test: the query only, its user too, or a model too."""
     held_out: Mask | None = None
     """[folds, u or m] users or models unseen in training, under those protocols."""
 
@@ -100,7 +100,7 @@ def hash_split(data: SuiteData, seed: int, shares: tuple[float, float, float] = 
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         raise OptionError(f"shares {shares} do not add up to 1")
     place = _places(data, seed)
-    # Decimal sums, as .6 + .2 is a hair above .8 in binary.
+    # Decimal sums, as .6 + .2 is slightly above .8 in binary.
     bounds = [round(shares[0], 12), round(shares[0] + shares[1], 12)]
     return np.searchsorted(bounds, place, side="right").astype(np.int8)[None, :]
 

@@ -1,4 +1,4 @@
-"""What is in an outcomes file, without aligning it: also of one that a run would refuse."""
+"""A summary of an outcomes file without aligning it, also of one that a run would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one normal form of a query's text: splits, keys and duplicates all rest on it."""
+"""The normal form of a query's text, on which splits, keys and duplicates are based."""
 
 from __future__ import annotations
 

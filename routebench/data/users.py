@@ -1,4 +1,4 @@
-"""Users who ask the same queries: what an answer is worth to each, and who asks what.
+"""Users who ask the same queries: their rewards, and who asks what.
 
 Outcomes stay per query and model, and users apart: their product is only made of what is scored.
 """
@@ -70,7 +70,7 @@ class Asks:
 
     @classmethod
     def of(cls, rows: Ints, users: Ints, asked: Mask | None) -> Asks:
-        """Pair every given user with every given query that they asked."""
+        """Combine each given query with the given users who asked it."""
         row, user = np.repeat(rows, len(users)), np.tile(users, len(rows))
         if asked is None:
             return cls(row, user)
@@ -81,7 +81,7 @@ class Asks:
         return len(self.row)
 
     def queries(self, queries: Queries, users: Users) -> Queries:
-        """Return [p] what a router is asked: the query, and whose it is."""
+        """Return [p] the queries as a router is asked them, with their users and preferences."""
         return replace(
             queries.take(self.row),
             user=users.name[self.user],

@@ -1,4 +1,4 @@
-"""The run's encoder as it described itself, and the vectors made of all texts beforehand."""
+"""The run's encoder as it described itself, and its precomputed vectors of all texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EncoderInfo:
 
     @property
     def identity(self) -> list[Any]:
-        """What decides its vectors: content where that is known, not the place it lies at."""
+        """Return the plugin's name with its fingerprint if stateless, else with its options."""
         if self.stateless:
             return [self.plugin.name, self.fingerprint]
         return [self.plugin.name, self.options]
@@ -46,5 +46,5 @@ class Encoded:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a job's encoder must know of it."""
+        """Return the facts that a job's encoder needs: dimension and fingerprint."""
         return {"dimension": self.info.dimension, "fingerprint": self.info.fingerprint}

@@ -1,4 +1,4 @@
-"""Text encoders in a job: fitted on its training texts, or served from vectors made beforehand.
+"""Text encoders in a job: fitted on its training texts, or served from stored vectors.
 
 A fitted encoder belongs to one split: it is saved with the router and never cached. A stateless
 one gives a text the same vector everywhere: the run encodes every text once (`encoding`), and a
@@ -48,7 +48,7 @@ class FittedOnUse:
         return str(self.encoder.fingerprint)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """[n, dimension] one vector per text."""
+        """Return [n, dimension] one vector per text."""
         encoded: Vectors = self.encoder.encode(texts)
         return encoded
 
@@ -60,10 +60,10 @@ class FittedOnUse:
 
 
 class Served:
-    """A stateless encoder in a job: vectors made beforehand, and live ones for other texts."""
+    """A stateless encoder in a job: precomputed vectors, and live ones for other texts."""
 
     store: Path | None = None
-    """Where this process finds the vectors of its texts; set by the harness."""
+    """The folder of this process's vectors; set by the harness."""
     used = False
     """Whether this process has asked for vectors."""
 
@@ -83,7 +83,7 @@ class Served:
         self._live: Any = None
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """[n, dimension] one vector per text."""
+        """Return [n, dimension] one vector per text."""
         Served.used = True
         if Served.store is None:
             return self._encode(texts)
@@ -109,13 +109,13 @@ class Served:
 
 
 def create(name: str, values: dict[str, Any]) -> Any:
-    """A new, unfitted encoder plugin with the given option values."""
+    """Create an unfitted encoder plugin with the given option values."""
     plugin = discovery.load(discovery.find("encoder", name))
     return plugin(options.validate(plugin, name, values))
 
 
 def load(folder: Path) -> Any:
-    """The encoder that a router saved into `folder`; a `DataError` where it does not fit."""
+    """Load the encoder that a router saved into `folder`; raise `DataError` if it does not fit."""
     path = folder / "encoder.json"
     if not path.exists():
         raise DataError(f"no encoder in {folder}: encoder.json is missing")

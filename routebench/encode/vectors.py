@@ -82,7 +82,7 @@ class VectorStore:
         return self.find_keys(text_keys(texts))
 
     def find_keys(self, wanted: Keys) -> tuple[Vectors, Mask]:
-        """Do as `find`, for texts whose keys are known already."""
+        """Find vectors as `find` does, by the keys of the texts."""
         vectors = np.zeros((len(wanted), self.dimension), dtype=np.float32)
         if not len(self.keys):
             return vectors, np.zeros(len(wanted), dtype=np.bool_)
@@ -125,7 +125,7 @@ class VectorCache:
         return vectors, known
 
     def add(self, texts: Sequence[str], vectors: npt.NDArray[Any]) -> int:
-        """Keep the vectors of the texts that are not there yet, and return how many those were."""
+        """Add the vectors of the texts that are not there yet, and return the number added."""
         keys, values = _checked(texts, vectors)
         for shard in self._open(values.shape[1]):
             _, known = shard.find_keys(keys)

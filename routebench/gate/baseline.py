@@ -1,4 +1,4 @@
-"""Making a candidate the new baseline: only when asked, and never from an invalid gate."""
+"""Updating the baseline to a candidate: only on request, and never from an invalid gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""May two boards be compared at all, and what differs between their runs?"""
+"""Comparability of two boards, and the differences between their runs."""
 
 from __future__ import annotations
 

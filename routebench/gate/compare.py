@@ -1,4 +1,4 @@
-"""Two runs, or two routers of one, side by side on the queries they share."""
+"""A paired comparison of two runs, or of two routers of one, on their common queries."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TINY = 1e-12
 
 
 class NotComparableError(DataError):
-    """The runs are about different things."""
+    """Raised for runs whose fingerprints do not allow a comparison."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Queries that the second side decides differently, by what became of the score."""
+    """The differently decided queries of one kind: worse, better or the same score."""
 
     queries: int
     cost: float | None
@@ -59,7 +59,7 @@ class ComparedPair:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What two runs have in common, and where they differ."""
+    """The comparison of two runs: their common queries, compared pairs and unshared routers."""
 
     runs: tuple[str, str]
     """Their folders; the same one twice for two routers of one run."""

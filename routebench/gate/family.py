@@ -44,7 +44,7 @@ def comparisons(
 
 
 def missing(router: str, metric: Metric, reason: str) -> Comparison:
-    """Return a failure: what cannot be compared may not pass unseen."""
+    """Return a failure: a comparison that cannot be made must not pass."""
     return Comparison(router=router, metric=metric, verdict=Verdict.MISSING, reason=reason)
 
 
@@ -65,7 +65,7 @@ def _case(pair: RouterPair, metric: Metric) -> _Case:
 
 
 def _effects(queries: CommonQueries, measures: Sequence[MetricPair]) -> list[Effect]:
-    """Return effects in the order of the metrics; what needs resampling is resampled together."""
+    """Return effects in the order of the metrics, resampled together where they need it."""
     columns = [measure.differences for measure in measures if measure.differences]
     drawn = iter(weighed(columns, queries.setting.clusters))
     return [measure.exact or next(drawn) for measure in measures]

@@ -1,4 +1,4 @@
-"""The gate: two stored runs in, one result out."""
+"""The gate: compare a candidate's stored run with a baseline's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _invalid(about: dict[str, Any], **why: Any) -> GateResult:
 
 
 def _routers(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
-    """Return who is gated: all rows of either side, but those that both skipped."""
+    """Return the gated routers: all rows of either side, except those that both skipped."""
     state = [{row.router: row.state for row in board.rows} for board in (new, old)]
     known = list(dict.fromkeys([*state[0], *state[1]]))
     for name in rules.routers:
@@ -98,7 +98,7 @@ def _absent(old: Leaderboard, new: Leaderboard, router: str) -> str | None:
 
 
 def _same_queries(old: Stored, new: Stored) -> CommonQueries:
-    """Line up two runs of the same test queries; the candidate's prices hold for both."""
+    """Match the test queries of two runs, which must be the same; the candidate's prices hold."""
     queries = CommonQueries.of(old, new)
     if not len(queries.rows[0]) == len(old.keys) == len(new.keys):
         raise DataError(

@@ -1,4 +1,4 @@
-"""What a gate looks at beside the metrics: collapse, drift, failures, latency, easy references."""
+"""The guards of a gate: missing answers, collapse, drift, references and latency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from routebench.schema import Leaderboard
 Name = Literal["missing", "collapse", "references", "drift", "latency"]
 LATENCY = "latency_ms_p95"
 NOTICEABLE = 1.0
-"""Milliseconds: a tenth of less is the machine's mood."""
+"""Milliseconds: smaller differences of latency are noise."""
 
 
 def findings(queries: CommonQueries, routers: Sequence[RouterPair], rules: Rules) -> list[Finding]:
@@ -78,7 +78,7 @@ def _drift(pair: RouterPair, limit: float) -> str | None:
 
 @dataclass(frozen=True)
 class _Reference:
-    """What hardly routing at all comes to."""
+    """The scores and costs of a reference policy, such as one model for all queries."""
 
     name: str
     score: Floats
@@ -124,7 +124,7 @@ def _cheaper(pair: RouterPair, reference: _Reference) -> bool:
 
 
 def _reference(queries: CommonQueries, name: str) -> _Reference | None:
-    """Return the candidate's row of that name, or what the board knows without one."""
+    """Return the candidate's row of that name, or the reference computed from its outcomes."""
     outcomes, run = queries.outcomes, queries.second
     if name in run.routers:
         side = queries.side(name, 1)
@@ -153,7 +153,7 @@ def _means(cells: Floats, ok: Mask) -> Floats:
 def _slower(
     old: Leaderboard, new: Leaderboard, routers: Sequence[str], margin: float
 ) -> Iterator[Finding]:
-    """Yield warnings only: a latency is the machine's as much as the router's."""
+    """Yield warnings, never failures: latency depends on the machine as much as on the router."""
     before, after = _latencies(old), _latencies(new)
     elsewhere = [
         name

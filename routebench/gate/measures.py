@@ -1,4 +1,4 @@
-"""The gated metrics of one router in two runs, and how each difference is to be tested."""
+"""The gated metrics of one router in two runs, with the test of each difference."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class MetricPair:
 
 
 def decided_alike(pair: RouterPair) -> bool:
-    """Tell whether all decisions are the same."""
+    """Return whether all decisions are the same."""
     return np.array_equal(collapsed(pair.first.choice), collapsed(pair.second.choice))
 
 
 def quality(pair: RouterPair, unit: bool) -> MetricPair:
-    """Pair up accuracy, in [0, 1], or a reward, which has no range of its own."""
+    """Return the metric pair of accuracy, in [0, 1] (`unit`), or of a reward, of any range."""
     old, new = (_by_seed(side.columns["score"]) for side in pair.columns)
     means = float(old.mean()), float(new.mean())
     if decided_alike(pair):
@@ -51,7 +51,7 @@ def quality(pair: RouterPair, unit: bool) -> MetricPair:
 
 
 def spending(pair: RouterPair) -> MetricPair | None:
-    """Pair up total costs, relative to the old one; None where one of them is not known."""
+    """Return the metric pair of total costs, relative to the old; None if one is not known."""
     cells = pair.queries.outcomes.cost
     if cells is None:
         return None
@@ -85,7 +85,7 @@ def _difference(first: Floats, second: Floats) -> Floats:
 def _on_all_queries(
     pair: RouterPair, difference: Floats, ends: tuple[float, float], base: Floats | None = None
 ) -> Differences:
-    """Fill in zeros where nothing is scored: all routers are resampled together, on all queries."""
+    """Fill in zeros for unscored queries, so that all routers are resampled together."""
     n = len(pair.scored)
     padded, weight = np.zeros((len(difference), n)), np.zeros(n)
     padded[:, pair.scored] = difference
@@ -94,7 +94,7 @@ def _on_all_queries(
 
 
 def _range(pair: RouterPair, cells: Floats, old: Floats) -> tuple[float, float]:
-    """Return how far one query could move, down and up, were it decided otherwise."""
+    """Return the largest change, down and up, that one other decision could make."""
     ok, cells, base = pair.queries.outcomes.ok[pair.scored], cells[pair.scored], old.mean(axis=0)
     low = np.where(ok, cells, np.inf).min(axis=1) - base
     high = np.where(ok, cells, -np.inf).max(axis=1) - base
@@ -102,7 +102,7 @@ def _range(pair: RouterPair, cells: Floats, old: Floats) -> tuple[float, float]:
 
 
 def changed_decisions(pair: RouterPair) -> Flips:
-    """List the decisions that changed, those that matter most first."""
+    """List the changed decisions, those that matter most first."""
     seed, at = np.nonzero(pair.moved & pair.scored)
 
     def of_both(old: Floats, new: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Two sides lined up on the test queries they share: two runs, or two routers of one.
+"""Two sides paired on their common test queries: two runs, or two routers of one.
 
 Runs that may be compared have the same outcomes, so both sides are scored and priced by those of
 one run: where prices differ, that re-prices the decisions of the other.
@@ -34,17 +34,17 @@ class CommonQueries:
 
     @classmethod
     def of(cls, first: Stored, second: Stored, scorer: int = 1) -> CommonQueries:
-        """Line up two runs by query, and by user where there are any."""
+        """Match the queries of two runs, by user too where there are any."""
         return cls(first, second, common(first, second), scorer)
 
     @property
     def run(self) -> Stored:
-        """The run that scores both sides."""
+        """Return the run that scores both sides."""
         return (self.first, self.second)[self.scorer]
 
     @cached_property
     def setting(self) -> Setting:
-        """Outcomes, pool and clusters of the scoring run; without references."""
+        """Return outcomes, pool and clusters of the scoring run, without references."""
         run, rows = self.run, self.rows[self.scorer]
         nobody = np.zeros(len(rows), dtype=np.int64)
         return Setting(
@@ -56,7 +56,7 @@ class CommonQueries:
 
     @property
     def outcomes(self) -> Outcomes:
-        """[n, m]."""
+        """Return the outcomes [n, m] of the scoring run."""
         return self.setting.outcomes
 
     def side(self, router: str, of: int) -> RouterSide:
@@ -77,42 +77,42 @@ class RouterSide:
 
     @property
     def router(self) -> str:
-        """Its name."""
+        """Return the router's name."""
         return self.routed.name
 
     @property
     def choice(self) -> Ints:
-        """[S, n]."""
+        """Return [S, n] the chosen models."""
         return self.routed.choice
 
     @cached_property
     def usable(self) -> Mask:
-        """[S, n] decisions for an answer that can be scored."""
+        """Return [S, n] whether the chosen answer can be scored."""
         usable: Mask = self._chosen(self.queries.outcomes.ok)
         return usable
 
     @cached_property
     def score(self) -> Floats:
-        """[S, n]."""
+        """Return [S, n] the scores of the chosen answers."""
         score: Floats = self._chosen(self.queries.outcomes.score)
         return score
 
     @cached_property
     def answer_cost(self) -> Floats | None:
-        """[S, n] USD of the answers; None where the scoring run is unpriced."""
+        """Return [S, n] the answers' cost in USD; None where the scoring run is unpriced."""
         cost = self.queries.outcomes.cost
         return None if cost is None else self._chosen(cost)
 
     @cached_property
     def cost(self) -> Floats | None:
-        """[S, n] USD of the answers and of the routing, NaN where that is not known."""
+        """Return [S, n] USD of answers and routing, NaN where not known; None if unpriced."""
         if self.answer_cost is None or self.routed.router_cost is None:
             return self.answer_cost
         return definitions.total_cost(self.answer_cost, self.routed.router_cost)
 
     @property
     def usage(self) -> Floats:
-        """[m] share of the decisions that each model got."""
+        """Return [m] each model's share of the decisions."""
         return definitions.usage(self.choice, len(self.queries.run.models))
 
     def _chosen(self, cells: Any) -> Any:
@@ -152,7 +152,7 @@ class RouterPair:
 
     @classmethod
     def of(cls, first: RouterSide, second: RouterSide) -> RouterPair:
-        """Pair two sides on all queries that both can be scored on."""
+        """Combine two sides, to be scored on all queries on which both can be."""
         return cls(first, second, usable((first, second), first.choice.shape[1]))
 
     @property
@@ -161,7 +161,7 @@ class RouterPair:
 
     @cached_property
     def columns(self) -> tuple[PerQuery, PerQuery]:
-        """The per-query values of both sides, as the board's metrics take them."""
+        """Return the per-query values of both sides, as the board's metrics take them."""
         setting = self.queries.setting.take(self.scored)
         first, second = (
             router_columns(side.routed, self.scored, setting) for side in (self.first, self.second)
@@ -170,21 +170,21 @@ class RouterPair:
 
     @cached_property
     def moved(self) -> Mask:
-        """[S, n] decisions for another model, of the seeds that both sides have."""
+        """Return [S, n] whether the chosen models differ, for the seeds that both sides have."""
         seeds = min(len(self.first.choice), len(self.second.choice))
         moved: Mask = self.first.choice[:seeds] != self.second.choice[:seeds]
         return moved
 
     @cached_property
     def score(self) -> Floats:
-        """[2, k] mean score over seeds, of each side."""
+        """Return [2, k] each side's mean score over seeds."""
         return np.stack(
             [np.atleast_2d(side.columns["score"]).mean(axis=0) for side in self.columns]
         )
 
     @cached_property
     def cost(self) -> Floats | None:
-        """[2, k] USD in all, mean over seeds, of each side; None where there are no prices."""
+        """Return [2, k] each side's total USD, mean over seeds; None where there are no prices."""
         per_1k = [measure("total_cost_per_1k", side.columns) for side in self.columns]
         each = [np.atleast_2d(column).mean(axis=0) for column in per_1k if column is not None]
         return np.divide(each, 1000) if each else None

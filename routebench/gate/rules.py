@@ -1,4 +1,4 @@
-"""What a gate asks for: which metrics, which margins, which guards; read from `gate.toml`."""
+"""The rules of a gate: its metrics, margins and guards, read from `gate.toml`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Limited(StrictModel):
 
 
 class Against(StrictModel):
-    """The guard against routers that are worse than hardly routing at all.
+    """The guard against routers that are worse than a reference.
 
     A reference is one that the board computes, or any router of the run.
     """
@@ -47,7 +47,7 @@ class Against(StrictModel):
 
 
 class Guards(StrictModel):
-    """What is looked at beside the metrics."""
+    """The guards checked besides the metrics."""
 
     missing: Limited = Field(
         Limited(policy="fail", limit=0.01),

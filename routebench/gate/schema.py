@@ -64,7 +64,7 @@ class Flip(StrictModel):
 
 
 class Flips(StrictModel):
-    """What became of one router's decisions."""
+    """The changed decisions of one router."""
 
     router: str
     changed: float = Field(description="share of decisions for another model")
@@ -74,7 +74,7 @@ class Flips(StrictModel):
 
 
 class Finding(StrictModel):
-    """What a guard has to say."""
+    """A guard's finding about one router."""
 
     guard: Literal["missing", "collapse", "references", "drift", "latency"]
     level: Literal["warn", "fail"]

@@ -1,11 +1,11 @@
-"""What a paired difference shows: its interval, its p, and PASS, REGRESSION or INCONCLUSIVE.
+"""Inference from paired differences: interval, p, and PASS, REGRESSION or INCONCLUSIVE.
 
 Differences are signed so that worse is negative. Both bounds and p come from one construction
-(Gaffke 2005): draw weights of the queries from the flat Dirichlet distribution and let one more
-query take part, which nobody saw: the worst possible one for the lower bound, the best possible
-one for the upper bound and for p. For 0/1 scores p is then the exact one-sided McNemar test and
-a bound on losses alone that of Clopper and Pearson. A bootstrap without the unseen query takes
-five flips for all there are, and calls a loss excluded that five flips cannot exclude.
+(Gaffke 2005): draw weights of the queries from the flat Dirichlet distribution and add one
+unseen query: the worst possible one for the lower bound, the best possible one for the upper
+bound and for p. For 0/1 scores p is then the exact one-sided McNemar test and a bound on losses
+alone that of Clopper and Pearson. A bootstrap without the unseen query treats five flips as all
+that can happen, and so excludes losses that five flips cannot exclude.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GRID = 256
 
 
 class Verdict(StrEnum):
-    """What becomes of one router and metric."""
+    """The verdict on one router and metric."""
 
     PASS = "pass"  # noqa: S105
     REGRESSION = "regression"
@@ -53,16 +53,16 @@ class Effect:
 
 @dataclass(frozen=True)
 class Differences:
-    """What is compared per query: [n] or, by crossed seeds, [S, n]."""
+    """The per-query differences to test: [n] or, by crossed seeds, [S, n]."""
 
     difference: Floats
     """Worse is negative."""
     worst: float
-    """The difference that one unseen query could make at worst; at most 0."""
+    """The worst difference that one unseen query could have; at most 0."""
     best: float
-    """At best; at least 0."""
+    """The best difference that one unseen query could have; at least 0."""
     base: Floats | None = None
-    """[n] what the sum of differences is divided by, for a relative one."""
+    """[n] the divisors of a relative difference, whose sum divides that of the differences."""
 
 
 def typical_size(steps: Floats) -> float:
@@ -167,7 +167,7 @@ class _Summed:
 
 
 def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Return [B, k] weighted sums of k rows [G], and the [B] weights of the query nobody saw."""
+    """Return [B, k] weighted sums of k rows [G], and the [B] weights of the unseen query."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
     sums = np.empty((resamples, len(matrix)))
     with one_thread():
@@ -200,7 +200,7 @@ def verdict(effect: Effect, margin: float, p: float) -> Verdict:
 
 
 def queries_needed(effect: Effect, margin: float, n: int, family: int) -> int | None:
-    """Return how many queries would decide in 80% of cases if the estimate were the truth.
+    """Return the number of queries that would decide in 80% of cases if the estimate were true.
 
     None where that is unknown, or beyond all reason: the estimate lies at the margin.
     """

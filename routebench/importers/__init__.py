@@ -1,4 +1,4 @@
-"""Public data of other projects, as outcome tables that `--suite table:FILE` reads.
+"""Importers of other projects' public data, to outcome tables for `--suite table:FILE`.
 
 The formats are plugins (`routebench.hookspecs.Importer`); here is what they share.
 """
@@ -27,7 +27,7 @@ _LOOKED = 50  # files of a folder, to find out what it is
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import wrote."""
+    """The result of an import."""
 
     path: Path
     rows: int
@@ -37,7 +37,7 @@ class Imported:
     states: dict[str, int]
     """OutcomeRows by state; empty where there are only questions."""
     notes: tuple[str, ...]
-    """What was understood in a way that the user should know of."""
+    """Notes on the reading of the data that the user should know."""
 
 
 def import_files(
@@ -71,10 +71,10 @@ def import_files(
 
 
 def guess(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> str:
-    """Return the one format that every path is of, by what stands at the beginning of its files.
+    """Return the one format of all paths, recognised by the beginning of their files.
 
-    In a folder, the first file that is recognised decides. `note` is told of importers that are
-    broken and therefore not asked.
+    In a folder, the first file that is recognised decides. `note` receives the importers that are
+    broken and therefore not used.
     """
     importers = _usable(note)
     suffixes = sorted({suffix for each in importers.values() for suffix in each.suffixes})
@@ -165,7 +165,7 @@ def _import(
 def _read(
     name: str, importer: Importer, paths: Sequence[Path], selection: Selection
 ) -> Iterator[ImportPart]:
-    """Yield what an importer reads, checked; what goes wrong in it carries its name."""
+    """Yield an importer's parts, checked; errors in it carry its name."""
     try:
         for part in importer.read(paths, selection):
             yield replace(part, rows=complete(part.rows, name))
@@ -185,7 +185,7 @@ class _Part:
 
 
 def _gather(parts_read: Iterator[ImportPart], folder: Path) -> list[_Part]:
-    """Every part in a file of its own; one that comes again replaces the one before."""
+    """Write every part to a file of its own; a part that comes again replaces the earlier one."""
     import pyarrow.parquet as pq
 
     parts: dict[str, _Part] = {}

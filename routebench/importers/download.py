@@ -1,4 +1,4 @@
-"""One file from the hub or from another address, checked, and taken up again where it was cut.
+"""Download of one file from the hub or another address, checked and resumable.
 
 huggingface_hub's client does the transfer (its retries, its proxies, its token). Neither its
 `hf_hub_download` nor `pooch.retrieve` keeps anything of a download that was interrupted, and the
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file has to hold."""
+    """The expected content of a file, by hash and size."""
 
     algorithm: str
     """`sha256`, or `git`: how the hub names a file that is not in its large file store."""
@@ -36,7 +36,7 @@ class Content:
     size: int | None = None
 
     def of(self, path: Path) -> bool:
-        """Return whether a file holds it."""
+        """Return whether a file has this content."""
         if self.size is not None and path.stat().st_size != self.size:
             return False
         return hash_file(path, self.algorithm) == self.digest
@@ -96,7 +96,7 @@ def fetch(url: str, path: Path, content: Content, headers: dict[str, Any]) -> No
 
 
 def reach(what: str, call: Callable[[], _T], hint: str = "") -> _T:
-    """Make a call over the network; one `DataError` for all that may go wrong there."""
+    """Make a call over the network; raise `DataError` for any failure."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)  # its retries are not the user's concern
@@ -143,7 +143,7 @@ def _check_space(path: Path, needed: int) -> None:
 
 
 def _tidy(part: Path, *folders: Path) -> None:
-    """Remove what is empty."""
+    """Remove the partial file and the folders that are empty."""
     if part.exists() and part.stat().st_size == 0:
         part.unlink()
     for folder in folders:
@@ -154,6 +154,6 @@ def _tidy(part: Path, *folders: Path) -> None:
 
 
 def _line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
+    """Return the first line of an error's message, or its name."""
     text = " ".join(str(error).split("\n\n")[0].split())[:200]
     return text or type(error).__name__

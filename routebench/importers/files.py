@@ -34,7 +34,7 @@ def files_in(path: Path, *suffixes: str) -> list[Path]:
 
 
 def head_of(path: Path) -> FileHead:
-    """Read what a file is, from its beginning."""
+    """Read the beginning of a file, by which its format is recognised."""
     try:
         return _head(path)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:

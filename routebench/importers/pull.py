@@ -1,4 +1,4 @@
-"""Public data from where it is published: pinned, checked, taken up again where it was cut.
+"""Public data fetched from its publisher: pinned, checked, and resumable.
 
 What `sources.toml` pins is fetched at its revision and has its checksum, whatever the server says.
 For the rest the first pull asks the hub for the present revision and for what it holds, and writes
@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Where one data set is published."""
+    """A published data set: its place, files, licence and citation."""
 
     name: str
     title: str
@@ -52,20 +52,20 @@ class DataSource:
 
     @property
     def pinned(self) -> bool:
-        """Whether what it holds is known beforehand."""
+        """Return whether the expected content of its files is known beforehand."""
         return bool(self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull left in its folder."""
+    """The result of a pull: the files in its folder and the next commands."""
 
     revision: str | None
     files: tuple[Path, ...]
     fetched: tuple[str, ...]
     """The names of those that came over the network this time."""
     commands: tuple[str, ...]
-    """What to type next."""
+    """The commands to run next."""
     notes: tuple[str, ...] = ()
 
 
@@ -76,13 +76,13 @@ class _Plan:
 
 
 def read_sources() -> dict[str, DataSource]:
-    """Return all that can be pulled, by name."""
+    """Return all sources that can be pulled, by name."""
     listed = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
     return {name: _source(name, held) for name, held in listed.items()}
 
 
 def find_source(name: str) -> DataSource:
-    """Return one of them; an `OptionError` with the names there are."""
+    """Return the source of that name; raise `OptionError` with the known names."""
     known = read_sources()
     if name not in known:
         raise OptionError(f"there is no public data {name!r} to pull", did_you_mean(name, known))
@@ -97,7 +97,7 @@ def pull(
     answers: bool = False,
     say: Say = print,
 ) -> Pulled:
-    """Bring the files of a source to `folder`, and to a form that a suite reads.
+    """Fetch the files of a source to `folder`, and convert them to a form that a suite reads.
 
     `update` takes the hub's present revision instead of the locked one; `answers` keeps the text
     of answers where an import writes an outcome table.
@@ -148,7 +148,7 @@ def _source(name: str, held: dict[str, Any]) -> DataSource:
 
 
 def _plan(source: DataSource, lock: dict[str, Any] | None, update: bool) -> _Plan:
-    """Return what is to be there: as pinned, else as locked, else as the hub has it now."""
+    """Return the expected files: as pinned, else as locked, else as the hub has them now."""
     if source.files:
         return _Plan(source.revision, source.files)
     if lock and not update:
@@ -173,7 +173,7 @@ def _plan(source: DataSource, lock: dict[str, Any] | None, update: bool) -> _Pla
 
 
 def _stated(name: str, sibling: Any) -> Content:
-    """Return what the hub says a file holds."""
+    """Return the content of a file as the hub states it."""
     _check_name(name, "the hub")
     if sibling.lfs is not None:
         return Content("sha256", sibling.lfs.sha256, sibling.size)
@@ -181,14 +181,14 @@ def _stated(name: str, sibling: Any) -> Content:
 
 
 def _check_name(name: str, who: str) -> None:
-    """Refuse what would lie elsewhere, or in place of our own files."""
+    """Refuse a name outside the folder, or that of one of our own files."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or path.parts[:1] in ((download.PIECES,), (LOCK,)):
         raise DataError(f"{who} names a file {name!r}, which is refused")
 
 
 def _bring(source: DataSource, plan: _Plan, name: str, folder: Path, say: Say) -> bool:
-    """Make sure of one file; whether it had to be fetched."""
+    """Ensure that one file is there; return whether it had to be fetched."""
     path, content = folder / name, plan.files[name]
     if path.exists():
         if content.of(path):
@@ -211,7 +211,7 @@ def _bring(source: DataSource, plan: _Plan, name: str, folder: Path, say: Say) -
 
 
 def _check_stated(source: DataSource, plan: _Plan, name: str, url: str) -> None:
-    """Ask before a long download whether the server is there and means the same file."""
+    """Check before a download that the server answers, and means the same revision and file."""
     hub = download.library()
     where = f"{source.repo}/{name} at {plan.revision}" if source.repo else url
     stated = download.reach(

@@ -1,7 +1,7 @@
-"""The rows of an outcome table in the making, and what every format's numbers have in common.
+"""The rows of an outcome table under construction, and the parsing that formats share.
 
-Scores end in [0, 1], costs are USD per call, and a failed call has neither: what a source writes
-as a wrong answer at $0 is no answer here.
+Scores end in [0, 1], costs are USD per call, and a failed call has neither: a source's wrong
+answer at $0 counts as no answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DEAR = 25.0  # USD; no recorded call of a public data set comes near
 
 @dataclass
 class Shared:
-    """What the parts of one import have in common."""
+    """State that the parts of one import share."""
 
     selection: Selection
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -105,7 +105,7 @@ class OutcomeRows:
         return len(self._columns["model"])
 
     def part(self, key: str) -> ImportPart:
-        """Return all of them, in the order they came; `key` says what they are rows of."""
+        """Return all rows, in the order they came, as the part that `key` names."""
         columns = [_array(self._columns[f.name], f.type) for f in _SCHEMA]
         return ImportPart(key, pa.table(columns, schema=_SCHEMA), self.notes)
 
@@ -182,7 +182,7 @@ def complete(table: pa.Table, importer: str) -> pa.Table:
 
 
 def hash_text(text: str) -> str:
-    """Return what a query's text is known by: 16 hex digits."""
+    """Return the key of a query's text: 16 hex digits."""
     return sha256(text.encode(errors="surrogatepass"))[:16]
 
 

@@ -1,4 +1,4 @@
-"""Arrays and tables out of a pickle without running it: a pickle may name any function and call it.
+"""Read arrays and tables from a pickle without executing it, as a pickle may call anything.
 
 Only the names by which NumPy and pandas pickle their data are known here, and they do not stand
 for those libraries' functions but for small ones below that take shape, type and bytes and check
@@ -91,7 +91,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Callable:
-    """Made anew for every name, and without a `__dict__`: a pickle can set attributes too."""
+    """A callable made anew for every name, without the `__dict__` that a pickle could change."""
 
     __slots__ = ("_make",)
 
@@ -106,7 +106,7 @@ class _Callable:
 
 
 class _Type:
-    """A NumPy type in the making; only real numbers become one."""
+    """A NumPy type under construction; only types of real numbers are accepted."""
 
     __slots__ = ("_kind", "_order")
     KINDS = "biuf"
@@ -130,14 +130,14 @@ class _Type:
 
 
 class _AnyType(_Type):
-    """One that objects may have too: they come as a list, each made like everything else."""
+    """A type that may also be of objects, which come as a list."""
 
     __slots__ = ()
     KINDS = "biufO"
 
 
 class _Array:
-    """An array in the making: its shape, type and bytes come in a second step."""
+    """An array under construction: its shape, type and bytes come in a second step."""
 
     __slots__ = ("value",)
 
@@ -202,7 +202,7 @@ def _never(*_: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Replace arrays in the making by arrays; what stands in several places is made once."""
+    """Replace arrays under construction by arrays; a shared object is converted once."""
     made: dict[int, Any] = {}
 
     def plain(each: Any) -> Any:
@@ -224,7 +224,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Made:
-    """What a pickle makes by class and then fills."""
+    """An object that a pickle creates by class and then fills."""
 
     __slots__ = ()
 
@@ -251,7 +251,7 @@ class _Manager(_Made):
 
 
 class _Label(_Made):
-    """A class of pandas that stands in a pickle as a name only."""
+    """A class of pandas that a pickle only names."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What a job's process may reach: the firewall between a router and the answers.
+"""The firewall between a router and the answers: limits on what a job's process may reach.
 
 Two layers. On Linux, Landlock makes the kernel refuse protected files (however they are opened,
 also by C++ code and child processes), writes outside the job's own folder, and signals to other
@@ -54,7 +54,7 @@ def environment(work: Path, downloads: bool = False) -> dict[str, str]:
 
 
 def model_cache() -> Path:
-    """Return where Hugging Face's libraries keep what they downloaded."""
+    """Return the folder in which Hugging Face's libraries keep downloads."""
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").absolute()
 
 
@@ -66,7 +66,7 @@ def enter(
     downloads: bool = False,
     kept: Path | None = None,
 ) -> tuple[str, list[str]]:
-    """Shut this process in; call once, before any plugin code is imported.
+    """Restrict this process; call once, before any plugin code is imported.
 
     `folder`, and `kept` where there is one, is all the job may write to, `protected` what it must
     not read, `processes` whether it may start programs, `downloads` whether it may write to the

@@ -1,4 +1,4 @@
-"""Landlock: rules by which the Linux kernel (5.13 and later) shuts a process in.
+"""Landlock: rules by which the Linux kernel (5.13 and later) confines a process.
 
 Numbers from the kernel's include/uapi/linux/landlock.h.
 """

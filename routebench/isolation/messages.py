@@ -1,4 +1,4 @@
-"""What a run and the processes of its jobs say to each other: one JSON line a message.
+"""Messages between a run and the processes of its jobs: one JSON line a message.
 
 A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
 then one `Report`.
@@ -15,7 +15,7 @@ from routebench.plugin.discovery import PluginInfo
 
 @dataclass(frozen=True)
 class Access:
-    """What a process may do besides reading code and writing to its own folder."""
+    """The rights of a process, besides reading code and writing to its own folder."""
 
     banned: list[str] = field(default_factory=list)
     """Packages it must not import: they know the suite's answers."""
@@ -91,7 +91,7 @@ Request = FitRequest | RouteRequest | DescribeRequest | EncodeRequest
 
 @dataclass(frozen=True)
 class Start:
-    """All that a process is told."""
+    """The first message to a process: its request, folder, protected paths and rights."""
 
     request: Request
     folder: str
@@ -103,7 +103,7 @@ class Start:
 
 @dataclass(frozen=True)
 class ProgressUpdate:
-    """How far a request is."""
+    """The progress of a request."""
 
     done: float
     """Share in [0, 1]."""

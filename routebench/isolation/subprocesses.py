@@ -1,4 +1,4 @@
-"""Worker processes: started fresh, shut in, told one thing, and ended whatever happens."""
+"""Worker processes: started fresh, confined, given one request, and always ended."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Workers:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield a temporary folder for a run's tables, gone afterwards, as are those of dead runs."""
+    """Yield a temporary folder for a run's tables; delete it afterwards, and those of dead runs."""
     parent = Path(tempfile.gettempdir()) / f"routebench-{_user()}"
     parent.mkdir(mode=0o700, exist_ok=True)
     for left in parent.iterdir():
@@ -140,7 +140,7 @@ def _user() -> str:
 
 
 def default_workers(device: str) -> int:
-    """Return how many jobs run at once: one per core on a CPU, one on an accelerator."""
+    """Return the number of jobs run at once: one per core on a CPU, one on an accelerator."""
     if device != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -149,7 +149,7 @@ def default_workers(device: str) -> int:
 def _listen(process: subprocess.Popen[str], reports: list[Report], progress: OnProgress) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        # A router can find the channel and write to it; what is not ours is ignored.
+        # A router can find the channel and write to it; invalid messages are ignored.
         with contextlib.suppress(TypeError, ValueError):
             message = messages.read(line)
             if isinstance(message, ProgressUpdate):
@@ -168,7 +168,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _text(said: Any) -> str:
-    """Return a router's text, without the halves of characters that no file can hold."""
+    """Return a router's text without lone surrogates, which no file can hold."""
     return str(said).encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,1 +1,1 @@
-"""One router, one seed, one fold: what a job is given, how it runs, what is kept."""
+"""Jobs, one per router, seed and fold: their inputs, execution and results."""

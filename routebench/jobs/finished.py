@@ -1,4 +1,4 @@
-"""How jobs ended, and the folder that keeps those that ended well: a resumed run skips them."""
+"""Results of jobs, and the folder that keeps the successful ones: a resumed run skips them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARTS = ("decisions.arrow", "validation.arrow", "perturbed.arrow")
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended."""
+    """The result of a job."""
 
     state: str
     """`ok` or `failed`."""
@@ -43,13 +43,13 @@ class Result:
 
 
 class Finished:
-    """Results of jobs that ended well, on disk: what a resumed run need not do again."""
+    """The stored results of jobs that ended well, which a resumed run skips."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def load(self, job: Job) -> Result | None:
-        """Return the stored result of this very job, or None."""
+        """Return the stored result of this job with the same fingerprint, or None."""
         place = self.folder / job.path
         try:
             header = json.loads((place / "job.json").read_text())
@@ -68,7 +68,7 @@ class Finished:
             return None  # missing or damaged: do it again
 
     def begun(self, job: Job) -> Path:
-        """Return the folder in which a job, started again, finds what it left when killed."""
+        """Return the folder in which a restarted job finds what it kept before it was killed."""
         place = self._begun(job)
         of = place / "of"
         if not of.is_file() or of.read_text() != job.fingerprint:

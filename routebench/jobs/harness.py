@@ -1,5 +1,7 @@
-"""One router on its hooks: fitted, asked, and held to the contract. The same code serves jobs,
-in-process runs and the conformance tests."""
+"""One router on its hooks: fitted, asked, and checked against the contract.
+
+The same code serves jobs, in-process runs and the conformance tests.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ class Metering:
 
 
 class Harness:
-    """A router registered alone, so that who answers is never in doubt.
+    """A router registered alone, so that no other plugin can answer its hooks.
 
     `extensions` are plugins by name that wrap its hooks; metering is around them all.
     """
@@ -89,7 +91,7 @@ class Harness:
             self._manager.hook.fit(train=train, validation=validation, context=context)
 
     def route(self, queries: Queries, models: int) -> Decisions:
-        """Decisions for all queries, asked in chunks; a `PluginError` for one that breaks rules."""
+        """Return the decisions for all queries, asked in chunks; raise `PluginError` if invalid."""
         if not len(queries):  # a fold in which nobody asks anything
             return Decisions(np.zeros(0, dtype=np.int64))
         starts = range(0, len(queries), CHUNK)
@@ -99,7 +101,7 @@ class Harness:
         return concatenate(parts)
 
     def disagreements(self, queries: Queries, decisions: Decisions, models: int) -> int:
-        """How many of the first queries are decided otherwise when asked one by one.
+        """Count the first queries that are decided otherwise when asked one by one.
 
         A different choice between two models whose predicted quality is within 1e-5 is not
         counted: sums of floats depend on the batch.
@@ -126,7 +128,7 @@ class Harness:
 
 
 def check(decisions: Any, n: int, m: int) -> Decisions:
-    """The decisions in canonical types, or a `PluginError` that says what is wrong with them."""
+    """Return the decisions in canonical types; raise `PluginError` where they are invalid."""
     if not isinstance(decisions, Decisions):
         raise PluginError(f"route returned {type(decisions).__name__}, expected Decisions")
     choice = np.asarray(decisions.choice)
@@ -146,7 +148,7 @@ def check(decisions: Any, n: int, m: int) -> Decisions:
 
 
 def concatenate(parts: list[Decisions]) -> Decisions:
-    """Decisions of consecutive chunks as one; every chunk must bring the same fields."""
+    """Join the decisions of consecutive chunks; every chunk must have the same fields."""
     present = [{f.name for f in fields(p) if getattr(p, f.name) is not None} for p in parts]
     if any(names != present[0] for names in present):
         raise PluginError("route returned different fields for different chunks of one batch")
@@ -189,7 +191,7 @@ def _numbers(
 
 
 def _quality(value: Any, choice: Any, shape: tuple[int, int]) -> Any:
-    """Checked like other numbers, but whole columns may be NaN: models not considered."""
+    """Return the checked quality; whole columns may be NaN: models not considered."""
     if value is None:
         return None
     array = np.array(value, dtype=np.float64)

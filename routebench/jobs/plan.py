@@ -1,4 +1,4 @@
-"""Which routers a run has, and which jobs that makes."""
+"""The routers of a run, and their jobs."""
 
 from __future__ import annotations
 

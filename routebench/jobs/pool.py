@@ -1,4 +1,4 @@
-"""Jobs in processes: two freshly started ones each, the second without any table."""
+"""Jobs in processes: two fresh ones each, the second without any table."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Processes:
             try:
                 result = replace(self._stages(job, place, on_progress), note=notes[-1])
             except Exception as error:
-                # What a job leaves behind is the router's doing: it may cost its own row only.
+                # Files of a job are made by its router: errors in them fail its own row only.
                 result = Result("failed", f"{type(error).__name__}: {error}")
             if not self.workers.stopped:
                 checkpoint = place / "route" / "checkpoint"
@@ -149,7 +149,7 @@ class Processes:
 
 
 def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of both stages; of memory the higher peak."""
+    """Return the timing of both stages combined; of memory the higher peak."""
     both = fitted | routed
     peaks = {name for name in both if name.startswith("peak")}
     return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}

@@ -1,4 +1,4 @@
-"""What a router is asked in one job: validation, test and perturbed queries, shuffled together.
+"""The queries of one job: validation, test and perturbed ones, shuffled together.
 
 Test queries alone make the board's scores. The answers on validation are what operating points
 are chosen on; the perturbed queries tell whether small changes of a text change the decision.

@@ -1,4 +1,4 @@
-"""What jobs are made from: which router, seed and fold, and the tables they share."""
+"""The inputs of jobs: router, seed and fold, and the tables they share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from routebench.records import (
 
 @dataclass(frozen=True, eq=False)  # a job is itself: usable as a key, never compared
 class Job:
-    """What is to be done, by name: the tables come from the `Setup` shared by all jobs."""
+    """A job, described by name: its tables come from the `Setup` shared by all jobs."""
 
     label: str
     """Name on the board: the plugin's, or `plugin@label`."""
@@ -48,13 +48,13 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Where its results live below the run folder's `routers`."""
+        """Return the folder of its results below the run folder's `routers`."""
         return Path(self.label) / f"seed-{self.seed}" / f"fold-{self.fold}"
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all jobs of a run share."""
+    """The data and settings that all jobs of a run share."""
 
     data: SuiteData
     split: Split
@@ -81,7 +81,7 @@ class Setup:
         return self.table(fold, TRAIN, personal), self.table(fold, VALIDATION, personal)
 
     def table(self, fold: int, code: int, personal: bool = False) -> Table:
-        """Return what a router learns from in a fold; without users for one that knows none."""
+        """Return a fold's table of one part; without users for a router that knows none."""
         table = self.data.table(self.rows(fold, code))
         if self.split.protocol == "llm":
             away = self.held_out(fold)
@@ -120,7 +120,7 @@ class Setup:
         return apart
 
     def asks(self, fold: int) -> Asks:
-        """Return who asks what in the test of a fold, in a suite with users."""
+        """Return the pairs of query and user in the test of a fold, in a suite with users."""
         users = self.data.users
         assert users is not None
         who = np.arange(len(users))
@@ -139,7 +139,7 @@ class Setup:
         return [perturb(self.data.queries.text[row], kind) for row in rows for kind in KINDS]
 
     def query_batch(self, job: Job) -> QueryBatch:
-        """Bare queries in an order shuffled by the seed."""
+        """Return the queries without outcomes, in an order shuffled by the seed and fold."""
         if job.personal and self.data.users is not None:
             asks = self.asks(job.fold)
             everything = asks.queries(self.data.queries.show(self.data.visible), self.data.users)

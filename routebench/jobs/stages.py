@@ -1,4 +1,4 @@
-"""The two stages of a job: a router is fitted and saved, then loaded elsewhere and asked."""
+"""The two stages of a job: fit and save a router, then load it elsewhere and route."""
 
 from __future__ import annotations
 

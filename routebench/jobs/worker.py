@@ -1,4 +1,4 @@
-"""The process of one stage of a job: `python -m routebench.jobs.worker`, told what to do on stdin.
+"""The process of one stage of a job: `python -m routebench.jobs.worker`, its request on stdin.
 
 Nothing of the run is in its arguments, environment or working folder. Its messages are those of
 `routebench.isolation.messages`. Whatever the router prints goes to the log instead.
@@ -78,12 +78,12 @@ def main() -> None:
         why = f"isolation: {violations[0]}" if violations else reason(error)
         answer = Failed(why, traceback.format_exc())
     send(Report(answer, level, list(dict.fromkeys(noted))[:5]))
-    # Threads or exit handlers of a router must not hold up the run.
+    # Threads or exit handlers of a router must not delay the run.
     os._exit(0)
 
 
 def carry_out(order: Request, folder: Path, send: Send) -> Reply:
-    """Do in this process what the order says, in the job's folder."""
+    """Execute the request in this process, in the job's folder."""
     match order:
         case FitRequest():
             return _fit(order, folder, send)
@@ -159,7 +159,7 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
 
 
 def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
-    """What the run must know of a plugin; its code is not imported where the outcomes are."""
+    """Describe a plugin for the run, so that its code is not imported where the outcomes are."""
     from routebench.errors import OptionError, PluginError, RoutebenchError
     from routebench.jobs import arrow_io
     from routebench.plugin import discovery, optional, options
@@ -209,7 +209,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
 
 
 def _encode(order: EncodeRequest, folder: Path, send: Send) -> EncodeReply | Refused:
-    """Vectors of texts, a file per chunk, or of query ids; only here are models fetched."""
+    """Encode texts, a file per chunk, or look up query ids; models are fetched only here."""
     import numpy as np
 
     from routebench.encode import encoders
@@ -246,7 +246,7 @@ def _harness(order: FitRequest | RouteRequest) -> Any:
 
 
 def _size(checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint weighs: bytes, and the numbers in its arrays."""
+    """Return a checkpoint's bytes, and the number of values in its safetensors files."""
     from safetensors import safe_open
 
     files = [path for path in checkpoint.rglob("*") if path.is_file()]
@@ -273,7 +273,7 @@ def _memory() -> dict[str, Any]:
 
 
 def reason(error: BaseException) -> str:
-    """Type, message, and the last line of the traceback outside the harness."""
+    """Return type, message, and the last line of the traceback outside the harness."""
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parents[1])
     outside = [f for f in frames if not f.filename.startswith(own) and "pluggy" not in f.filename]
@@ -282,7 +282,7 @@ def reason(error: BaseException) -> str:
 
 
 def _end_with_parent(pipe: int) -> None:
-    """The parent holds the other end of the pipe; when it dies, however it dies, so do we."""
+    """Exit when the parent, which holds the pipe's other end, has ended, however it did."""
     while os.read(pipe, 1024):
         pass
     os._exit(1)

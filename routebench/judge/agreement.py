@@ -1,4 +1,4 @@
-"""Agreement of two judges: Cohen's kappa, who confuses what, and models they favour.
+"""Agreement of two judges: Cohen's kappa, confusion of grades, and models they favour.
 
 Intervals are 95% percentile bootstraps over questions: answers to one question are drawn together.
 """
@@ -62,7 +62,7 @@ class ModelAgreement:
 
     @property
     def favoured(self) -> bool:
-        """Tell whether the interval leaves out zero."""
+        """Return whether the interval excludes zero."""
         low, high = self.favour.low, self.favour.high
         return low is not None and high is not None and (low > 0 or high < 0)
 

@@ -84,7 +84,7 @@ def compared(
     three = (old.grade[old.known] >= 0).all() and (new.grade[new.known] >= 0).all()
     if three:
         labels, one, other = STATES, old.grade, new.grade
-    else:  # a part of a score is neither right nor wrong
+    else:  # partial scores are neither right nor wrong
         labels = RIGHT
         one, other = ((graded.score != 1).astype(np.int8) for graded in (old, new))
         both &= np.isin(old.score, (0, 1)) & np.isin(new.score, (0, 1))

@@ -106,7 +106,7 @@ class Judge:
 
     @property
     def usage(self) -> JudgeUsage | None:
-        """What it has used so far; None for a judge that asks no model."""
+        """Return the judge's usage so far; None for one that asks no model."""
         return optional.judge_usage(self.plugin)
 
     def mark(

@@ -76,7 +76,7 @@ def _thread_pools() -> Any:
 
 
 def resampled_counts(clusters: Ints, resamples: int, seed: int, stream: int = 0) -> Bytes:
-    """Return [B, n] how often each row is drawn, for what is no mean; rows of a cluster alike."""
+    """Return [B, n] the draws of each row, for statistics that are no means; clusters whole."""
     groups = Groups.of(clusters, len(clusters))
     counts = Draw(groups.count).counts(resamples, _rng(seed, 2, stream))
     return counts if groups.label is None else counts[:, groups.label]
@@ -84,7 +84,7 @@ def resampled_counts(clusters: Ints, resamples: int, seed: int, stream: int = 0)
 
 @dataclass(frozen=True)
 class Groups:
-    """Which rows are drawn together."""
+    """Groups of rows that are drawn together."""
 
     count: int
     label: Ints | None
@@ -226,7 +226,7 @@ def _resampled_sums(
 
 
 class Draw:
-    """How often each of G clusters is drawn in G draws: exact multinomial counts, fast.
+    """The counts of each of G clusters in G draws: exactly multinomial, drawn fast.
 
     Independent Poisson counts, given their sum N, are the counts of N uniform draws. So: draw
     Poisson counts with a mean a little under one, by table from 16 random bits each, and draw
@@ -244,7 +244,7 @@ class Draw:
         self.rest = np.cumsum(rest) / sum(rest) if self.mean else np.ones(1)
 
     def counts(self, rows: int, rng: np.random.Generator) -> Bytes:
-        """Return [rows, G] counts; each row sums to G."""
+        """Draw [rows, G] counts; each row sums to G."""
         out = np.zeros((rows, self.groups), dtype=np.uint8)
         step = max(1, BATCH // self.groups)
         for start in range(0, rows, step):

@@ -1,4 +1,4 @@
-"""Does a router know when its chosen model is right? Confidence in [0, 1] against the score.
+"""Calibration of a router's confidence in [0, 1] that its chosen model is right.
 
 `counts` [B, n] says how often each query is drawn in each of B resamples; ones([1, n]) gives the
 point value. NaN where nothing is drawn.

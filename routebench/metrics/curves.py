@@ -152,10 +152,10 @@ def _between(switches: Floats) -> tuple[Floats, Ints]:
 
 
 def threshold_grid(quality: Floats, cost: Floats, points: int = 64) -> Floats:
-    """Return what `lambda_grid` does, for two models: from all to the dearer to all to the cheaper.
+    """Return a grid of λ for two models, from all calls to the dearer to all to the cheaper.
 
-    What a router of two models expects is a matter of thresholds, not of score: λ below 0 asks
-    for more of the dearer model than it would choose by itself.
+    For two models the predicted quality need not be a score, as only thresholds on it matter: λ
+    below 0 sends more queries to the dearer model than the router itself would choose.
     """
     one, other = np.flatnonzero(~np.isnan(quality).all(axis=0) & ~np.isnan(cost))
     spread = cost[one] - cost[other]

@@ -58,12 +58,12 @@ def estimate(
 
 
 def null(reason: str, undefined: float | None = None) -> Estimate:
-    """Return an estimate that is not there, and why."""
+    """Return an undefined estimate with its reason."""
     return Estimate(value=None, reason=reason, undefined=undefined)
 
 
 def base_metrics(means: Values) -> dict[str, Floats]:
-    """Return what references and routers share: accuracy, cost, three-state metrics."""
+    """Return the metrics of references and routers alike: accuracy, cost, three-state metrics."""
     metrics = {"accuracy": means["score"]}
     if "cost" in means:
         metrics["cost_per_1k"] = definitions.cost_per_1k(means["cost"])
@@ -143,7 +143,7 @@ def _nulls(known: Mapping[str, Floats], strongest: bool) -> dict[str, Estimate]:
 
 
 def is_binary(values: Floats) -> bool:
-    """Tell whether all values are 0 or 1."""
+    """Return whether all values are 0 or 1."""
     return bool(((values == 0) | (values == 1)).all())
 
 

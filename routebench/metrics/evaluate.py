@@ -69,7 +69,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that the test outcomes say of a run's routers and of its data."""
+    """The results of an evaluation: a run's routers, references and diagnostics."""
 
     routers: dict[str, Scores]
     references: dict[str, dict[str, Estimate]]

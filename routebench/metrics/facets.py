@@ -120,7 +120,7 @@ def gains(tasks: Mapping[str, Section] | None, router: Name) -> dict[str, Estima
 
 
 def worst(users: Mapping[str, Section] | None, router: Name) -> Estimate:
-    """Return the least mean score of any user; each user's queries are resampled by themselves."""
+    """Return the lowest mean score of any user; each user's queries are resampled separately."""
     if users is None:
         return null(f"more than {LIMIT} users")
     point = float(_scores(users, router).min())

@@ -1,4 +1,4 @@
-"""What there is to gain by routing, and the references that rows are read against.
+"""The headroom of routing, and the references that rows are compared with.
 
 Only OK cells count. Ties go to the cheaper model where costs are known, then to the first name
 (columns are in name order).

@@ -27,7 +27,7 @@ POINTS = {
 
 @dataclass(frozen=True)
 class ValidationFold:
-    """What the operating points of one fold are chosen with."""
+    """The data of one fold on which its operating points are chosen."""
 
     validation: Outcomes
     cost: Floats
@@ -87,7 +87,7 @@ def _chosen(
     def cheapest(model: int, keep: float, less: float) -> tuple[int | None, int]:
         floor = keep * outcomes.score[:, model].mean() - less
         index = curves.iso_point(accuracy, cost, floor)
-        # The model itself qualifies too, and may be the cheaper; by more than rounding.
+        # The single model qualifies too: take it if it is cheaper by more than rounding.
         if index is not None and cost[index] > singles[model] * (1 + curves.NEAR):
             index = None
         return index, model
@@ -98,7 +98,7 @@ def _chosen(
         "iso_accuracy_1pp": cheapest(single, 1.0, 0.01),
         "drop_1pct": cheapest(strongest, 0.99, 0.0),
         "calls_50": (
-            # Of equals the last, which costs least.
+            # The last of equal points, which costs least.
             int(np.flatnonzero(within == within.max())[-1]) if (share <= 0.5).any() else None,
             single,
         ),

@@ -1,5 +1,7 @@
-"""Routers that name a policy per query: how often each, how good the answers then are, and the
-router against either model of its pair."""
+"""Routers that name a policy per query: shares and quality by policy.
+
+Also the router against either model of its pair.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of what a router expects of the models: curves, operating points, calibration, stability.
+"""Metrics of a router's predicted quality: curves, operating points, calibration, stability.
 
 All values are means over seeds; all intervals come from the same resamples of the queries, with
 seeds drawn as well from three on.
@@ -153,7 +153,7 @@ class _ResampledQueries:
         return float(value), samples
 
     def independent(self, rows: Mask) -> int:
-        """Return how many of the queries were drawn independently of each other."""
+        """Return the number of queries that were drawn independently of each other."""
         return len(np.unique(self.setting.clusters[rows]))
 
     def pair(self, one: RouterChoices) -> tuple[tuple[Ints, Ints] | None, str]:
@@ -250,14 +250,14 @@ class _ResampledQueries:
         return self.estimate(sample, len(one.choice), int(rows.sum()), counts, NO_MIX)
 
     def paid(self, one: RouterChoices, choice: Ints, seed: int) -> tuple[Floats, Floats]:
-        """Score and all-in cost of choices [..., n]."""
+        """Return the score and all-in cost of choices [..., n]."""
         cells = ChosenCells.of(self.setting.outcomes, choice)
         assert cells.cost is not None
         routing = one.router_cost
         return cells.score, cells.cost if routing is None else cells.cost + routing[seed]
 
     def paid_fixed(self, model: Ints | int) -> tuple[Floats, Floats]:
-        """Score and cost [n] of fixed models, which nobody has to be paid to choose."""
+        """Return the score and cost [n] of fixed models, which have no cost of routing."""
         at, outcomes = np.arange(len(self.setting.best_single)), self.setting.outcomes
         assert outcomes.cost is not None
         return outcomes.score[at, model], outcomes.cost[at, model]
@@ -353,7 +353,7 @@ class _ResampledQueries:
             lambda s, c: calibration.ece(stated[s], scores[s], c), len(scores), n, self.counts
         )
         error = estimate(value, calibration.reflected(value, drawn))
-        # The value itself may be too high to be believed, but it is what was seen.
+        # The observed value is biased upwards, but the interval must contain it.
         estimates["ece"] = error.model_copy(update={"high": max(error.high or 0.0, value)})
         return estimates
 
@@ -374,7 +374,7 @@ class _ResampledQueries:
 
 
 def _remembered(statistics: Sample) -> Sample:
-    """Return the same, made once for all that is read off it."""
+    """Return the statistics with a cache, so that each is computed once."""
     known: dict[tuple[int, int], tuple[Bytes, Floats]] = {}
 
     def once(seed: int, counts: Bytes) -> Floats:

@@ -1,4 +1,4 @@
-"""What an evaluation is given: the test queries, their references, and the routers' choices."""
+"""The inputs of an evaluation: test queries, their references, and the routers' choices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RouterChoices:
 
     @property
     def considered(self) -> Mask:
-        """[m] models it expects anything of."""
+        """Return [m] whether the router predicts a quality for each model."""
         if self.quality is None:
             raise ValueError(f"{self.name} has no expected quality")
         known: Mask = ~np.logical_and.reduce(np.isnan(self.quality), axis=(0, 1))
@@ -92,14 +92,14 @@ class RouterChoices:
 
 
 def _agree(by_seed: Any) -> bool:
-    """Tell whether all seeds have the same; NaN is like NaN."""
+    """Return whether all seeds have the same values; NaN equals NaN."""
     first = np.broadcast_to(by_seed[:1], by_seed.shape)
     return np.array_equal(by_seed, first, equal_nan=by_seed.dtype.kind == "f")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What every row is scored against, on the n test queries (folds concatenated)."""
+    """The data that every row is scored with: n test queries (folds concatenated)."""
 
     outcomes: Outcomes
     """[n, m]."""
@@ -125,7 +125,7 @@ class Setting:
 
     @property
     def fixed(self) -> dict[str, Ints]:
-        """The references that are one choice per query made before the test."""
+        """Return the known references that choose, before the test, one model per query."""
         known = {
             "best_single": self.best_single,
             "strongest": self.strongest,

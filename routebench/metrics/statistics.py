@@ -1,4 +1,4 @@
-"""Intervals, tests and power: from resampled means to what may be claimed.
+"""Intervals, tests and power, computed from resampled means or exactly.
 
 Everything here takes samples and counts; `bootstrap` makes the samples.
 """

@@ -1,4 +1,4 @@
-"""Money that may be spent on routed calls, and what of it is gone."""
+"""A budget of USD for routed calls, and the part of it that is spent."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from routebench.errors import OptionError
 
-# Spending is a sum of floats: nine times .1 is a hair below .9.
+# Spending is a sum of floats: nine times .1 is slightly below .9.
 _EQUAL = 1e-9
 
 
 @dataclass
 class Budget:
-    """A limit in USD, and what has been spent; the one thing a router may remember of queries.
+    """A limit in USD and the amount spent: the only state a router may keep across queries.
 
     Raises `OptionError` for a limit that is not above 0, or spending below 0.
     """
@@ -28,16 +28,16 @@ class Budget:
             raise OptionError(f"spent: {self.spent} USD cannot have been spent", "it is 0 or more")
 
     def charge(self, usd: float) -> None:
-        """Add what a call costs; a `ValueError` for what is no amount of money."""
+        """Add the cost of a call; raise `ValueError` for an invalid amount."""
         if not (math.isfinite(usd) and usd >= 0):
             raise ValueError(f"a call cannot cost {usd} USD")
         self.spent += usd
 
     @property
     def share(self) -> float:
-        """Share of the limit that is spent; above 1 where it was overdrawn."""
+        """Return the share of the limit that is spent; above 1 where it is overdrawn."""
         return self.spent / self.limit
 
     def reached(self, share: float) -> bool:
-        """Whether this share of the limit is spent, to nine digits."""
+        """Return whether this share of the limit is spent, to nine digits."""
         return self.share >= share * (1 - _EQUAL)

@@ -1,4 +1,4 @@
-"""What a router has that its class leaves out: no options, and nothing learned or saved."""
+"""Defaults for members that a router's class leaves out: no options, nothing learned or saved."""
 
 from __future__ import annotations
 

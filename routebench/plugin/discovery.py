@@ -40,12 +40,12 @@ class PluginInfo:
 
     @property
     def pip(self) -> str:
-        """The command that installs what is missing."""
+        """Return the command that installs the missing requirements."""
         return f"pip install '{self.distribution}[{self.name}]'"
 
 
 def installed(kind: str | None = None) -> list[PluginInfo]:
-    """All plugins of the installed distributions, by kind and name."""
+    """Return all plugins of the installed distributions, by kind and name."""
     kinds = KINDS if kind is None else (kind,)
     return sorted(
         (info for each in kinds for info in _of_kind(each)),
@@ -54,7 +54,7 @@ def installed(kind: str | None = None) -> list[PluginInfo]:
 
 
 def find(kind: str, name: str) -> PluginInfo:
-    """The plugin of that name, or of a file `path.py:Class`; an `OptionError` if there is none."""
+    """Find the plugin of that name, or of a file `path.py:Class`; raise `OptionError` if none."""
     if kind == "router" and ".py:" in name:
         return _from_file(name)
     known = [info for info in _of_kind(kind) if info.name == name]
@@ -114,7 +114,7 @@ def _plugins_in(module: ModuleType) -> list[str]:
 
 
 def code_hash(info: PluginInfo) -> str:
-    """Hash of the plugin's source, so that changed code is never mistaken for finished work."""
+    """Return a hash of the plugin's source, so that jobs of older code are not reused."""
     place = info.target.rpartition(":")[0]
     if place.endswith(".py"):
         # Its neighbours too: it may import them.
@@ -132,7 +132,7 @@ def code_hash(info: PluginInfo) -> str:
 
 
 def answer_modules(router: PluginInfo) -> list[str]:
-    """Packages that could rebuild a suite's answers: banned in jobs.
+    """Return the packages that could rebuild a suite's answers: banned in jobs.
 
     All that hold a suite or a provider, but for the router's own, whose `__init__` may import its
     suite.
@@ -159,13 +159,13 @@ def _describe(kind: str, entry: metadata.EntryPoint) -> PluginInfo:
 
 
 def _missing(owner: metadata.Distribution, plugin: str) -> tuple[str, ...]:
-    """Unmet requirements of the extra named like the plugin, if its distribution has one."""
+    """Return the unmet requirements of the extra named like the plugin, if there is one."""
     needed = _requirements(owner, plugin)
     return tuple(f"{r.name}{r.specifier}" for r in needed if not _satisfied(r.name, r.specifier))
 
 
 def required(plugin: PluginInfo) -> list[str]:
-    """Names of the distributions that the plugin's own extra asks for."""
+    """Return the names of the distributions that the plugin's own extra asks for."""
     if plugin.distribution is None:
         return []
     owner = metadata.distribution(plugin.distribution)
@@ -173,7 +173,7 @@ def required(plugin: PluginInfo) -> list[str]:
 
 
 def _requirements(owner: metadata.Distribution, plugin: str) -> list[Requirement]:
-    """What the extra named like the plugin asks for, through other extras of the same owner."""
+    """Return the requirements of the extra named like the plugin, and of extras it includes."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 

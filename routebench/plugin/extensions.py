@@ -1,4 +1,4 @@
-"""Extensions: they watch a run, and may wrap `fit`, `route` and `judge`.
+"""Extensions, which observe a run, and may wrap `fit`, `route` and `judge`.
 
 An observer that breaks is named and passed over: never the run's end. A wrapper that breaks fails
 what it wraps, by its name: the decisions or grades without it would be other ones.
@@ -39,7 +39,7 @@ class Extension:
 
 
 class Extensions:
-    """The installed extensions with their options; `note` is told of those that cannot be used."""
+    """The installed extensions with their options; `note` receives those that cannot be used."""
 
     def __init__(self, values: Values, note: Callable[[str], None] = lambda text: None) -> None:
         self._note = note
@@ -62,11 +62,11 @@ class Extensions:
                 self._note(f"extension {name} failed in {hook}: {type(error).__name__}: {error}")
 
     def around(self, *hooks: str) -> dict[str, Extension]:
-        """Return those that wrap any of the hooks, by name."""
+        """Return the extensions that wrap any of the hooks, by name."""
         return {n: one for n, one in self._loaded.items() if set(hooks) & set(one.wraps)}
 
     def summary(self) -> dict[str, Any]:
-        """Return what the board says of all of them: whose they are, and what they wrap."""
+        """Return the extensions' entries on the board: distribution, version, hooks and options."""
         return {
             name: {
                 "distribution": one.info.distribution,
@@ -135,7 +135,7 @@ def attributed(hook: pluggy.HookCaller, extensions: Collection[str]) -> Iterator
 
 
 def _culprit(hook: pluggy.HookCaller, extensions: Collection[str], error: BaseException) -> str:
-    """Return whose code raised: the innermost implementation of the hook that was under way.
+    """Return the plugin whose code raised: the innermost hook implementation under way.
 
     Where none was, a wrapper broke pluggy's rules (it yielded twice, say).
     """

@@ -1,4 +1,4 @@
-"""What a plugin may have besides its contract: a typed protocol for each optional member.
+"""Optional members of a plugin, besides its contract: a typed protocol for each.
 
 A plugin that has the member is used so; nothing is inherited or registered. Core reads each of
 them here, or by `isinstance`, and nowhere else.
@@ -27,7 +27,7 @@ class StatesNeeds(Protocol):
 
 @runtime_checkable
 class StatesFacts(Protocol):
-    """A router that tells the board something of itself; asked after `fit` and after `route`."""
+    """A router that states facts about itself for the board, after `fit` and after `route`."""
 
     def facts(self) -> dict[str, str | float]: ...
 
@@ -138,7 +138,7 @@ class QuestionImporter(Protocol):
 
 
 def unmet_needs(router: Any, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
-    """Return what the router says a run lacks for it."""
+    """Return the router's stated needs that a run does not meet."""
     if not isinstance(router, StatesNeeds):
         return None
     reason = router.needs(pool, shown, priced)
@@ -146,7 +146,7 @@ def unmet_needs(router: Any, pool: Pool, shown: frozenset[str], priced: bool) ->
 
 
 def facts(router: Any) -> dict[str, str | float]:
-    """Return what a router says of itself, as the board will hold it.
+    """Return a router's facts about itself, as the board stores them.
 
     Raises:
         PluginError: for anything but strings and finite numbers by name.
@@ -163,12 +163,12 @@ def facts(router: Any) -> dict[str, str | float]:
 
 
 def starts_processes(router: Any) -> bool:
-    """Tell whether a router declares that it runs programs of its own, with its options."""
+    """Return whether a router with its options declares that it runs programs of its own."""
     return isinstance(router, StartsProcesses) and bool(router.starts_processes)
 
 
 def is_personal(router_class: Any) -> bool:
-    """Tell whether a router learns from users."""
+    """Return whether a router learns from users."""
     return isinstance(router_class, Personal) and bool(router_class.personal)
 
 
@@ -178,12 +178,12 @@ def route_options(router_class: Any) -> tuple[str, ...]:
 
 
 def is_stateless(encoder_class: Any) -> bool:
-    """Tell whether an encoder's vectors may be cached."""
+    """Return whether an encoder's vectors may be cached."""
     return isinstance(encoder_class, StatelessEncoder) and bool(encoder_class.stateless)
 
 
 def is_by_id(encoder_class: Any) -> bool:
-    """Tell whether an encoder knows vectors by query id only.
+    """Return whether an encoder knows vectors by query id only.
 
     Raises:
         PluginError: for one that says so and has no `lookup`.
@@ -196,12 +196,12 @@ def is_by_id(encoder_class: Any) -> bool:
 
 
 def parameters(plugin: Any) -> dict[str, Any] | None:
-    """Return what a judge or provider says its results depend on; None where it says nothing."""
+    """Return the parameters that a judge's or provider's results depend on; None by default."""
     return dict(plugin.parameters()) if isinstance(plugin, StatesParameters) else None
 
 
 def judge_usage(judge: Any) -> JudgeUsage | None:
-    """Return what a judge has used so far; None for one that asks no model.
+    """Return the usage of a judge so far; None for one that asks no model.
 
     Raises:
         PluginError: for a `usage` of another type.

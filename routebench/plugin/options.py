@@ -12,7 +12,7 @@ from routebench.errors import OptionError, PluginError, did_you_mean
 
 
 def parse(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """`["knn.k=5"]` to `{"knn": {"k": 5}}`. Values are TOML; what is not TOML is a string."""
+    """Parse `["knn.k=5"]` into `{"knn": {"k": 5}}`; values are TOML, else strings."""
     parsed: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -24,7 +24,7 @@ def parse(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def validate(plugin: Any, name: str, values: dict[str, Any]) -> BaseModel:
-    """The plugin's `Options` filled with `values`; an `OptionError` names the wrong one."""
+    """Return the plugin's `Options` with `values`; raise `OptionError` naming a wrong one."""
     model = _model(plugin, name)
     known = {field.alias or key for key, field in model.model_fields.items()}
     for option in values:
@@ -37,12 +37,12 @@ def validate(plugin: Any, name: str, values: dict[str, Any]) -> BaseModel:
 
 
 def preset(plugin: Any, profile: str) -> dict[str, Any]:
-    """The option values a plugin has for a profile; none for the default one."""
+    """Return the option values a plugin has for a profile; none for the default one."""
     return dict(getattr(plugin, "presets", {}).get(profile, {}))
 
 
 def first(plugin: Any, name: str) -> str:
-    """The plugin's first option: what `NAME:ARGUMENT` fills."""
+    """Return the name of the plugin's first option, which `NAME:ARGUMENT` fills."""
     fields = list(_model(plugin, name).model_fields)
     if not fields:
         raise OptionError(f"{name} takes no argument after the colon")
@@ -50,7 +50,7 @@ def first(plugin: Any, name: str) -> str:
 
 
 def explain(error: ValidationError, prefix: str = "") -> str:
-    """One line for a pydantic error: which option, what is wrong, what was given."""
+    """Explain a pydantic error in one line: the option, the problem and the given value."""
     parts = []
     for detail in error.errors():
         place = prefix + ".".join(str(step) for step in detail["loc"] if step != "[key]")
@@ -62,7 +62,7 @@ def explain(error: ValidationError, prefix: str = "") -> str:
 
 
 def describe(plugin: Any) -> list[dict[str, Any]]:
-    """Every option with its type, default, bounds and help, as plain values."""
+    """Describe every option by type, default, bounds and help, as plain values."""
     described = []
     schema = _model(plugin, plugin.__name__).model_json_schema()
     required = schema.get("required", [])

@@ -13,7 +13,7 @@ COVERED = 0.5
 
 
 def best(quality: Floats, cost: Floats | None) -> Ints:
-    """Index of the best model per row: the higher quality, then the cheaper, then the name.
+    """Return the index of the best model per row: higher quality, then cheaper, then by name.
 
     `quality` is [n, m], with NaN for a model that cannot be chosen; `cost` [m] is the models'
     mean cost, None where unpriced. Returns [n].
@@ -27,7 +27,7 @@ def best(quality: Floats, cost: Floats | None) -> Ints:
 
 
 def covered(ok: Mask) -> Mask:
-    """[m] models with an OK cell [n, m] on at least half of the queries; all where none has.
+    """Return [m] the models OK on at least half of the queries [n, m]; all where none is.
 
     A mean over fewer is no ground to send every query to one model: one lucky cell is perfect.
     """
@@ -36,19 +36,19 @@ def covered(ok: Mask) -> Mask:
 
 
 def best_single(outcomes: Outcomes, cost: Floats | None) -> int:
-    """The covered model with the best mean score; ties to the cheaper, then the name."""
+    """Return the covered model with the best mean score; ties to the cheaper, then the name."""
     means = np.where(covered(outcomes.ok), outcomes.mean_score(), np.nan)
     return int(best(means[None, :], cost)[0])
 
 
 def by_cost(outcomes: Outcomes, cost: Floats, dearest: bool = False) -> int:
-    """The covered model with the lowest (or highest) of the mean costs [m]; ties to the name."""
+    """Return the covered model with the lowest (or highest) mean cost [m]; ties to the name."""
     signed = np.where(covered(outcomes.ok), cost if dearest else -cost, np.nan)
     return int(best(signed[None, :], None)[0])
 
 
 def utility(quality: Floats, cost: Floats | None, objective: Objective) -> Floats:
-    """[n, m] what the objective makes of quality: w_p · quality − w_c · cost.
+    """Return [n, m] the objective's value of quality: w_p · quality − w_c · cost.
 
     `cost` [m] is min–max normalised over the pool; without prices only quality counts.
     """
@@ -73,11 +73,11 @@ class Chooser:
         return cls(objective, train.outcomes.mean_cost())
 
     def choose(self, quality: Floats) -> Ints:
-        """[n] the model with the highest utility; ties to the cheaper, then the name."""
+        """Return [n] the model with the highest utility; ties to the cheaper, then the name."""
         return best(utility(quality, self.cost, self.objective), self.cost)
 
     def value(self, quality: Floats, table: Table) -> float:
-        """Mean utility that choosing by `quality` really has on a table; −inf without a cell."""
+        """Return the mean utility of choosing by `quality` on a table; −inf without a cell."""
         actual = utility(table.outcomes.score, self.cost, self.objective)
         reached = actual[np.arange(len(table)), self.choose(quality)]
         return float(np.nanmean(reached)) if np.isfinite(reached).any() else -np.inf

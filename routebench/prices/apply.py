@@ -21,7 +21,7 @@ CHARS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class PriceInfo:
-    """Where a run's costs come from."""
+    """The source of a run's costs."""
 
     label: str
     """`recorded`, `prices`, `estimated` or `unpriced`."""
@@ -38,7 +38,7 @@ class PriceInfo:
 def price(
     data: SuiteData, prices: PriceList | None, assume_output_tokens: int = 256
 ) -> tuple[SuiteData, PriceInfo]:
-    """Give every answered cell its cost in USD; NaN where nothing was answered.
+    """Compute the cost of every answered cell in USD; NaN where nothing was answered.
 
     Without a price list the recorded costs stand, and a scored cell that lacks one becomes
     `UNPRICED`; where tokens were recorded and no cost at all, the suite's own prices of its
@@ -53,7 +53,7 @@ def price(
         return _from_list(data, prices, assume_output_tokens)
     if data.outcomes.cost is not None:
         return _recorded(data, data.outcomes.cost)
-    # Without tokens the suite's prices would only price our guesses of them.
+    # Without recorded tokens, the suite's prices would apply to estimated tokens only.
     if (
         data.outcomes.input_tokens is not None
         and (suite_prices := own_prices(data.pool)) is not None

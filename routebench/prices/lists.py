@@ -26,7 +26,7 @@ MOST = 10_000.0
 
 
 class ModelPrice(BaseModel):
-    """What one model costs; reads LLMRouter's candidate files too."""
+    """The prices of one model; reads LLMRouter's candidate files too."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -128,7 +128,7 @@ class PriceList:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over the prices, whatever the file's format, order or path."""
+        """Return 16 hex digits over the prices, whatever the file's format, order or path."""
         return fingerprint(self.models)
 
 
@@ -212,7 +212,7 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
 
 
 def as_written(entry: ModelPrice) -> dict[str, Any]:
-    """Return a price as price files have it: only what is set."""
+    """Return a price as price files hold it: only the fields that are set."""
     values = entry.model_dump(exclude_none=True)
     return {name: value for name, value in values.items() if value or name != "usd_per_request"}
 
@@ -226,7 +226,7 @@ def fingerprint(models: Mapping[str, ModelPrice]) -> str:
 
 
 def _besides(entry: ModelPrice) -> list[dict[str, float]]:
-    """Return what only some prices have; nothing for one of two numbers."""
+    """Return the optional fields of a price; nothing for one of two numbers."""
     names = ("cached_usd_per_mtok", "thinking_usd_per_mtok", "usd_per_request")
     optional = {name: value for name in names if (value := getattr(entry, name)) is not None}
     if not entry.usd_per_request:

@@ -81,7 +81,7 @@ def facts(board: Leaderboard) -> list[tuple[str, str]]:
 
 
 def notices(board: Leaderboard) -> list[str]:
-    """Return what a reader must know before the numbers, most serious first."""
+    """Return the notices to read before the numbers, most serious first."""
     diagnostics = board.diagnostics
     texts = [] if board.valid else [f"INVALID: {board.invalid_reason}"]
     if not diagnostics.headroom:
@@ -118,7 +118,7 @@ def _by_row(board: Leaderboard) -> list[str]:
 
 
 def leaderboard(board: Leaderboard) -> DisplayTable:
-    """Return all rows but skipped ones; routers of one rank cannot be told apart."""
+    """Return all rows but skipped ones; routers of one rank do not differ significantly."""
     entered = [row for row in board.rows if row.state != "skipped"]
     users = bool(board.suite.users)
     heads = _USERS if users else _COLUMNS

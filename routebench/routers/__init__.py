@@ -1,1 +1,1 @@
-"""What router plugins build on: predicted quality, confidence, word features, saved state."""
+"""Base classes and tools for router plugins: predicted quality, confidence, words, state."""

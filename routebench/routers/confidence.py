@@ -1,4 +1,4 @@
-"""From what a router expects of the model it chooses to the probability that it is right."""
+"""Confidence of a router: predicted quality, calibrated to the probability of being right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Confidence:
 
     @classmethod
     def learn(cls, expected: Floats, choice: Ints, validation: Table) -> Confidence:
-        """From expected scores [n, m] and choices [n]; as it is, where too little is known."""
+        """Fit to expected scores [n, m] and choices [n]; keep the default without enough data."""
         from sklearn.linear_model import LogisticRegression
 
         rows = np.arange(len(choice))
@@ -32,19 +32,19 @@ class Confidence:
         score, x = score[known], _logit(expected[rows, choice][known])
         if len(score) < _FEW or min(score.sum(), (1 - score).sum()) < 1:
             return cls()
-        # A score between 0 and 1 is both, weighted.
+        # A score between 0 and 1 counts as both classes, weighted.
         fitted = LogisticRegression(C=100.0).fit(
             np.concatenate([x, x])[:, None],
             np.repeat([1, 0], len(x)),
             sample_weight=np.concatenate([score, 1 - score]),
         )
         slope = float(fitted.coef_[0, 0])
-        if slope <= 0:  # the expectation tells nothing: the mean is all that is known
+        if slope <= 0:  # the prediction is uninformative: use the mean score
             return cls(float(_logit(score.mean())), 0.0)
         return cls(float(fitted.intercept_[0]), slope)
 
     def __call__(self, expected: Floats, choice: Ints) -> Floats:
-        """[n] probability that the chosen model is right."""
+        """Return [n] the probability that the chosen model is right."""
         own = expected[np.arange(len(choice)), choice]
         if self == Confidence():
             return np.clip(own, 0.0, 1.0)

@@ -31,7 +31,7 @@ class QualityRouter(DeclaredState, ABC):
 
     @abstractmethod
     def learn(self, train: Table, validation: Table, context: Context) -> None:
-        """Set the state. Whatever is chosen is chosen on `validation`."""
+        """Learn the state. Whatever is chosen is chosen on `validation`."""
 
     @abstractmethod
     def predict(self, queries: Queries) -> Floats:

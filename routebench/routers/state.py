@@ -243,7 +243,7 @@ def _is_arrays(hint: Any) -> bool:
 
 
 def _is_record(hint: Any) -> bool:
-    """Whether it is a dataclass that has arrays: to pydantic all others are plain."""
+    """Return whether the type is a dataclass that has arrays; pydantic takes all others."""
     if not (isinstance(hint, type) and is_dataclass(hint)):
         return False
     inner = [_without_none(each) for each in _fields(hint).values()]

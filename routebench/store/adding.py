@@ -30,12 +30,12 @@ class Adding:
 
     @property
     def others(self) -> int:
-        """Questions of the suite that are there and were not given now."""
+        """Return the number of the suite's stored questions that were not given now."""
         count = "SELECT count(*) FROM questions WHERE suite = ?"
         return (self._find(count, self._suite) or 0) - len(self._given)
 
     def question(self, question: StoredQuestion) -> None:
-        """Note a question, or its new texts where its id is known."""
+        """Add a question, or update its texts where its id is known."""
         prompt = self._prompt(question.prompt)
         self._given.add(question.query_id)
         self.changed += (
@@ -64,7 +64,7 @@ class Adding:
         )
 
     def calls(self, calls: Sequence[Call]) -> int:
-        """Note calls as wanted, and as pending where they are new; returns how many are."""
+        """Add calls as wanted, and as pending where they are new; return the number of new ones."""
         new, wanted = 0, []
         for call in calls:
             asker = self._asker(call)  # also for a known call: this suite has it asked too

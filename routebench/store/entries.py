@@ -48,10 +48,10 @@ class Call:
 def call_key(
     provider: str, model: str, parameters: Mapping[str, Any] | str, prompt: str, sample: int
 ) -> str:
-    """Return what identifies a call: 32 hex digits of SHA-256, whatever the parameters' order."""
+    """Return the key of a call: 32 hex digits of SHA-256, whatever the parameters' order."""
     known = parameters if isinstance(parameters, str) else canonical(parameters)
     parts = (provider, model, known, str(sample), prompt)
-    # Lengths first, so that no text can pass for another one's end.
+    # Prefixed by their lengths, so that different parts never give the same text.
     named = "".join(f"{len(part)}:{part}" for part in parts)
     return sha256(encode(named))[:32]
 
@@ -63,13 +63,13 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of calls that were added."""
+    """Counts of added calls and questions."""
 
     new: int
     known: int
     """Calls that were in the store already, answered or not."""
     changed: int = 0
-    """Questions that were there with another prompt: what it was answered is no answer to them."""
+    """Questions stored with another prompt before, whose answers do not count for the new one."""
     others: int = 0
     """Questions of the same suite that were added earlier, and not now."""
 
@@ -80,7 +80,7 @@ class StoredAnswer:
 
     call: int
     question: int
-    """With `call` what `AnswerStore.grade` knows it by."""
+    """Its key for `AnswerStore.grade`, together with `call`."""
     query: str
     reference: str | None
     response: str
@@ -100,7 +100,7 @@ class ModelCalls:
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """What is in a store."""
+    """The content of a store, in numbers."""
 
     path: Path
     size: int

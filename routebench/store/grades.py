@@ -1,4 +1,4 @@
-"""Answers as judges see them, without a model, and what judges made of them."""
+"""Answers for judges, without the model, and the grades of judges."""
 
 from __future__ import annotations
 

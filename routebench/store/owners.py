@@ -21,7 +21,7 @@ _BEAT = 20.0  # seconds between two renewals of a lease, at most
 
 
 class Owner:
-    """Who claims calls: its row in a store, made with its first claim; inside transactions."""
+    """The owner of claimed calls: a row in a store, made with its first claim; in transactions."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -29,10 +29,10 @@ class Owner:
         self.id: int | None = None
 
     def present(self, now: float) -> int:
-        """Return the row's id; made anew where another process took this one for dead."""
+        """Return the row's id; make a new row where another process deleted it as dead."""
         if self.id is not None and self.renew(now, soon=False):
             return self.id
-        # By chance, so that no id ever means two owners, whatever is rolled back or deleted.
+        # Random, so that no id ever belongs to two owners, even after rollbacks and deletions.
         self.id, self._beaten = random.SystemRandom().getrandbits(62), now
         self._database.execute(
             "INSERT INTO owners (id, host, pid, born, beat) VALUES (?, ?, ?, ?, ?)",
@@ -41,7 +41,7 @@ class Owner:
         return self.id
 
     def renew(self, now: float, *, soon: bool = True) -> bool:
-        """Renew the lease; where `soon` will do, only after a while. False where it is gone."""
+        """Renew the lease, with `soon` only if it is old; return False where it is gone."""
         if self.id is None or (soon and now - self._beaten < _BEAT):
             return self.id is not None
         done = self._database.execute("UPDATE owners SET beat = ? WHERE id = ?", (now, self.id))
@@ -49,7 +49,7 @@ class Owner:
         return bool(done.rowcount)
 
     def give_back(self, keys: Iterable[str] | None, sent: bool) -> int:
-        """Make this owner's calls pending, all or those named; returns how many."""
+        """Release this owner's calls, all or those named, as pending; return their number."""
         if self.id is None or keys is None:
             return self._give_back(self.id, sent)
         return self._database.executemany(
@@ -59,13 +59,13 @@ class Owner:
         ).rowcount
 
     def leave(self) -> None:
-        """Claim no more: what is in flight counts as interrupted."""
+        """Delete the owner: its calls in flight count as interrupted."""
         self._give_back(self.id, sent=True)
         self._database.execute("DELETE FROM owners WHERE id = ?", (self.id,))
         self.id = None
 
     def recover(self, now: float) -> int:
-        """Make calls of dead owners pending; returns how many."""
+        """Recover the calls of dead owners as pending; return their number."""
         recovered = 0
         known = self._database.execute("SELECT id, host, pid, born, beat FROM owners")
         for row, host, pid, start, beat in known.fetchall():
@@ -104,7 +104,7 @@ def born(pid: int) -> str:
     except OSError:
         return ""
     state, *rest = stat.rpartition(")")[2].split()  # the name before may hold blanks
-    return "" if state in "ZX" else rest[18]  # a zombie calls nobody
+    return "" if state in "ZX" else rest[18]  # a zombie makes no calls
 
 
 def is_alive(host: str, pid: int, start: str, beat: float, now: float) -> bool:

@@ -96,7 +96,7 @@ class AnswerStore:
         self._database.close()
 
     def add(self, suite: str, questions: Iterable[StoredQuestion], calls: Iterable[Call]) -> Added:
-        """Note a suite's questions and the calls to be made for them; what is known stays.
+        """Add a suite's questions and the calls for them; known calls stay as they are.
 
         From now on this object claims, retries and counts as its own these calls only; another
         `add` joins them. A question that is there with another text takes the new one: calls with
@@ -130,7 +130,7 @@ class AnswerStore:
         with self._transactions.writing():
             rows = self._pending(n, self._after, None)
             if len(rows) < n and self._after:
-                rows += self._pending(n - len(rows), 0, self._after)  # released ones, say
+                rows += self._pending(n - len(rows), 0, self._after)  # released ones, for example
             if not rows:
                 return []
             now = time.time()
@@ -186,7 +186,7 @@ class AnswerStore:
     def fail(
         self, key: str, kind: str, message: str, *, attempts: int = 1, final: bool = False
     ) -> bool:
-        """Note that no answer came, and why; keys in the message are hidden.
+        """Record that a call failed, with the error; keys in the message are hidden.
 
         Such a call is not claimed again before `retry`; a `final` one only by `retry(final=True)`.
         False where the call is not this object's any more: nothing is noted.
@@ -210,7 +210,7 @@ class AnswerStore:
         return bool(done.rowcount)
 
     def retry(self, *, final: bool = False) -> int:
-        """Make failed calls of this object's pending again; returns how many."""
+        """Retry this object's failed calls: make them pending; return their number."""
         with self._transactions.writing():
             done = self._database.execute(
                 """UPDATE calls INDEXED BY calls_failed
@@ -222,7 +222,7 @@ class AnswerStore:
         return done.rowcount
 
     def release(self, keys: Iterable[str] | None = None, *, sent: bool = False) -> int:
-        """Give back calls in flight of this object, all or those named; returns how many.
+        """Release calls in flight of this object, all or those named; return their number.
 
         `sent`: they may have reached the server and been paid, so they count as interrupted.
         """
@@ -230,7 +230,7 @@ class AnswerStore:
             return self._owner.give_back(keys, sent)
 
     def recover(self) -> int:
-        """Make calls pending again whose owners have ended without settling them.
+        """Recover, as pending, the calls of owners that ended without settling them.
 
         Each counts as interrupted: it may have been paid, and its answer is lost. Returns how many
         there were. Calls of processes that live, here or elsewhere, are left alone.
@@ -261,7 +261,7 @@ class AnswerStore:
         return summary.counts(self._database)
 
     def info(self) -> StoreInfo:
-        """Return what is in the store."""
+        """Return the content of the store, in numbers."""
         with self._reading():
             return summary.info(self._database, self.path)
 
@@ -331,14 +331,14 @@ class AnswerStore:
         return tables.export(self._database, self.path, path, suite, judge)
 
     def check(self) -> list[str]:
-        """Return what SQLite finds wrong with the file, all of which it reads."""
+        """Return the errors that SQLite finds in the file, all of which it reads."""
         try:
             rows = self._database.execute("PRAGMA integrity_check").fetchall()
         except sqlite3.DatabaseError as error:
             return [str(error)]  # too damaged to be looked through
         return [text for (text,) in rows if text != "ok"]
 
-    # What the methods above are made of.
+    # Helpers of the methods above.
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -163,7 +163,7 @@ def _empty(database: sqlite3.Connection, suite: str | None, judge: int | None) -
 
 
 def _names(database: sqlite3.Connection, suite: str | None) -> dict[int, str]:
-    """Return the names of a suite's models: as short as tells them apart."""
+    """Return the names of a suite's models, as short as is unambiguous."""
     rows = database.execute(
         """SELECT DISTINCT id, provider, model, parameters FROM askers JOIN suite_askers
         ON asker = id WHERE ? IS NULL OR suite = ?""",
@@ -188,7 +188,7 @@ def _names(database: sqlite3.Connection, suite: str | None) -> dict[int, str]:
 
 
 def _differing(row: Any, rows: list[Any]) -> str:
-    """Return the parameters by which a model was asked differently from itself."""
+    """Return the parameters that differ between entries of one model."""
     parameters, others = json.loads(row[3]), [json.loads(r[3]) for r in rows if r[1:3] == row[1:3]]
     names = sorted({name for other in (parameters, *others) for name in other})
     differ = [n for n in names if any(other.get(n) != parameters.get(n) for other in others)]
@@ -196,7 +196,7 @@ def _differing(row: Any, rows: list[Any]) -> str:
 
 
 def judges(database: sqlite3.Connection, suite: str | None) -> dict[str, int]:
-    """Return who has graded answers to a suite's questions, in the order in which they came."""
+    """Return the judges that graded answers to a suite's questions, the first one first."""
     rows = database.execute(
         """SELECT name, id FROM judges WHERE EXISTS (SELECT 1 FROM grades
         JOIN questions ON questions.id = question

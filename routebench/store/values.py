@@ -8,8 +8,10 @@ Text = TypeVar("Text", str, str | None)
 
 
 def packed(text: str | None) -> str | bytes | None:
-    """Return what SQLite is given: the text, or bytes where it holds lone surrogates, as broken
-    JSON escapes leave them behind."""
+    """Return the value for SQLite: the text, or bytes where it holds lone surrogates.
+
+    Broken JSON escapes leave these behind.
+    """
     if text is None or text.isascii():
         return text
     try:

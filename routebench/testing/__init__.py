@@ -1,4 +1,4 @@
-"""What the authors of router plugins test them with; pytest is needed for the last one only.
+"""Checks of router plugins, for their authors; only the last of them needs pytest.
 
 `check_router(MyRouter)` holds a router to the contract of `routebench.hookspecs`;
 `parametrize_with_checks([MyRouter])` does the same as one pytest test per check.

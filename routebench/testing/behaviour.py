@@ -147,7 +147,7 @@ def check_tables_unchanged(subject: Subject) -> None:
 
 
 def _differing(left: Any, right: Any) -> list[str]:
-    """Names of the columns in which two records differ."""
+    """Return the names of the columns in which two records differ."""
     names = [f.name for f in fields(left)]
     return [name for name in names if not _same(getattr(left, name), getattr(right, name))]
 

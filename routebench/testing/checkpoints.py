@@ -115,7 +115,7 @@ def check_writes(subject: Subject) -> None:
 
 
 def _saved(subject: Subject, router: Any) -> Path:
-    """The folder the router saved into, moved away from where that was."""
+    """Save the router, move the folder, and return its new place."""
     first, second = subject.folder() / "written", subject.folder() / "moved"
     first.mkdir()
     router.save(first)
@@ -140,7 +140,7 @@ def _is_pickle(path: Path) -> bool:
 
 
 def _holds_objects(path: Path) -> bool:
-    """Whether a .npy file holds Python objects, which numpy pickles."""
+    """Return whether a .npy file holds Python objects, which numpy pickles."""
     try:
         np.load(path, allow_pickle=False)
     except ValueError:

@@ -19,7 +19,7 @@ CHECKS = (*contract.CHECKS, *behaviour.CHECKS, *learning.CHECKS, *checkpoints.CH
 def router_checks(
     router_class: type[Any], options: dict[str, Any] | None = None
 ) -> list[RouterCheck]:
-    """Every check as a callable without arguments, with a `name`.
+    """Return every check as a callable without arguments, with a `name`.
 
     Calling it raises `AssertionError` where the router breaks the rule, and `unittest.SkipTest`
     (a skipped test to pytest) where the rule does not apply. They share one fitted router.
@@ -51,7 +51,7 @@ def check_router(router_class: type[Any], options: dict[str, Any] | None = None)
 def parametrize_with_checks(
     routers: Iterable[type[Any] | tuple[type[Any], dict[str, Any]]],
 ) -> pytest.MarkDecorator:
-    """A pytest decorator: one test per router and check, as the argument `check`.
+    """Return a pytest decorator: one test per router and check, as the argument `check`.
 
     ```python
     @parametrize_with_checks([MyRouter, (MyRouter, {"k": 5})])

@@ -111,7 +111,7 @@ def check_model_order(subject: Subject) -> None:
 
 
 def _agree(one: Decisions, other: Decisions, order: Ints) -> Mask:
-    """[n] whether both choose one model, or two which one of them finds about equally good.
+    """Return [n] whether both choose one model, or two of about equal quality to the first.
 
     Column j of the other's pool is model order[j].
     """

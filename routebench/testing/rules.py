@@ -1,4 +1,4 @@
-"""What a check is, and how its outcome is told to the author of a router."""
+"""Checks, and the errors that report broken rules to the author of a router."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Check:
 
 
 def check(after: Check | None = None) -> Callable[[Callable[[Subject], None]], Check]:
-    """Make a function a check that means something only when `after` passes."""
+    """Turn a function into a check that is meaningful only when `after` passes."""
     return lambda run: Check(run, after)
 
 
@@ -73,7 +73,7 @@ class RouterCheck:
     def _run(self, check: Check) -> Outcome:
         if check.after is not None and self._outcome(check.after) is not None:
             first = check.after
-            # Name the root of the trouble, not the last link of the chain.
+            # Name the first check that failed, not the last one that depends on it.
             while first.after is not None and self.outcomes.get(first.after.name) is not None:
                 first = first.after
             return unittest.SkipTest(f"means nothing until {first.name} passes")
@@ -100,7 +100,7 @@ def _failure(subject: Subject, check: Check, finding: RuleError) -> AssertionErr
 
 
 def _crash(check: Check, error: Exception) -> RuleError:
-    """An exception, placed at the last line of it that is not the harness's own."""
+    """Return the error for an exception, with its last place outside the harness."""
     own = str(Path(__file__).parents[1])
     frames = traceback.extract_tb(error.__traceback__)
     outside = [f for f in frames if not f.filename.startswith(own) and "pluggy" not in f.filename]

@@ -42,24 +42,24 @@ class Subject:
         return self.router_class.__name__
 
     def new(self) -> Any:
-        """A fresh router object."""
+        """Create a fresh router object."""
         return self.router_class(validate(self.router_class, self.name, self.options))
 
     def lacks(self, table: Table, shown: frozenset[str]) -> str | None:
-        """What the router says it needs and such a run does not have."""
+        """Return the router's stated needs that such a run does not meet, None without any."""
         priced = table.outcomes.cost is not None
         known = shown | {"users"} if table.users is not None and "preference" in shown else shown
         return optional.unmet_needs(self.new(), table.pool, known, priced)
 
     def folder(self) -> Path:
-        """A new empty folder, deleted with this object."""
+        """Create an empty folder, deleted with this object, and return it."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="routebench-check-"))
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _context(self, train: Table, objective: Objective | None, work: Path | None) -> Context:
-        """What a run hands to `fit`, with its default encoder fitted on these texts."""
+        """Return the context that a run gives to `fit`, its encoder fitted on these texts."""
         name = ENCODERS["embedded"]
         encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
         return Context(_SEED, encoder, work or self.folder(), objective=objective or Objective())
@@ -74,7 +74,7 @@ class Subject:
         work: Path | None = None,
         ambient: int = 0,
     ) -> Harness:
-        """A router fitted on train and validation; `ambient` seeds the global generators."""
+        """Fit a router on train and validation; `ambient` seeds the global generators."""
         harness = Harness(self.new() if router is None else router)
         train, validation = (
             replace(part, queries=part.queries.show(shown))
@@ -85,17 +85,17 @@ class Subject:
         return harness
 
     def decide(self, tables: Tables, **settings: Any) -> Decisions:
-        """What a router fitted on these tables decides for their test queries."""
+        """Return the decisions of a router fitted on these tables for their test queries."""
         shown = settings.get("shown", EVERYTHING)
         return ask(self.fit(tables, **settings), tables.test.queries.show(shown))
 
     @property
     def tables(self) -> Tables:
-        """Fresh tables every time: a router that writes into its own spoils no other check."""
+        """Return fresh tables every time: a router that changes its own affects no other check."""
         return self.made()
 
     def made(self, *sizes: int, **settings: Any) -> Tables:
-        """Synthetic tables, with users for a router that learns from them."""
+        """Return synthetic tables, with users for a router that learns from them."""
         tables = synthetic_tables(*sizes, **settings)
         if not optional.is_personal(self.router_class):
             return tables
@@ -105,35 +105,35 @@ class Subject:
 
     @property
     def other_tables(self) -> Tables:
-        """The same queries with the scores turned upside down."""
+        """Return tables of the same queries with reversed scores, 1 − score."""
         tables = self.tables
         parts = (tables.train, tables.validation, tables.test)
         return Tables(*(with_scores(part, 1 - part.outcomes.score) for part in parts))
 
     @cached_property
     def fitted(self) -> Harness:
-        """A router fitted on `tables`, for checks that only ask it."""
+        """Return a router fitted on `tables`, for checks that only ask it."""
         return self.fit(self.tables)
 
     @cached_property
     def queries(self) -> Queries:
-        """The test queries with all columns a suite can show."""
+        """Return the test queries with all columns a suite can show."""
         return self.tables.test.queries.show(EVERYTHING)
 
     @cached_property
     def decisions(self) -> Decisions:
-        """What `fitted` decided when it was asked first."""
+        """Return the first decisions of `fitted`."""
         return ask(self.fitted, self.queries)
 
 
 def ask(harness: Harness, queries: Queries, models: int = 4) -> Decisions:
-    """The router's decisions, checked by the rules of a run."""
+    """Return the router's decisions, checked by the rules of a run."""
     return harness.route(queries, models)
 
 
 @contextmanager
 def _global_generators(seed: int) -> Iterator[None]:
-    """Python's and numpy's global generators seeded here, and put back afterwards."""
+    """Seed Python's and numpy's global generators, and restore them afterwards."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002

@@ -67,7 +67,7 @@ def synthetic_tables(
     scores: Literal["binary", "real"] = "binary",
     seed: int = 0,
 ) -> Tables:
-    """Tables of the given sizes over four models and four tasks, priced, without a gap."""
+    """Return tables of the given sizes over four models and four tasks, priced, without a gap."""
     whole = _table(train + validation + test, scores, seed)
     ends = np.cumsum([train, validation, test])
     parts = [
@@ -77,12 +77,12 @@ def synthetic_tables(
 
 
 def take(table: Table, rows: Rows) -> Table:
-    """The given rows of a table, in that order."""
+    """Return the given rows of a table, in that order."""
     return replace(table, queries=table.queries.take(rows), outcomes=table.outcomes.take(rows))
 
 
 def with_users(table: Table) -> Table:
-    """The same table asked by three users; dear models cost them more."""
+    """Return the table with users' preferences, and relative costs that follow the prices."""
     outcomes, queries = table.outcomes, table.queries
     weights = dict(zip(_USERS, _PREFERENCES, strict=True))
     relative = np.broadcast_to(0.2 * PRICES / PRICES.max(), outcomes.score.shape)
@@ -97,18 +97,18 @@ def with_users(table: Table) -> Table:
 
 
 def with_scores(table: Table, score: Floats) -> Table:
-    """The same queries with other scores [n, m]."""
+    """Return the table with other scores [n, m]."""
     return replace(table, outcomes=replace(table.outcomes, score=score, grade=None, samples=None))
 
 
 def unpriced(table: Table) -> Table:
-    """The same table as a run without any price source has it."""
+    """Return the table as a run without any price source has it."""
     pool = replace(table.pool, input_price=None, output_price=None)
     return replace(table, pool=pool, outcomes=replace(table.outcomes, cost=None))
 
 
 def with_models(table: Table, order: Ints) -> Table:
-    """The same models in another order of columns."""
+    """Return the table with the models' columns in another order."""
     outcomes, pool = table.outcomes, table.pool
     moved = {
         f.name: value[:, order].copy()
@@ -134,7 +134,7 @@ def with_models(table: Table, order: Ints) -> Table:
 
 
 def with_holes(table: Table, share: float = 0.3, seed: int = 0) -> Table:
-    """The table with missing cells: a share at random, one query, and all of model `UNSEEN`."""
+    """Return the table with missing cells: a random share, one query, all of model `UNSEEN`."""
     outcomes = table.outcomes
     rng = np.random.default_rng([seed, len(table)])
     missing = rng.random(outcomes.score.shape) < share

@@ -126,7 +126,7 @@ def _router(
 
 
 def _policies(sheet: _Sheet, row: Row, scored: list[Ask]) -> None:
-    """Add how often each policy was named, and how good the answers then were."""
+    """Add the share of every policy, and the quality of the answers then."""
     at, values, measure = (
         f"rows[{row.router}].policies.use",
         sheet.values,

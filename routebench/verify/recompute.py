@@ -1,4 +1,4 @@
-"""The board made once more, by the code that made it, from nothing but the run folder."""
+"""Recompute the board from the run folder alone, with the code that made it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def recompute(run: Stored) -> Leaderboard:
 
 
 def _with_copied(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Leaderboard:
-    """Copy what no table can tell: names, versions, messages of jobs."""
+    """Copy the fields that no table holds: names, versions, messages of jobs."""
     old = {row.router: row for row in board.rows}
     rows = []
     for row in made.rows:
@@ -91,7 +91,7 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
 
 
 def _quality(run: Stored, setup: Setup) -> Expected:
-    """Return what routers expected of every model, on validation and on test queries."""
+    """Return the routers' predicted quality of every model, on validation and test queries."""
     if SCORES not in run.board.files:
         return {}
     table = read_table(run.folder / SCORES, ("router", "part", "query", "model"))
@@ -141,7 +141,7 @@ def _forms(run: Stored, setup: Setup) -> dict[Key, Ints]:
 
 
 def _prices(run: Stored) -> PriceInfo:
-    """Return where costs come from; how many are guesses of which kind is copied."""
+    """Return the source of the costs; the number of assumed ones is copied from the board."""
     basis, outcomes = dict(run.board.diagnostics.cost_basis), run.setup.data.outcomes
     answered = ~np.isin(outcomes.state, (State.FAILED, State.ABSENT))
     known = np.zeros_like(answered)

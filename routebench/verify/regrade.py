@@ -1,4 +1,4 @@
-"""The suite loaded and its answers graded once more: do the stored cells say the same?"""
+"""Load the suite, grade its answers again, and compare them with the stored cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished run at other prices, without another call: same decisions, other costs.
+"""A finished run at other prices: the same decisions at other costs, without new calls.
 
 Costs are made from the run's tokens, and the board by the code that made it.
 """
@@ -29,7 +29,7 @@ CELLS = "cells.parquet"
 
 
 def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple[Leaderboard, Path]:
-    """Write the run once more at the given prices, which stand in the file `path`.
+    """Write a copy of the run at the given prices, which were read from the file `path`.
 
     Without `out` the new folder stands beside the run's. Returns the board and its folder.
 
@@ -56,7 +56,7 @@ def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple
 
 
 def _at(run: Stored, prices: PriceList) -> Stored:
-    """Return the run with other costs, and a board that says where they come from."""
+    """Return the run with other costs, and a board that states their source."""
     pool = run.setup.data.pool
     listed = PriceList(cover(pool, prices), prices.place)
     priced = run.repriced(listed)
@@ -111,7 +111,7 @@ def _must_be_free(place: Path) -> None:
 
 
 def _write(place: Path, content: dict[str, bytes], unchanged: list[Path]) -> None:
-    """Write all of it or nothing: made beside the place, then renamed."""
+    """Write all files or none: in a folder beside the place, then renamed."""
     try:
         with new_folder(place) as made:
             for file in unchanged:

@@ -1,4 +1,4 @@
-"""Does every number of a board follow from the files beside it? Checked offline.
+"""Offline checks that every number of a board follows from the files beside it.
 
 Three ways: the code that made the board makes it again from the stored tables; plain loops make
 the main numbers a second time; and costs are made again from tokens and prices.
@@ -66,7 +66,7 @@ class Mismatch:
 
 @dataclass
 class Verification:
-    """What was checked, and what differs."""
+    """The result of a verification: the values checked, and those that differ."""
 
     checked: Counter[str] = field(default_factory=Counter)
     """Values by kind."""
@@ -109,7 +109,7 @@ def verify(path: Path, regrade: bool = False) -> Verification:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal; floats up to the rounding of another machine."""
+    """Return whether two values are equal; floats up to the rounding of another machine."""
     numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (one, other)]
     if all(numbers):
         close = RELATIVE * max(abs(one), abs(other)) + ABSOLUTE
@@ -118,7 +118,7 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def kind_of(path: str) -> str:
-    """Return which part of the board a path is of."""
+    """Return the part of the board that a path belongs to."""
     return next(kind for kind, pattern in _KINDS if re.match(pattern, path))
 
 
@@ -158,7 +158,7 @@ def _regrade(result: Verification, run: Stored) -> None:
 
 
 def _costs(result: Verification, run: Stored) -> None:
-    """Check the costs of cells, where they were made from prices."""
+    """Check the costs of cells that were computed from prices."""
     data, kind = run.setup.data, "costs of answers"
     stored = data.outcomes.cost
     if run.prices is None or stored is None:

@@ -79,7 +79,7 @@ class SimpleQA:
         return data
 
     def questions(self) -> list[hookspecs.StoredQuestion] | None:
-        """Return what `routebench collect` asks; None for a file with answers."""
+        """Return the questions for `routebench collect`; None for a file with answers."""
         path = self.options.data or EMBEDDED
         if not is_questions(path):
             return None
@@ -204,5 +204,5 @@ def _long(questions: Sequence[Question], requests: Sequence[Request], answers: A
 
 
 def _right(question: Question) -> str:
-    """Return all that is right, as a JSON list."""
+    """Return all right answers, as a JSON list."""
     return json.dumps([question.reference, *question.aliases], ensure_ascii=False)

@@ -1,5 +1,4 @@
-"""A store of collected answers as a suite's outcomes: what it holds, and what a reader of a board
-should know of it."""
+"""A store of collected answers, read as a suite's outcomes with notes for a board's readers."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ _SIMULATED = "simulated"  # the provider whose models are invented
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was collected, as `routebench.data.long_table` reads it."""
+    """Collected answers, as `routebench.data.long_table` reads them."""
 
     table: pa.Table
     source: Literal["live", "simulated"]
@@ -36,7 +35,7 @@ class Collected:
 def read_store(
     path: Path, suite: str | None = None, graded_by: str | None = None, *, only: bool = False
 ) -> Collected:
-    """Read the answers of a store, as of now, while it may be written.
+    """Read the present answers of a store, which may be written meanwhile.
 
     Those to one suite's questions; to all where it knows of no such suite, unless `only` these.
 

@@ -1,4 +1,4 @@
-"""Workflow commands of GitHub Actions: what shows beside a change."""
+"""Workflow commands of GitHub Actions, which annotate a change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PROPERTY = _MESSAGE | {":": "%3A", ",": "%2C"}
 
 
 def lines(result: GateResult) -> Iterator[str]:
-    """Yield one line per finding; errors are what makes the command fail."""
+    """Yield one line per finding; errors mark those that fail the command."""
     for line in words.why_invalid(result):
         yield command("error", "RouteBench gate: invalid", line)
     undecided = "error" if result.exit_code else "warning"

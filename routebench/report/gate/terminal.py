@@ -1,4 +1,4 @@
-"""A gate's result as a person reads it in a terminal, or in the log of a CI job."""
+"""A gate's result as text for a terminal or the log of a CI job."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBERS = 88  # columns that all but the router's name may take
 
 
 def show(result: GateResult, out: Console) -> None:
-    """Print headline, table, guards, flips and what changed."""
+    """Print headline, table, guards, flips and changes."""
     colour = _COLOURS[result.verdict]
     out.print(f"[bold {colour}]{escape(words.headline(result))}[/]", soft_wrap=True)
     out.print(f"baseline {escape(result.baseline)}", soft_wrap=True)

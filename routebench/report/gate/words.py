@@ -80,7 +80,7 @@ def sentence(one: Comparison) -> str:
 
 
 def needed(one: Comparison) -> str:
-    """Return how many queries would decide."""
+    """Return the number of queries that would decide."""
     if one.queries_needed is None:
         return "no number of queries would decide if the estimate is true"
     return f"about {one.queries_needed:,} queries would decide, there are {one.queries:,}"
@@ -94,7 +94,7 @@ def p_value(p: float | None) -> str:
 
 
 def headline(result: GateResult) -> str:
-    """Return what was gated, and the verdict."""
+    """Return the gated runs and the verdict."""
     verdict = result.verdict.upper()
     where = f"{result.suite} ({SOURCES.get(result.source, result.source)})"
     if result.verdict == "invalid":
@@ -107,7 +107,7 @@ def headline(result: GateResult) -> str:
 
 
 def family(result: GateResult) -> str:
-    """Return what Holm's adjustment is taken over."""
+    """Return the family of comparisons that Holm's adjustment covers, in words."""
     tested = [one for one in result.comparisons if one.verdict is not Verdict.MISSING]
     routers = len({one.router for one in tested})
     metrics = list(dict.fromkeys(one.metric for one in tested))
@@ -117,7 +117,7 @@ def family(result: GateResult) -> str:
 
 
 def why_invalid(result: GateResult) -> Iterator[str]:
-    """Yield why two runs cannot be compared."""
+    """Yield the reasons why two runs cannot be compared."""
     if result.reason:
         yield result.reason
     for one in result.mismatches:

@@ -28,12 +28,12 @@ from routebench.store.call_counts import CallCounts
 
 ASSUMED = 256
 """Answer tokens that are reckoned with where the model has not answered anything yet."""
-_SHOWN = 5  # failures that are told one by one
+_SHOWN = 5  # failures that are printed one by one
 
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """What the calls to a model that are still to be made may cost."""
+    """The estimated cost of the calls to a model that are still to be made."""
 
     target: TargetModel
     calls: int
@@ -187,7 +187,7 @@ def show_result(
     total: float,
     out: Console,
 ) -> None:
-    """Print what has become of every model's calls, and how to go on."""
+    """Print the state of every model's calls, and the commands to go on."""
     table = _table("model", "answered", "failed", "left", "$", "why calls failed")
     for target in plan.targets:
         row = counts[target.name]
@@ -233,7 +233,7 @@ def _notes(
 
 
 def show_grades(graded: Counts, out: Console) -> None:
-    """Print what a judge made of the answers."""
+    """Print the counts of a judge's grades."""
     kinds = ", ".join(f"{number:,} {grade}" for grade, number in sorted(graded.grades.items()))
     out.print(f"{_safe(graded.judge)} graded {graded.graded:,} answers" + (kinds and f": {kinds}"))
     if graded.ungraded:

@@ -19,7 +19,7 @@ LABEL = 26  # columns for a router's name
 
 
 def make(error: bool = False, wide: bool = False) -> RichConsole:
-    """Return the terminal, or a page of fixed width where the output is none."""
+    """Return the terminal, or a page of fixed width for other outputs."""
     made = RichConsole(stderr=error, highlight=False)
     if made.is_terminal:
         return made
@@ -72,7 +72,7 @@ def dollars(estimate: Estimate) -> str:
 
 
 def short(name: str, room: int) -> str:
-    """Return a name cut in the middle: both ends of a name tell."""
+    """Return a name shortened in the middle, as both ends identify it."""
     if len(name) <= room:
         return name
     tail = (room - 1) // 2

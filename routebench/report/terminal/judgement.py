@@ -42,7 +42,7 @@ def show(judged: Judged, out: Console) -> None:
 
 
 def to_json(judged: Judged) -> str:
-    """Return all of it as JSON; control characters of texts are escaped."""
+    """Return the result as JSON; control characters of texts are escaped."""
     content = {
         "place": judged.place,
         "counts": counted(judged.counts),
@@ -53,7 +53,7 @@ def to_json(judged: Judged) -> str:
 
 
 def counted(counts: Counts) -> dict[str, Any]:
-    """Return what became of the answers, and what grading took."""
+    """Return the counts of graded answers, grades and notes, and the judge's usage."""
     usage = counts.usage
     return {
         "judge": counts.judge,

@@ -18,11 +18,11 @@ from routebench.report.terminal.console import (
 from routebench.schema import Estimate, Leaderboard, Row
 
 TASKS = 4
-"""More tables than this are no summary."""
+"""The largest number of tasks that are printed with a table each."""
 
 
 def show(board: Leaderboard, out: Console) -> None:
-    """Print what routers come to beyond the one choice they make by themselves."""
+    """Print the routers' operating points, and their pair of models overall and by task."""
     rows = [row for row in board.rows if row.state == "ok"]
     swept = [row for row in rows if row.operating_points]
     if swept:

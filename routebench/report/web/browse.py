@@ -63,7 +63,7 @@ def confidence(stored: Stored, router: str) -> Floats | None:
     if any(part.decisions.confidence is None for part in made):
         return None
     values = np.concatenate([part.decisions.confidence for part in made])
-    # One that knows no users says the same to all of them: not a row for each who asks.
+    # A router without users decides alike for all of them: one row per query.
     return values if len(values) == len(stored.rows) else None
 
 

@@ -144,7 +144,7 @@ def _mark(name: str, symbol: str, x: float, y: float, size: int) -> Figure:
 
 
 def _hull(traces: Sequence[Figure]) -> Figure:
-    """Draw the upper left hull of routers and models alone: the oracle is nobody's choice."""
+    """Draw the upper left hull of routers and models, without the oracle."""
     points = sorted(
         (trace["x"][0], trace["y"][0])
         for trace in traces

@@ -21,7 +21,7 @@ from routebench.report.web.training import RouterCurves
 from routebench.schema import Estimate, Facet, Leaderboard
 
 TASKS, FACETS = 30, 60
-"""More tasks than this have no bars, more facets no line of their own."""
+"""The largest numbers of tasks with bars, and of facets with a line each."""
 
 
 def of_run(number: int, stored: Stored) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _points(board: Leaderboard) -> DisplayTable | None:
 
 
 def _policies(board: Leaderboard) -> DisplayTable | None:
-    """Return how often routers name each policy, with quality and cost of the answers then."""
+    """Return the shares of each policy by router, with quality and cost of the answers then."""
     scale, digits = (100, 1) if board.suite.measure == "accuracy" else (1, 3)
     rows = [
         [

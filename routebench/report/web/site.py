@@ -22,7 +22,7 @@ from routebench.report.web.templates import Templates
 from routebench.schema import Estimate, Leaderboard, Row
 
 MARKER = ".routebench-site"
-"""Says that a folder was made here, and which files: it may be replaced by a newer site."""
+"""The file that lists a site's own files: a newer site may replace these."""
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
@@ -36,7 +36,7 @@ class BoardFile:
 
     @cached_property
     def time(self) -> datetime:
-        """When the run ended; the beginning of time where the board does not say."""
+        """Return the time at which the run ended; `_UNKNOWN` where the board does not say."""
         try:
             finished = datetime.fromisoformat(str(self.board.environment.get("finished")))
             return (finished if finished.tzinfo else finished.replace(tzinfo=UTC)).astimezone(UTC)
@@ -49,13 +49,13 @@ class BoardFile:
 
     @property
     def version(self) -> str:
-        """RouteBench's version."""
+        """Return RouteBench's version."""
         packages = self.board.environment.get("packages")
         return str(packages.get("routebench", MISSING)) if isinstance(packages, dict) else MISSING
 
     @property
     def file(self) -> str:
-        """The name of the board's copy in the site."""
+        """Return the name of the board's copy in the site."""
         return f"boards/{_name(self.board.suite.name, os.fsencode(self.place))}.json"
 
     def row(self, router: str) -> Row | None:
@@ -91,13 +91,13 @@ class SuiteHistory:
 
     @property
     def routers(self) -> list[str]:
-        """Routers of all runs, those of the newest board first and in its order."""
+        """Return the routers of all runs, those of the newest board first and in its order."""
         rows = [row for run in reversed(self.runs) for row in run.board.rows]
         return list(dict.fromkeys(row.router for row in rows if row.state != "skipped"))
 
     @cached_property
     def series(self) -> list[list[BoardFile]]:
-        """Comparable runs, those of the newest board first."""
+        """Return the series of comparable runs, that of the newest board first."""
         series: dict[tuple[str, ...], list[BoardFile]] = {}
         for run in self.runs:
             prints = run.board.fingerprints
@@ -105,7 +105,7 @@ class SuiteHistory:
         return sorted(series.values(), key=lambda runs: _order(runs[-1]), reverse=True)
 
     def last(self, router: str) -> tuple[BoardFile, Row] | None:
-        """Return the newest run that a router took part in."""
+        """Return the newest run with this router."""
         for run in reversed(self.runs):
             if (row := run.row(router)) and row.state != "skipped":
                 return run, row
@@ -165,7 +165,7 @@ def _order(run: BoardFile) -> tuple[datetime, str]:
 
 
 def _suites(boards: Iterable[BoardFile]) -> list[SuiteHistory]:
-    """Return the runs by suite; what is simulated and what is recorded never share a page."""
+    """Return the runs by suite; simulated and recorded ones never share a page."""
     runs_of: dict[tuple[str, str, str], list[BoardFile]] = {}
     for run in sorted(boards, key=_order):
         about = run.board.suite
@@ -234,7 +234,7 @@ def _series(
 
 
 def _run(runs: Sequence[BoardFile], at: int) -> dict[str, Any]:
-    """Return what heads a run in a history."""
+    """Return the heading of a run in a history."""
     run, before = runs[at], runs[max(at - 1, 0)]
     prices = [each.board.fingerprints.prices for each in (before, run)]
     return {

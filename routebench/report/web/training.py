@@ -54,7 +54,7 @@ class CurvePanel:
     lines: list[Line] = field(default_factory=list)
 
     def label(self, line: Line) -> str:
-        """Return a series' name without what the whole panel is about."""
+        """Return a series' name without the prefix that the panel's title has."""
         return line.name.removeprefix(f"{self.about}/")
 
 
@@ -196,7 +196,7 @@ def _sane(value: float) -> bool:
 
 
 def _panels(stages: Sequence[_Stage]) -> tuple[list[CurvePanel], int]:
-    """Return series by stage and kind, and how many there is no room for."""
+    """Return series by stage and kind, and the number that were left out."""
     panels: dict[tuple[str, str], CurvePanel] = {}
     more = 0
     for stage in stages:
@@ -213,7 +213,7 @@ def _panels(stages: Sequence[_Stage]) -> tuple[list[CurvePanel], int]:
 
 
 def _kind(series: str) -> str:
-    """Return what shares an axis: all losses, and all of one prefix, such as `rewards/margins`."""
+    """Return the axis group of a series: losses, or one prefix such as `rewards/margins`."""
     name = series.removeprefix("eval_")
     return "loss" if name.endswith("loss") else name.partition("/")[0]
 

@@ -1,4 +1,4 @@
-"""Blocks of rows out of PersonaRoute-Bench's CSV files, and the places that errors name."""
+"""Blocks of rows from PersonaRoute-Bench's CSV files, and row places for error messages."""
 
 from __future__ import annotations
 

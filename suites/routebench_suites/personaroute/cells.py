@@ -14,7 +14,7 @@ _GAP = re.compile(r",\s*,|^\s*,")
 
 
 class CellError(ValueError):
-    """What is wrong with a cell, and what to do about it; the caller knows where it stands."""
+    """An invalid cell, and what to do about it; the caller adds its place."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What is known of the models of a personalised data set: descriptions, prices, embeddings."""
+"""The models of a personalised data set: descriptions, prices, embeddings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = ".safetensors, .npy and .pkl"
 
 @dataclass(frozen=True, slots=True)
 class ModelDescriptions:
-    """What a file says of the m models of a data set, in their order."""
+    """The m models of a data set as a file describes them, in their order."""
 
     description: tuple[str, ...]
     input_price: Floats | None

@@ -102,7 +102,7 @@ class _Embeddings:
 
 @dataclass
 class Gathered:
-    """What the rows say, by the numbers that users, queries, models and tasks got in turn."""
+    """Values of the rows, indexed by users, queries, models and tasks in order of appearance."""
 
     users: dict[str, int] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
@@ -133,12 +133,12 @@ class Gathered:
 
     @property
     def asked(self) -> Mask:
-        """[u, n] who asked what."""
+        """Return [u, n] whether the user asked the query."""
         asked: Mask = np.bitwise_or.reduce(self.seen, axis=2) != 0
         return asked
 
     def room(self, files: int) -> None:
-        """Make the arrays large enough for all that has a number."""
+        """Extend the arrays to hold everything that has a number."""
         u, n, m = len(self.users), len(self.queries), len(self.models)
         self.preference = _grown(self.preference, (u,), np.nan)
         self.effect = _grown(self.effect, (n, m), np.nan)
@@ -149,7 +149,7 @@ class Gathered:
         self.user_in = _grown(self.user_in, (u, files), False)
 
     def cut(self) -> None:
-        """Take the spare room away again."""
+        """Trim the arrays to the rows and columns in use."""
         u, n, m = len(self.users), len(self.queries), len(self.models)
         self.preference = self.preference[:u]
         self.effect, self.cost = self.effect[:n, :m], self.cost[:n, :m]

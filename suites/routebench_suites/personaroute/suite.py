@@ -68,7 +68,7 @@ class PersonaRoute:
 
 
 def _suite(panel: UserPanel, source: str, files: tuple[Path, ...]) -> SuiteData:
-    """Put the panel in canonical order; costs are brought to [0, 1] where needed."""
+    """Convert the panel to canonical order, with costs normalised to [0, 1] where needed."""
     if len(panel.models) < 2:
         raise DataError(f"personaroute: at least two models are needed, not {panel.models}")
     # By what they are, not by where they stand: rows in another order are the same queries.
