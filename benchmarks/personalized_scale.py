@@ -124,7 +124,7 @@ def expanded(users: int) -> dict[str, float]:
     fit._tune()
     tasks = len(fit.model.edges.table)
     kinds = interactions.directed(fit.data.family)
-    network = graph.Network(options, fit.inputs.shape[1], tasks, fit.llms, 0, kinds)
+    network = graph.GraphNetwork(options, fit.inputs.shape[1], tasks, fit.llms, 0, kinds)
     hidden = int(0.3 * len(fit.everything))
     start = time.perf_counter()
     fit._loss(network, fit.everything[hidden:], fit.everything[:hidden]).backward()

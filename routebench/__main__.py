@@ -25,7 +25,7 @@ class Commands(click.Group):
         return sorted(_built_in() | added)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in _built_in():  # the metadata of all distributions is not read for these
+        if name in _built_in():
             module = importlib.import_module(f"routebench.commands.{name}")
             command: click.Command = module.command
             return command

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.files import absolute
 from routebench.plugin import options
 from routebench.records import HIDEABLE
 
@@ -149,13 +150,6 @@ def dump(config: RunConfig) -> str:
 def located(data: str) -> str:
     """Return the full path of a suite's data file; a number is a size and stays as it is."""
     return data if data.isdecimal() else str(Path(data).resolve())
-
-
-def absolute(value: Any) -> Any:
-    """Return the full path of an existing file or folder; anything else as it is."""
-    # Not Path.exists, which raises for what is too long to be a path.
-    known = isinstance(value, str) and value and os.path.exists(value)
-    return str(Path(value).resolve()) if known else value
 
 
 def _absolute(router: str) -> str:

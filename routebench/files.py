@@ -1,4 +1,4 @@
-"""Write files whole or not at all, hash them, and lock them while a process lives."""
+"""Write files whole or not at all, hash them, name them in full, and lock them."""
 
 from __future__ import annotations
 
@@ -85,3 +85,10 @@ def locked(path: Path, mode: str = "a") -> Iterator[None]:
     with path.open(mode) as stream:
         lock_file(stream)
         yield
+
+
+def absolute(value: Any) -> Any:
+    """Return the full path of an existing file or folder; anything else as it is."""
+    # Not Path.exists, which raises for what is too long to be a path.
+    known = isinstance(value, str) and value and os.path.exists(value)
+    return str(Path(value).resolve()) if known else value

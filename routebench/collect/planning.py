@@ -98,6 +98,7 @@ def make(
     split = [_split(model) for model in dict.fromkeys(models)]
     values = values or {}
     known = [name, *(provider for provider, _ in split), *([judge] if judge else [])]
+    known += [info.name for info in discovery.installed("extension")] if judge else []
     for each in values:
         if each not in known:
             raise OptionError(f"--set {each}: not part of this", did_you_mean(each, known))

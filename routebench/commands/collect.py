@@ -147,7 +147,7 @@ def command(
     graded = None
     if judge:
         try:
-            graded = _judge(plan, judge, values.get(judge, {}), listener)
+            graded = _judge(plan, judge, values, listener)
         except KeyboardInterrupt:
             errors.print("interrupted: grades so far are kept; the same command goes on")
             ctx.exit(130)
@@ -181,14 +181,14 @@ def _collect(plan: Any, limits: Any, budget: float | None, listener: Any) -> tup
         return done, found, store.spent()
 
 
-def _judge(plan: Any, judge: str, values: dict[str, Any], listener: Any) -> Any:
+def _judge(plan: Any, judge: str, set_values: dict[str, dict[str, Any]], listener: Any) -> Any:
     from routebench.judge.store import Judge, grade_store
     from routebench.plugin.extensions import Extensions
     from routebench.store.store import AnswerStore
 
     listener.note(f"grading with {judge}")
     with AnswerStore(plan.store, create=False) as store:
-        made = Judge(judge, values, Extensions({}, listener.note))
+        made = Judge(judge, set_values.get(judge, {}), Extensions(set_values, listener.note))
         return grade_store(store, made, suite=plan.suite)
 
 

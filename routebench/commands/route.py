@@ -75,7 +75,7 @@ def command(
 
 def _changes(router: str, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Return the router's options given by its label or its plugin's name."""
-    from routebench import config
+    from routebench import files
     from routebench.errors import OptionError
     from routebench.plugin import options
 
@@ -86,7 +86,7 @@ def _changes(router: str, assignments: tuple[str, ...]) -> dict[str, Any]:
             raise OptionError(f"--set {name}: this is about {router}")
     found: dict[str, Any] = {}
     for name in names:
-        found |= {key: config.absolute(value) for key, value in given.get(name, {}).items()}
+        found |= {key: files.absolute(value) for key, value in given.get(name, {}).items()}
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,24 +54,35 @@ def _facts(
     for name in ("device", "machine", "platform", "python"):
         yield name, old.environment.get(name), new.environment.get(name)
     yield from _each("", _packages(old), _packages(new))
+    wrappers = _wrappers(old), _wrappers(new)
+    yield from _each("extension ", *wrappers)
     before, after = ({row.router: row for row in board.rows} for board in (old, new))
     for router in routers:
         if router in before and router in after:
-            yield from _router(router, before[router], after[router])
+            yield from _router(router, before[router], after[router], wrappers[0] == wrappers[1])
 
 
-def _router(name: str, old: Row, new: Row) -> Iterator[tuple[str, Any, Any]]:
+def _router(name: str, old: Row, new: Row, wrapped_alike: bool) -> Iterator[tuple[str, Any, Any]]:
     for what in ("plugin", "distribution", "version", "seeds"):
         yield f"{name}: {what}", getattr(old, what), getattr(new, what)
     yield from _each(f"{name}: ", old.options, new.options)
-    if old.options == new.options and old.version == new.version:
-        # The fingerprint covers options and code: alone, it is the code that changed.
+    if old.options == new.options and old.version == new.version and wrapped_alike:
+        # The fingerprint covers options, extensions and code: here it is the code that changed.
         yield f"{name}: code", old.fingerprint, new.fingerprint
 
 
 def _each(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     for name in sorted({*old, *new}):
         yield prefix + name, old.get(name), new.get(name)
+
+
+def _wrappers(board: Leaderboard) -> dict[str, Any]:
+    """Return version and options of the extensions that wrap a hook, as text by name."""
+    return {
+        name: f"{one['distribution']} {one['version']} {json.dumps(one['options'], sort_keys=True)}"
+        for name, one in board.environment.get("extensions", {}).items()
+        if one["wraps"]
+    }
 
 
 def _packages(board: Leaderboard) -> dict[str, Any]:

@@ -62,10 +62,10 @@ class Harness:
         self._manager = pluggy.PluginManager("routebench")
         self._manager.add_hookspecs(hookspecs)
         try:
-            self._manager.register(router, "router")
+            self._manager.register(router, "routebench router")  # a name no extension has
             for name, plugin in self._extensions.items():
                 self._manager.register(plugin, name)
-            self._manager.register(self.metering, "metering")
+            self._manager.register(self.metering, "routebench metering")
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             text = " ".join(str(error).split())

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import routebench
-from routebench.config import RunConfig, absolute
+from routebench.config import RunConfig
 from routebench.encode.encoded import EncoderInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
-from routebench.files import sha256
+from routebench.files import absolute, sha256
 from routebench.isolation.messages import (
     Access,
     Broken,

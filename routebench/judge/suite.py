@@ -89,7 +89,7 @@ def load_judge(
     manager = pluggy.PluginManager("routebench")
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(plugin, "judge")
+        manager.register(plugin, "routebench judge")  # a name no extension has
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         text = " ".join(str(error).split())

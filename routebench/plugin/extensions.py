@@ -16,6 +16,7 @@ import pluggy
 
 from routebench import hookspecs
 from routebench.errors import PluginError, RoutebenchError
+from routebench.files import absolute
 from routebench.plugin import discovery, options
 from routebench.plugin.discovery import PluginInfo
 
@@ -45,7 +46,8 @@ class Extensions:
         self._note = note
         self._loaded: dict[str, Extension] = {}
         for info in discovery.installed("extension"):
-            given = values.get(info.name, {})
+            # A wrapper's process has a working folder of its own.
+            given = {key: absolute(value) for key, value in values.get(info.name, {}).items()}
             try:
                 self._loaded[info.name] = load(info.name, given)
             except RoutebenchError as error:
@@ -66,13 +68,17 @@ class Extensions:
         return {n: one for n, one in self._loaded.items() if set(hooks) & set(one.wraps)}
 
     def summary(self) -> dict[str, Any]:
-        """Return the extensions' entries on the board: distribution, version, hooks and options."""
+        """Return the extensions' entries on the board: distribution, version and hooks.
+
+        Options are told of those that wrap, for results depend on them; an observer's may hold an
+        address that is nobody's business.
+        """
         return {
             name: {
                 "distribution": one.info.distribution,
                 "version": one.info.version,
                 "wraps": list(one.wraps),
-                "options": one.options,
+                "options": one.options if one.wraps else {},
             }
             for name, one in self._loaded.items()
         }
@@ -87,7 +93,11 @@ def load(name: str, values: dict[str, Any]) -> Extension:
     info = discovery.find("extension", name)
     cls = discovery.load(info)
     checked = options.validate(cls, name, values)
-    plugin = cls(checked)
+    try:
+        plugin = cls(checked)
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(f"extension {name!r} cannot be made: {text}") from error
     manager = pluggy.PluginManager("routebench")
     manager.add_hookspecs(hookspecs)
     try:

@@ -14,9 +14,11 @@ from conftest import planted, rows
 
 from routebench.data.long_table import from_long
 from routebench.errors import PluginError
+from routebench.gate.comparable import changes
 from routebench.judge.store import Judge
 from routebench.judge.suite import judge_answers
 from routebench.plugin.extensions import Extensions
+from routebench.schema import Leaderboard
 
 TROUBLE = Path(__file__).parents[1] / "troublemakers.py"
 PLUGIN = """
@@ -247,3 +249,54 @@ def test_a_wrapped_judge_gives_its_grades_together(
     marks: dict[int, Any] = {}
     judge.mark([["?"], ["1"], ["2"]], marks.__setitem__)
     assert marks[0].score == 1.0
+
+
+def test_paths_among_options_are_full_ones(
+    extension: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrapper's process works in a folder of its own."""
+    extension(FIRST + "\nclass Options(BaseModel):\n    table: str = ''\n    model: int = 0\n")
+    monkeypatch.chdir(tmp_path)
+    Path("t.json").write_text("{}")
+    wrapper = Extensions({"around": {"table": "t.json"}}).around("route")["around"]
+    assert wrapper.options["table"] == str(tmp_path / "t.json")
+
+
+def test_options_of_one_that_only_watches_are_not_told(extension: Callable[..., None]) -> None:
+    extension("@hookimpl\ndef run_finished(self, board):\n    pass", "watches")
+    about = Extensions({"watches": {"model": 7}}).summary()["watches"]
+    assert about["options"] == {}
+
+
+def test_one_whose_constructor_raises_is_left_out(extension: Callable[..., None]) -> None:
+    extension("def __init__(self, options):\n    raise ValueError('no licence')")
+    notes: list[str] = []
+    assert Extensions({}, notes.append).around("fit", "route", "judge") == {}
+    assert notes == [
+        "extension around is left out: extension 'around' cannot be made: ValueError: no licence"
+    ]
+
+
+@pytest.mark.parametrize("name", ["router", "metering", "judge"])
+def test_any_name_will_do(
+    extension: Callable[..., None], board: Board, write: Put, name: str
+) -> None:
+    extension(FIRST, name)
+    words = ("--suite", f"table:{write(planted(60))}", "--router", "best-single")
+    assert rows(board(*words))["best-single"]["usage"]["a"] == 1.0
+    Judge("exact", {}, Extensions({}))
+
+
+def test_the_gate_says_what_wraps_otherwise(
+    extension: Callable[..., None], board: Board, write: Put, tmp_path: Path
+) -> None:
+    words = ("--suite", f"table:{write(planted(60))}", "--router", "best-single")
+    old = board(*words, out=tmp_path / "old")
+    extension(FIRST)
+    new = board(*words, out=tmp_path / "new")
+    told = [
+        change.what
+        for change in changes(*map(Leaderboard.model_validate, (old, new)), ["best-single"])
+    ]
+    assert "extension around" in told
+    assert "best-single: code" not in told
