@@ -189,7 +189,9 @@ class ImportPart:
     key: str
     """The source of the rows, such as a file; a later part with the same key replaces this one."""
     rows: pa.Table
-    """Columns of `routebench.importers.rows.COLUMNS`; query_id, query and model must be there."""
+    """Columns of `routebench.importers.rows.COLUMNS`; query_id, query and model must be there.
+
+    Scores are in [0, 1]; a state is ok, failed or ungraded."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """Notes on the reading of the data that the user should know, with their counts."""
 
@@ -198,7 +200,9 @@ class Importer(Protocol):
     """Reads files of a public format. The first line of its docstring says what files those are.
 
     `recognises` is asked of the beginning of every file that `data import auto` gets; in a folder,
-    of files with one of all importers' `suffixes`. `read` raises `DataError`, naming file and row.
+    of files with one of all importers' `suffixes`. `read` raises `DataError`, naming file and row,
+    and divides scores by `Selection.score_max`; the rest of the selection is applied to the rows
+    that it yields.
     `routebench.importers` has what reads files, and checks rows (`rows.OutcomeRows`).
     """
 

@@ -64,7 +64,9 @@ def _describe(name: str, as_json: bool) -> None:
     for info in found:
         plugin = discovery.load(info)
         if info.kind == "command":
-            described.append(_facts(info) | {"about": plugin.help, "options": [], "presets": {}})
+            described.append(
+                _facts(info) | {"about": plugin.help or "", "options": [], "presets": {}}
+            )
             continue
         # A public base class documents what several plugins share.
         shared = [c for c in plugin.__mro__[1:] if hasattr(c, "Options") and _is_public(c)]

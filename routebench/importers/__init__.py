@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def import_files(
 
     Raises:
         DataError: naming the file, and the row or the columns, that cannot be understood.
-        OptionError: for an unknown format, or a name of `out` that says another kind of file.
+        OptionError: for an unknown format, options of an importer that is not used, or a name of
+            `out` that says another kind of file.
         PluginError: for an importer that cannot be used.
     """
     for path in paths:
@@ -65,7 +67,11 @@ def import_files(
     known = [info.name for info in discovery.installed("importer")]
     if name not in known:
         raise OptionError(f"{form}: not a format", did_you_mean(form, [*known, "auto"]))
-    importer = _load(discovery.find("importer", name), (options or {}).get(name, {}))
+    given = options or {}
+    for each in given:
+        if each != name:
+            raise OptionError(f"--set {each}: is not used here", did_you_mean(each, [name]))
+    importer = _load(discovery.find("importer", name), given.get(name, {}))
     made = _import(name, importer, paths, out, selection or Selection())
     return replace(made, notes=(*notes, *made.notes))
 
@@ -114,7 +120,8 @@ def _usable(note: Callable[[str], None]) -> dict[str, Importer]:
 
 def _load(info: discovery.PluginInfo, values: dict[str, Any]) -> Importer:
     plugin = discovery.load(info)
-    importer = plugin(options.validate(plugin, info.name, values))
+    with _breaking(info.name):
+        importer = plugin(options.validate(plugin, info.name, values))
     missing = [name for name in ("suffixes", "recognises", "read") if not hasattr(importer, name)]
     if missing:
         raise PluginError(f"importer {info.name!r} has no {missing[0]}", f"from {info.target}")
@@ -144,32 +151,52 @@ def _about(importer: Importer) -> str:
 def _import(
     name: str, importer: Importer, paths: Sequence[Path], out: Path, selection: Selection
 ) -> Imported:
-    if isinstance(importer, QuestionImporter) and importer.only_questions(paths):
+    if isinstance(importer, QuestionImporter) and _only_questions(name, importer, paths):
         if out.suffix != ".csv":
             raise OptionError(
                 f"--out {out}: these are questions without answers", "write them to a .csv"
             )
-        count, notes = importer.write_questions(paths, out)
+        with _breaking(name), _writing(out):
+            count, notes = importer.write_questions(paths, out)
         return Imported(out, count, count, {}, {}, notes)
     if out.suffix != ".parquet":
         raise OptionError(f"--out {out}: outcomes are written as .parquet")
-    try:
+    with _writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as folder:
             parts = _gather(_read(name, importer, paths, selection), Path(folder))
             return _write(parts, out, Path(folder), name)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _only_questions(name: str, importer: QuestionImporter, paths: Sequence[Path]) -> bool:
+    with _breaking(name):
+        return importer.only_questions(paths)
 
 
 def _read(
     name: str, importer: Importer, paths: Sequence[Path], selection: Selection
 ) -> Iterator[ImportPart]:
-    """Yield an importer's parts, checked; errors in it carry its name."""
-    try:
+    """Yield an importer's parts, checked and selected."""
+    with _breaking(name):
         for part in importer.read(paths, selection):
-            yield replace(part, rows=complete(part.rows, name))
-    except (RoutebenchError, GeneratorExit):
+            yield complete(part, name, selection)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Turn what the system refuses into an error that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _breaking(name: str) -> Iterator[None]:
+    """Turn what an importer raises by mistake into an error that carries its name."""
+    try:
+        yield
+    except RoutebenchError:
         raise
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
@@ -220,12 +247,13 @@ def _write(parts: list[_Part], out: Path, folder: Path, form: str) -> Imported:
             for name, counts in (("model", models), ("state", states)):
                 for found in table[name].value_counts().to_pylist():
                     counts[found["values"]] += found["counts"]
-    os.replace(folder / "out.parquet", out)
     said = [f"{text}: {n}" for text, n in sorted(notes.items())]
     if len(models) < 2:
         said.append("there is one model only: a run needs two")
     ordered = dict(sorted(models.items()))
-    return Imported(out, models.total(), len(queries), ordered, dict(states), tuple(said))
+    made = Imported(out, models.total(), len(queries), ordered, dict(states), tuple(said))
+    os.replace(folder / "out.parquet", out)  # last, so that an error leaves what was there
+    return made
 
 
 __all__ = ["Imported", "Selection", "guess", "import_files"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ COLUMNS = (*_TEXTS, *_ANSWER, *_NUMBERS)
 _SCHEMA = pa.schema(
     [(name, pa.float64() if name in _NUMBERS else pa.large_string()) for name in COLUMNS]
 )
+_STATES = ("ok", "failed", "ungraded")
 _DEAR = 25.0  # USD; no recorded call of a public data set comes near
 
 
@@ -156,14 +157,18 @@ def _array(values: list[Any], kind: Any) -> pa.Array:
         return pa.array(whole, kind)
 
 
-def complete(table: pa.Table, importer: str) -> pa.Table:
-    """Return the table that an importer made with all columns, in their order and types.
+def complete(part: ImportPart, importer: str, selection: Selection) -> ImportPart:
+    """Return a part with all columns, in their order and types, and the selected rows only.
+
+    Without a column `state`, an answer with a score or a grade is `ok`, any other `ungraded`.
 
     Raises:
-        PluginError: for a missing or unknown column, or one of another type.
+        PluginError: for a missing or unknown column, one of another type, a null where a value
+            must be, an unknown state, or a score outside [0, 1].
     """
-    if table.schema.equals(_SCHEMA):
-        return table
+    import pyarrow.compute as pc
+
+    table = part.rows
     for name in ("query_id", "query", "model"):
         if name not in table.column_names:
             raise PluginError(f"importer {importer}: its rows have no column {name}")
@@ -171,14 +176,46 @@ def complete(table: pa.Table, importer: str) -> pa.Table:
         if name not in COLUMNS:
             hint = did_you_mean(name, COLUMNS)
             raise PluginError(f"importer {importer}: its rows have an unknown column {name}", hint)
-    constant = {"sample": "0", "state": "ok"}
-    columns = [
-        table[f.name].cast(f.type)
-        if f.name in table.column_names
-        else pa.array([constant.get(f.name)] * len(table), f.type)
-        for f in _SCHEMA
-    ]
-    return pa.table(columns, schema=_SCHEMA)
+    columns: dict[str, Any] = {f.name: pa.nulls(len(table), f.type) for f in _SCHEMA}
+    columns["sample"] = pa.repeat(pa.scalar("0", pa.large_string()), len(table))
+    columns |= {name: table[name].cast(_SCHEMA.field(name).type) for name in table.column_names}
+    for name in _NUMBERS:  # NaN is null, as in what `number` reads
+        columns[name] = pc.if_else(pc.is_nan(columns[name]), None, columns[name])
+    if "state" not in table.column_names:
+        known = pc.or_(pc.is_valid(columns["score"]), pc.is_valid(columns["grade"]))
+        columns["state"] = pc.if_else(known, "ok", "ungraded").cast(pa.large_string())
+    if not selection.answers:
+        columns["response"] = pa.nulls(len(table), pa.large_string())
+    rows = pa.table(columns, schema=_SCHEMA)
+    _check_values(rows, f"importer {importer}: {part.key}")
+    return replace(part, rows=_selected(rows, selection))
+
+
+def _check_values(table: pa.Table, place: str) -> None:
+    import pyarrow.compute as pc
+
+    state, score = pc.utf8_lower(table["state"]), table["score"]
+    known = pc.is_in(state, pa.array(_STATES, pa.large_string()))
+    wrong = {name: (pc.is_null(table[name]), "text") for name in ("query_id", "query", "model")}
+    wrong["state"] = pc.invert(known), " or ".join(_STATES)
+    wrong["score"] = pc.or_(pc.less(score, 0), pc.greater(score, 1)), "a number in [0, 1]"
+    for name, (rows, expected) in wrong.items():
+        if (first := pc.index(rows, True).as_py()) >= 0:
+            value = table[name][first].as_py()
+            raise PluginError(f"{place}: row {first + 1}: {name} is {value!r}, expected {expected}")
+
+
+def _selected(table: pa.Table, selection: Selection) -> pa.Table:
+    """Return the rows of the tasks and models that are asked for."""
+    import pyarrow.compute as pc
+
+    if not (selection.tasks or selection.models):
+        return table
+    for name, wanted in (("task", selection.task), ("model", selection.model)):
+        values = pc.fill_null(table[name], "")
+        kept = [value for value in pc.unique(values).to_pylist() if wanted(value)]
+        table = table.filter(pc.is_in(values, pa.array(kept, values.type)))
+    return table
 
 
 def hash_text(text: str) -> str:

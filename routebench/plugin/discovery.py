@@ -95,6 +95,11 @@ def load(info: PluginInfo) -> Any:
             did_you_mean(attribute, classes) if (classes := _plugins_in(module)) else "",
         )
     found = getattr(module, attribute)
+    if info.kind == "command":
+        import click  # no other kind needs it
+
+        if not isinstance(found, click.Command):
+            raise PluginError(f"command {info.name!r} is {type(found).__name__}, no click command")
     if info.kind != "router" or not isinstance(found, type):
         return found
     if not {"Options", "route"} & set(dir(found)):

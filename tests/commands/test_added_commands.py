@@ -20,6 +20,10 @@ def greet(name):
     click.echo(f"hello {name}")
 
 @click.command()
+def silent():
+    click.echo("done")
+
+@click.command()
 def run():
     "Replace the built-in."
     click.echo("replaced")
@@ -37,11 +41,15 @@ def added(distribution: Callable[..., Path]) -> Callable[..., None]:
 
 
 def test_a_command_is_listed_and_runs(main: Main, added: Callable[[str], None]) -> None:
-    added("greet = more_commands:greet")
+    added("greet = more_commands:greet\nsilent = more_commands:silent")
+    assert main("plugins", "silent")[0] == 0  # though it has no help
     code, out, _ = main("--help")
     assert code == 0
     assert "Greet somebody by NAME." in out
     assert main("greet", "Ada") == (0, "hello Ada\n", "")
+    code, out, _ = main("plugins", "greet")
+    assert code == 0
+    assert "Greet somebody by NAME." in out
     code, _, err = main("gret", "Ada")
     assert code == 2
     assert "greet" in err
@@ -69,8 +77,8 @@ def test_a_broken_command_breaks_itself_only(
     assert code == 0
     assert "Cannot be used" in out
     assert "greet" in out
-    for words in (("--any", "words"), ("--help",)):
-        code, out, err = main("broken", *words)
+    for words in (("broken", "--any", "words"), ("broken", "--help"), ("plugins", "broken")):
+        code, out, err = main(*words)
         assert (code, out) == (2, "")
         assert err.startswith(f"error: {reason}")
         assert len(err.splitlines()) <= 2

@@ -149,6 +149,11 @@ def test_wrong_words(main: Main, tmp_path: Path, responses: Path) -> None:
     code, _, err = main("data", "import", "routelm", responses)
     assert code == 2
     assert "did you mean routellm" in err
+    for form in ("routellm", "auto"):
+        code, _, err = main("data", "import", form, responses, "--set", "routelm.x=1")
+        assert (code, err) == (
+            2, "error: --set routelm: is not used here\nhint: did you mean routellm?\n"
+        )  # fmt: skip
     code, _, err = main("data", "pull", "nothing")
     assert code == 2
     assert "error: there is no public data 'nothing' to pull" in err

@@ -53,6 +53,11 @@ def test_questions_are_no_outcomes(questions: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == [questions.name]
 
 
+def test_questions_that_cannot_be_written(questions: Path) -> None:
+    with pytest.raises(DataError, match=r"q\.csv: cannot be written"):
+        import_files("simpleqa", [questions], questions / "q.csv")
+
+
 def test_all_published_questions(shared: Path, tmp_path: Path) -> None:
     published = shared / "simpleqa" / "simple_qa_test_set.csv"
     assert import_files("auto", [published], tmp_path / "q.csv").queries == 4326
