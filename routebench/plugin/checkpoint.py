@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from routebench.errors import DataError
 
-_ARRAYS, _META = "arrays.safetensors", "state.json"
+META = "state.json"
+_ARRAYS = "arrays.safetensors"
 
 
 def save(
@@ -25,7 +26,7 @@ def save(
     if arrays:
         tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         save_file(tensors, folder / _ARRAYS)
-    (folder / _META).write_text(json.dumps(meta, indent=2, sort_keys=True), encoding="utf-8")
+    (folder / META).write_text(json.dumps(meta, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -34,10 +35,12 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     from safetensors.numpy import load_file
 
     try:
-        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        if not isinstance(meta, dict):
+            raise DataError(f"{folder / META}: not a JSON object, the checkpoint is damaged")
         path = folder / _ARRAYS
         return meta, load_file(path) if path.exists() else {}
     except FileNotFoundError as error:
-        raise DataError(f"no checkpoint in {folder}: {_META} is missing") from error
-    except (json.JSONDecodeError, SafetensorError) as error:
+        raise DataError(f"no checkpoint in {folder}: {META} is missing") from error
+    except (ValueError, SafetensorError) as error:
         raise DataError(f"the checkpoint in {folder} is damaged: {error}") from error

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from routebench.hookspecs import hookimpl
+from routebench.hookspecs import Router, hookimpl
 
 LEARNING = ("fit", "save", "load")
 """What a router that learns has to have; one without any of them learns nothing."""
@@ -46,7 +46,9 @@ def complete(router: type[Any]) -> type[Any]:
     A class that has one of `fit`, `save` and `load` gets none of them: the others were forgotten.
     """
     learns = any(hasattr(router, name) for name in LEARNING)
-    if learns and hasattr(router, "Options") and router.__init__ is not object.__init__:
+    # A class that names the protocol as its base inherits an `__init__` that is none of its own.
+    starts = router.__init__ not in (object.__init__, Router.__init__)
+    if learns and starts and hasattr(router, "Options"):
         return router
     names = ("__module__", "__qualname__", "__doc__")
     inherited = {name: getattr(router, name) for name in names}

@@ -27,7 +27,7 @@ class QualityRouter(DeclaredState, ABC):
     chooser: Chooser = Chooser(Objective(), None)
     """Chooses by predicted quality; there before `learn` is called, to tune with."""
     confidence: Confidence | None = None
-    _width: int | None = None
+    __width: int | None = None  # two underscores: a router may call state of its own `width`
 
     @abstractmethod
     def learn(self, train: Table, validation: Table, context: Context) -> None:
@@ -41,10 +41,13 @@ class QualityRouter(DeclaredState, ABC):
         """
 
     def decide(self, queries: Queries) -> Decisions:
-        """Return choice and quality; for a router that chooses by more than its prediction."""
+        """Return choice and quality; for a router that chooses by more than its prediction.
+
+        Confidence that is returned here is kept as it is.
+        """
         quality = self.predict(queries)
         name = f"{type(self).__name__}.predict"
-        quality = _checked(name, quality, len(queries), self._width)
+        quality = _checked(name, quality, len(queries), self.__width)
         return Decisions(self.chooser.choose(quality), quality=quality)
 
     @hookimpl
@@ -53,17 +56,17 @@ class QualityRouter(DeclaredState, ABC):
         self.forget()
         if train.users is None:
             self.chooser = Chooser.learn(train, context.objective)
-        self._width = len(train.pool)
+        self.__width = len(train.pool)
         self.learn(train, validation, context)
         if train.users is None:
             decided = self.decide(validation.queries)
-            if decided.quality is not None:
+            if decided.quality is not None and decided.confidence is None:
                 self.confidence = Confidence.learn(decided.quality, decided.choice, validation)
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         decided = self.decide(queries)
-        if self.confidence is None or decided.quality is None:
+        if self.confidence is None or decided.quality is None or decided.confidence is not None:
             return decided
         return replace(decided, confidence=self.confidence(decided.quality, decided.choice))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +40,7 @@ class DeclaredState(Defaults):
 
     `options` and `ClassVar` are no state. Values that follow from the state are
     `functools.cached_property`; other attributes have names that start with an underscore, and
-    are not saved. Nothing is pickled.
+    are not saved. Nothing is pickled. A `fit` of the router's own calls `forget` first.
     """
 
     def save(self, folder: Path) -> None:
@@ -67,21 +68,31 @@ class DeclaredState(Defaults):
         self.forget()
         files = _Files(folder, *checkpoint.load(folder))
         for name, hint in declared(type(self)).items():
+            key = _key(name)
+            if not _is_saved(key, files):
+                if hasattr(self, name):
+                    continue
+                raise DataError(f"{folder}: the checkpoint has no {key}", _TRAIN_AGAIN)
+            place = f"{folder / checkpoint.META if key in files.meta else folder}: {key}"
             try:
-                setattr(self, name, _read(hint, _key(name), files.meta, files))
-            except KeyError as error:
-                if not hasattr(type(self), name):
-                    missing = f"{folder}: the checkpoint has no {_key(name)}"
-                    raise DataError(missing, _TRAIN_AGAIN) from error
+                setattr(self, name, _read(hint, key, files.meta, files))
             except ValidationError as error:
-                raise DataError(_said(error, f"{folder}: {_key(name)}"), _TRAIN_AGAIN) from error
+                raise DataError(_said(error, place), _TRAIN_AGAIN) from error
+            except KeyError as error:
+                raise DataError(f"{place} is incomplete: no {error}", _TRAIN_AGAIN) from error
+            except (TypeError, ValueError) as error:
+                text = shorten(f"{place} cannot be read: {error}", 300)
+                raise DataError(text, _TRAIN_AGAIN) from error
 
     def forget(self) -> None:
-        """Delete all state and what follows from it: what a second `fit` starts with."""
+        """Reset all state to the class's values, and delete what follows from it."""
         state = declared(type(self))
         for name in list(vars(self)):
             if name in state or _is_derived(self, name):
                 delattr(self, name)
+        for name in state:
+            if hasattr(type(self), name):  # a copy: one that is changed in place stays the object's
+                setattr(self, name, deepcopy(getattr(type(self), name)))
 
 
 def declared(router: type[Any]) -> Mapping[str, Any]:
@@ -120,6 +131,10 @@ def _is_derived(router: Any, name: str) -> bool:
 
 def _key(name: str) -> str:
     return name.lstrip("_")
+
+
+def _is_saved(key: str, files: _Files) -> bool:
+    return key in files.meta or key in files.arrays or (files.folder / key).is_dir()
 
 
 def _check(hint: Any, place: str) -> None:
@@ -191,7 +206,7 @@ def _plain(hint: Any, place: str, value: Any) -> Any:
 
 
 def _read(hint: Any, key: str, meta: dict[str, Any], files: _Files) -> Any:
-    """Return a value from where `_write` has put it; a `KeyError` where nothing is."""
+    """Return a value from where `_write` has put it; a `KeyError` where a part is missing."""
     plain, name = _without_none(hint), key.rpartition(".")[2]
     if plain is not hint and name in meta and meta[name] is None:
         return None
@@ -201,8 +216,6 @@ def _read(hint: Any, key: str, meta: dict[str, Any], files: _Files) -> Any:
     if _is_arrays(plain):
         return {inner: files.arrays[f"{key}.{inner}"] for inner in meta[name]}
     if plain is FittedEncoder:
-        if not (files.folder / key).exists():
-            raise KeyError(key)
         return encoders.load(files.folder / key)
     value = meta[name]
     if hasattr(plain, "from_json"):

@@ -31,6 +31,7 @@ from routebench import (
 )
 from routebench.data.long_table import from_long
 from routebench.encode.encoders import FittedOnUse
+from routebench.hookspecs import Router
 from routebench.jobs.harness import Harness
 from routebench.plugin import checkpoint, discovery
 from routebench.plugin.defaults import complete
@@ -271,6 +272,67 @@ def test_a_checkpoint_that_does_not_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"chooser": {"objective": {"performance": 1, "cost": 0}}}, "chooser is incomplete: no 'c"),
+        ({"chooser": None}, "chooser cannot be read: 'NoneType' object is not subscriptable"),
+        ({"chooser": {"cost": ["high"]}}, "chooser cannot be read: could not convert string"),
+        ({"curve": {"slopes": None}}, "curve is incomplete: no 'name'"),
+        ({"layers": 3}, "layers cannot be read: 'int' object is not iterable"),
+        ({"layers": ["9"]}, "layers is incomplete: no 'layers.9'"),
+        ({"kept": "half"}, "kept: input should be a valid number"),
+        ([], "not a JSON object"),
+        (None, "not a JSON object"),
+    ],
+)
+def test_damaged_state_is_named_and_never_replaced_by_the_default(
+    tmp_path: Path, changed: Any, message: str
+) -> None:
+    fitted(Everything(Choose()), table()).save(tmp_path)
+    place = tmp_path / "state.json"
+    whole = json.loads(place.read_text())
+    place.write_text(json.dumps(whole | changed if changed else changed))
+    with pytest.raises(DataError) as caught:
+        Everything(Choose()).load(tmp_path)
+    assert f"{place}: {message}" in caught.value.message
+
+
+def test_state_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """The number of models was saved as `width`; what is missing has the class's value."""
+    fitted(new(Constant), table()).save(tmp_path)
+    meta, _ = checkpoint.load(tmp_path)
+    del meta["confidence"], meta["QualityRouter__width"]
+    checkpoint.save(tmp_path, meta | {"width": 2})
+    again = new(Constant)
+    again.load(tmp_path)
+    assert (again.confidence, again.route(table().queries).choice.tolist()) == (None, [0] * 40)
+
+
+def test_a_router_may_have_a_width_of_its_own(tmp_path: Path) -> None:
+    class Wide(Constant):
+        width: int
+
+        def learn(self, train: Table, validation: Table, context: Context) -> None:
+            self.width = 7
+
+    fitted(new(Wide), table()).save(tmp_path)
+    again = new(Wide)
+    again.load(tmp_path)
+    assert again.width == 7
+
+
+def test_values_of_the_class_are_not_shared() -> None:
+    class Counts(Constant):
+        counts: dict[str, int] = {}  # noqa: RUF012
+
+        def learn(self, train: Table, validation: Table, context: Context) -> None:
+            self.counts[str(len(train))] = 1
+
+    router = fitted(fitted(new(Counts), table()), small_table([[1, 0]] * 3))
+    assert (router.counts, Counts.counts) == ({"3": 1}, {})
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         (((1.0, 0.0, 0.0),), "Constant.predict returned shape (40, 3), expected (40, 2)"),
@@ -323,6 +385,16 @@ def test_confidence_is_calibrated_on_validation() -> None:
     sure = type("Sure", (Constant,), {"value": ((0.9, 0.0),)})
     decisions = fitted(new(sure), table()).route(table().queries)
     np.testing.assert_allclose(decisions.confidence, 0.5, atol=0.05)
+
+
+def test_confidence_that_decide_returns_is_kept() -> None:
+    class Certain(Constant):
+        def decide(self, queries: Queries) -> Decisions:
+            return replace(super().decide(queries), confidence=np.full(len(queries), 0.25))
+
+    router = fitted(new(Certain), table())
+    assert router.confidence is None
+    assert router.route(table().queries).confidence.tolist() == [0.25] * 40
 
 
 def test_with_users_the_reward_decides_and_there_is_no_confidence(tmp_path: Path) -> None:
@@ -474,6 +546,19 @@ def test_declared_state_serves_routers_with_hooks_of_their_own() -> None:
             return Decisions(np.full(len(queries), self.best))
 
     check_router(Best)
+
+
+def test_a_router_may_name_the_protocol_as_its_base() -> None:
+    class Named(Router):
+        class Options(BaseModel):
+            length: int = 20
+
+        options: Options
+
+        def save(self, folder: Path) -> None: ...
+        def load(self, folder: Path) -> None: ...
+
+    assert new(complete(Named)).options.length == 20
 
 
 def test_older_checkpoints_of_word_weights_are_read(tmp_path: Path) -> None:
