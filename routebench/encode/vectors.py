@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ import numpy.typing as npt
 from routebench.data.texts import encode
 from routebench.errors import DataError, PluginError
 from routebench.files import new_folder
+
+_PARSING = threading.Lock()
 
 Keys = npt.NDArray[np.bytes_]
 Mask = npt.NDArray[np.bool_]
@@ -209,7 +212,10 @@ def _publish(folder: Path, keys: Keys, vectors: Vectors) -> None:
 
 
 def _array(path: Path) -> npt.NDArray[Any]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    # NumPy parses the header as Python, and Python 3.11's parser raises SystemError at times when
+    # several threads are in it.
+    with _PARSING:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path.name} is no array")
     return array

@@ -117,6 +117,7 @@ def test_lines_stay_lines() -> None:
         assert [len(line) - len(line.lstrip()) for line in kept] == [0, 4, 8, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unit", ["many words here ", "x", " ", "\n", " \n", "9 "])
 def test_a_megabyte_comes_to_its_end(kind: str, unit: str) -> None:

@@ -36,6 +36,7 @@ QUICK: dict[str, Any] = {"members": 1, "train_epoch": 3}
 TINY: dict[str, Any] = {"members": 1, "train_epoch": 1, "embedding_dim": 16}
 
 
+@pytest.mark.slow
 @parametrize_with_checks([(PersonalizedRouter, TINY)])
 def test_conformance(check: Any) -> None:
     check()
