@@ -40,14 +40,16 @@ class CallCounts:
 
 def count_calls(path: Path, calls: Iterable[Call]) -> CallCounts:
     """Count calls by what the store at `path` knows of them; there may be no store yet."""
-    counts = CallCounts()
     if not path.is_file():
-        counts.open = {call.key for call in calls}
-        counts.states[ABSENT] = len(counts.open)
-        return counts
+        return _none_known(calls)
+    try:
+        database = schema.connect(path, create=False, write=False)
+    except schema.EmptyFileError:  # another process is making it at this moment
+        return _none_known(calls)
+    counts = CallCounts()
     remaining = iter(calls)
     tokens: list[float] = []
-    with closing(schema.connect(path, create=False, write=False)) as database:
+    with closing(database):
         while keys := {call.key for call in islice(remaining, _AT_ONCE)}:
             marks = ", ".join("?" * len(keys))
             with schema.database_errors(path):
@@ -60,6 +62,12 @@ def count_calls(path: Path, calls: Iterable[Call]) -> CallCounts:
             tokens += [row[4] for row in rows if row[4] is not None]
     if tokens:
         counts.output_tokens = sum(tokens) / len(tokens)
+    return counts
+
+
+def _none_known(calls: Iterable[Call]) -> CallCounts:
+    counts = CallCounts(open={call.key for call in calls})
+    counts.states[ABSENT] = len(counts.open)
     return counts
 
 

@@ -133,10 +133,15 @@ CREATE TRIGGER calls_removed AFTER DELETE ON calls BEGIN {_LEAVE} END;
 """
 
 
+class EmptyFileError(DataError):
+    """A file that may become a store: another process is about to make the tables in it."""
+
+
 def connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
     """Open a store. Without `write` it is only read, and may lie where nothing can be written.
 
     Raises:
+        EmptyFileError: for a file without tables, unless they are to be made.
         DataError: for a file that is no store, or one of a newer version.
     """
     if not create and not path.is_file():
@@ -253,8 +258,11 @@ def _check(database: sqlite3.Connection, path: Path, make: bool) -> None:
                 "update RouteBench",
             )
         return
-    if not (make and empty):
+    if not empty:
         raise DataError(f"{path.name}: is not a store of answers", "`routebench collect` makes one")
+    if not make:
+        problem = f"{path.name}: is empty, no store of answers"
+        raise EmptyFileError(problem, "`routebench collect` makes one")
     _make(database)
 
 

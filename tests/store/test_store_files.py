@@ -63,7 +63,7 @@ def test_files_that_are_no_store(
 def test_an_empty_file_is_a_store_to_be_made(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     path.touch()
-    with pytest.raises(DataError, match="is not a store"):
+    with pytest.raises(DataError, match="is empty, no store"):
         AnswerStore(path, create=False)
     with filled(path) as store:
         assert store.counts()["answered"] == 6

@@ -12,14 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stores import calls, filled, questions
 
+from routebench.errors import DataError
 from routebench.store import owners, schema
+from routebench.store.call_counts import count_calls
 from routebench.store.store import AnswerStore
 
 COLLECTOR = """
@@ -121,6 +123,22 @@ def test_a_file_that_another_process_makes_at_the_same_moment(
         assert store.check() == []
     other.join(60)
     assert not other.is_alive()
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["no bytes", "a header"])
+def test_calls_are_counted_while_another_process_makes_the_file(tmp_path: Path, log: bool) -> None:
+    """Between the file and its tables, nothing is known of any call; nothing is wrong either."""
+    path, wanted = tmp_path / "s.sqlite", calls(questions(5))
+    with closing(sqlite3.connect(path)) as half_made:
+        if log:
+            half_made.execute("PRAGMA journal_mode = WAL")
+        else:
+            path.touch()
+        counts = count_calls(path, wanted)
+        assert counts.states == {"absent": len(wanted)}
+        assert counts.open == {call.key for call in wanted}
+        with pytest.raises(DataError, match=r"s\.sqlite: is empty"):
+            AnswerStore(path, create=False)
 
 
 @pytest.mark.slow
