@@ -51,6 +51,9 @@ class RunConfig(BaseModel):
     out: str | None = None
     jobs: int | None = Field(None, ge=1)
     job_timeout: float | None = Field(None, gt=0)
+    isolation: Literal["fork", "spawn"] = Field(
+        "fork", description="jobs forked from a warm process, or each started fresh"
+    )
     fresh: bool = False
 
     @field_validator("objective")

@@ -18,7 +18,12 @@ from routebench.data.splits import Split, make_split
 from routebench.encode import precompute
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
-from routebench.isolation.subprocesses import Workers, default_workers, scratch_folder
+from routebench.isolation.subprocesses import (
+    Workers,
+    default_workers,
+    scratch_folder,
+    warm_workers,
+)
 from routebench.jobs import arrow_io, plan
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.pool import Processes
@@ -63,20 +68,22 @@ def run(config: RunConfig, listener: RunListener) -> Run:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     check_device(config.device)
-    extensions = Extensions(config.set, listener.note)
-    listener.stage("loading the suite")
-    recorded = load_data(config, extensions)
-    price_list = load_prices(Path(config.prices)) if config.prices else None
-    data, prices = price(recorded, price_list, config.assume_output_tokens)
-    listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
-    split = make_split(
-        data, config.split, config.folds, config.split_seed, data.shares, config.protocol
-    )
-    prints = fingerprints(config, recorded, split, prices, extensions)
-    data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
-
-    with scratch_folder() as scratch:
-        workers = Workers(scratch, run_folder.protected(config, data.files))
+    with (
+        scratch_folder() as scratch,
+        warm_workers(scratch, config.isolation, config.device) as workers,
+    ):
+        extensions = Extensions(config.set, listener.note)
+        listener.stage("loading the suite")
+        recorded = load_data(config, extensions)
+        price_list = load_prices(Path(config.prices)) if config.prices else None
+        data, prices = price(recorded, price_list, config.assume_output_tokens)
+        listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
+        split = make_split(
+            data, config.split, config.folds, config.split_seed, data.shares, config.protocol
+        )
+        prints = fingerprints(config, recorded, split, prices, extensions)
+        data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
+        workers.protect(run_folder.protected(config, data.files))
         encoder = plan.encoder(config, workers)
         around = extensions.around("fit", "route")
         shared = dependencies(config, data, prints, encoder, around)
@@ -91,6 +98,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
             config.job_timeout,
             perturb=0 if encoder.by_id else config.perturb,
             shots=config.shots,
+            encoder_libraries=encoder.libraries,
         )
         listener.stage(build.outlook(setup))
         setup = replace(setup, encoded=encode(setup, encoder, config, workers, listener))

@@ -8,7 +8,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def command(*words: Any) -> None:
 def in_process(patch: pytest.MonkeyPatch) -> None:
     """Have every run of this process carry out its requests here, one job after the other."""
     patch.setattr(Workers, "run", _here)
+    patch.setattr(run, "warm_workers", lambda scratch, *_: closing(Workers(scratch)))
     patch.setattr(run, "default_workers", lambda device: 1)
 
 
@@ -59,9 +61,9 @@ def apart(patch: pytest.MonkeyPatch, stage: type[Request], *labels: str) -> None
     The others, which are carried out in this process, have none: no load of the machine matters.
     """
 
-    def run(workers: Workers, request: Request, *words: Any) -> Report:
+    def run(workers: Workers, request: Request, *words: Any, **named: Any) -> Report:
         own = isinstance(request, stage) and request.label in labels
-        return _REAL(workers, request, *words) if own else _here(workers, request, *words)
+        return (_REAL if own else _here)(workers, request, *words, **named)
 
     patch.setattr(Workers, "run", run)
 
@@ -79,6 +81,7 @@ def _here(
     access: Access,
     deadline: float | None = None,
     progress: Callable[[float, str], None] = lambda done, note: None,
+    libraries: Iterable[str] = (),
 ) -> Report:
     """Do what `Workers.run` does, all messages written and read, but in no process of its own."""
     if workers.stopped:

@@ -22,6 +22,8 @@ class TfidfSVD:
     Vectors have unit length; nothing is downloaded.
     """
 
+    libraries = ("sklearn.feature_extraction.text", "sklearn.utils.extmath")
+
     class Options(BaseModel):
         dimension: int = Field(128, ge=2, le=4096, description="components kept by the SVD")
         max_features: int = Field(50_000, ge=10, description="words and word pairs kept")

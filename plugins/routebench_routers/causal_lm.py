@@ -65,6 +65,8 @@ class CausalLM:
         self._ties = 0.0
         self._asked = self._unparsed = 0
 
+    libraries = ("torch", "transformers.modeling_utils")
+
     @property
     def starts_processes(self) -> bool:
         """Return whether training runs in several processes, or vLLM serves."""

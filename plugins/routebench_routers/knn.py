@@ -32,6 +32,7 @@ class KNN(QualityRouter):
     class Options(BaseModel):
         k: int | None = Field(None, ge=1, description="neighbours; tuned on validation if unset")
 
+    libraries = ("encoder",)
     options: Options
     encoder: FittedEncoder
     vectors: Vectors

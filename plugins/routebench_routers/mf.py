@@ -51,6 +51,8 @@ class MF(QualityRouter):
     is `preference`. Models with hardly any known cell in training are not considered.
     """
 
+    libraries = ("encoder", "torch")
+
     class Options(BaseModel):
         latent_dim: int = Field(128, ge=1, le=4096, description="length of the models' embeddings")
         text_dim: int | None = Field(

@@ -153,6 +153,7 @@ class PreferenceLinear(PersonalRouter, QualityRouter):
         )
         max_features: int = Field(50_000, ge=10, description="words and word pairs kept")
 
+    libraries = ("sklearn.feature_extraction.text", "sklearn.linear_model")
     options: Options
     words: WordWeights
     tasks: list[str]
@@ -208,6 +209,7 @@ class UserLinear(PersonalRouter, QualityRouter):
             None, gt=0, description="ridge penalty; tuned on validation for each user if unset"
         )
 
+    libraries = ("encoder", "sklearn.linear_model")
     options: Options
     encoder: FittedEncoder
     names: list[str]

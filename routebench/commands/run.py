@@ -96,6 +96,11 @@ _LISTS = {"router", "show", "against"}
 @click.option(
     "--job-timeout", type=float, metavar="SECONDS", help="Time for one job, fit and route together."
 )
+@click.option(
+    "--isolation",
+    type=click.Choice(["fork", "spawn"]),
+    help="Fork jobs from a warm process (default on Linux's CPUs), or start each fresh.",
+)
 @click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--wide", is_flag=True, help="Show timings too.")

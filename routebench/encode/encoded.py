@@ -22,6 +22,8 @@ class EncoderInfo:
     """Whether it knows vectors by query id only, and can encode no other text."""
     dimension: int = 0
     fingerprint: str = ""
+    libraries: tuple[str, ...] = ()
+    """Those that it imports."""
 
     @property
     def identity(self) -> list[Any]:

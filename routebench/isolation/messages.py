@@ -138,6 +138,8 @@ class DescribeReply:
     """Why the router cannot run on this suite; None where it can."""
     starts_processes: bool
     personal: bool
+    libraries: list[str] = field(default_factory=list)
+    """Those that its jobs import."""
     stateless: bool = False
     by_id: bool = False
     dimension: int = 0

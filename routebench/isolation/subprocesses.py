@@ -11,29 +11,50 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from routebench.files import locked
 from routebench.isolation import firewall, messages
+from routebench.isolation.forkserver import LIBRARIES, ForkedProcess, ForkServer, ServerEndedError
 from routebench.isolation.messages import Access, Failed, ProgressUpdate, Report, Request, Start
 
 OnProgress = Callable[[float, str], None]
+Process = subprocess.Popen[str] | ForkedProcess
+_ENTRY = "routebench.jobs.worker"
 _LOG_TAIL = 4000
 
 
 class Workers:
-    """The processes of one run. `protected` are the paths that none of them may read."""
+    """The processes of one run.
 
-    def __init__(self, scratch: Path, protected: tuple[Path, ...]) -> None:
+    `protect` names the paths that none of them may read. With `warm` they are forked from servers
+    that have imported libraries: the plain one is started here and now, each other is forked from
+    one that has a library less.
+    """
+
+    def __init__(self, scratch: Path, warm: bool = False) -> None:
         self.scratch = scratch
-        self.stopped = False
+        self._stop = threading.Event()
         # The scratch folders of other runs hold training tables: none of them is readable.
-        self._protected = [str(path) for path in (*protected, scratch.parent)]
-        self._running: set[subprocess.Popen[str]] = set()
+        self._protected = [str(scratch.parent)]
+        self._running: set[Process] = set()
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._servers: dict[tuple[str, ...], ForkServer] = {}
+        self._warm = warm
+        if warm:
+            self._server(())
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def protect(self, paths: Iterable[Path]) -> None:
+        """Let no process that is started from now on read these paths."""
+        self._protected += map(str, paths)
 
     def run(
         self,
@@ -42,18 +63,19 @@ class Workers:
         access: Access,
         deadline: float | None = None,
         progress: OnProgress = lambda done, note: None,
+        libraries: Iterable[str] = (),
     ) -> Report:
         """Run one process to its end and return its report; `Failed` where it gave none.
 
         The process may write to `folder` only; its log lies beside that folder. `deadline` is a
-        time of `time.monotonic`.
+        time of `time.monotonic`. `libraries` are those that it will import.
         """
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
         reports: list[Report] = []
         with (
             log.open("w") as stream,
-            self._started(folder, stream, access.downloads) as process,
+            self._started(folder, stream, access, libraries) as process,
         ):
             reader = threading.Thread(
                 target=_listen, args=(process, reports, progress), daemon=True
@@ -69,7 +91,7 @@ class Workers:
             finally:
                 _kill(process)
                 reader.join(timeout=5)
-        report = reports[-1] if reports else Report(Failed(_ending(process.returncode)))
+        report = reports[-1] if reports else Report(Failed(_ending(process.wait())))
         reply = report.reply
         if timed_out:
             reply = Failed("no end within the time limit", timed_out=True)
@@ -82,40 +104,96 @@ class Workers:
     def stop(self) -> None:
         """End all processes, and start no more."""
         with self._lock:
-            self.stopped = True
+            self._stop.set()
             for process in self._running:
                 _kill(process)
 
-    def _start(self, process: subprocess.Popen[str], start: Start) -> None:
+    def close(self) -> None:
+        """End all processes and servers."""
+        self.stop()
+        with self._starting:
+            for server in reversed(self._servers.values()):
+                server.close()
+
+    def _start(self, process: Process, start: Start) -> None:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(messages.write(start) + "\n")
             process.stdin.flush()
 
     @contextlib.contextmanager
-    def _started(self, folder: Path, log: Any, downloads: bool) -> Iterator[subprocess.Popen[str]]:
+    def _started(
+        self, folder: Path, log: IO[str], access: Access, libraries: Iterable[str]
+    ) -> Iterator[Process]:
+        if self.stopped:
+            raise KeyboardInterrupt
+        variables = firewall.environment(folder / "work", access.downloads)
+        process: Process = self._forked(
+            folder / "work", variables, log, access, libraries
+        ) or _fresh(folder / "work", variables, log)
         with self._lock:
-            if self.stopped:
-                raise KeyboardInterrupt
-            # -P: the working folder is not put on sys.path. A session of its own: Ctrl-C
-            # reaches the run, which then ends its jobs in order.
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "routebench.jobs.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=folder / "work",
-                env=firewall.environment(folder / "work", downloads),
-                start_new_session=True,
-            )
             self._running.add(process)
+            if self._stop.is_set():  # meanwhile
+                _kill(process)
         try:
             with process:
                 yield process
         finally:
             with self._lock:
                 self._running.discard(process)
+
+    def _forked(
+        self,
+        work: Path,
+        variables: dict[str, str],
+        log: IO[str],
+        access: Access,
+        libraries: Iterable[str],
+    ) -> ForkedProcess | None:
+        """Return a warm process; None where a fresh one is to be started."""
+        if not self._warm or access.processes:
+            return None
+        if access.downloads:
+            libraries = ()  # Hugging Face's read when they are imported whether they are offline
+        try:
+            return self._server(libraries).start(work, variables, log)
+        except ServerEndedError:
+            return None
+
+    def _server(self, libraries: Iterable[str]) -> ForkServer:
+        known = tuple(name for name in libraries if name.partition(".")[0] in LIBRARIES)
+        with self._starting:
+            for end in range(len(known) + 1):
+                if known[:end] not in self._servers:
+                    parent = self._servers[known[: end - 1]] if end else None
+                    library = known[end - 1] if end else ""
+                    server = ForkServer(_ENTRY, self.scratch, parent, library)
+                    self._servers[known[:end]] = server
+            return self._servers[known]
+
+
+def _fresh(work: Path, variables: dict[str, str], log: IO[str]) -> subprocess.Popen[str]:
+    # -P: the working folder is not put on sys.path. A session of its own: Ctrl-C
+    # reaches the run, which then ends its jobs in order.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", _ENTRY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        cwd=work,
+        env=variables,
+        start_new_session=True,
+    )
+
+
+@contextlib.contextmanager
+def warm_workers(scratch: Path, isolation: str, device: str) -> Iterator[Workers]:
+    """Yield the processes of a run, forked where `isolation` and the device allow it."""
+    # A forked process cannot use CUDA where its parent has; macOS's libraries do not bear a fork.
+    warm = isolation == "fork" and device == "cpu" and sys.platform == "linux"
+    with contextlib.closing(Workers(scratch, warm)) as workers:
+        yield workers
 
 
 @contextlib.contextmanager
@@ -146,7 +224,7 @@ def default_workers(device: str) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _listen(process: subprocess.Popen[str], reports: list[Report], progress: OnProgress) -> None:
+def _listen(process: Process, reports: list[Report], progress: OnProgress) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         # A router can find the channel and write to it; invalid messages are ignored.
@@ -158,9 +236,11 @@ def _listen(process: subprocess.Popen[str], reports: list[Report], progress: OnP
                 reports.append(message)
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def _kill(process: Process) -> None:
     """End the process and all it started."""
-    if os.name == "posix":
+    if isinstance(process, ForkedProcess):
+        process.kill()
+    elif os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     elif process.poll() is None:

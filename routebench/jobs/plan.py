@@ -50,6 +50,7 @@ class Entrant:
     message: str = ""
     starts_processes: bool = False
     personal: bool = False
+    libraries: tuple[str, ...] = ()
 
 
 def entrants(
@@ -152,6 +153,7 @@ def encoder(config: RunConfig, workers: Workers) -> EncoderInfo:
         described.by_id,
         described.dimension,
         described.fingerprint,
+        tuple(described.libraries),
     )
 
 
@@ -174,6 +176,7 @@ def jobs(
             e.starts_processes,
             e.personal,
             extensions,
+            e.libraries,
         )
         for e in ready
         for seed in range(seeds)
@@ -220,6 +223,7 @@ def _entrant(
         _fingerprint(info, full, shared),
         starts_processes=described.starts_processes,
         personal=described.personal,
+        libraries=tuple(described.libraries),
     )
 
 

@@ -101,8 +101,11 @@ class Processes:
             kept=kept,
             extensions=dict(job.extensions),
         )
+        libraries = self.setup.libraries(job)
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
-        fit_report = self.workers.run(request, fit, replace(access, kept=kept), deadline, progress)
+        fit_report = self.workers.run(
+            request, fit, replace(access, kept=kept), deadline, progress, libraries
+        )
         fitted = fit_report.reply
         if not isinstance(fitted, FitReply):
             return self._failure("fit", fitted)
@@ -121,6 +124,7 @@ class Processes:
             route,
             access,
             deadline,
+            libraries=libraries,
         )
         routed = route_report.reply
         if not isinstance(routed, RouteReply):

@@ -45,6 +45,8 @@ class Job:
     """Whether it declares that it learns from users, and is asked for each of them."""
     extensions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Those that wrap the router, by name, with their options."""
+    libraries: tuple[str, ...] = ()
+    """Those that its processes import."""
 
     @property
     def path(self) -> Path:
@@ -66,6 +68,8 @@ class Setup:
     """Seconds for fit and route together; None waits for ever."""
     encoded: Encoded | None = None
     """Vectors of all texts, where the encoder is stateless."""
+    encoder_libraries: tuple[str, ...] = ()
+    """Those that it imports in a job that uses it."""
     perturb: int = 0
     """Test queries, over all folds, that are also asked in perturbed form."""
 
@@ -75,6 +79,12 @@ class Setup:
     def rows(self, fold: int, code: int) -> Ints:
         """Return row numbers of one part of a fold's split."""
         return np.flatnonzero(self.split.codes[fold] == code)
+
+    def libraries(self, job: Job) -> tuple[str, ...]:
+        """Return the libraries that a job imports."""
+        encoder = () if self.encoded else self.encoder_libraries
+        named = [encoder if name == "encoder" else (name,) for name in job.libraries]
+        return tuple(dict.fromkeys(name for names in named for name in names))
 
     def tables(self, fold: int, personal: bool = False) -> tuple[Table, Table]:
         """Return train and validation, as fresh tables of the visible columns."""

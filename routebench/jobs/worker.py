@@ -39,6 +39,11 @@ from routebench.isolation.messages import (
 )
 
 Send = Callable[[ProgressUpdate], None]
+AHEAD = (
+    "numpy", "pyarrow", "safetensors.numpy", "routebench.encode.encoders",
+    "routebench.jobs.arrow_io", "routebench.jobs.stages", "routebench.plugin.extensions",
+)  # fmt: skip
+"""What nearly every job imports: a warm process has it before it is forked."""
 
 
 def main() -> None:
@@ -204,6 +209,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         # Of the object, not its class: a router may start processes with some options only.
         starts_processes=optional.starts_processes(router),
         personal=optional.is_personal(cls),
+        libraries=optional.libraries(router),
         **facts,
     )
 

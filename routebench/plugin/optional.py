@@ -40,6 +40,17 @@ class StartsProcesses(Protocol):
 
 
 @runtime_checkable
+class UsesLibraries(Protocol):
+    """A router or encoder that names the libraries it imports, such as `("encoder", "torch")`.
+
+    They are imported once, in the process that jobs are forked from, and only well-known ones:
+    `routebench.isolation.forkserver.LIBRARIES`. `encoder` is those of the run's encoder.
+    """
+
+    libraries: Sequence[str]
+
+
+@runtime_checkable
 class Personal(Protocol):
     """A router class that learns from `Table.users`, and is asked for each of them."""
 
@@ -165,6 +176,11 @@ def facts(router: Any) -> dict[str, str | float]:
 def starts_processes(router: Any) -> bool:
     """Return whether a router with its options declares that it runs programs of its own."""
     return isinstance(router, StartsProcesses) and bool(router.starts_processes)
+
+
+def libraries(router: Any) -> list[str]:
+    """Return the libraries that a router with its options says its jobs import."""
+    return [str(name) for name in router.libraries] if isinstance(router, UsesLibraries) else []
 
 
 def is_personal(router_class: Any) -> bool:

@@ -19,8 +19,10 @@ NAMES = (
 )
 
 
-@pytest.fixture(scope="module")
-def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+@pytest.fixture(scope="module", params=["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def cheats(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
     """Return the rows of all cheaters in one real run on outcomes that nothing predicts."""
     here = tmp_path_factory.mktemp("cheats")
     suite = put(here / "data", noise())
@@ -36,7 +38,7 @@ def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     out = here / "later"
     done = real(
         "run", "--quiet", "--suite", suite, "--router", routers, "--perturb", 0,
-        "--out", out, *options, cwd=here,
+        "--isolation", request.param, "--out", out, *options, cwd=here,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     board = read_board(out)

@@ -40,7 +40,7 @@ def entrants(data: SuiteData, *router: str, **more: Any) -> dict[str, Entrant]:
     shared = more.pop("shared", SHARED)
     made = config.make({"suite": "table", "router": router} | more)
     with scratch_folder() as scratch:
-        found = plan.entrants(made, data, shared, Workers(scratch, ()))
+        found = plan.entrants(made, data, shared, Workers(scratch))
     return {entrant.label: entrant for entrant in found}
 
 

@@ -44,6 +44,7 @@ class Hybrid:
     """
 
     Options = HybridOptions
+    libraries = ("encoder", "torch")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
             "tau": 0.1,

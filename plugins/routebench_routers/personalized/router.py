@@ -36,6 +36,7 @@ class PersonalizedRouter(DeclaredState):
     """
 
     Options = Settings
+    libraries = ("encoder", "torch", "torch_geometric.nn")
     personal = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {

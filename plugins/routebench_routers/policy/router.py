@@ -111,6 +111,8 @@ class PolicyRouter:
         self._confidence = Confidence()
         self._facts: dict[str, str | float] = {}
 
+    libraries = ("torch", "transformers.modeling_utils")
+
     @property
     def starts_processes(self) -> bool:
         """Return whether training runs in several processes, or vLLM serves."""
