@@ -112,6 +112,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
                     results[job] = result
                     extensions.tell("job_finished", **about(job, result))
             listener.stage("scoring")
+            results = plan.by_seed(results, config.seeds)
             scored = build.score(setup, entrants, results, against=config.against)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             listener.stage("writing the board")

@@ -176,6 +176,9 @@ class Row(StrictModel):
     options: dict[str, Any] = {}
     fingerprint: str | None = Field(None, description="hash of plugin, options and code")
     seeds: list[int] = []
+    deterministic: bool = Field(
+        False, description="trained once: its decisions are the same for all seeds"
+    )
     interval_scope: Literal["queries and seeds", "this checkpoint only"] | None = None
     metrics: dict[str, Estimate] = {}
     operating_points: dict[str, OperatingPoint] = {}
@@ -203,9 +206,9 @@ class Row(StrictModel):
 
     @model_serializer(mode="wrap")
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out policies and facts where there are none, as in files without these fields."""
+        """Leave out fields that say nothing, as in files without them."""
         values: dict[str, Any] = handler(self)
-        for name in ("policies", "facts"):
+        for name in ("policies", "facts", "deterministic"):
             if not getattr(self, name):
                 values.pop(name, None)
         return values

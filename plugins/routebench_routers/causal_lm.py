@@ -66,6 +66,7 @@ class CausalLM:
         self._asked = self._unparsed = 0
 
     libraries = ("torch", "transformers.modeling_utils")
+    effort = 75
 
     @property
     def starts_processes(self) -> bool:

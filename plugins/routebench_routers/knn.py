@@ -33,6 +33,8 @@ class KNN(QualityRouter):
         k: int | None = Field(None, ge=1, description="neighbours; tuned on validation if unset")
 
     libraries = ("encoder",)
+    deterministic = True
+    effort = 2
     options: Options
     encoder: FittedEncoder
     vectors: Vectors

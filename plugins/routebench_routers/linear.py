@@ -34,6 +34,8 @@ class Linear(QualityRouter):
         max_features: int = Field(50_000, ge=10, description="words and word pairs kept (tfidf)")
 
     libraries = ("sklearn.feature_extraction.text", "sklearn.linear_model")
+    deterministic = True
+    effort = 2
     options: Options
     coefficients: Floats
     intercepts: Floats

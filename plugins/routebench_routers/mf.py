@@ -52,6 +52,7 @@ class MF(QualityRouter):
     """
 
     libraries = ("encoder", "torch")
+    effort = 7
 
     class Options(BaseModel):
         latent_dim: int = Field(128, ge=1, le=4096, description="length of the models' embeddings")

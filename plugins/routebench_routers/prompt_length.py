@@ -28,6 +28,8 @@ class PromptLength(DeclaredState):
             None, ge=0, description="characters from which the large model answers; found if unset"
         )
 
+    deterministic = True
+    effort = 0.1
     options: Options
     small: int
     large: int

@@ -41,6 +41,7 @@ class Random(DeclaredState):
     Its expectation is known in closed form: the board's reference `random`.
     """
 
+    effort = 0.1
     seed: int
     models: int
 
@@ -62,6 +63,8 @@ class Random(DeclaredState):
 class _OneModel(DeclaredState):
     """A constant router: always the model that the subclass picks."""
 
+    deterministic = True
+    effort = 0.1
     choice: int
 
     @hookimpl
@@ -126,6 +129,8 @@ class Strongest(_ByPrice):
 class TaskPrior(DeclaredState):
     """The best model of each query's task on train and validation; overall best for new tasks."""
 
+    deterministic = True
+    effort = 0.1
     choices: dict[str, int]
     default: int
 

@@ -85,6 +85,8 @@ def worth(effect: Floats, cost: Floats, preference: Floats) -> Floats:
 class UserPrior(PersonalRouter, DeclaredState):
     """The best single model of each user; for new users the best one over all users."""
 
+    deterministic = True
+    effort = 0.1
     choices: dict[str, int]
     default: int
 
@@ -115,6 +117,8 @@ class UserPrior(PersonalRouter, DeclaredState):
 class TaskPreferencePrior(PersonalRouter, QualityRouter):
     """Mean effect and cost of every model by task, weighed by the stated preference."""
 
+    deterministic = True
+    effort = 0.1
     tasks: list[str]
     effect: Floats
     """[1 + tasks, m], that over all queries first."""
@@ -154,6 +158,8 @@ class PreferenceLinear(PersonalRouter, QualityRouter):
         max_features: int = Field(50_000, ge=10, description="words and word pairs kept")
 
     libraries = ("sklearn.feature_extraction.text", "sklearn.linear_model")
+    deterministic = True
+    effort = 2
     options: Options
     words: WordWeights
     tasks: list[str]
@@ -210,6 +216,8 @@ class UserLinear(PersonalRouter, QualityRouter):
         )
 
     libraries = ("encoder", "sklearn.linear_model")
+    deterministic = True
+    effort = 2
     options: Options
     encoder: FittedEncoder
     names: list[str]

@@ -232,6 +232,7 @@ def _row(
         noted.append(f"wrapped by the extension {name}, which may change what it decides")
     scores["warnings"] = [*scores["warnings"], *noted]
     scores["facts"] = _merge_facts([result.facts for result in router_results])
+    base["deterministic"] = any(job.all_seeds for job in results if job.label == entrant.label)
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
 
 

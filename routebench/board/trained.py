@@ -100,9 +100,11 @@ class TrainedRouter:
 
 def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -> Path:
     root = folder / run_folder.CHECKPOINTS
-    known = [row.router for row in board.rows if row.state == "ok"]
+    known = {row.router: row for row in board.rows if row.state == "ok"}
     if label not in known:
         raise OptionError(f"{folder}: no router {label!r} ended well", did_you_mean(label, known))
+    if known[label].deterministic and seed in known[label].seeds:
+        seed = 0  # the one it was trained for
     place = root / label / f"seed-{seed}" / f"fold-{fold}"
     if (place / "checkpoint" / "router.json").is_file():
         return place

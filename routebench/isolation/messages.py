@@ -140,6 +140,9 @@ class DescribeReply:
     personal: bool
     libraries: list[str] = field(default_factory=list)
     """Those that its jobs import."""
+    deterministic: bool = False
+    effort: float | None = None
+    """Seconds that a job takes; None where it does not say."""
     stateless: bool = False
     by_id: bool = False
     dimension: int = 0

@@ -27,6 +27,7 @@ from routebench.isolation.messages import (
 )
 from routebench.isolation.subprocesses import Workers, default_workers
 from routebench.jobs import arrow_io
+from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
@@ -51,6 +52,8 @@ class Entrant:
     starts_processes: bool = False
     personal: bool = False
     libraries: tuple[str, ...] = ()
+    deterministic: bool = False
+    effort: float | None = None
 
 
 def entrants(
@@ -163,7 +166,10 @@ def jobs(
     folds: int,
     around: Mapping[str, Extension] | None = None,
 ) -> list[Job]:
-    """Return one job per router, seed and fold; the extensions `around` wrap every router."""
+    """Return one job per router, seed and fold; the extensions `around` wrap every router.
+
+    A deterministic router has jobs for the first seed only, unless an extension may change that.
+    """
     extensions = {name: one.options for name, one in (around or {}).items()}
     return [
         Job(
@@ -177,11 +183,22 @@ def jobs(
             e.personal,
             extensions,
             e.libraries,
+            e.deterministic and not extensions,
+            e.effort,
         )
         for e in ready
-        for seed in range(seeds)
+        for seed in range(1 if e.deterministic and not extensions else seeds)
         for fold in range(folds)
     ]
+
+
+def by_seed(results: Mapping[Job, Result], seeds: int) -> dict[Job, Result]:
+    """Return the results with those that stand for all seeds once per seed."""
+    return {
+        replace(job, seed=seed) if seed != job.seed else job: result
+        for job, result in results.items()
+        for seed in (range(seeds) if job.all_seeds else (job.seed,))
+    }
 
 
 def digest(value: Any, length: int = 16) -> str:
@@ -224,6 +241,8 @@ def _entrant(
         starts_processes=described.starts_processes,
         personal=described.personal,
         libraries=tuple(described.libraries),
+        deterministic=described.deterministic,
+        effort=described.effort,
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,36 @@ from routebench.jobs.setup import Job, Setup
 from routebench.plugin import discovery
 
 
+class LongestFirst:
+    """Jobs in the order to start them: else the longest could run alone at the end.
+
+    What a router's first job took is what its others are taken to take. Until then it is what the
+    router says; one that does not say comes first, to be known.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = list(jobs)
+        self._measured: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def next(self) -> Job:
+        """Return the longest job that was not returned before; of equals the first given."""
+        with self._lock:
+            job = max(self._jobs, key=self._seconds)
+            self._jobs.remove(job)
+        return job
+
+    def ended(self, job: Job, seconds: float) -> None:
+        """Take note of how long a job took."""
+        with self._lock:
+            self._measured.setdefault(job.label, seconds)
+
+    def _seconds(self, job: Job) -> float:
+        if job.label in self._measured:
+            return self._measured[job.label]
+        return inf if job.effort is None else job.effort
+
+
 class Processes:
     """Runs jobs, `count` at a time; each is kept by `finished` as soon as it ends."""
 
@@ -43,14 +75,18 @@ class Processes:
     ) -> Generator[tuple[Job, Result], None, None]:
         """Yield every job with its result, in order of completion. Leaving early kills the rest."""
         executor = ThreadPoolExecutor(self.count)
-        pending: dict[Future[Result], Job] = {
-            executor.submit(self._run_one, job, progress): job for job in jobs
-        }
+        queue = LongestFirst(jobs)
+
+        def run_next() -> tuple[Job, Result]:
+            job, start = queue.next(), time.monotonic()
+            result = self._run_one(job, progress)
+            queue.ended(job, time.monotonic() - start)
+            return job, result
+
+        pending = {executor.submit(run_next) for _ in jobs}
         try:
-            while pending:
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield pending.pop(future), future.result()
+            for future in as_completed(pending):
+                yield future.result()
         finally:
             self.workers.stop()
             executor.shutdown(cancel_futures=True)

@@ -47,6 +47,10 @@ class Job:
     """Those that wrap the router, by name, with their options."""
     libraries: tuple[str, ...] = ()
     """Those that its processes import."""
+    all_seeds: bool = False
+    """Whether its result is that of every seed: its router decides alike for all."""
+    effort: float | None = None
+    """Seconds it is said to take; None where the router does not say."""
 
     @property
     def path(self) -> Path:

@@ -210,6 +210,8 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         starts_processes=optional.starts_processes(router),
         personal=optional.is_personal(cls),
         libraries=optional.libraries(router),
+        deterministic=optional.is_deterministic(router),
+        effort=optional.effort(router),
         **facts,
     )
 

@@ -6,11 +6,12 @@ import unittest
 
 import numpy as np
 
+from routebench.plugin import optional
 from routebench.records import Decisions, Ints, Mask
 from routebench.testing import tables as synthetic
 from routebench.testing.behaviour import check_fit_and_route
 from routebench.testing.rules import Check, check, expect
-from routebench.testing.subject import Subject, ask
+from routebench.testing.subject import SEED, Subject, ask
 from routebench.testing.tables import MODELS, Tables
 
 # Training by gradient steps depends on the order of rows a little; learning file order, a lot.
@@ -39,6 +40,19 @@ def check_global_generators(subject: Subject) -> None:
         again,
         "the same decisions whatever random.seed() and np.random.seed() were called with before",
         "use np.random.default_rng(context.seed), and random_state=context.seed in scikit-learn",
+    )
+
+
+@check(after=check_deterministic)
+def check_seed(subject: Subject) -> None:
+    """A router that says it is deterministic decides alike for every seed."""
+    if not optional.is_deterministic(subject.new()):
+        raise unittest.SkipTest("the router does not say that it is deterministic")
+    _expect_identical(
+        subject.decisions,
+        subject.decide(subject.tables, seed=1 + SEED),
+        "identical decisions for two seeds, as the router has `deterministic = True`",
+        "leave that out: a run then trains the router once per seed",
     )
 
 
@@ -140,6 +154,7 @@ def _expect_identical(one: Decisions, other: Decisions, expected: str, hint: str
 CHECKS: tuple[Check, ...] = (
     check_deterministic,
     check_global_generators,
+    check_seed,
     check_refit,
     check_objects_share_nothing,
     check_row_order,

@@ -26,7 +26,7 @@ from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
 from routebench.testing.tables import Tables, synthetic_tables, with_scores, with_users
 
 EVERYTHING = frozenset(HIDEABLE)
-_SEED = 7
+SEED = 7
 
 
 class Subject:
@@ -58,11 +58,14 @@ class Subject:
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def _context(self, train: Table, objective: Objective | None, work: Path | None) -> Context:
+    def _context(
+        self, train: Table, objective: Objective | None, work: Path | None, seed: int
+    ) -> Context:
         """Return the context that a run gives to `fit`, its encoder fitted on these texts."""
         name = ENCODERS["embedded"]
         encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
-        return Context(_SEED, encoder, work or self.folder(), objective=objective or Objective())
+        folder = work or self.folder()
+        return Context(seed, encoder, folder, objective=objective or Objective())
 
     def fit(
         self,
@@ -73,6 +76,7 @@ class Subject:
         objective: Objective | None = None,
         work: Path | None = None,
         ambient: int = 0,
+        seed: int = SEED,
     ) -> Harness:
         """Fit a router on train and validation; `ambient` seeds the global generators."""
         harness = Harness(self.new() if router is None else router)
@@ -81,7 +85,7 @@ class Subject:
             for part in (tables.train, tables.validation)
         )
         with _global_generators(ambient):
-            harness.fit(train, validation, self._context(train, objective, work))
+            harness.fit(train, validation, self._context(train, objective, work, seed))
         return harness
 
     def decide(self, tables: Tables, **settings: Any) -> Decisions:

@@ -309,6 +309,16 @@ class GlobalRandom(Sound):
         self.scale(random.random())
 
 
+class SaysItNeedsNoSeed(Sound):
+    broken = "check_seed"
+    deterministic = True
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        self.learn(train)
+        self.scale(np.random.default_rng(context.seed).random())
+
+
 class WarmStart(Sound):
     broken = "check_refit"
 

@@ -45,6 +45,7 @@ class Hybrid:
 
     Options = HybridOptions
     libraries = ("encoder", "torch")
+    effort = 3
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
             "tau": 0.1,

@@ -37,6 +37,7 @@ class PersonalizedRouter(DeclaredState):
 
     Options = Settings
     libraries = ("encoder", "torch", "torch_geometric.nn")
+    effort = 18
     personal = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {

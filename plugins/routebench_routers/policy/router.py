@@ -112,6 +112,7 @@ class PolicyRouter:
         self._facts: dict[str, str | float] = {}
 
     libraries = ("torch", "transformers.modeling_utils")
+    effort = 95
 
     @property
     def starts_processes(self) -> bool:
