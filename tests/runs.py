@@ -82,6 +82,7 @@ def _here(
     deadline: float | None = None,
     progress: Callable[[float, str], None] = lambda done, note: None,
     libraries: Iterable[str] = (),
+    answer: object = None,
 ) -> Report:
     """Do what `Workers.run` does, all messages written and read, but in no process of its own."""
     if workers.stopped:

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from routebench.encode import vectors
+from routebench.encode import shared, vectors
 from routebench.errors import DataError
 from routebench.plugin import discovery, options
 from routebench.records import Vectors
 
+_TRAINING = "training_vectors.npy"
+
 
 class FittedOnUse:
-    """The encoder a router gets: fits itself on the training texts when first needed.
+    """The encoder a router gets: fitted on the training texts when first needed, once for a run.
 
     A router that never encodes pays nothing for it.
     """
@@ -31,12 +33,18 @@ class FittedOnUse:
         self.values = values
         self._texts = texts
         self._encoder: Any = None
+        self._shared: Path | None = None
 
     @property
     def encoder(self) -> Any:
         if self._encoder is None:
+            settings = {"name": self.name, "options": self.values}
+            self._shared = shared.find(shared.ENCODER, settings, self._texts)
             self._encoder = create(self.name, self.values)
-            self._encoder.fit(self._texts)
+            if self._shared is None:
+                self._encoder.fit(self._texts)
+            else:
+                self._encoder.load(self._shared)
         return self._encoder
 
     @property
@@ -49,8 +57,21 @@ class FittedOnUse:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return [n, dimension] one vector per text."""
-        encoded: Vectors = self.encoder.encode(texts)
-        return encoded
+        encoder, encoded = self.encoder, None
+        if self._shared is not None and list(texts) == list(self._texts):
+            encoded = np.load(self._shared / _TRAINING, allow_pickle=False)
+        else:
+            encoded = encoder.encode(texts)
+        vectors: Vectors = encoded
+        return vectors
+
+    def share(self, folder: Path) -> None:
+        """Fit, and write the encoder and the vectors of its texts for others to load."""
+        folder.mkdir()
+        encoder = create(self.name, self.values)
+        encoder.fit(self._texts)
+        encoder.save(folder)
+        np.save(folder / _TRAINING, encoder.encode(self._texts), allow_pickle=False)
 
     def save(self, folder: Path) -> None:
         """Write the fitted encoder and what `load` needs to know of it."""

@@ -1,7 +1,7 @@
 """Messages between a run and the processes of its jobs: one JSON line a message.
 
 A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
-then one `Report`.
+then one `Report`. A `FitNeeded` in between is answered on stdin by a `FitGiven`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,16 @@ class EncodeRequest:
     device: str
 
 
-Request = FitRequest | RouteRequest | DescribeRequest | EncodeRequest
+@dataclass(frozen=True)
+class FitTextsRequest:
+    """Fit an encoder, or words, on the texts in the folder, and save the fit there."""
+
+    stage: ClassVar = "fit texts"
+    kind: str
+    settings: dict[str, Any]
+
+
+Request = FitRequest | RouteRequest | DescribeRequest | EncodeRequest | FitTextsRequest
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,22 @@ class ProgressUpdate:
     done: float
     """Share in [0, 1]."""
     note: str
+
+
+@dataclass(frozen=True)
+class FitNeeded:
+    """A job asks for a fit of its training texts, and waits for a `FitGiven`."""
+
+    kind: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FitGiven:
+    """The run's answer to `FitNeeded`."""
+
+    place: str | None
+    """Where the fit lies in the job's folder; None: the job makes it itself."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +183,11 @@ class EncodeReply:
 
 
 @dataclass(frozen=True)
+class FitTextsReply:
+    """Reply to `FitTextsRequest`; the fit lies in the folder."""
+
+
+@dataclass(frozen=True)
 class Refused:
     """Reply: what the user asked for is wrong."""
 
@@ -182,7 +212,9 @@ class Failed:
     timed_out: bool = False
 
 
-Reply = FitReply | RouteReply | DescribeReply | EncodeReply | Refused | Broken | Failed
+Reply = (
+    FitReply | RouteReply | DescribeReply | EncodeReply | FitTextsReply | Refused | Broken | Failed
+)
 
 
 @dataclass(frozen=True)
@@ -202,18 +234,21 @@ _MESSAGES = {"request", "access", "reply", "plugin"}
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(Start, Access, PluginInfo, ProgressUpdate, Report),
+        *(Start, Access, PluginInfo, ProgressUpdate, Report, FitNeeded, FitGiven),
         *(*get_args(Request), *get_args(Reply)),
     )
 }
 
 
-def write(message: Start | ProgressUpdate | Report) -> str:
+Message = Start | ProgressUpdate | FitNeeded | FitGiven | Report
+
+
+def write(message: Message) -> str:
     """Return a message as one line of JSON, without the newline."""
     return json.dumps(_plain(message))
 
 
-def read(line: str) -> Start | ProgressUpdate | Report:
+def read(line: str) -> Message:
     """Return the message that `write` made a line of.
 
     Raises:
@@ -223,7 +258,7 @@ def read(line: str) -> Start | ProgressUpdate | Report:
         message = _typed(json.loads(line))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    if isinstance(message, ProgressUpdate) or (
+    if isinstance(message, ProgressUpdate | FitNeeded | FitGiven) or (
         isinstance(message, Start) and isinstance(message.request, Request)
     ):
         return message

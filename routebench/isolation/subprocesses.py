@@ -19,7 +19,16 @@ from typing import IO, Any
 from routebench.files import locked
 from routebench.isolation import firewall, messages
 from routebench.isolation.forkserver import LIBRARIES, ForkedProcess, ForkServer, ServerEndedError
-from routebench.isolation.messages import Access, Failed, ProgressUpdate, Report, Request, Start
+from routebench.isolation.messages import (
+    Access,
+    Failed,
+    FitGiven,
+    FitNeeded,
+    ProgressUpdate,
+    Report,
+    Request,
+    Start,
+)
 
 OnProgress = Callable[[float, str], None]
 Process = subprocess.Popen[str] | ForkedProcess
@@ -64,11 +73,13 @@ class Workers:
         deadline: float | None = None,
         progress: OnProgress = lambda done, note: None,
         libraries: Iterable[str] = (),
+        answer: Callable[[FitNeeded], str | None] | None = None,
     ) -> Report:
         """Run one process to its end and return its report; `Failed` where it gave none.
 
         The process may write to `folder` only; its log lies beside that folder. `deadline` is a
-        time of `time.monotonic`. `libraries` are those that it will import.
+        time of `time.monotonic`. `libraries` are those that it will import; `answer` gives it
+        fits that it needs.
         """
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
@@ -78,7 +89,7 @@ class Workers:
             self._started(folder, stream, access, libraries) as process,
         ):
             reader = threading.Thread(
-                target=_listen, args=(process, reports, progress), daemon=True
+                target=_listen, args=(process, reports, progress, answer), daemon=True
             )
             reader.start()
             timed_out = False
@@ -224,7 +235,12 @@ def default_workers(device: str) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _listen(process: Process, reports: list[Report], progress: OnProgress) -> None:
+def _listen(
+    process: Process,
+    reports: list[Report],
+    progress: OnProgress,
+    answer: Callable[[FitNeeded], str | None] | None,
+) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         # A router can find the channel and write to it; invalid messages are ignored.
@@ -234,6 +250,22 @@ def _listen(process: Process, reports: list[Report], progress: OnProgress) -> No
                 progress(message.done, message.note)
             elif isinstance(message, Report):
                 reports.append(message)
+            elif isinstance(message, FitNeeded):
+                _give(process, message, answer)
+
+
+def _give(
+    process: Process, needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None
+) -> None:
+    place = None
+    if answer is not None:
+        # On a full disk, or in a run that is being stopped, the job makes the fit itself.
+        with contextlib.suppress(OSError, KeyboardInterrupt):
+            place = answer(needed)
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(messages.write(FitGiven(place)) + "\n")
+        process.stdin.flush()
 
 
 def _kill(process: Process) -> None:

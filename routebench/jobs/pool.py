@@ -27,6 +27,7 @@ from routebench.isolation.messages import (
 from routebench.isolation.subprocesses import OnProgress, Workers
 from routebench.jobs import arrow_io
 from routebench.jobs.finished import Finished, Result
+from routebench.jobs.fits import SharedFits
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import discovery
 
@@ -69,6 +70,7 @@ class Processes:
         self.finished = finished
         self.workers = workers
         self.count = count
+        self.fits = SharedFits(setup, workers)
 
     def run(
         self, jobs: Sequence[Job], progress: Callable[[Job, float, str], None]
@@ -140,7 +142,13 @@ class Processes:
         libraries = self.setup.libraries(job)
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
         fit_report = self.workers.run(
-            request, fit, replace(access, kept=kept), deadline, progress, libraries
+            request,
+            fit,
+            replace(access, kept=kept),
+            deadline,
+            progress,
+            libraries,
+            self.fits.answer(list(train.queries.text), fit),
         )
         fitted = fit_report.reply
         if not isinstance(fitted, FitReply):

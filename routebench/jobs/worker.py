@@ -16,7 +16,8 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from routebench.isolation import firewall, messages
 from routebench.isolation.messages import (
@@ -26,8 +27,12 @@ from routebench.isolation.messages import (
     EncodeReply,
     EncodeRequest,
     Failed,
+    FitGiven,
+    FitNeeded,
     FitReply,
     FitRequest,
+    FitTextsReply,
+    FitTextsRequest,
     ProgressUpdate,
     Refused,
     Reply,
@@ -37,6 +42,9 @@ from routebench.isolation.messages import (
     RouteRequest,
     Start,
 )
+
+if TYPE_CHECKING:
+    from routebench.encode.shared import Ask
 
 Send = Callable[[ProgressUpdate], None]
 AHEAD = (
@@ -66,17 +74,24 @@ def main() -> None:
         Path(access.kept) if access.kept else None,
     )
     del start  # what is protected is in no object that a router could find
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    given: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_end_with_parent, args=(parent, given), daemon=True).start()
     noted: list[str] = []
     warnings.showwarning = lambda message, category, *_: noted.append(
         f"{category.__name__}: {message}"
     )
 
-    def send(message: ProgressUpdate | Report) -> None:
+    def send(message: ProgressUpdate | FitNeeded | Report) -> None:
         print(messages.write(message), file=channel, flush=True)
 
+    def ask(kind: str, settings: dict[str, Any]) -> Path | None:
+        send(FitNeeded(kind, settings))
+        reply = messages.read(given.get())
+        assert isinstance(reply, FitGiven)
+        return None if reply.place is None else folder / reply.place
+
     try:
-        answer = carry_out(order, folder, send)
+        answer = carry_out(order, folder, send, ask)
         if violations:
             answer = Failed(f"isolation: {violations[0]}")
     except BaseException as error:  # a router may raise anything, SystemExit too
@@ -87,11 +102,13 @@ def main() -> None:
     os._exit(0)
 
 
-def carry_out(order: Request, folder: Path, send: Send) -> Reply:
-    """Execute the request in this process, in the job's folder."""
+def carry_out(order: Request, folder: Path, send: Send, ask: Ask | None = None) -> Reply:
+    """Execute the request in this process, in the job's folder; `ask` is for the run's fits."""
     match order:
         case FitRequest():
-            return _fit(order, folder, send)
+            return _fit(order, folder, send, ask)
+        case FitTextsRequest():
+            return _fit_texts(order, folder, ask)
         case RouteRequest():
             return _route(order, folder)
         case DescribeRequest():
@@ -100,7 +117,8 @@ def carry_out(order: Request, folder: Path, send: Send) -> Reply:
             return _encode(order, folder, send)
 
 
-def _fit(order: FitRequest, folder: Path, send: Send) -> FitReply:
+def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitReply:
+    from routebench.encode import shared
     from routebench.hookspecs import Context
     from routebench.jobs import arrow_io, stages
     from routebench.plugin import optional
@@ -112,7 +130,10 @@ def _fit(order: FitRequest, folder: Path, send: Send) -> FitReply:
     def progress(done: float, note: str = "") -> None:
         send(ProgressUpdate(float(done), str(note)))
 
-    encoder = _encoder(order, folder, list(train.queries.text))
+    texts = list(train.queries.text)
+    encoder = _encoder(order, folder, texts)
+    if ask is not None:
+        shared.provide(texts, ask)
     work = folder / "work"
     for name in ("train.arrow", "validation.arrow"):
         (folder / name).unlink()
@@ -124,6 +145,21 @@ def _fit(order: FitRequest, folder: Path, send: Send) -> FitReply:
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
     size = _size(folder / "checkpoint")
     return FitReply(timing | size | _memory(), optional.facts(harness.router))
+
+
+def _fit_texts(order: FitTextsRequest, folder: Path, ask: Ask | None) -> FitTextsReply:
+    from routebench.encode import encoders, shared
+    from routebench.routers.words import WordFit
+
+    texts = json.loads((folder / "texts.json").read_text())
+    place = folder / "fit"
+    if order.kind == shared.WORDS:
+        WordFit.make(texts, **order.settings).save(place)
+        return FitTextsReply()
+    if ask is not None:
+        shared.provide(texts, ask)
+    encoders.FittedOnUse(order.settings["name"], order.settings["options"], texts).share(place)
+    return FitTextsReply()
 
 
 def _encoder(order: FitRequest, folder: Path, texts: list[str]) -> Any:
@@ -289,10 +325,11 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error) or 'no message'}{place}".replace("\n", " ")
 
 
-def _end_with_parent(pipe: int) -> None:
-    """Exit when the parent, which holds the pipe's other end, has ended, however it did."""
-    while os.read(pipe, 1024):
-        pass
+def _end_with_parent(pipe: int, given: SimpleQueue[str]) -> None:
+    """Take what the parent sends, and exit when it has ended, however it did."""
+    with os.fdopen(pipe) as stream:
+        for line in stream:
+            given.put(line)
     os._exit(1)
 
 

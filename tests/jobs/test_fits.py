@@ -1,0 +1,208 @@
+"""Fits that a run makes once: what is asked, what a job gets, and what it cannot change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import planted, real
+from runs import put
+
+from routebench.encode import encoders, shared
+from routebench.encode.encoders import FittedOnUse
+from routebench.isolation.messages import (
+    Failed,
+    FitNeeded,
+    FitTextsReply,
+    FitTextsRequest,
+    Report,
+)
+from routebench.jobs import worker
+from routebench.jobs.fits import SharedFits
+from routebench.routers.words import WordFit, WordWeights
+
+TEXTS = [f"{word} number {i}" for i, word in enumerate(["red", "green", "blue", "old"] * 6)]
+WORDS = {"max_features": 100, "ngrams": 2}
+NEEDED = FitNeeded(shared.WORDS, WORDS)
+
+
+class Run:
+    """A run of which only the fits are made, each in this process."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.requests: list[FitTextsRequest] = []
+        self.given: list[list[str]] = []
+        self.fails = False
+        setup = SimpleNamespace(
+            encoder="tfidf-svd",
+            encoder_options={"dimension": 4},
+            encoder_libraries=(),
+            encoded=None,
+        )
+        self.setup = setup
+        self.fits = SharedFits(setup, self)  # type: ignore[arg-type]
+
+    def run(self, request: FitTextsRequest, folder: Path, *_: Any, **__: Any) -> Report:
+        self.requests.append(request)
+        self.given.append(sorted(path.name for path in folder.iterdir()))
+        if self.fails:
+            return Report(Failed("by design"))
+        reply = worker.carry_out(request, folder, lambda _: None)
+        assert isinstance(reply, FitTextsReply)
+        return Report(reply)
+
+    def job(self, name: str) -> Path:
+        place = self.scratch / name
+        place.mkdir(exist_ok=True)
+        return place
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_what_is_asked_twice_is_made_once(run: Run) -> None:
+    for name in ("one", "two"):
+        folder = run.job(name)
+        place = run.fits.answer(TEXTS, folder)(NEEDED)
+        assert place is not None
+        fit = WordFit.load(folder / place)
+        same = WordFit.make(TEXTS, **WORDS)
+        assert fit.words.words == same.words.words
+        np.testing.assert_array_equal(fit.weights.toarray(), same.weights.toarray())
+        np.testing.assert_array_equal(fit.words.idf, same.words.idf)
+    assert len(run.requests) == 1
+
+
+def test_other_texts_or_settings_are_another_fit(run: Run) -> None:
+    folder = run.job("one")
+    places = {
+        run.fits.answer(TEXTS, folder)(NEEDED),
+        run.fits.answer(TEXTS[1:], folder)(NEEDED),
+        run.fits.answer(TEXTS, folder)(replace(NEEDED, settings=WORDS | {"ngrams": 1})),
+    }
+    assert len(places) == len(run.requests) == 3
+
+
+def test_whoever_makes_a_fit_has_the_texts_and_nothing_else(run: Run) -> None:
+    run.fits.answer(TEXTS, run.job("one"))(NEEDED)
+    assert run.given == [["texts.json"]]
+
+
+def test_the_encoder_is_the_run_s_whatever_is_asked_for(run: Run) -> None:
+    asked = FitNeeded(shared.ENCODER, {"name": "./mine.py:Mine", "options": {"path": "/"}})
+    folder = run.job("one")
+    place = run.fits.answer(TEXTS, folder)(asked)
+    assert place is not None
+    assert run.requests[0].settings == {"name": "tfidf-svd", "options": {"dimension": 4}}
+    own = FittedOnUse("tfidf-svd", {"dimension": 4}, TEXTS)
+    again = encoders.create("tfidf-svd", {"dimension": 4})
+    again.load(folder / place)
+    assert again.fingerprint == own.fingerprint
+    np.testing.assert_array_equal(
+        np.load(folder / place / "training_vectors.npy"), own.encode(TEXTS)
+    )
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        FitNeeded("table", {}),
+        FitNeeded(shared.WORDS, {"max_features": "10"}),
+        FitNeeded(shared.WORDS, {"max_features": True}),
+    ],
+)
+def test_nothing_else_can_be_asked_for(run: Run, needed: FitNeeded) -> None:
+    assert run.fits.answer(TEXTS, run.job("one"))(needed) is None
+    assert not run.requests
+
+
+def test_a_fit_that_fails_is_left_to_the_job(run: Run) -> None:
+    run.fails = True
+    give = run.fits.answer(TEXTS, run.job("one"))
+    assert [give(NEEDED), give(NEEDED)] == [None, None]
+    assert len(run.requests) == 1
+
+
+def test_a_vectors_file_needs_no_fit(run: Run) -> None:
+    run.setup.encoded = "served"
+    assert run.fits.answer(TEXTS, run.job("one"))(FitNeeded(shared.ENCODER, {})) is None
+
+
+def test_only_the_training_texts_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "_training", None)
+    assert shared.find(shared.WORDS, WORDS, TEXTS) is None, "outside a job"
+    folder = run.job("one")
+
+    def ask(kind: str, settings: dict[str, Any]) -> Path | None:
+        place = run.fits.answer(TEXTS, folder)(FitNeeded(kind, settings))
+        return None if place is None else folder / place
+
+    shared.provide(TEXTS, ask)
+    words, weights = WordWeights.learn(TEXTS, **WORDS)
+    assert len(run.requests) == 1
+    others, _ = WordWeights.learn(TEXTS[:9], **WORDS)
+    assert len(run.requests) == 1, "no texts but its own"
+    assert set(others.words) < set(words.words)
+    np.testing.assert_array_equal(weights.toarray(), words.transform(TEXTS).toarray())
+
+
+SPOILER = """
+from pathlib import Path
+import numpy as np
+from routebench import Decisions, hookimpl
+from routebench.plugin import checkpoint
+
+class Spoils:
+    effort = 1e9  # it comes first, and is alone
+
+    def __init__(self, options):
+        pass
+
+    @hookimpl
+    def fit(self, train, context):
+        context.encoder.encode(list(train.queries.text))
+        places = list(context.work.parent.glob("fits/*/*"))
+        assert len(places) == 3, places
+        for place in places:
+            place.write_bytes(b"spoiled " * 100)
+
+    @hookimpl
+    def route(self, queries):
+        return Decisions(np.zeros(len(queries), dtype=int))
+
+    def save(self, folder):
+        checkpoint.save(folder, {})
+
+    def load(self, folder):
+        checkpoint.load(folder)
+"""
+
+
+def test_a_job_changes_nothing_for_another(tmp_path: Path) -> None:
+    """One overwrites what it was given; the others decide as they do without it."""
+    suite = put(tmp_path, planted(240))
+    (tmp_path / "mine.py").write_text(SPOILER)
+    tables = []
+    for routers in ("knn,linear", f"{tmp_path}/mine.py:Spoils,knn,linear"):
+        out = tmp_path / str(len(routers))
+        done = real(
+            "run", "--quiet", "--suite", suite, "--router", routers,
+            "--perturb", 8, "--jobs", 1, "--out", out, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        tables.append(pq.read_table(out / "decisions.parquet"))
+    for router in ("knn", "linear"):
+        mine, other = (
+            [row for row in table.to_pylist() if row["router"] == router] for table in tables
+        )
+        assert len(mine) > 20
+        assert json.dumps(mine) == json.dumps(other)
