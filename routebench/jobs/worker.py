@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 
 Send = Callable[[ProgressUpdate], None]
 AHEAD = (
-    "numpy", "pyarrow", "safetensors.numpy", "routebench.encode.encoders",
+    "numpy", "pyarrow", "pandas", "safetensors.numpy", "routebench.encode.encoders",
     "routebench.jobs.arrow_io", "routebench.jobs.stages", "routebench.plugin.extensions",
 )  # fmt: skip
-"""What nearly every job imports: a warm process has it before it is forked."""
+"""What nearly every job imports, pandas through pyarrow where there is one: before the fork."""
 
 
 def main() -> None:
