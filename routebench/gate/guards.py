@@ -15,7 +15,7 @@ from routebench.gate.verdict import Differences, jensen_shannon, weighed
 from routebench.metrics.definitions import top_model_share
 from routebench.metrics.statistics import ALPHA, holm
 from routebench.records import Floats, Mask
-from routebench.schema import Leaderboard
+from routebench.schema import BEST_SINGLE, RANDOM, Leaderboard
 
 Name = Literal["missing", "collapse", "references", "drift", "latency"]
 LATENCY = "latency_ms_p95"
@@ -130,10 +130,10 @@ def _reference(queries: CommonQueries, name: str) -> _Reference | None:
         side = queries.side(name, 1)
         known = np.where(side.usable, side.score, np.nan).mean(axis=0)
         return _Reference(name, known, None if side.cost is None else side.cost.mean(axis=0))
-    if name == "random":  # in closed form, without draws
+    if name == RANDOM:  # in closed form, without draws
         cost = None if outcomes.cost is None else _means(outcomes.cost, outcomes.ok)
         return _Reference(name, _means(outcomes.score, outcomes.ok), cost)
-    if name == "best-single":
+    if name == BEST_SINGLE:
         best = [run.models.index(facts.best_single) for facts in run.board.diagnostics.folds]
         chosen = np.array(best)[run.folds[queries.rows[1]]]
         rows = np.arange(len(chosen))
