@@ -34,6 +34,7 @@ FULL: dict[str, Any] = {
     "set": {"knn@five": {"k": 5, "names": ["a", "b"]}, "table": {"small": "a"}},
     "jobs": 2,
     "job_timeout": 30.0,
+    "isolation": "spawn",
 }
 
 

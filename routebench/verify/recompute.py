@@ -15,7 +15,6 @@ from routebench.board.read_run import Stored
 from routebench.board.read_tables import numbers, read_table, text
 from routebench.board.run_folder import RUN_FILE
 from routebench.board.write_tables import HELD_OUT, PARTS
-from routebench.config import RunConfig
 from routebench.data.fingerprints import pool_fingerprint
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, VALIDATION
@@ -46,17 +45,21 @@ def recompute(run: Stored) -> Leaderboard:
     made = build.board(
         options, setup, _prices(run), _fingerprints(run), entrants, results, scored
     )  # fmt: skip
-    return _with_copied(made, board, options)
+    return _with_copied(made, run)
 
 
-def _with_copied(made: Leaderboard, board: Leaderboard, options: RunConfig) -> Leaderboard:
+def _with_copied(made: Leaderboard, run: Stored) -> Leaderboard:
     """Copy the fields that no table holds: names, versions, messages of jobs."""
+    board = run.board
     old = {row.router: row for row in board.rows}
     rows = []
     for row in made.rows:
         noted = [text for text in old[row.router].warnings if not is_measured(text)]
-        copied = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
-        rows.append(row.model_copy(update=copied))
+        kept: dict[str, Any] = {"warnings": [*row.warnings, *noted], "facts": old[row.router].facts}
+        if old[row.router].deterministic:
+            choice = run.choices(row.router)
+            kept["deterministic"] = bool((choice == choice[0]).all())
+        rows.append(row.model_copy(update=kept))
     copied = {name: getattr(board, name) for name in ("encoder", "files", "environment", "timing")}
     return made.model_copy(update={"rows": rows, **copied})
 

@@ -16,7 +16,7 @@ from conftest import noise, planted
 from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_hash, edit_table, finish, graded, price_list, put
 
-from routebench.verify.verify import alike
+from routebench.verify.verify import alike, verify
 
 TROUBLE = Path(__file__).parents[1] / "troublemakers.py"
 Main = Callable[..., tuple[int, str, str]]
@@ -348,3 +348,17 @@ def test_a_mistake_in_the_metrics_themselves_is_caught(
     found = differences(main, folder)
     assert {one["how"] for one in found.values()} == {"by plain loops"}
     assert "rows[knn].metrics.savings_vs_best_single.value" in found
+
+
+def test_seeds_that_differ_though_the_board_says_deterministic(tmp_path: Path) -> None:
+    suite = put(tmp_path / "data", planted(120))
+    run = finish(tmp_path / "run", suite=suite, router=["best-single", "random"], seeds=2)
+    assert not verify(run).mismatches
+
+    def flip(rows: list[dict[str, Any]]) -> None:
+        mine = next(row for row in rows if row["router"] == "best-single" and row["seed"] == 1)
+        mine["choice"] = next(row["choice"] for row in rows if row["choice"] != mine["choice"])
+
+    edit_table(run, "decisions.parquet", flip)
+    places = {mismatch.path for _, mismatch in verify(run).mismatches}
+    assert "rows[best-single].deterministic" in places
