@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from routebench.plugin import checkpoint
-from routebench.records import Vectors
+from routebench.records import Floats, Vectors
 from routebench.routers.words import WordWeights
 
 
@@ -46,10 +46,20 @@ class TfidfSVD:
         self._set(words, padded)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        vectors = np.asarray(self._words.transform(texts) @ self._components, dtype=np.float64)
+        vectors = self._project(self._words.transform(texts))
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Vectors = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
         return unit
+
+    def _project(self, weights: Any) -> Floats:
+        """Return weights [n, words] times components, in float64; only rows in use are converted.
+
+        A query has some twenty words of fifty thousand.
+        """
+        used, columns = np.unique(weights.indices, return_inverse=True)
+        shape = (weights.shape[0], len(used))
+        compact = type(weights)((weights.data, columns, weights.indptr), shape)
+        return np.asarray(compact @ self._components[used].astype(np.float64))
 
     def save(self, folder: Path) -> None:
         arrays: dict[str, npt.NDArray[Any]] = {"components": self._components}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +64,13 @@ class Linear(QualityRouter):
             context.progress((step + 1) / len(penalties), kept)
 
     def predict(self, queries: Queries) -> Floats:
-        return _predict(self._features(queries), self.coefficients, self.intercepts)
+        quality: Floats = np.asarray(self._features(queries) @ self._columns) + self.intercepts
+        return quality
+
+    @cached_property
+    def _columns(self) -> Floats:
+        """Return the coefficients as [d, m], which a sparse product would copy every time."""
+        return self.coefficients.T if self.words is None else self.coefficients.T.copy()
 
     def _features(self, queries: Queries) -> Any:
         texts = list(queries.text)

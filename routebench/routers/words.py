@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from routebench.encode import shared
 from routebench.plugin import checkpoint
 from routebench.records import Floats
 
+# Single letters, punctuation and line breaks tell kinds of queries apart.
+_WORD = re.compile(r"(?u)\w+|[^\w\s]|\n")
 _PARTS = ("data", "indices", "indptr")
 """What a matrix of sparse rows is made of."""
 
@@ -39,16 +46,44 @@ class WordWeights:
         return fit.words, fit.weights
 
     def transform(self, texts: Sequence[str]) -> Any:
-        """Return sparse weights [n, words], row by row: a batch equals single texts."""
-        return self._fitted.transform(texts)
+        """Return sparse weights [n, words], row by row: a batch equals single texts.
+
+        The same numbers as scikit-learn's, which takes longer to import than a job to route, and
+        longer to check its input than to weigh one text.
+        """
+        from scipy.sparse import csr_matrix
+
+        counts = [self._counted(text) for text in texts]
+        ends = np.cumsum([0, *map(len, counts)], dtype=np.int32)
+        columns = np.fromiter(chain.from_iterable(counts), np.int32, ends[-1])
+        values = np.fromiter(chain(*(count.values() for count in counts)), np.float64, ends[-1])
+        weights = csr_matrix((values, columns, ends), (len(texts), len(self.words)))
+        weights.sort_indices()
+        weights.data = (np.log(weights.data) + 1.0) * self.idf[weights.indices]
+        # Summed one by one, as `bincount` does and `sum` does not: a row's length has one value.
+        rows = np.repeat(np.arange(len(texts)), np.diff(ends))
+        lengths = np.sqrt(np.bincount(rows, weights.data * weights.data, len(texts)))
+        weights.data /= lengths[rows]
+        return weights
+
+    def _counted(self, text: str) -> Counter[int]:
+        """Return how often each known word and run of words is there, by column."""
+        words = _WORD.findall(text.lower())
+        runs = [zip(*(words[at:] for at in range(n)), strict=False) for n in self._lengths]
+        names = chain(words, *(map(" ".join, run) for run in runs))
+        counts: Counter[Any] = Counter(map(self._column.get, names))
+        del counts[None]
+        return counts
 
     @cached_property
-    def _fitted(self) -> Any:
+    def _column(self) -> dict[str, int]:
+        return {word: column for column, word in enumerate(self.words)}
+
+    @cached_property
+    def _lengths(self) -> range:
+        """Lengths of the runs of words that are columns."""
         # A run of words is joined by spaces, and no word holds one.
-        longest = 1 + max(word.count(" ") for word in self.words)
-        vectorizer = _vectorizer(longest, vocabulary=self.words)
-        vectorizer.idf_ = self.idf
-        return vectorizer
+        return range(2, 2 + max(word.count(" ") for word in self.words))
 
 
 @dataclass(frozen=True)
@@ -62,7 +97,14 @@ class WordFit:
     @classmethod
     def make(cls, texts: Sequence[str], max_features: int, ngrams: int) -> WordFit:
         """Learn the vocabulary and the weights."""
-        vectorizer = _vectorizer(ngrams, max_features=max_features)
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(
+            ngram_range=(1, ngrams),
+            sublinear_tf=True,
+            token_pattern=_WORD.pattern,
+            max_features=max_features,
+        )
         weights = vectorizer.fit_transform(texts)
         words = [str(word) for word in vectorizer.get_feature_names_out()]
         return cls(WordWeights(words, vectorizer.idf_), weights)
@@ -82,15 +124,3 @@ class WordFit:
         meta, arrays = checkpoint.load(folder)
         weights = csr_matrix(tuple(arrays[name] for name in _PARTS), shape=meta["shape"])
         return cls(WordWeights(meta["words"], arrays["idf"]), weights)
-
-
-def _vectorizer(ngrams: int, **settings: Any) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(
-        ngram_range=(1, ngrams),
-        sublinear_tf=True,
-        # Single letters, punctuation and line breaks tell kinds of queries apart.
-        token_pattern=r"(?u)\w+|[^\w\s]|\n",  # noqa: S106
-        **settings,
-    )
