@@ -15,6 +15,7 @@ from routebench.hookspecs import Context, FittedEncoder
 from routebench.plugin.selection import best, utility
 from routebench.records import Decisions, Floats, Ints, Mask, Objective, Queries, Table
 from routebench.routers.quality_router import QualityRouter
+from routebench_routers.adam import Adam
 from routebench_routers.pairing import (
     Calibration,
     Pairs,
@@ -287,11 +288,10 @@ class _Learner:
             name: value.to(self.device).requires_grad_(name in learned)
             for name, value in drawn.items()
         }
-        self.adam = torch.optim.Adam(
+        self.adam = Adam(
             [self.parts[name] for name in drawn if name in learned],
-            lr=options.lr,
-            weight_decay=options.weight_decay,
-            fused=True,
+            options.lr,
+            options.weight_decay,
         )
 
     def tensor(self, values: Floats) -> Any:
@@ -321,7 +321,6 @@ class _Learner:
             sides = self.torch.stack([self.winner[batch], self.loser[batch]], dim=1)
             won, lost = delta.gather(1, sides).unbind(1)
             losses = self.torch.nn.functional.softplus(lost - won)
-            self.adam.zero_grad(set_to_none=True)
             (losses * self.weight[batch]).mean().backward()
             self.adam.step()
 
