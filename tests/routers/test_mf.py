@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from routebench.plugin.options import validate
 from routebench.records import Decisions, Objective, Queries, Table
 from routebench.testing import RouterCheck, parametrize_with_checks, synthetic_tables
 from routebench_routers import mf
+from routebench_routers.adam import Adam
 from routebench_routers.mf import MF
 from routebench_routers.pairing import (
     calibrate,
@@ -346,3 +349,33 @@ def test_noise_is_not_beaten() -> None:
         for s in range(3)
     ]
     assert abs(float(np.mean(shares))) < 0.15
+
+
+def test_adam_steps_as_torch_does_to_the_last_bit() -> None:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=generator) for shape in ((7, 5), (5,), (3, 3))]
+    ours, theirs = ([each.clone().requires_grad_() for each in start] for _ in range(2))
+    adam = Adam(ours, 1e-2, 1e-3)
+    reference = torch.optim.Adam(theirs, lr=1e-2, weight_decay=1e-3, fused=True)
+    for _ in range(20):
+        reference.zero_grad()
+        for parts in (ours, theirs):
+            (parts[0] @ parts[1]).square().sum().add(parts[2].cos().sum()).backward()
+        adam.step()
+        reference.step()
+    for one, other, first in zip(ours, theirs, start, strict=True):
+        assert torch.equal(one, other)
+        assert not torch.equal(one, first)
+    assert all(each.grad is None for each in ours)
+
+
+def test_training_does_not_import_the_compiler() -> None:
+    code = (
+        "import sys, torch\nfrom routebench_routers.adam import Adam\n"
+        "part = torch.ones(3, requires_grad=True)\npart.sum().backward()\n"
+        "Adam([part], 0.1).step()\nprint(part.max().item() < 1, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr
