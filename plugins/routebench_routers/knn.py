@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench.hookspecs import Context, FittedEncoder
-from routebench.plugin.selection import covered
 from routebench.records import Floats, Queries, Table, Vectors
 from routebench.routers.quality_router import QualityRouter
-from routebench_routers.references import mean_scores
+from routebench.routers.sampling import sample
+from routebench_routers.neighbours import Neighbours
 
 _CANDIDATES = (5, 10, 20, 50, 100, 200, 400)
-# Similarities this close are equal: float sums differ between a batch and a single query.
-_TIE = 1e-9
-_BLOCK = 512
-_DOUBT = 10.0
 
 
 class KNN(QualityRouter):
-    """Cosine kNN on the run's encoder; k is tuned on validation.
+    """Cosine kNN on the run's encoder; k is tuned on validation, or on a sample of a large one.
 
     Neighbours tied with the k-th are all counted, so that the order of the training rows does
     not matter. Where cells are missing, a model's training mean counts as ten more neighbours (for
@@ -31,6 +26,9 @@ class KNN(QualityRouter):
 
     class Options(BaseModel):
         k: int | None = Field(None, ge=1, description="neighbours; tuned on validation if unset")
+        tuning_queries: int = Field(
+            5000, ge=1, description="validation queries to tune k on; of more, a sample by hash"
+        )
 
     libraries = ("encoder",)
     deterministic = True
@@ -53,7 +51,7 @@ class KNN(QualityRouter):
 
     @cached_property
     def _neighbours(self) -> Neighbours:
-        return Neighbours.of(np.asarray(self.vectors, dtype=np.float64), self.scores)
+        return Neighbours.of(self.vectors, self.scores)
 
     def _encode(self, queries: Queries) -> Floats:
         return np.asarray(self.encoder.encode(list(queries.text)), dtype=np.float64)
@@ -63,48 +61,7 @@ class KNN(QualityRouter):
         # All rows as neighbours predict each model's mean: right where texts carry no signal.
         everyone = len(self.vectors)
         candidates = sorted({min(k, everyone) for k in (*_CANDIDATES, everyone)})
-        predicted = self._neighbours.predict(self._encode(validation.queries), candidates)
-        reached = [self.chooser.value(quality, validation) for quality in predicted]
+        checked = sample(validation, self.options.tuning_queries)
+        predicted = self._neighbours.predict(self._encode(checked.queries), candidates)
+        reached = [self.chooser.value(quality, checked) for quality in predicted]
         return candidates[max(range(len(candidates)), key=lambda i: (reached[i], i))]
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Vectors of the training queries and the scores [n, m] on them."""
-
-    vectors: Floats
-    known: Floats
-    """[n, m] 1 for a known score, 0 for a missing one."""
-    scores: Floats
-    """[n, m] with 0 for a missing one."""
-    prior: Floats
-    """[m] the score of each model's additional pseudo-neighbours."""
-    doubt: float
-    """The number of pseudo-neighbours."""
-
-    @classmethod
-    def of(cls, vectors: Floats, scores: Floats) -> Neighbours:
-        """Build from vectors [n, d] and scores [n, m], NaN where missing."""
-        ok = np.isfinite(scores)
-        means = mean_scores(scores, ok)
-        worst = np.nanmin(scores) if ok.any() else 0.0
-        prior = np.where(covered(ok) & np.isfinite(means), means, worst)
-        doubt = 0.0 if ok.all() else _DOUBT
-        return cls(vectors, ok.astype(np.float64), np.nan_to_num(scores), prior, doubt)
-
-    def predict(self, vectors: Floats, ks: list[int]) -> list[Floats]:
-        """Return [n, m] the predicted quality for each k."""
-        blocks = range(0, len(vectors), _BLOCK)
-        parts = [self._predict_block(vectors[s : s + _BLOCK], ks) for s in blocks]
-        return [np.concatenate([part[i] for part in parts]) for i in range(len(ks))]
-
-    def _predict_block(self, vectors: Floats, ks: list[int]) -> list[Floats]:
-        similarity = vectors @ self.vectors.T
-        nth = np.partition(-similarity, [min(k, similarity.shape[1]) - 1 for k in ks], axis=1)
-        predicted = []
-        for k in ks:
-            limit = -nth[:, min(k, similarity.shape[1]) - 1]
-            near = (similarity >= limit[:, None] - _TIE).astype(np.float64)
-            counts = near @ self.known + self.doubt
-            predicted.append((near @ self.scores + self.doubt * self.prior) / counts)
-        return predicted

@@ -36,6 +36,7 @@ from routebench.jobs.harness import Harness
 from routebench.plugin import checkpoint, discovery
 from routebench.plugin.defaults import complete
 from routebench.records import Floats
+from routebench.routers import quality_router
 from routebench.testing import check_router, synthetic_tables
 
 NAN = np.nan
@@ -385,6 +386,23 @@ def test_confidence_is_calibrated_on_validation() -> None:
     sure = type("Sure", (Constant,), {"value": ((0.9, 0.0),)})
     decisions = fitted(new(sure), table()).route(table().queries)
     np.testing.assert_allclose(decisions.confidence, 0.5, atol=0.05)
+
+
+def test_confidence_is_calibrated_on_a_sample_of_a_large_validation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    class Counted(Constant):
+        def predict(self, queries: Queries) -> Floats:
+            asked.append(len(queries))
+            return super().predict(queries)
+
+    whole = fitted(new(Counted), table()).confidence
+    monkeypatch.setattr(quality_router, "_CALIBRATION", 25)
+    part = fitted(new(Counted), table()).confidence
+    assert asked == [40, 25]
+    assert part != whole
 
 
 def test_confidence_that_decide_returns_is_kept() -> None:

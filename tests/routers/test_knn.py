@@ -13,6 +13,7 @@ from routebench.data.long_table import from_long
 from routebench.encode.encoders import FittedOnUse
 from routebench.hookspecs import Context
 from routebench.records import Objective, Queries, Table
+from routebench.routers.sampling import sample
 from routebench_routers.knn import KNN
 
 NAN = np.nan
@@ -26,7 +27,7 @@ class Compass:
     fingerprint = "compass"
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        angles = np.radians([ANGLES[text] for text in texts])
+        angles = np.radians([ANGLES[text.rstrip(" 0123456789")] for text in texts])
         return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
     def save(self, folder: Path) -> None:
@@ -101,6 +102,24 @@ def test_k_is_tuned_on_validation() -> None:
     assert ask(tuned, "east", "west").choice.tolist() == [0, 1]
     smooth = fitted(train, None, small_table([[1, 0]], ["west"]))
     np.testing.assert_allclose(ask(smooth, "west").quality, [[0.5, 0.49]])
+
+
+def test_k_is_tuned_on_a_sample_of_a_large_validation() -> None:
+    """What is not in the sample has no say, whatever order the queries are in."""
+    texts = [f"{point} {i}" for i in range(40) for point in ("east", "west")]
+    train = small_table([[0.9, 0]] * 5 + [[0, 1]] * 5, ["east"] * 5 + ["west"] * 5)
+    misleading = small_table(np.tile([[0, 1], [1, 0]], (40, 1)), texts)
+    kept = set(sample(misleading, 20).queries.text)
+    right = {"east": [1, 0], "west": [0, 1]}
+    rows = [right[text.split()[0]] if text in kept else [0, 1] for text in texts]
+    for order in (range(80), range(79, -1, -1)):
+        validation = small_table([rows[i] for i in order], [texts[i] for i in order])
+        router = KNN(KNN.Options(tuning_queries=20))
+        router.fit(train, validation, Context(0, Compass(), Path()))
+        assert router.k == 5
+        router = KNN(KNN.Options())
+        router.fit(train, validation, Context(0, Compass(), Path()))
+        assert router.k == 10, "everyone prefers the second model"
 
 
 def test_the_planted_rule_is_found() -> None:

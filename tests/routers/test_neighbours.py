@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from routebench.records import Floats
+from routebench_routers import neighbours
+from routebench_routers.neighbours import Neighbours
+
+KS = [1, 3, 7, 20, 60, 99]
+
+
+def vectors(rng: np.random.Generator, n: int, kind: str) -> Floats:
+    """Unit vectors; `tied` has many equal ones, `empty` many of length 0."""
+    found = rng.normal(size=(n, 5))
+    if kind != "distinct":
+        found = np.round(found)
+    if kind == "empty":
+        found[: n // 2] = 0
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.where(lengths > 0, lengths, 1))
+
+
+def one_by_one(train: Floats, scores: Floats, query: Floats, k: int) -> Floats:
+    """All neighbours as similar as the k-th count, ten more where cells are missing."""
+    similarity = np.array([query @ each for each in train])
+    near = similarity >= sorted(similarity, reverse=True)[min(k, len(train)) - 1] - 1e-9
+    if not np.isnan(scores).any():
+        return np.asarray(scores[near].mean(axis=0))
+    known, prior = np.isfinite(scores[near]), np.nanmean(scores, axis=0)
+    return (np.nansum(scores[near], axis=0) + 10 * prior) / (known.sum(axis=0) + 10)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize("kind", ["distinct", "tied", "empty"])
+def test_all_ks_are_as_by_sorting(kind: str, missing: float) -> None:
+    rng = np.random.default_rng(0)
+    train, asked = vectors(rng, 60, kind), vectors(rng, 25, kind)
+    scores = rng.random((60, 3))
+    scores[rng.random(scores.shape) < missing] = np.nan
+    predicted = Neighbours.of(train, scores).predict(asked, KS)
+    for k, quality in zip(KS, predicted, strict=True):
+        expected = [one_by_one(train, scores, query, k) for query in asked]
+        np.testing.assert_allclose(quality, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["distinct", "tied"])
+def test_one_k_blocks_and_single_queries_give_the_same_bits(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    asked = vectors(rng, 40, kind)
+    trained = Neighbours.of(vectors(rng, 60, kind), rng.random((60, 3)))
+    together = trained.predict(asked, KS)
+    for k, quality in zip(KS, together, strict=True):
+        np.testing.assert_array_equal(trained.predict(asked, [k])[0], quality)
+        single = [trained.predict(asked[[row]], [k])[0] for row in range(len(asked))]
+        np.testing.assert_array_equal(np.concatenate(single), quality)
+    monkeypatch.setattr(neighbours, "_BLOCK_BYTES", 7 * 8 * 60)  # seven queries at a time
+    np.testing.assert_array_equal(trained.predict(asked, KS), together)
+
+
+def test_memory_of_a_block_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_BLOCK_BYTES", 10 * 8 * 60)
+    rng = np.random.default_rng(2)
+    trained = Neighbours.of(vectors(rng, 60, "distinct"), rng.random((60, 3)))
+    blocks = [block.shape for _, block in trained._similarities(vectors(rng, 25, "distinct"))]
+    assert blocks == [(10, 60), (10, 60), (5, 60)]
