@@ -27,7 +27,7 @@ class KNN(QualityRouter):
     class Options(BaseModel):
         k: int | None = Field(None, ge=1, description="neighbours; tuned on validation if unset")
         tuning_queries: int = Field(
-            5000, ge=1, description="validation queries to tune k on; of more, a sample by hash"
+            10_000, ge=1, description="validation queries to tune k on; of more, a sample by hash"
         )
 
     libraries = ("encoder",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,15 +54,18 @@ class WordWeights:
         """
         from scipy.sparse import csr_matrix
 
-        counts = [self._counted(text) for text in texts]
-        ends = np.cumsum([0, *map(len, counts)], dtype=np.int32)
-        columns = np.fromiter(chain.from_iterable(counts), np.int32, ends[-1])
-        values = np.fromiter(chain(*(count.values() for count in counts)), np.float64, ends[-1])
-        weights = csr_matrix((values, columns, ends), (len(texts), len(self.words)))
+        columns, counts, ends = array("i"), array("d"), array("i", [0])
+        for text in texts:
+            own = self._counted(text)
+            columns.extend(own)
+            counts.extend(own.values())
+            ends.append(len(columns))
+        parts = (np.array(counts), np.array(columns), np.array(ends))
+        weights = csr_matrix(parts, (len(texts), len(self.words)))
         weights.sort_indices()
         weights.data = (np.log(weights.data) + 1.0) * self.idf[weights.indices]
         # Summed one by one, as `bincount` does and `sum` does not: a row's length has one value.
-        rows = np.repeat(np.arange(len(texts)), np.diff(ends))
+        rows = np.repeat(np.arange(len(texts)), np.diff(weights.indptr))
         lengths = np.sqrt(np.bincount(rows, weights.data * weights.data, len(texts)))
         weights.data /= lengths[rows]
         return weights
