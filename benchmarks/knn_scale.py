@@ -97,8 +97,6 @@ def ratios(ours: dict[str, Any], before: dict[str, Any]) -> None:
 
 def measure(name: str, queries: int) -> dict[str, Any]:
     """Fit on a part, save, load, and route the rest and single queries."""
-    import pyarrow  # noqa: F401  (as in a job)
-
     from routebench.encode.encoders import FittedOnUse
     from routebench.hookspecs import Context
     from routebench.jobs.harness import CHUNK, Harness

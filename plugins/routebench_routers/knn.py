@@ -47,7 +47,14 @@ class KNN(QualityRouter):
         context.progress(1.0, f"{self.k} neighbours")
 
     def predict(self, queries: Queries) -> Floats:
+        if (known := self._from_tuning.get(tuple(queries.text))) is not None:
+            return known
         return self._neighbours.predict(self._encode(queries), [self.k])[0]
+
+    @cached_property
+    def _from_tuning(self) -> dict[tuple[str, ...], Floats]:
+        """Return what tuning has predicted, by texts: confidence is calibrated on the same."""
+        return {}
 
     @cached_property
     def _neighbours(self) -> Neighbours:
@@ -64,4 +71,6 @@ class KNN(QualityRouter):
         checked = sample(validation, self.options.tuning_queries)
         predicted = self._neighbours.predict(self._encode(checked.queries), candidates)
         reached = [self.chooser.value(quality, checked) for quality in predicted]
-        return candidates[max(range(len(candidates)), key=lambda i: (reached[i], i))]
+        best = max(range(len(candidates)), key=lambda i: (reached[i], i))
+        self._from_tuning[tuple(checked.queries.text)] = predicted[best]
+        return candidates[best]

@@ -141,3 +141,22 @@ def test_a_loaded_router_decides_alike(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.choice, other.choice)
         np.testing.assert_allclose(one.quality, other.quality, atol=1e-7)
     assert ask(again, "red thing", "blue thing").choice.tolist() == [0, 1]
+
+
+def test_validation_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    encode = Compass.encode
+
+    def counted(self: Compass, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        asked.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(Compass, "encode", counted)
+    train = small_table([[1, 0], [1, 0], [0, 1]], ["east", "nearly east", "west"])
+    router = fitted(train, None, small_table([[1, 0], [0, 1]], ["east", "west"]))
+    assert asked == [3, 2]
+    again = fitted(train, router.k, small_table([[1, 0], [0, 1]], ["east", "west"]))
+    assert asked == [3, 2, 3, 2]
+    assert router.confidence == again.confidence
+    one, other = (ask(each, "east", "west").quality for each in (router, again))
+    np.testing.assert_array_equal(one, other)
