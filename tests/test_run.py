@@ -264,8 +264,8 @@ def test_the_run_file_repeats_the_run(main: Main, write: Put, tmp_path: Path) ->
     assert code == 0, said
     assert bytes_without_clock(one) == bytes_without_clock(two)
     by_name = rows(read_board(two))
-    assert by_name["knn@five"]["options"] == {"k": 5}
-    assert by_name["knn"]["options"] == {"k": None}
+    assert by_name["knn@five"]["options"]["k"] == 5
+    assert by_name["knn"]["options"]["k"] is None
 
 
 def test_the_same_run_lands_in_the_same_folder(main: Main, write: Put, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Neighbours:
     def _similarities(self, vectors: Floats) -> Iterator[tuple[slice, Floats]]:
         """Yield the cosines of some rows with all training queries, each in the same memory."""
         n = len(self.vectors)
-        rows = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // (8 * n)), len(vectors))
+        rows = max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // (8 * n), len(vectors)))
         memory = np.empty((rows, n))
         for start in range(0, len(vectors), rows):
             block = vectors[start : start + rows]

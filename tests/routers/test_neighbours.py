@@ -66,3 +66,8 @@ def test_memory_of_a_block_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = Neighbours.of(vectors(rng, 60, "distinct"), rng.random((60, 3)))
     blocks = [block.shape for _, block in trained._similarities(vectors(rng, 25, "distinct"))]
     assert blocks == [(10, 60), (10, 60), (5, 60)]
+
+
+def test_no_query_has_no_prediction() -> None:
+    trained = Neighbours.of(np.eye(3), np.ones((3, 2)))
+    assert [quality.shape for quality in trained.predict(np.zeros((0, 3)), [1, 3])] == [(0, 2)] * 2
