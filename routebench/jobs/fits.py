@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import threading
@@ -60,7 +61,7 @@ class SharedFits:
         return None
 
     def _make(self, kind: str, settings: dict[str, Any], texts: Sequence[str]) -> Path | None:
-        content = json.dumps([kind, settings, list(texts)], sort_keys=True)
+        content = json.dumps([kind, settings, _digest(texts)], sort_keys=True)
         key = sha256(content.encode())[:32]
         with self._locks[key]:
             if key not in self._made:
@@ -86,3 +87,12 @@ class SharedFits:
         made = folder / folder.name
         (folder / "fit").rename(made)
         return made
+
+
+def _digest(texts: Sequence[str]) -> str:
+    """Return a hash of the texts in their order, each with its length."""
+    made = hashlib.sha256()
+    for text in texts:
+        content = text.encode()
+        made.update(len(content).to_bytes(8, "big") + content)
+    return made.hexdigest()
