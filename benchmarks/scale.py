@@ -5,7 +5,7 @@ python benchmarks/scale.py --queries 10000 100000 400000
 Ten models, texts of some twelve words with planted signal, a split by hash. Prints a line a stage
 and size, and the exponent b of seconds ~ queries^b between each size and the next: 1 is linear.
 Each size runs in a process of its own, one job at a time on one thread. Stages of the run are in
-CPU seconds, fit and route as the board has them; the first fit that encodes waits for the encoder's.
+CPU seconds, fit and route as the board has them; the first fit that encodes waits for the encoder.
 """
 
 from __future__ import annotations

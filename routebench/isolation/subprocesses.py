@@ -259,8 +259,9 @@ def _give(
 ) -> None:
     place = None
     if answer is not None:
-        # On a full disk, or in a run that is being stopped, the job makes the fit itself.
-        with contextlib.suppress(OSError, KeyboardInterrupt):
+        # On a full disk, or in a run that is being stopped, the job makes the fit itself: it
+        # waits for an answer, and must get one.
+        with contextlib.suppress(Exception, KeyboardInterrupt):
             place = answer(needed)
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):

@@ -93,6 +93,6 @@ def _digest(texts: Sequence[str]) -> str:
     """Return a hash of the texts in their order, each with its length."""
     made = hashlib.sha256()
     for text in texts:
-        content = text.encode()
+        content = text.encode("utf-8", "surrogatepass")
         made.update(len(content).to_bytes(8, "big") + content)
     return made.hexdigest()
