@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from routebench.hookspecs import Context, FittedEncoder
 from routebench.records import Floats, Queries, Table
 from routebench.routers.quality_router import QualityRouter
+from routebench.routers.sampling import sample, sample_rows
 from routebench.routers.words import WordWeights
 
 # The last shrinks predictions to the models' means: right where texts carry no signal.
@@ -22,7 +23,8 @@ _ENOUGH = 20
 class Linear(QualityRouter):
     """A ridge regression per model, on TF-IDF of words and word pairs or on the run's encoder.
 
-    The penalty is tuned on validation. Models with missing cells are fitted on their own rows.
+    The penalty is tuned on validation, with a sample of a large training part. Models with missing
+    cells are fitted on their own rows.
     """
 
     class Options(BaseModel):
@@ -33,6 +35,9 @@ class Linear(QualityRouter):
             None, gt=0, description="ridge penalty; tuned on validation if unset"
         )
         max_features: int = Field(50_000, ge=10, description="words and word pairs kept (tfidf)")
+        tuning_queries: int = Field(
+            30_000, ge=1, description="training queries to tune on; of more, a sample by hash"
+        )
 
     libraries = ("sklearn.feature_extraction.text", "sklearn.linear_model")
     deterministic = True
@@ -52,16 +57,21 @@ class Linear(QualityRouter):
                 list(train.queries.text), self.options.max_features
             )
         checked = self._features(validation.queries)
-        penalties = (self.options.penalty,) if self.options.penalty else _PENALTIES
-        reached, kept = -np.inf, ""
-        for step, penalty in enumerate(penalties):
-            weights = _ridge(features, train, penalty)
+        part, some = sample(train, self.options.tuning_queries), features
+        if len(part) < len(train):
+            some = features[sample_rows(train, self.options.tuning_queries)]
+        reached, kept = -np.inf, self.options.penalty
+        for step, penalty in enumerate(() if kept else _PENALTIES):
+            weights = _ridge(some, part, penalty)
             value = self.chooser.value(_predict(checked, *weights), validation)
             # Of equals, keep the stronger penalty, which is tried later.
             if value >= reached:
-                reached, (self.coefficients, self.intercepts) = value, weights
-                kept = f"penalty {penalty:g} is kept"
-            context.progress((step + 1) / len(penalties), kept)
+                reached, kept = value, penalty
+                self.coefficients, self.intercepts = weights
+            context.progress((step + 1) / len(_PENALTIES), f"penalty {kept:g} is kept")
+        if self.options.penalty or len(part) < len(train):
+            assert kept is not None
+            self.coefficients, self.intercepts = _ridge(features, train, kept)
 
     def predict(self, queries: Queries) -> Floats:
         quality: Floats = np.asarray(self._features(queries) @ self._columns) + self.intercepts

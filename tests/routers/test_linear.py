@@ -11,6 +11,8 @@ from routebench.data.long_table import from_long
 from routebench.encode.encoders import FittedOnUse
 from routebench.hookspecs import Context
 from routebench.records import Objective, Queries, Table
+from routebench.testing.tables import synthetic_tables
+from routebench_routers import linear
 from routebench_routers.linear import Linear
 
 NAN = np.nan
@@ -88,3 +90,25 @@ def test_a_loaded_router_decides_alike(tmp_path: Path, features: str) -> None:
     np.testing.assert_array_equal(ask(again, *texts).choice, ask(router, *texts).choice)
     np.testing.assert_allclose(ask(again, *texts).quality, ask(router, *texts).quality, atol=1e-9)
     assert ask(again, "red", "blue").choice.tolist() == [0, 1]
+
+
+def test_the_penalty_of_a_large_table_is_tuned_on_a_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is kept is then fitted to all training queries."""
+    fits: list[tuple[int, float]] = []
+    ridge = linear._ridge
+
+    def watched(features: Any, train: Table, penalty: float) -> Any:
+        fits.append((len(train), penalty))
+        assert features.shape[0] == len(train)
+        return ridge(features, train, penalty)
+
+    monkeypatch.setattr(linear, "_ridge", watched)
+    train = synthetic_tables(300).train
+    router = fitted(train, tuning_queries=60)
+    *tuned, (rows, kept) = fits
+    assert tuned == [(60, penalty) for penalty in linear._PENALTIES]
+    assert rows == 300
+    alone = fitted(train, penalty=kept)
+    np.testing.assert_array_equal(alone.coefficients, router.coefficients)
