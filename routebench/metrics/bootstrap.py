@@ -2,13 +2,14 @@
 
 A resample draws G of the G clusters with replacement. Only the number of times each is drawn
 matters, so all means of a chunk of resamples are one matrix product of counts with the columns.
+Its sums are exact, so that no machine's order of additions shows in a board.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -50,9 +51,12 @@ def bootstrap_means(
         raise ValueError("nothing to resample")
     vectors, places = _vectors(columns)
     summed = [groups.sum(vector) for vector in vectors]
-    matrix = Packed.of([*summed, groups.size] if groups.size is not None else summed)
-    with one_thread():
-        sums = _resampled_sums(matrix, groups.count, resamples, _rng(seed, 0, stream))
+    packed = Packed.of([*summed, groups.size] if groups.size is not None else summed, groups.count)
+    draw, rng = Draw(groups.count), _rng(seed, 0, stream)
+    chunks = (
+        draw.counts(min(CHUNK, resamples - start), rng) for start in range(0, resamples, CHUNK)
+    )
+    sums = packed.sums(chunks)
     size = sums[:, -1] if groups.size is not None else np.float64(groups.count)
     weights = {s: seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
     means = np.empty((resamples, len(columns)))
@@ -62,7 +66,7 @@ def bootstrap_means(
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Hold NumPy to one thread: the order of additions must not depend on the machine's cores."""
+    """Hold NumPy to one thread: on matrices this small more cost time."""
     limit: AbstractContextManager[Any] = _thread_pools().limit(limits=1)
     return limit
 
@@ -112,39 +116,72 @@ class Groups:
 
 @dataclass(frozen=True)
 class Packed:
-    """Vectors as few columns: several of whole numbers share one, each in bits of its own.
+    """Vectors as columns whose sums over a resample are exact, in whatever order they are added.
 
-    Sums of 0/1 columns (scores, usage) stay below 2^b, so 53 // b of them fit in one float64
-    and come back exact. That is most of the work of the product saved.
+    Several vectors of whole numbers share a column, each in bits of its own: sums of 0/1 vectors
+    (scores, usage) stay below 2^b, so 53 // b of them fit in one float64. That is most of the work
+    of the product saved. Any other vector is two columns, its leading bits and the rest, each of
+    so few bits that no sum needs rounding.
     """
 
     matrix: Floats
     """[columns, G]."""
     bits: int
     slots: tuple[tuple[int, int], ...]
-    """Per vector: its column and its position there; -1 for a column of its own."""
+    """Per vector: its column and its position there; -1 for two columns of its own."""
 
     @classmethod
-    def of(cls, vectors: Sequence[Column]) -> Packed:
+    def of(cls, vectors: Sequence[Column], draws: int) -> Packed:
+        """Pack vectors [G] for resamples whose counts sum to at most `draws`."""
         whole = [_is_count(vector) for vector in vectors]
         top = max((int(v.max()) for v, w in zip(vectors, whole, strict=True) if w), default=1)
-        bits = max(1, (len(vectors[0]) * max(top, 1)).bit_length())
+        bits = max(1, (draws * max(top, 1)).bit_length())
         slots = _slots(whole, 53 // bits)
-        matrix = np.zeros((1 + max(column for column, _ in slots), len(vectors[0])))
+        width = max(column + (1 if position >= 0 else 2) for column, position in slots)
+        matrix = np.zeros((width, len(vectors[0])))
         for vector, (column, position) in zip(vectors, slots, strict=True):
-            matrix[column] += vector * 2.0 ** (bits * max(position, 0))
+            if position < 0:
+                matrix[column : column + 2] = _halves(np.asarray(vector, np.float64), draws)
+            else:
+                matrix[column] += vector * 2.0 ** (bits * position)
         return cls(matrix, bits, slots)
 
-    def unpack(self, sums: Floats) -> Floats:
+    def sums(self, chunks: Iterable[Bytes]) -> Floats:
+        """Return [B, vectors] sums over resamples; counts [B, G] come in chunks."""
+        products = []
+        with one_thread():
+            for counts in chunks:
+                product = np.zeros((len(counts), len(self.matrix)))
+                for left in range(0, counts.shape[1], BLOCK):
+                    block = counts[:, left : left + BLOCK].astype(np.float64)
+                    product += block @ self.matrix[:, left : left + BLOCK].T
+                products.append(product)
+        return self._unpacked(np.concatenate(products))
+
+    def _unpacked(self, sums: Floats) -> Floats:
         """Return [B, vectors] from [B, columns]."""
         out = np.empty((len(sums), len(self.slots)))
         for v, (column, position) in enumerate(self.slots):
             if position < 0:
-                out[:, v] = sums[:, column]
+                out[:, v] = sums[:, column] + sums[:, column + 1]
             else:
                 shifted = sums[:, column].astype(np.int64) >> (self.bits * position)
                 out[:, v] = shifted & ((1 << self.bits) - 1)
         return out
+
+
+def _halves(vector: Floats, draws: int) -> tuple[Floats, Floats]:
+    """Return the leading bits of a vector and its rest, for exact sums of up to `draws` of each.
+
+    Multiples of one unit add up without rounding while sums stay below 2^53 units.
+    """
+    bits = 53 - draws.bit_length()
+    top = np.abs(vector[np.isfinite(vector)]).max(initial=0.0)
+    exponent = max(int(np.frexp(top)[1]), -800)  # units must not underflow
+    unit = np.ldexp(1.0, exponent - bits)
+    leading = np.rint(vector / unit) * unit
+    unit = np.ldexp(1.0, exponent - 2 * bits)
+    return leading, np.rint((vector - leading) / unit) * unit
 
 
 def _slots(whole: Sequence[bool], room: int) -> tuple[tuple[int, int], ...]:
@@ -152,7 +189,7 @@ def _slots(whole: Sequence[bool], room: int) -> tuple[tuple[int, int], ...]:
     for packable in whole:
         if not packable or room < 2:
             slots.append((used, -1))
-            used += 1
+            used += 2
             continue
         if filled == room:
             open_column, filled = used, 0
@@ -209,20 +246,6 @@ def seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
         return np.ones((1, 1))
     drawn = _rng(seed, 1, seeds).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
     return drawn / seeds
-
-
-def _resampled_sums(
-    packed: Packed, groups: int, resamples: int, rng: np.random.Generator
-) -> Floats:
-    sums = np.zeros((resamples, len(packed.matrix)))
-    draw = Draw(groups)
-    for start in range(0, resamples, CHUNK):
-        rows = min(CHUNK, resamples - start)
-        counts = draw.counts(rows, rng)
-        for left in range(0, groups, BLOCK):
-            block = counts[:, left : left + BLOCK].astype(np.float64)
-            sums[start : start + rows] += block @ packed.matrix[:, left : left + BLOCK].T
-    return packed.unpack(sums)
 
 
 class Draw:

@@ -13,9 +13,10 @@ import numpy as np
 
 from routebench.metrics import calibration, curves
 from routebench.metrics.bootstrap import (
+    CHUNK,
     CROSSED_SEEDS,
     Bytes,
-    one_thread,
+    Packed,
     resampled_counts,
     seed_weights,
 )
@@ -25,6 +26,7 @@ from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
 from routebench.metrics.facets import rows_by_value
 from routebench.metrics.headroom import ChosenCells
 from routebench.metrics.setting import RouterChoices, Setting
+from routebench.metrics.statistics import ratio
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Floats, Ints, Mask
 from routebench.schema import CurvePoint, Estimate, OperatingPoint
@@ -388,10 +390,7 @@ def _remembered(statistics: Sample) -> Sample:
 
 def _means(columns: Floats, counts: Bytes) -> Floats:
     """Return the [B, k] means of columns [k, n] over resamples [B, n]; NaN without any draw."""
-    parts = []
-    with one_thread(), np.errstate(invalid="ignore", divide="ignore"):
-        for start in range(0, len(counts), 128):
-            block = counts[start : start + 128].astype(np.float64)
-            parts.append(block @ columns.T / block.sum(axis=1, keepdims=True))
-    means: Floats = np.concatenate(parts)
-    return means
+    drawn = counts.sum(axis=1, dtype=np.int64)
+    packed = Packed.of(list(columns), int(drawn.max()))
+    chunks = (counts[start : start + CHUNK] for start in range(0, len(counts), CHUNK))
+    return ratio(packed.sums(chunks), drawn[:, None])

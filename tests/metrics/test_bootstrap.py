@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 from threadpoolctl import threadpool_limits
 
-from routebench.metrics.bootstrap import Draw, bootstrap_means
+from routebench.metrics.bootstrap import Draw, Packed, bootstrap_means
 
 
 @pytest.mark.parametrize("groups", [1, 2, 5, 16, 17, 200, 3001, 140_000])
@@ -58,6 +59,23 @@ def test_packed_columns_come_back_exact() -> None:
     for k, column in enumerate(columns):
         alone = bootstrap_means([column.astype(np.float64) + 0.25], resamples=300)[:, 0] - 0.25
         np.testing.assert_allclose(together[:, k], alone, atol=1e-12)
+
+
+def test_sums_are_exact_in_whatever_order_they_are_added() -> None:
+    rng = np.random.default_rng(11)
+    vectors = [rng.random(999) < 0.5, rng.lognormal(-9, 3, 999), -rng.random(999), np.ones(999) / 3]
+    vectors += [1e-310 * rng.random(999), np.where(np.arange(999) == 5, np.nan, 1.0)]
+    counts = Draw(999).counts(20, rng)
+    sums = Packed.of(vectors, 999).sums([counts])
+    for k, vector in enumerate(vectors[:4]):
+        for row, drawn in enumerate(counts):
+            terms = zip(drawn.tolist(), map(Fraction, vector.tolist()), strict=True)
+            assert sums[row, k] == pytest.approx(float(sum(c * v for c, v in terms)), rel=2e-16)
+    np.testing.assert_allclose(sums[:, 4], 0, atol=1e-300)  # and no NaN
+    np.testing.assert_array_equal(np.isnan(sums[:, 5]), counts[:, 5] >= 0)
+    order = rng.permutation(999)
+    mixed = Packed.of([vector[order] for vector in vectors], 999)
+    np.testing.assert_array_equal(mixed.sums([counts[:7, order], counts[7:, order]]), sums)
 
 
 def test_columns_that_sum_to_one_do_so_in_every_resample() -> None:
