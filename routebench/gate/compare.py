@@ -17,12 +17,11 @@ from routebench.gate.paired import ChangedQuery, CommonQueries, RouterPair, Rout
 from routebench.metrics.bootstrap import Groups
 from routebench.metrics.contrasts import METRICS, differences, measure
 from routebench.metrics.per_query import Means, resample
+from routebench.metrics.statistics import tied
 from routebench.records import Floats, Ints, Mask
 from routebench.schema import Difference
 
 By = Literal["score", "cost"]
-TINY = 1e-12
-"""Mean scores closer than this are equal: they were summed in different orders."""
 
 
 class NotComparableError(DataError):
@@ -183,17 +182,17 @@ def _value(metric: str, means: Means) -> float | None:
 def _changed(pair: RouterPair, most: int, by: By) -> tuple[dict[str, Changed], list[ChangedQuery]]:
     """Count what changed, and list the queries where it matters most."""
     moved, cost = pair.moved[:, pair.scored], pair.cost
-    gain = pair.score[1] - pair.score[0]
-    kinds = {"worse": gain < -TINY, "better": gain > TINY}
+    gain = pair.gain
+    kinds = {"worse": gain < 0, "better": gain > 0}
     different = kinds["worse"] | kinds["better"]
     changed = moved.any(axis=0) | different
     kinds["same"] = changed & ~different
     spent = None if cost is None else cost[1] - cost[0]
-    weight = np.zeros(len(changed)) if spent is None else -np.abs(np.nan_to_num(spent))
+    weight = np.zeros(len(changed)) if spent is None else -np.abs(tied(np.nan_to_num(spent)))
     if by == "cost":
         order = _first([weight], changed, most)
     else:
-        keys = [-np.abs(gain), weight]
+        keys = [-np.abs(tied(gain)), weight]
         lost, won = (_first(keys, kinds[kind], most) for kind in ("worse", "better"))
         half = max(most - len(won), -(-most // 2))
         order = np.concatenate([lost[:half], won[: most - len(lost[:half])]])

@@ -13,7 +13,7 @@ from routebench.gate.rules import Against, Limited, Rules
 from routebench.gate.schema import Finding
 from routebench.gate.verdict import Differences, jensen_shannon, weighed
 from routebench.metrics.definitions import top_model_share
-from routebench.metrics.statistics import ALPHA, holm
+from routebench.metrics.statistics import ALPHA, difference, holm
 from routebench.records import Floats, Mask
 from routebench.schema import BEST_SINGLE, RANDOM, Leaderboard
 
@@ -107,10 +107,10 @@ def _beaten(
 
 def _differences(pair: RouterPair, reference: _Reference) -> Differences:
     score = np.where(pair.second.usable, pair.second.score, np.nan)
-    difference = score - reference.score
-    scored = np.isfinite(difference).all(axis=0)
-    ends = float(np.abs(difference[:, scored]).max(initial=0))
-    padded: Floats = np.where(scored, difference, 0.0)
+    lead = difference(score, reference.score)
+    scored = np.isfinite(lead).all(axis=0)
+    ends = float(np.abs(lead[:, scored]).max(initial=0))
+    padded: Floats = np.where(scored, lead, 0.0)
     under: Floats = np.asarray(scored, np.float64)
     return Differences(padded, -ends, ends, under)
 
@@ -120,7 +120,7 @@ def _cheaper(pair: RouterPair, reference: _Reference) -> bool:
     if cost is None or reference.cost is None:
         return False
     both_known = np.isfinite(cost).all(axis=0) & np.isfinite(reference.cost)
-    return bool(cost[:, both_known].mean() < reference.cost[both_known].mean())
+    return bool(difference(cost[:, both_known].mean(), reference.cost[both_known].mean()) < 0)
 
 
 def _reference(queries: CommonQueries, name: str) -> _Reference | None:

@@ -13,6 +13,7 @@ from routebench.metrics import definitions
 from routebench.metrics.bootstrap import Column, Groups
 from routebench.metrics.estimates import is_binary
 from routebench.metrics.per_query import collapsed
+from routebench.metrics.statistics import difference, tied
 from routebench.records import Floats
 
 LARGEST = 10
@@ -40,14 +41,14 @@ def quality(pair: RouterPair, unit: bool) -> MetricPair:
     means = float(old.mean()), float(new.mean())
     if decided_alike(pair):
         return MetricPair(*means, exact=same())
-    difference = _difference(new, old)
+    change = _difference(new, old)
     independent = Groups.of(clusters := pair.queries.setting.clusters, len(clusters)).size is None
     plain = unit and len(old) == len(new) == 1 and independent
     if plain and is_binary(old) and is_binary(new):
-        losses, gains = int((difference < 0).sum()), int((difference > 0).sum())
-        return MetricPair(*means, exact=flips(losses, gains, difference.shape[1]))
+        losses, gains = int((change < 0).sum()), int((change > 0).sum())
+        return MetricPair(*means, exact=flips(losses, gains, change.shape[1]))
     ends = (-1.0, 1.0) if unit else _range(pair, pair.queries.outcomes.score, old)
-    return MetricPair(*means, differences=_on_all_queries(pair, difference, ends))
+    return MetricPair(*means, differences=_on_all_queries(pair, change, ends))
 
 
 def spending(pair: RouterPair) -> MetricPair | None:
@@ -79,16 +80,16 @@ def _difference(first: Floats, second: Floats) -> Floats:
     """Return [S, k] by seed, or [1, k] of means over seeds where the two have different ones."""
     if len(first) != len(second):
         first, second = (side.mean(axis=0, keepdims=True) for side in (first, second))
-    return np.subtract(first, second)
+    return difference(first, second)
 
 
 def _on_all_queries(
-    pair: RouterPair, difference: Floats, ends: tuple[float, float], base: Floats | None = None
+    pair: RouterPair, change: Floats, ends: tuple[float, float], base: Floats | None = None
 ) -> Differences:
     """Fill in zeros for unscored queries, so that all routers are resampled together."""
     n = len(pair.scored)
-    padded, weight = np.zeros((len(difference), n)), np.zeros(n)
-    padded[:, pair.scored] = difference
+    padded, weight = np.zeros((len(change), n)), np.zeros(n)
+    padded[:, pair.scored] = change
     weight[pair.scored] = 1 if base is None else base
     return Differences(padded, *ends, weight)
 
@@ -112,8 +113,8 @@ def changed_decisions(pair: RouterPair) -> Flips:
     score, cost, spent = of_both(old.score, new.score), None, np.zeros(len(at))
     if old.answer_cost is not None and new.answer_cost is not None:
         cost = of_both(old.answer_cost, new.answer_cost)
-        spent = cost[1] - cost[0]
-    gained = score[1] - score[0]
+        spent = tied(cost[1] - cost[0])
+    gained = tied(score[1] - score[0])
     order = np.lexsort((at, -np.abs(spent), gained, -np.abs(gained)))
     _, foremost = np.unique(at[order], return_index=True)
     largest = []
@@ -133,11 +134,10 @@ def changed_decisions(pair: RouterPair) -> Flips:
                 new_cost=after,
             )
         )
-    means = [side.score[:, pair.scored].mean(axis=0) for side in (old, new)]
     return Flips(
         router=pair.second.router,
         changed=float(pair.moved.mean()),
-        worse=int((means[1] < means[0]).sum()),
-        better=int((means[1] > means[0]).sum()),
+        worse=int((pair.gain < 0).sum()),
+        better=int((pair.gain > 0).sum()),
         largest=largest,
     )

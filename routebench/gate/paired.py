@@ -18,6 +18,7 @@ from routebench.metrics import definitions
 from routebench.metrics.contrasts import measure
 from routebench.metrics.per_query import PerQuery, router_columns
 from routebench.metrics.setting import RouterChoices, Setting
+from routebench.metrics.statistics import difference
 from routebench.records import Floats, Ints, Mask, Outcomes
 
 
@@ -181,6 +182,11 @@ class RouterPair:
         return np.stack(
             [np.atleast_2d(side.columns["score"]).mean(axis=0) for side in self.columns]
         )
+
+    @cached_property
+    def gain(self) -> Floats:
+        """Return [k] how much better the second side's mean scores are; 0 for equal ones."""
+        return difference(self.score[1], self.score[0])
 
     @cached_property
     def cost(self) -> Floats | None:

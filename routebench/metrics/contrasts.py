@@ -12,7 +12,15 @@ from routebench.metrics import definitions
 from routebench.metrics.bootstrap import Column, Groups
 from routebench.metrics.estimates import UNPRICED, is_binary
 from routebench.metrics.per_query import Columns, Means, PerQuery, Values
-from routebench.metrics.statistics import bootstrap_p, holm, interval, mcnemar, mde, ranks
+from routebench.metrics.statistics import (
+    bootstrap_p,
+    difference,
+    holm,
+    interval,
+    mcnemar,
+    mde,
+    ranks,
+)
 from routebench.records import Floats
 from routebench.schema import Difference
 
@@ -48,11 +56,10 @@ def contrast(metric: str, first: Resampled, second: Resampled, groups: Groups) -
         return None
     assert a_samples is not None
     assert b_samples is not None
-    difference = _paired(a, b)
-    samples = a_samples - b_samples
-    p, test = _test(metric, a, b, difference, samples, groups)
-    discordance, floor = _power(np.atleast_2d(difference).mean(axis=0), groups)
-    return Contrast(float(a_point - b_point), samples, p, test, discordance, floor)
+    samples = difference(a_samples, b_samples)
+    p, test = _test(metric, a, b, samples, groups)
+    discordance, floor = _power(difference(_over_seeds(a), _over_seeds(b)), groups)
+    return Contrast(float(difference(a_point, b_point)), samples, p, test, discordance, floor)
 
 
 def measure(metric: str, values: Values | Columns) -> Floats | None:
@@ -67,34 +74,30 @@ def measure(metric: str, values: Values | Columns) -> Floats | None:
     return definitions.cost_per_1k(answers)
 
 
-def _paired(a: Column, b: Column) -> Floats:
-    """Return differences [n] or [S, n]; averaged over seeds where the two have different ones."""
-    if a.ndim == b.ndim == 2 and len(a) != len(b):
-        a, b = a.mean(axis=0), b.mean(axis=0)
-    return np.subtract(a, b, dtype=np.float64)
-
-
-def _test(
-    metric: str, a: Column, b: Column, difference: Floats, samples: Floats, groups: Groups
-) -> tuple[float, str]:
+def _test(metric: str, a: Column, b: Column, samples: Floats, groups: Groups) -> tuple[float, str]:
     """Return p by McNemar for independent queries with single 0/1 scores, else by bootstrap."""
-    single = difference.ndim == 1 and groups.size is None
+    single = a.ndim == b.ndim == 1 and groups.size is None
     if metric == "accuracy" and single and is_binary(a) and is_binary(b):
-        pairs = np.count_nonzero(difference > 0), np.count_nonzero(difference < 0)
-        return mcnemar(int(pairs[0]), int(pairs[1])), "mcnemar"
+        return mcnemar(int((a > b).sum()), int((a < b).sum())), "mcnemar"
     return bootstrap_p(samples), "bootstrap"
 
 
-def _power(difference: Floats, groups: Groups) -> tuple[float, float | None]:
+def _over_seeds(column: Column) -> Floats:
+    """Return [n] means of a column [n] or [S, n]."""
+    means: Floats = np.atleast_2d(column).mean(axis=0, dtype=np.float64)
+    return means
+
+
+def _power(paired: Floats, groups: Groups) -> tuple[float, float | None]:
     """Return the discordance of [n] differences, and what they could detect.
 
     Rows drawn together count for as many independent ones as give the same variance.
     """
-    discordance = float((difference**2).mean())
-    spread = float((groups.sum(difference) ** 2).sum())
+    discordance = float((paired**2).mean())
+    spread = float((groups.sum(paired) ** 2).sum())
     if not discordance or not spread or not math.isfinite(spread):
         return discordance, None
-    return discordance, mde(discordance, discordance * len(difference) ** 2 / spread)
+    return discordance, mde(discordance, discordance * len(paired) ** 2 / spread)
 
 
 def differences(pairs: Sequence[tuple[Resampled, Resampled]], groups: Groups) -> list[ByMetric]:

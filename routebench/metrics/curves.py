@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routebench.metrics.bootstrap import Column
-from routebench.metrics.statistics import ratio
+from routebench.metrics.statistics import TINY, difference, ratio
 from routebench.records import Floats, Ints, Mask
 
 CELLS = 1 << 19  # counts handled at a time: their running sums take 4 MiB each
-ROUNDING = 1e-12
-"""Means of scores closer than this are equal: they were summed in different orders."""
 NEAR = 1e-9
 """Relative: costs, and slopes between points, closer than this are taken for equal."""
 ARENA_COSTS = (0.0044, 200.0)
@@ -94,11 +92,11 @@ class PairCurve:
         values = np.empty((len(counts), 1 + len(levels)))
         for rows, calls, gained in self._curves(counts):
             n, total = calls[:, -1], gained[:, -1]
-            better = total > ROUNDING * n
+            better = total > TINY * n
             area = np.einsum("bk,bk->b", gained[:, 1:] + gained[:, :-1], np.diff(calls)) / 2
             values[rows, 0] = ratio(area, np.where(better, n * total, 0))
             for column, p in enumerate(levels, 1):
-                reached = gained >= (p * total - ROUNDING * n)[:, None]
+                reached = gained >= (p * total - TINY * n)[:, None]
                 crossing = _crossing(calls, gained, p * total, reached.argmax(axis=1))
                 defined = better & reached.any(axis=1)
                 values[rows, column] = ratio(crossing, np.where(defined, n, 0))
@@ -203,7 +201,7 @@ def iso_point(accuracy: Floats, cost: Floats, floor: float) -> int | None:
 
     Ties to the more accurate, then the smaller λ; None where no point qualifies.
     """
-    usable = np.flatnonzero((accuracy >= floor - ROUNDING) & ~np.isnan(cost))
+    usable = np.flatnonzero((accuracy >= floor - TINY) & ~np.isnan(cost))
     order = np.lexsort((usable, -accuracy[usable], cost[usable]))
     return int(usable[order[0]]) if len(order) else None
 
@@ -285,7 +283,7 @@ def qnc(cost: Floats, quality: Floats, best_quality: ArrayLike, best_cost: Array
 
     Only the points themselves, nothing between them. NaN where none reaches it, or over 0.
     """
-    level = np.asarray(best_quality, np.float64)[..., None] - ROUNDING
+    level = np.asarray(best_quality, np.float64)[..., None] - TINY
     reaching = np.where(np.greater_equal(quality, level), cost, np.nan)
     least = np.fmin.reduce(reaching, axis=-1, initial=np.nan)
     return ratio(least, best_cost)
@@ -317,7 +315,7 @@ def mix_lift(
     """
     given = (accuracy, cost, weak_accuracy, weak_cost, strong_accuracy, strong_cost)
     a, c, a0, c0, a1, c1 = (np.asarray(v, np.float64) for v in given)
-    slack = ROUNDING * np.maximum(np.abs(c0), np.abs(c1))
+    slack = TINY * np.maximum(np.abs(c0), np.abs(c1))
     between = (c >= np.minimum(c0, c1) - slack) & (c <= np.maximum(c0, c1) + slack)
     share = np.clip(ratio(c - c0, c1 - c0), 0, 1)
-    return np.where(between, a - (a0 + share * (a1 - a0)), np.nan)
+    return np.where(between, difference(a, a0 + share * (a1 - a0)), np.nan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from routebench.metrics.statistics import ratio
+from routebench.metrics.statistics import difference, ratio
 from routebench.records import Floats, Ints
 
 
@@ -32,8 +32,7 @@ def gap_recovered(accuracy: ArrayLike, best_single: ArrayLike, oracle: ArrayLike
 
     Negative for a router worse than the best single model; 1 for the oracle.
     """
-    gained = np.subtract(accuracy, best_single, dtype=np.float64)
-    return ratio(gained, np.subtract(oracle, best_single, dtype=np.float64))
+    return ratio(difference(accuracy, best_single), difference(oracle, best_single))
 
 
 def gain_at(accuracy_by_task: ArrayLike, reference_by_task: ArrayLike) -> Floats:

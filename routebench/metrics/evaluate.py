@@ -25,7 +25,7 @@ from routebench.metrics.policies import policies
 from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
 from routebench.metrics.predictions import Predictions, predictions, reference_curves
 from routebench.metrics.setting import RouterChoices, Setting, missing_share, scorable, state_counts
-from routebench.metrics.statistics import ALPHA
+from routebench.metrics.statistics import ALPHA, difference
 from routebench.records import Mask
 from routebench.schema import (
     BEST_SINGLE,
@@ -292,9 +292,9 @@ def _headroom(entrants: _Entrants) -> dict[str, Any]:
     score = {name: float(m.point["score"]) for name, (_, m) in entrants.references.items()}
     dominates = None
     if "cheapest" in score:
-        dominates = score["cheapest"] >= score["best_single_hindsight"]
+        dominates = bool(difference(score["cheapest"], score["best_single_hindsight"]) >= 0)
     return {
-        "headroom": score["oracle"] - score["best_single"],
+        "headroom": float(difference(score["oracle"], score["best_single"])),
         "disagreement": headroom.disagreement(outcomes),
         "routable": headroom.routable(outcomes, entrants.setting.best_single),
         "cheapest_dominates": dominates,

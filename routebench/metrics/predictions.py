@@ -26,7 +26,7 @@ from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
 from routebench.metrics.facets import rows_by_value
 from routebench.metrics.headroom import ChosenCells
 from routebench.metrics.setting import RouterChoices, Setting
-from routebench.metrics.statistics import ratio
+from routebench.metrics.statistics import difference, ratio
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Floats, Ints, Mask
 from routebench.schema import CurvePoint, Estimate, OperatingPoint
@@ -328,7 +328,7 @@ class _ResampledQueries:
             n=n,
             lambdas=one.lambdas[name],
             accuracy=measured(lambda m: m[:, 0], exact=self.independent(rows) if binary else 0),
-            against_best_single=measured(lambda m: m[:, 0] - m[:, 2]),
+            against_best_single=measured(lambda m: difference(m[:, 0], m[:, 2])),
             total_cost_per_1k=measured(lambda m: 1000 * m[:, 1]),
             savings_vs_best_single=measured(
                 lambda m: savings(m[:, 1], m[:, 3]), "the best single model costs nothing"

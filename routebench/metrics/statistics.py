@@ -16,6 +16,8 @@ from routebench.records import Floats, Mask
 TAIL = 0.025
 """Each side of a 95% interval."""
 ALPHA = 0.05
+TINY = 1e-12
+"""Relative: values that differ by less were summed or rounded differently, and are equal."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,31 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
     )
     quotient: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
     return quotient
+
+
+def difference(first: ArrayLike, second: ArrayLike) -> Floats:
+    """Return first − second in float64; exactly 0 where they differ by rounding alone.
+
+    Whatever asks which side is better, or counts ties, subtracts by this: .1 + .2 is no better
+    than .3. What is rounding is told by the largest value of both sides, as a sum near 0 may be
+    one of large terms.
+    """
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    size = max(_largest(a), _largest(b))
+    apart = np.subtract(a, b)
+    return np.where(np.abs(apart) <= TINY * size, 0.0, apart)
+
+
+def tied(values: Floats) -> Floats:
+    """Return values rounded so that those which differ by rounding alone are equal, to sort by."""
+    unit = TINY * _largest(values)
+    return np.rint(values / unit) * unit if unit else values
+
+
+def _largest(values: Floats) -> float:
+    """Return the largest absolute value; NaN is passed over."""
+    high, low = (f.reduce(values, axis=None, initial=0.0) for f in (np.fmax, np.fmin))
+    return float(max(high, -low))
 
 
 def interval(samples: Floats) -> Interval:
@@ -81,7 +108,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def bootstrap_p(differences: Floats) -> float:
     """Return two-sided p that a difference is 0, from [B] resampled differences.
 
-    Twice the smaller tail, each counted with its ties and one more, so that it is never 0.
+    Twice the smaller tail, each counted with its ties and one more, so that it is never 0. Made
+    by `difference`, equal sides are ties, however their means were rounded.
     """
     defined = differences[~np.isnan(differences)]
     tail = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))

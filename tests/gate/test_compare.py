@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import planted
+from conftest import long_table, planted
 from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
@@ -241,6 +241,32 @@ def test_three_runs_and_three_seeds(home: Path, options: dict[str, Any], main: M
     assert found[0]["pairs"][0]["changed"]["same"]["queries"] == 0
     code, out, _ = main("compare", runs[0], runs[1])
     assert "fewer than 3 seeds" not in out
+
+
+def test_means_that_differ_by_rounding_are_no_flips(home: Path, main: Main) -> None:
+    """Seeds choose scores .1, .2, .3 in one run and .3, .2, .1 in the other: one mean, two sums."""
+    assert (0.1 + 0.2 + 0.3) / 3 > (0.3 + 0.2 + 0.1) / 3
+    table = long_table(np.tile([0.1, 0.2, 0.3], (90, 1)), [f"question {i}" for i in range(90)])
+    rising = finish(
+        home / "rising", suite=put(home / "thirds", table), router=("random",), seeds=3, perturb=0
+    )
+    falling = Path(shutil.copytree(rising, home / "falling"))
+    models = read_run(rising).models
+    for folder, order in ((rising, models), (falling, models[::-1])):
+
+        def choose(rows: list[dict[str, Any]], order: tuple[str, ...] = order) -> None:
+            for row in rows:
+                row["choice"] = order[row["seed"]]
+
+        edit_table(folder, "decisions.parquet", choose)
+    (pair,) = compared(main, rising, falling)["pairs"]
+    changed = {kind: one["queries"] for kind, one in pair["changed"].items()}
+    (flips,) = gate(rising, falling).flips
+    assert (flips.worse, flips.better) == (changed["worse"], changed["better"]) == (0, 0)
+    assert changed["same"] == len(read_run(rising).keys)
+    assert [abs(flip.new_score - flip.old_score) for flip in flips.largest] == pytest.approx(
+        [0.2] * len(flips.largest)
+    )
 
 
 def test_users(home: Path, main: Main) -> None:

@@ -9,6 +9,7 @@ import pytest
 from worlds import COSTS, NAN, SCORES, big, router, run, setting, values
 
 from routebench.errors import DataError
+from routebench.metrics.bootstrap import bootstrap_means
 from routebench.metrics.evaluate import RouterChoices
 from routebench.metrics.predictions import NO_CONFIDENCE, NO_QUALITY, NOT_PERTURBED
 from routebench.metrics.setting import scorable
@@ -300,6 +301,26 @@ def test_fractional_scores_are_compared_by_bootstrap() -> None:
     low = found.metrics["accuracy"].low
     assert low is not None
     assert low < score[:, 0].mean()
+
+
+def test_resamples_that_tie_are_counted_as_ties() -> None:
+    # In tenths: 1 and 2 against 3. Drawn once each, the sides are equal; .1 + .2 and .3 are not.
+    one, other = [0.1, 0.2, 0.0], [0.0, 0.0, 0.3]
+    found = run(setting(list(zip(other, one, strict=True)), best=0, cost=None), router([1, 1, 1]))
+    against = found.routers["mine"].against["best-single"]["accuracy"]
+    drawn = bootstrap_means(list(np.eye(3)), resamples=400)
+    tenths = np.rint(3 * drawn).astype(int) @ [1, 2, -3]
+    assert (tenths == 0).sum() > 60
+    tail = min((tenths <= 0).sum(), (tenths >= 0).sum())
+    assert against.p_raw == min(1, 2 * (tail + 1) / 401)
+    assert (against.value, found.routers["mine"].metrics["gap_recovered"].value) == (0, 0)
+
+
+def test_seeds_whose_mean_ties_show_no_difference() -> None:
+    # .1, .2 and .3 by seed against .2 for all of them: as they are added up, not quite the same.
+    found = run(setting([[0.1, 0.2, 0.3]] * 4, cost=None), router([[0] * 4, [1] * 4, [2] * 4]))
+    against = found.routers["mine"].against["best-single"]["accuracy"]
+    assert (against.value, against.discordance, against.mde) == (0, 0, None)
 
 
 def test_best_single_may_differ_by_fold() -> None:

@@ -8,6 +8,7 @@ from routebench.metrics.bootstrap import bootstrap_means
 from routebench.metrics.statistics import (
     bootstrap_p,
     clopper_pearson,
+    difference,
     holm,
     interval,
     mcnemar,
@@ -15,12 +16,37 @@ from routebench.metrics.statistics import (
     proportion_interval,
     ranks,
     ratio,
+    tied,
 )
 
 
 def test_ratio_over_zero_is_nan_and_silent() -> None:
     np.testing.assert_array_equal(ratio([1, 0, 3], [0, 0, 2]), [np.nan, np.nan, 1.5])
     assert ratio(1, 4).shape == ()
+
+
+def test_a_difference_that_is_rounding_is_none() -> None:
+    assert 0.1 + 0.2 > 0.3
+    assert difference(0.1 + 0.2, 0.3) == 0
+    # Three seeds in two orders, of which the means are .2 and the next number above.
+    np.testing.assert_array_equal(
+        difference([(0.1 + 0.2 + 0.3) / 3, 0.2, 0.2], [(0.3 + 0.2 + 0.1) / 3, 0.2, 0.2 - 1e-9]),
+        [0, 0, 0.2 - (0.2 - 1e-9)],
+    )
+    # Two rewards of .5 · .3 − .5 · .3 and of (.1 + .2) / 2 − .15, both of them nothing.
+    rewards = 0.5 * 0.3 - 0.5 * 0.3, (0.1 + 0.2) / 2 - 0.15
+    assert rewards[1] > rewards[0]
+    np.testing.assert_array_equal(difference([rewards[1], 1], [rewards[0], 0]), [0, 1])
+    # Costs are small numbers, and no rounding.
+    assert difference(3e-13, 2e-13) == 3e-13 - 2e-13
+    np.testing.assert_array_equal(difference([np.nan, 1], 0.25), [np.nan, 0.75])
+    assert difference([], []).shape == (0,)
+
+
+def test_values_that_differ_by_rounding_sort_as_equal() -> None:
+    values = tied(np.array([0.1 + 0.2, -0.3, 0.3, 0.3 + 1e-9, 0.0]))
+    assert values[0] == values[2] == -values[1] < values[3]
+    np.testing.assert_array_equal(tied(np.zeros(2)), [0, 0])
 
 
 def test_interval_is_the_middle_95_percent() -> None:
