@@ -1,7 +1,8 @@
 """Offline checks that every number of a board follows from the files beside it.
 
-Three ways: the code that made the board makes it again from the stored tables; plain loops make
-the main numbers a second time; and costs are made again from tokens and prices.
+Three ways: the code that made the board makes it again from the stored tables; code that shares
+nothing with it makes the main numbers a second time; and costs are made again from tokens and
+prices.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from routebench.verify.regrade import regrade_suite
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 MISSING = "is not there"
+INDEPENDENT = "again, independently"
 NOT_STORED = (
     re.compile(r"schema_version|priced|encoder|resamples|objective\..*|files\..*"),
     re.compile(r"(environment|timing)[.\[].*"),
@@ -145,9 +147,7 @@ def _numbers(result: Verification, board: Leaderboard, again: Leaderboard) -> No
 def _independent(result: Verification, run: Stored) -> None:
     stored = leaves(run.board)
     for path, value in independent_values(run.folder, run.board).items():
-        result.note(
-            "again by plain loops", path, stored.get(path, MISSING), value, "by plain loops"
-        )
+        result.note(INDEPENDENT, path, stored.get(path, MISSING), value, INDEPENDENT)
 
 
 def _regrade(result: Verification, run: Stored) -> None:

@@ -230,7 +230,7 @@ def test_a_board_with_policies_follows_from_its_files(
     measure = "reward" if kind == "users" else "accuracy"
     assert made["use"]["standard"][measure]["value"] is not None
     assert (made["medium"] is None) == (kind == "users")
-    # A changed number is found twice: made again, and by plain loops.
+    # A changed number is found twice: made again, and independently.
     copied = Path(shutil.copytree(folder, tmp_path / "copy"))
 
     def tamper(board: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ def test_an_untouched_run_passes(kind: str, kept: Kept, main: Main) -> None:
     by_kind = found["checked"]
     made = ("metrics", "differences", "usage", "references")[3 * (kind == "failed") :]
     assert min(by_kind[name] for name in made) > 0
-    assert by_kind["again by plain loops"] >= 7
+    assert by_kind["again, independently"] >= 7
     assert ("costs of answers" in by_kind) == (kind in ("single", "estimated"))
 
 
@@ -342,11 +342,11 @@ def test_what_counts_as_equal() -> None:
 def test_a_mistake_in_the_metrics_themselves_is_caught(
     tmp_path: Path, main: Main, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same wrong code makes the same wrong number; the plain loops share none of it."""
+    """The same wrong code makes the same wrong number; the independent code shares none of it."""
     monkeypatch.setattr("routebench.metrics.definitions.savings", lambda cost, other: cost / other)
     folder = finish(tmp_path / "run", **{"set": SMALL} | single(tmp_path / "home"))
     found = differences(main, folder)
-    assert {one["how"] for one in found.values()} == {"by plain loops"}
+    assert {one["how"] for one in found.values()} == {"again, independently"}
     assert "rows[knn].metrics.savings_vs_best_single.value" in found
 
 
