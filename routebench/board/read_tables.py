@@ -68,7 +68,11 @@ class Column:
 def read_table(path: Path, texts: Iterable[str] = ()) -> pa.Table:
     """Read a Parquet file with some of its text columns as codes; a `DataError` if it is none."""
     try:
-        return pq.read_table(path, read_dictionary=list(texts))
+        # pq.read_table would import pyarrow.dataset, and pandas where it is installed.
+        known = pq.read_schema(path).names
+        coded = [name for name in texts if name in known]
+        with pq.ParquetFile(path, read_dictionary=coded) as file:
+            return file.read()
     except FileNotFoundError:
         hint = "compare, gate and verify need the whole run folder"
         raise DataError(f"{path}: there is no such file", hint) from None

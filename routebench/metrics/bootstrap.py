@@ -282,17 +282,14 @@ class Draw:
         """Fill with Poisson counts; returns the [rows] totals."""
         words = rng.integers(0, 2**64, size=-(-part.size // 4), dtype=np.uint64)
         bits = words.astype("<u8", copy=False).view("<u2")[: part.size].reshape(part.shape)
-        totals = np.zeros(len(part), dtype=np.int64)
         above = np.empty(part.shape, dtype=np.bool_)
         for step in self.steps[:-1]:
             np.greater_equal(bits, np.uint16(step), out=above)
             np.add(part, above.view(np.uint8), out=part)
-            totals += [np.count_nonzero(row) for row in above]
         np.greater_equal(bits, np.uint16(self.steps[-1]), out=above)
         flat, place = part.reshape(-1), np.flatnonzero(above)
-        drawn = np.searchsorted(self.rest, rng.random(len(place)), side="right")
-        np.add.at(totals, place // self.groups, drawn - flat[place])
-        flat[place] = drawn
+        flat[place] = np.searchsorted(self.rest, rng.random(len(place)), side="right")
+        totals: Ints = part.sum(axis=1, dtype=np.uint32).astype(np.int64)
         return totals
 
     def _complete(self, part: Bytes, missing: Ints, rng: np.random.Generator) -> None:

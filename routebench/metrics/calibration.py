@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from routebench.metrics.bootstrap import Column
-from routebench.metrics.curves import Ranked
+from routebench.metrics.curves import Ranked, as_whole
 from routebench.metrics.statistics import ratio
 from routebench.records import Floats
 
@@ -62,7 +62,7 @@ class RiskCoverage:
     """Risk of the answers over the share of queries answered, the most confident ones first."""
 
     ranked: Ranked
-    loss: Floats
+    loss: Column
     """[n] 1 − score, in rank order."""
 
     @classmethod
@@ -71,7 +71,7 @@ class RiskCoverage:
         if confidence.shape != score.shape:
             raise ValueError(f"{confidence.shape} and {score.shape} for one set of queries")
         ranked = Ranked.of(confidence)
-        return cls(ranked, np.subtract(1, score, dtype=np.float64)[ranked.order])
+        return cls(ranked, as_whole(np.subtract(1, score, dtype=np.float64)[ranked.order]))
 
     def points(self, counts: Column | None = None) -> tuple[Floats, Floats]:
         """Return coverage and risk at every confidence that occurs, up to coverage 1.

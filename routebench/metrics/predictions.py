@@ -118,7 +118,7 @@ class _ResampledQueries:
             metrics |= {name: null(reason) for name in PAIR}
         else:
             rows = self.usable(one, pair)
-            metrics |= self.pair_on(one, pair, rows, self.counts[:, rows])
+            metrics |= self.pair_on(one, pair, rows, self.drawn(rows))
             by_task = {
                 task: self.pair_on(one, pair, at[rows[at]], drawn[:, rows[at]])
                 for task, (at, drawn) in self.tasks.items()
@@ -153,6 +153,10 @@ class _ResampledQueries:
         else:
             samples = drawn.mean(axis=1)
         return float(value), samples
+
+    def drawn(self, rows: Mask) -> Bytes:
+        """Return [B, k] how often the given queries are drawn."""
+        return self.counts if rows.all() else self.counts[:, rows]
 
     def independent(self, rows: Mask) -> int:
         """Return the number of queries that were drawn independently of each other."""
@@ -241,7 +245,7 @@ class _ResampledQueries:
         rows = self.usable(one, (weak, strong))
         if rows.mean() < COVERED:
             return null(HOLES)
-        counts, at = self.counts[:, rows], np.arange(len(rows))
+        counts, at = self.drawn(rows), np.arange(len(rows))
         ends = [m[at, end] for end in (weak, strong) for m in (outcomes.score, outcomes.cost)]
 
         def sample(seed: int, drawn: Bytes) -> Floats:
@@ -287,7 +291,7 @@ class _ResampledQueries:
             m = means(seed, drawn)
             return curves.qnc(m[:, steps : 2 * steps], m[:, :steps], m[:, -2], m[:, -1])
 
-        counts = self.counts[:, rows]
+        counts = self.drawn(rows)
         estimates = {
             "aiq": self.estimate(aiq, len(columns), n, counts, NO_SPREAD),
             "qnc": self.estimate(qnc, len(columns), n, counts, NEVER_AS_GOOD),
@@ -310,7 +314,7 @@ class _ResampledQueries:
             # Where one fixed model stands in, nothing is routed.
             cost = np.where(fixed[s], self.paid_fixed(choice)[1], cost)
             columns.append(np.stack([score, cost, *single])[:, rows])
-        counts = self.counts[:, rows]
+        counts = self.drawn(rows)
 
         means = _remembered(lambda s, c: _means(columns[s], c))
 
@@ -364,7 +368,7 @@ class _ResampledQueries:
         if one.stable is None or np.isnan(one.stable).all():
             return {"stability": null(NOT_PERTURBED)}
         perturbed: Mask = ~np.logical_and.reduce(np.isnan(one.stable), axis=0)
-        stable, counts = one.stable[:, perturbed], self.counts[:, perturbed]
+        stable, counts = one.stable[:, perturbed], self.drawn(perturbed)
 
         def sample(seed: int, drawn: Bytes) -> Floats:
             return _means(stable[seed][None, :], drawn)[:, 0]
