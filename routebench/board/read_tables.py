@@ -87,7 +87,7 @@ def text(table: pa.Table, name: str, place: str) -> Column:
         column = column.chunk(0) if column.num_chunks else pa.array([], pa.string())
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
-    codes = pc.fill_null(column.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    codes = filled(column.indices, -1).astype(np.int64)
     return Column(codes, column.dictionary.to_pylist())
 
 
@@ -97,8 +97,22 @@ def numbers(table: pa.Table, name: str, place: str) -> Floats:
         column = _column(table, name, place).cast(pa.float64())
     except pa.ArrowException as error:
         raise DataError(f"{place}: column {name} holds no numbers") from error
-    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
-    return values
+    chunks = [filled(chunk, np.nan) for chunk in column.chunks]
+    return np.concatenate([np.empty(0), *chunks])
+
+
+def filled(array: pa.Array, null: float) -> Any:
+    """Return an Arrow array of numbers as NumPy's, with a value for null.
+
+    Its own `to_numpy` imports pandas where that is installed, which takes longer than reading.
+    """
+    valid, values = array.buffers()
+    place = slice(array.offset, array.offset + len(array))
+    numbers = np.frombuffer(values or b"", array.type.to_pandas_dtype())[place]
+    if not array.null_count:
+        return numbers
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+    return np.where(bits[place], numbers, null)
 
 
 def whole(table: pa.Table, name: str, place: str) -> Ints:

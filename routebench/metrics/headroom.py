@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routebench.metrics.statistics import ratio
+from routebench.metrics.statistics import difference, ratio
 from routebench.plugin.selection import covered
 from routebench.records import Codes, Floats, Ints, Mask, Outcomes
 
@@ -53,13 +53,13 @@ def best_model(score: Floats, mean_cost: Floats | None) -> int:
 def disagreement(outcomes: Outcomes) -> float:
     """Return the share of queries on which the models' scores differ."""
     top, bottom = _extremes(outcomes)
-    return float((top > bottom).mean())
+    return float((difference(top, bottom) > 0).mean())
 
 
 def routable(outcomes: Outcomes, best_single: Ints) -> float:
     """Return the share of queries that some model answers better than the best single one [n]."""
     reached = np.take_along_axis(outcomes.score, best_single[:, None], axis=1)[:, 0]
-    return float((_extremes(outcomes)[0] > reached).mean())
+    return float((difference(_extremes(outcomes)[0], reached) > 0).mean())
 
 
 def _extremes(outcomes: Outcomes) -> tuple[Floats, Floats]:

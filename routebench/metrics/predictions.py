@@ -12,21 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from routebench.metrics import calibration, curves
-from routebench.metrics.bootstrap import (
-    CHUNK,
-    CROSSED_SEEDS,
-    Bytes,
-    Packed,
-    resampled_counts,
-    seed_weights,
-)
+from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts, seed_weights
 from routebench.metrics.curves import PairCurve
 from routebench.metrics.definitions import savings
 from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
 from routebench.metrics.facets import rows_by_value
 from routebench.metrics.headroom import ChosenCells
+from routebench.metrics.resampled import Sample, each_once, means_of, remembered
 from routebench.metrics.setting import RouterChoices, Setting
-from routebench.metrics.statistics import difference, ratio
+from routebench.metrics.statistics import difference
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Floats, Ints, Mask
 from routebench.schema import CurvePoint, Estimate, OperatingPoint
@@ -51,9 +45,6 @@ UNREACHED = "the level is never reached, or strong is no better than weak"
 NO_SPREAD = "all models cost the same"
 NO_MIX = "the router's cost is not between those of the weak and the strong model"
 NEVER_AS_GOOD = "no operating point is as accurate as the best single model"
-
-Sample = Callable[[int, Bytes], Floats]
-"""A statistic of one seed on counts [B, n]: [B]."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +122,7 @@ class _ResampledQueries:
         if rows.mean() < COVERED:
             metrics |= {name: null(HOLES) for name in (*SWEPT, *SAVINGS)}
             return Predictions(metrics, by_task=by_task)
-        swept, curve = self.swept(one, rows)
-        points = {name: self.point(one, name, rows) for name in one.points}
+        swept, curve, points = self.swept(one, rows)
         metrics |= swept | {m: points[p].savings_vs_best_single for m, p in SAVINGS.items()}
         return Predictions(metrics, curve, points, by_task)
 
@@ -145,8 +135,7 @@ class _ResampledQueries:
 
     def sampled(self, sample: Sample, seeds: int, n: int, counts: Bytes) -> tuple[float, Floats]:
         """Return the point value, and the [B] resampled ones."""
-        ones = np.ones((1, n), dtype=np.uint8)
-        value = np.mean([sample(s, ones)[0] for s in range(seeds)])
+        value = np.mean([sample(s, each_once(n))[0] for s in range(seeds)])
         drawn = np.stack([sample(s, counts) for s in range(seeds)], axis=1)
         if seeds >= CROSSED_SEEDS:
             samples = (drawn * seed_weights(seeds, len(counts), self.seed)).sum(axis=1)
@@ -224,7 +213,7 @@ class _ResampledQueries:
         return self.pair_metrics(made, counts)
 
     def pair_metrics(self, by_seed: list[PairCurve], counts: Bytes) -> dict[str, Estimate]:
-        measures = _remembered(lambda s, c: by_seed[s].measures(tuple(LEVELS.values()), c))
+        measures = remembered(lambda s, c: by_seed[s].measures(tuple(LEVELS.values()), c))
         seeds, n = len(by_seed), counts.shape[1]
         estimates = {}
         for column, name in enumerate(PAIR):
@@ -248,10 +237,16 @@ class _ResampledQueries:
         counts, at = self.drawn(rows), np.arange(len(rows))
         ends = [m[at, end] for end in (weak, strong) for m in (outcomes.score, outcomes.cost)]
 
+        means = means_of(
+            (
+                np.stack([*self.paid(one, choice, seed), *ends])[:, rows]
+                for seed, choice in enumerate(one.choice)
+            ),
+            counts,
+        )
+
         def sample(seed: int, drawn: Bytes) -> Floats:
-            score, cost = self.paid(one, one.choice[seed], seed)
-            columns = np.stack([score, cost, *ends])[:, rows]
-            return curves.mix_lift(*_means(columns, drawn).T)
+            return curves.mix_lift(*means(seed, drawn).T)
 
         return self.estimate(sample, len(one.choice), int(rows.sum()), counts, NO_MIX)
 
@@ -268,18 +263,15 @@ class _ResampledQueries:
         assert outcomes.cost is not None
         return outcomes.score[at, model], outcomes.cost[at, model]
 
-    def swept(self, one: RouterChoices, rows: Mask) -> tuple[dict[str, Estimate], list[CurvePoint]]:
-        """Return AIQ and QNC, and the points they are made of."""
+    def swept(
+        self, one: RouterChoices, rows: Mask
+    ) -> tuple[dict[str, Estimate], list[CurvePoint], dict[str, OperatingPoint]]:
+        """Return AIQ and QNC, the points they are made of, and the operating points."""
         assert one.swept is not None
-        n, steps = int(rows.sum()), one.swept.shape[1]
-        cheap, dear = (self.paid_fixed(model) for model in self.cost_bounds())
-        single = self.paid_fixed(self.setting.best_single)
-        ends = np.stack([*cheap, dear[1], *single])
-        columns = [
-            np.concatenate([*self.paid(one, choices, s), ends])[:, rows]
-            for s, choices in enumerate(one.swept)
-        ]
-        means = _remembered(lambda s, c: _means(columns[s], c))
+        seeds, steps = one.swept.shape[:2]
+        n, counts = int(rows.sum()), self.drawn(rows)
+        means = means_of((self.trade_offs(one, s)[:, rows] for s in range(seeds)), counts)
+        single = 2 * steps + 3
 
         def aiq(seed: int, drawn: Bytes) -> Floats:
             m = means(seed, drawn)
@@ -289,34 +281,53 @@ class _ResampledQueries:
 
         def qnc(seed: int, drawn: Bytes) -> Floats:
             m = means(seed, drawn)
-            return curves.qnc(m[:, steps : 2 * steps], m[:, :steps], m[:, -2], m[:, -1])
+            best = m[:, single], m[:, single + 1]
+            return curves.qnc(m[:, steps : 2 * steps], m[:, :steps], *best)
 
-        counts = self.drawn(rows)
         estimates = {
-            "aiq": self.estimate(aiq, len(columns), n, counts, NO_SPREAD),
-            "qnc": self.estimate(qnc, len(columns), n, counts, NEVER_AS_GOOD),
+            "aiq": self.estimate(aiq, seeds, n, counts, NO_SPREAD),
+            "qnc": self.estimate(qnc, seeds, n, counts, NEVER_AS_GOOD),
         }
-        ones = np.ones((1, n), dtype=np.uint8)
-        point = np.mean([means(s, ones)[0] for s in range(len(columns))], axis=0)
+        point = np.mean([means(s, each_once(n))[0] for s in range(seeds)], axis=0)
         curve = [
             CurvePoint(accuracy=float(point[i]), total_cost_per_1k=1000 * float(point[steps + i]))
             for i in range(steps)
         ]
-        return estimates, curve
+        points = {}
+        for at, name in enumerate(one.points):
+            own = single + 2 + 2 * at
 
-    def point(self, one: RouterChoices, name: str, rows: Mask) -> OperatingPoint:
-        """Return the metrics on the test queries of a trade-off frozen on validation."""
-        choices, fixed = one.points[name]
-        single, n = self.paid_fixed(self.setting.best_single), int(rows.sum())
-        columns = []
-        for s, choice in enumerate(choices):
-            score, cost = self.paid(one, choice, s)
+            def four(seed: int, drawn: Bytes, own: int = own) -> Floats:
+                return means(seed, drawn)[:, [own, own + 1, single, single + 1]]
+
+            points[name] = self.point(one, name, rows, counts, four)
+        return estimates, curve, points
+
+    def trade_offs(self, one: RouterChoices, seed: int) -> Floats:
+        """Return columns [k, n] of scores and of costs.
+
+        All scores of the sweep, then its costs; the cheapest model's score and cost, the dearest
+        one's cost, and the best single model's score and cost; those of every operating point.
+        """
+        assert one.swept is not None
+        cheap, dear = (self.paid_fixed(model) for model in self.cost_bounds())
+        single = self.paid_fixed(self.setting.best_single)
+        points = []
+        for choices, fixed in one.points.values():
+            score, cost = self.paid(one, choices[seed], seed)
             # Where one fixed model stands in, nothing is routed.
-            cost = np.where(fixed[s], self.paid_fixed(choice)[1], cost)
-            columns.append(np.stack([score, cost, *single])[:, rows])
-        counts = self.drawn(rows)
+            points += [score, np.where(fixed[seed], self.paid_fixed(choices[seed])[1], cost)]
+        ends = np.stack([*cheap, dear[1], *single, *points])
+        return np.concatenate([*self.paid(one, one.swept[seed], seed), ends])
 
-        means = _remembered(lambda s, c: _means(columns[s], c))
+    def point(
+        self, one: RouterChoices, name: str, rows: Mask, counts: Bytes, means: Sample
+    ) -> OperatingPoint:
+        """Return the metrics on the test queries of a trade-off frozen on validation.
+
+        `means` [B, 4] are of its score and cost, and of those of the best single model.
+        """
+        choices, n = one.points[name][0], int(rows.sum())
 
         def measured(
             value: Callable[[Floats], Floats], reason: str = "", exact: int = 0
@@ -324,9 +335,9 @@ class _ResampledQueries:
             def sample(seed: int, drawn: Bytes) -> Floats:
                 return value(means(seed, drawn))
 
-            return self.estimate(sample, len(columns), n, counts, reason, exact)
+            return self.estimate(sample, len(choices), n, counts, reason, exact)
 
-        binary = all(is_binary(column[0]) for column in columns)
+        binary = is_binary(ChosenCells.of(self.setting.outcomes, choices).score[:, rows])
 
         return OperatingPoint(
             n=n,
@@ -370,31 +381,12 @@ class _ResampledQueries:
         perturbed: Mask = ~np.logical_and.reduce(np.isnan(one.stable), axis=0)
         stable, counts = one.stable[:, perturbed], self.drawn(perturbed)
 
+        means = means_of(stable[:, None], counts)
+
         def sample(seed: int, drawn: Bytes) -> Floats:
-            return _means(stable[seed][None, :], drawn)[:, 0]
+            return means(seed, drawn)[:, 0]
 
         exact = self.independent(perturbed)
         return {
             "stability": self.estimate(sample, len(stable), int(perturbed.sum()), counts, "", exact)
         }
-
-
-def _remembered(statistics: Sample) -> Sample:
-    """Return the statistics with a cache, so that each is computed once."""
-    known: dict[tuple[int, int], tuple[Bytes, Floats]] = {}
-
-    def once(seed: int, counts: Bytes) -> Floats:
-        key = seed, id(counts)
-        if key not in known:
-            known[key] = counts, statistics(seed, counts)  # kept, so that the id stays theirs
-        return known[key][1]
-
-    return once
-
-
-def _means(columns: Floats, counts: Bytes) -> Floats:
-    """Return the [B, k] means of columns [k, n] over resamples [B, n]; NaN without any draw."""
-    drawn = counts.sum(axis=1, dtype=np.int64)
-    packed = Packed.of(list(columns), int(drawn.max()))
-    chunks = (counts[start : start + CHUNK] for start in range(0, len(counts), CHUNK))
-    return ratio(packed.sums(chunks), drawn[:, None])

@@ -59,9 +59,8 @@ def tied(values: Floats) -> Floats:
 
 
 def _largest(values: Floats) -> float:
-    """Return the largest absolute value; NaN is passed over."""
-    high, low = (f.reduce(values, axis=None, initial=0.0) for f in (np.fmax, np.fmin))
-    return float(max(high, -low))
+    """Return the largest absolute value of those that are finite."""
+    return float(np.max(np.abs(values), where=np.isfinite(values), initial=0.0))
 
 
 def interval(samples: Floats) -> Interval:

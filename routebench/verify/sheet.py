@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routebench.board.read_tables import read_table
+from routebench.board.read_tables import filled, read_table
 from routebench.errors import DataError
 from routebench.records import Floats, Ints, Mask, Strings
 from routebench.schema import Leaderboard
@@ -207,7 +206,7 @@ def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     chunks = column.unify_dictionaries().chunks
-    codes = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in chunks]
+    codes = [filled(chunk.indices, -1) for chunk in chunks]
     values = chunks[0].dictionary.to_pylist() if chunks else []
     return np.concatenate([np.empty(0, np.int64), *codes]).astype(np.int64), values
 
@@ -228,5 +227,5 @@ def _numbers(table: pa.Table, name: str) -> Floats:
     """Return a column as floats, NaN for null; all NaN for a column that is not there."""
     if name not in table.column_names:
         return np.full(len(table), np.nan)
-    values: Any = table[name].cast(pa.float64()).to_numpy()
-    return np.asarray(values, np.float64)
+    chunks = [filled(chunk, np.nan) for chunk in table[name].cast(pa.float64()).chunks]
+    return np.concatenate([np.empty(0), *chunks])

@@ -40,6 +40,7 @@ def test_a_difference_that_is_rounding_is_none() -> None:
     # Costs are small numbers, and no rounding.
     assert difference(3e-13, 2e-13) == 3e-13 - 2e-13
     np.testing.assert_array_equal(difference([np.nan, 1], 0.25), [np.nan, 0.75])
+    np.testing.assert_array_equal(difference([np.inf, 1], [0.25, 0]), [np.inf, 1])
     assert difference([], []).shape == (0,)
 
 
