@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from routebench.board import write_tables
 from routebench.board.run_folder import BOARD, RUN_FILE, to_json
 from routebench.config import RunConfig, dump, located
@@ -68,12 +70,24 @@ def environment(
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "device": setup.device,
+        "blas": _blas(),
         "packages": {name: metadata.version(name) for name in sorted(names)},
         "isolation": sorted({result.isolation for result in results.values()}),
         "data": [located(config.suite_data)] if config.suite_data else [],
         **({"extensions": dict(extensions)} if extensions else {}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _blas() -> list[str]:
+    """Return the loaded BLAS libraries, each with its version and the kernel it chose, by name."""
+    return sorted(
+        {
+            " ".join(str(one[k]) for k in ("internal_api", "version", "architecture") if one.get(k))
+            for one in threadpool_info()
+            if one["user_api"] == "blas"
+        }
+    )
 
 
 def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import planted
+from threadpoolctl import threadpool_info
 
 from routebench import config
 from routebench.board import build, run_folder, write_run, write_tables
@@ -274,6 +275,10 @@ def test_the_folder_holds_what_the_board_says(made: Made, tmp_path: Path) -> Non
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
     digest = hashlib.sha256((tmp_path / "run.toml").read_bytes()).hexdigest()
     assert board.environment["run_toml"] == digest
+    kernels = {one["architecture"] for one in threadpool_info() if one.get("architecture")}
+    named = " ".join(board.environment["blas"])
+    assert kernels
+    assert all(kernel in named for kernel in kernels)
     assert run_folder.read(tmp_path) == board
     assert run_folder.read(tmp_path / "leaderboard.json") == board
     random_only = {job: r for job, r in made.results.items() if job.label == "random"}

@@ -131,6 +131,7 @@ def test_an_invalid_run_makes_it_invalid(
 def test_what_changed_is_listed_and_no_reason_to_fail(gate: Gate, candidate: Path) -> None:
     def change(board: dict[str, Any]) -> None:
         board["environment"]["device"] = "cuda:0"
+        board["environment"]["blas"] = ["openblas 0.0.1 Prescott"]
         board["environment"]["packages"]["numpy"] = "9.9"
         row = next(row for row in board["rows"] if row["router"] == "random")
         row["options"] = {"temperature": 2}
