@@ -294,9 +294,7 @@ class Leaderboard(StrictModel):
     references: dict[str, dict[str, Estimate]]
     rows: list[Row]
     files: dict[str, str] = Field({}, description="sha256 of the run folder's tables")
-    environment: dict[str, Any] = Field(
-        {}, description="machine, BLAS, versions, paths, time"
-    )
+    environment: dict[str, Any] = Field({}, description="machine, BLAS, versions, paths, time")
     timing: dict[str, Any] = Field({}, description="seconds, latencies and memory")
 
 

@@ -25,18 +25,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from routebench.data.grams import GRAM, WORDS, Grams, Hashes, mix
 from routebench.data.texts import normalise
 from routebench.records import Ints, Mask
 
-_Hashes = npt.NDArray[np.uint64]
-
-GRAM = 5
 _NEAR, _OF = 19, 20  # the threshold .95 as a fraction, so that no rounding decides
-_CHARS_AT_ONCE = 16_000_000  # bounds memory to about 1 GB
+# What is worked on at a time; together they bound memory to about 1 GB besides texts and pairs.
+_CHARS_AT_ONCE = 8_000_000
+_POSTS_AT_ONCE = 4_000_000
 _PAIRS_AT_ONCE = 2_000_000
 _LONG = 48  # a gram shared by more texts than this is looked at part by part
 _MANY = 12  # with more parts than this, a part alone is rare enough
-_WORDS = 8  # 64-bit words of sketch
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"\w+")
 
@@ -73,11 +72,9 @@ class Duplicates:
 def near_pairs(texts: Sequence[str]) -> Duplicates:
     """Return all duplicates among the texts, exact and near."""
     exact, unit, normal, signature = _units(texts)
-    found: list[tuple[int, int]] = []
-    for batch in _batches(normal, signature):
-        found.extend(_near(batch, normal, signature))
-    pairs = np.array(sorted(set(found)), dtype=np.int64).reshape(-1, 2)
-    return Duplicates(exact, unit, pairs)
+    found = [_near(batch, normal, signature) for batch in _batches(normal, signature)]
+    pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *found])
+    return Duplicates(exact, unit, pairs[np.lexsort(pairs.T[::-1])])
 
 
 def _units(texts: Sequence[str]) -> tuple[Ints, Ints, list[str], list[int]]:
@@ -106,7 +103,10 @@ def _signature(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _batches(normal: list[str], signature: list[int]) -> Iterator[list[int]]:
-    """Yield units that can have a near duplicate, signatures together, in bounded batches."""
+    """Yield units that can have a near duplicate, signatures together.
+
+    In bounded batches, but for the units of one signature, which are never apart.
+    """
     blocks: dict[int, list[int]] = {}
     for unit, sign in enumerate(signature):
         if len(normal[unit]) >= GRAM:
@@ -126,13 +126,18 @@ def _batches(normal: list[str], signature: list[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _near(batch: list[int], normal: list[str], signature: list[int]) -> Iterator[tuple[int, int]]:
-    grams = _Grams.of([normal[unit] for unit in batch], [signature[unit] for unit in batch])
-    for i, j in _survivors(grams):
-        a, b = sorted((batch[i], batch[j]))
-        # Hashes have only proposed the pair; the texts themselves decide.
-        if signature[a] == signature[b] and _jaccard_near(normal[a], normal[b]):
-            yield a, b
+def _near(batch: list[int], normal: list[str], signature: list[int]) -> Ints:
+    """Return [k, 2] the near pairs of a batch, smaller unit first."""
+    texts = [normal[unit] for unit in batch]
+    grams = Grams(texts, [signature[unit] for unit in batch], _CHARS_AT_ONCE)
+    found = []
+    for left, right in _survivors(grams):
+        for i, j in zip(left.tolist(), right.tolist(), strict=True):
+            a, b = sorted((batch[i], batch[j]))
+            # Hashes have only proposed the pair; the texts themselves decide.
+            if signature[a] == signature[b] and _jaccard_near(normal[a], normal[b]):
+                found += [a, b]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def _jaccard_near(a: str, b: str) -> bool:
@@ -145,98 +150,51 @@ def _gram_set(text: str) -> set[str]:
     return {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Grams:
-    """The distinct grams of every text, rarest first: flat, text after text."""
-
-    gram: _Hashes
-    owner: Ints
-    start: Ints  # [texts] where a text's grams begin
-    size: Ints  # [texts] how many they are
-    sketch: _Hashes  # [texts, _WORDS] parity of the grams that fall on each bit
-
-    @classmethod
-    def of(cls, texts: list[str], block: list[int]) -> _Grams:
-        gram, owner = _hashed(texts, block)
-        gram = _by_frequency(gram)
-        order = np.lexsort((gram, owner))
-        gram, owner = gram[order], owner[order]
-        first = np.ones(len(gram), dtype=bool)
-        first[1:] = (gram[1:] != gram[:-1]) | (owner[1:] != owner[:-1])
-        gram, owner = gram[first], owner[first]
-        size = np.bincount(owner, minlength=len(texts)).astype(np.int64)
-        start = np.cumsum(size) - size
-        return cls(gram, owner, start, size, _sketches(gram, start))
-
-
-def _hashed(texts: list[str], block: list[int]) -> tuple[_Hashes, Ints]:
-    """Return a 64-bit hash of every gram and the text it is of; blocks share no hash."""
-    chars = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    owner = np.repeat(np.arange(len(texts)), lengths)
-    inside = np.arange(len(chars)) <= np.repeat(np.cumsum(lengths), lengths) - GRAM
-    rows = np.flatnonzero(inside)
-    value = _mix(np.array(block, dtype=np.uint64))[owner[rows]]
-    for offset in range(GRAM):
-        value = value * np.uint64(0x9E3779B97F4A7C15) + chars[rows + offset].astype(np.uint64)
-    return _mix(value), owner[rows]
-
-
-def _mix(value: _Hashes) -> _Hashes:
-    """Apply the finaliser of splitmix64: every input bit moves every output bit."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-def _by_frequency(gram: _Hashes) -> _Hashes:
-    """Return hashes that sort rare grams first: 16 bits of about their count, 48 of hash."""
-    bucket = (gram >> np.uint64(42)).astype(np.int64)
-    count = np.minimum(np.bincount(bucket, minlength=1 << 22)[bucket], 0xFFFF)
-    return (count.astype(np.uint64) << np.uint64(48)) | (gram & np.uint64((1 << 48) - 1))
-
-
-def _sketches(gram: _Hashes, start: Ints) -> _Hashes:
-    """Return sketches, which differ in at most as many bits as the texts differ in grams."""
-    spread = _mix(gram)
-    bit = np.uint64(1) << (spread & np.uint64(63))
-    word = (spread >> np.uint64(6)) % np.uint64(_WORDS)
-    columns = [
-        np.bitwise_xor.reduceat(np.where(word == w, bit, np.uint64(0)), start)
-        for w in range(_WORDS)
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _survivors(grams: _Grams) -> Iterator[tuple[int, int]]:
-    """Yield pairs of texts that pass every filter; all near pairs are among them."""
-    seen: set[int] = set()
+def _survivors(grams: Grams) -> Iterator[tuple[Ints, Ints]]:
+    """Yield pairs of texts that pass every filter, each once; all near pairs are among them."""
+    seen = np.empty(0, dtype=np.int64)
     for left, right in _candidates(grams):
         near = _plausible(grams, left, right)
         codes = np.unique(left[near] * len(grams.size) + right[near])
-        for code in codes.tolist():
-            if code not in seen:
-                seen.add(code)
-                yield divmod(code, len(grams.size))
+        place = np.searchsorted(seen, codes)
+        known = np.append(seen, -1)[place] == codes
+        seen = np.insert(seen, place[~known], codes[~known])
+        yield np.divmod(codes[~known], len(grams.size))
 
 
-def _candidates(grams: _Grams) -> Iterator[tuple[Ints, Ints]]:
-    place = np.arange(len(grams.gram)) - grams.start[grams.owner]
-    size = grams.size[grams.owner]
-    rows = np.flatnonzero(place <= size + (-_NEAR * size) // _OF)
-    rows = rows[np.argsort(grams.gram[rows], kind="stable")]
-    posts = _Posts(grams.gram[rows], grams.owner[rows], place[rows])
-    count = np.diff(np.append(np.flatnonzero(_fresh(posts.key)), len(rows)))
-    count = np.repeat(count, count)
-    yield from _pairs(posts.take((count > 1) & (count <= _LONG)), grams)
-    yield from _pairs(_by_part(grams, posts.take(count > _LONG)), grams)
+def _candidates(grams: Grams) -> Iterator[tuple[Ints, Ints]]:
+    for posts in _prefixes(grams):
+        count = np.diff(np.append(np.flatnonzero(_fresh(posts.key)), len(posts.key)))
+        count = np.repeat(count, count)
+        yield from _pairs(posts.take((count > 1) & (count <= _LONG)), grams)
+        for by_part in _by_part(grams, posts.take(count > _LONG)):
+            yield from _pairs(by_part, grams)
+
+
+def _prefixes(grams: Grams) -> Iterator[_Posts]:
+    """Yield the first grams of every text, all posts of a gram together."""
+    allowed = _differing(grams.size)
+    pieces = 1 + int((allowed + 1).sum()) // _POSTS_AT_ONCE
+    for piece in range(pieces):
+        found = []
+        for part in grams.parts():
+            wanted = (part.place <= allowed[part.owner]) & (part.gram % np.uint64(pieces) == piece)
+            rows = np.flatnonzero(wanted)
+            found.append(_Posts(part.gram[rows], part.owner[rows], part.place[rows]))
+        yield _sorted(found)
+
+
+def _differing(size: Ints) -> Ints:
+    """Return how many of its grams a text may not share with a near one."""
+    allowed: Ints = size + (-_NEAR * size) // _OF
+    return allowed
 
 
 @dataclass(frozen=True, slots=True)
 class _Posts:
     """Texts by a key that near texts share, sorted by key."""
 
-    key: _Hashes
+    key: Hashes
     owner: Ints
     place: Ints  # how many rarer grams the text has
 
@@ -244,14 +202,24 @@ class _Posts:
         return _Posts(self.key[rows], self.owner[rows], self.place[rows])
 
 
-def _fresh(key: _Hashes) -> Mask:
+def _sorted(found: Sequence[_Posts]) -> _Posts:
+    """Return all posts, sorted by key."""
+    key, owner, place = (
+        np.concatenate([getattr(posts, name) for posts in found])
+        for name in ("key", "owner", "place")
+    )
+    posts = _Posts(key, owner, place)
+    return posts.take(np.argsort(key, kind="stable"))
+
+
+def _fresh(key: Hashes) -> Mask:
     """Return whether a run of equal keys begins at each place."""
     fresh = np.ones(len(key), dtype=bool)
     fresh[1:] = key[1:] != key[:-1]
     return fresh
 
 
-def _pairs(posts: _Posts, grams: _Grams) -> Iterator[tuple[Ints, Ints]]:
+def _pairs(posts: _Posts, grams: Grams) -> Iterator[tuple[Ints, Ints]]:
     """Yield pairs of texts within runs of equal keys, in bounded chunks, smaller first.
 
     Of a near pair's first shared gram, all rarer grams of both texts are unshared, and a text
@@ -278,12 +246,12 @@ def _pairs(posts: _Posts, grams: _Grams) -> Iterator[tuple[Ints, Ints]]:
         at = to
 
 
-def _plausible(grams: _Grams, left: Ints, right: Ints) -> Mask:
+def _plausible(grams: Grams, left: Ints, right: Ints) -> Mask:
     """Return pairs whose sizes and sketches leave a Jaccard index of .95 possible."""
     total = grams.size[left] + grams.size[right]
     allowed = (_OF - _NEAR) * total // (_OF + _NEAR)
     near: Mask = np.abs(grams.size[left] - grams.size[right]) <= allowed
-    for word in range(_WORDS):
+    for word in range(WORDS):
         rows = np.flatnonzero(near)
         differing = _popcount(grams.sketch[left[rows], word] ^ grams.sketch[right[rows], word])
         allowed[rows] -= differing
@@ -291,7 +259,7 @@ def _plausible(grams: _Grams, left: Ints, right: Ints) -> Mask:
     return near
 
 
-def _popcount(value: _Hashes) -> Ints:
+def _popcount(value: Hashes) -> Ints:
     # np.bitwise_count came with NumPy 2; this is the classic sum in parallel.
     value = value - ((value >> np.uint64(1)) & np.uint64(0x5555555555555555))
     value = (value & np.uint64(0x3333333333333333)) + (
@@ -301,41 +269,62 @@ def _popcount(value: _Hashes) -> Ints:
     return ((value * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
 
 
-def _by_part(grams: _Grams, posts: _Posts) -> _Posts:
-    """Return keys that two texts sharing a frequent gram have in common if they are near.
+def _by_part(grams: Grams, posts: _Posts) -> Iterator[_Posts]:
+    """Yield keys that two texts sharing a frequent gram have in common if they are near.
 
     Sizes of a near pair lie in one level or in two that follow each other, so that every
     text has keys at its own level and at the next, with that level's number of parts.
     """
+    if not len(posts.key):
+        return
     level = np.floor(np.log(np.maximum(grams.size, 1)) / np.log(_OF / _NEAR) + 1e-9)
-    found = []
-    for step in (0, 1):
-        upper = (_OF / _NEAR) ** (level + step + 1.0)
+    levels = [_Level.of(grams, level + step) for step in (0, 1)]
+    each = [_without_gram(posts, one.parts[posts.owner] > _MANY) for one in levels]
+    total = sum(one.parts[own.owner].sum() for one, own in zip(levels, each, strict=True))
+    pieces = 1 + int(total) // _POSTS_AT_ONCE
+    for piece in range(pieces):
+        yield _sorted(
+            [one.posts(own, piece, pieces) for one, own in zip(levels, each, strict=True)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The parts of the gram space that texts of a size are compared by."""
+
+    level: Ints
+    parts: Ints  # [texts] how many
+    offset: Ints  # [texts] where a text's parts begin
+    content: npt.NDArray[np.float64]  # sums of the grams that lie in each part of each text
+
+    @classmethod
+    def of(cls, grams: Grams, level: npt.NDArray[np.float64]) -> _Level:
+        upper = (_OF / _NEAR) ** (level + 1.0)
         parts = (2 * (_OF - _NEAR) * upper / (_OF + _NEAR) + 1e-6).astype(np.int64) + 1
-        found.append(_part_posts(grams, (level + step).astype(np.int64), parts, posts))
-    both = _Posts(
-        np.concatenate([p.key for p in found]),
-        np.concatenate([p.owner for p in found]),
-        np.concatenate([p.place for p in found]),
-    )
-    return both.take(np.argsort(both.key, kind="stable"))
+        offset = np.cumsum(parts) - parts
+        content = np.zeros(int(parts.sum()))
+        for part in grams.parts():
+            spread = mix(part.gram ^ np.uint64(0x5851F42D4C957F2D))
+            which = (spread >> np.uint64(32)) % parts[part.owner].astype(np.uint64)
+            low = (spread & np.uint64(0xFFFFFFFF)).astype(np.float64)  # sums stay exact below 2^53
+            begin = offset[part.owner[0]]
+            held = np.bincount(offset[part.owner] - begin + which.astype(np.int64), weights=low)
+            content[begin : begin + len(held)] += held
+        return cls(level.astype(np.int64), parts, offset, content)
 
+    def posts(self, posts: _Posts, piece: int, pieces: int) -> _Posts:
+        """Return one key for every post and part: the post's gram, the part, the grams in it.
 
-def _part_posts(grams: _Grams, level: Ints, parts: Ints, posts: _Posts) -> _Posts:
-    """Return one key for every post and part: the post's gram, the part, and the grams in it."""
-    offset = np.cumsum(parts) - parts
-    spread = _mix(grams.gram ^ np.uint64(0x5851F42D4C957F2D))
-    part = ((spread >> np.uint64(32)) % parts[grams.owner].astype(np.uint64)).astype(np.int64)
-    low = (spread & np.uint64(0xFFFFFFFF)).astype(np.float64)  # sums stay exact below 2^53
-    content = np.bincount(offset[grams.owner] + part, weights=low, minlength=int(parts.sum()))
-    posts = _without_gram(posts, parts[posts.owner] > _MANY)
-    repeats = parts[posts.owner]
-    owner = np.repeat(posts.owner, repeats)
-    which = np.arange(len(owner)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    named = _mix((level[owner] * 65_536 + which).astype(np.uint64))
-    held = content[offset[owner] + which].astype(np.uint64)
-    key = _mix(held ^ named ^ np.repeat(posts.key, repeats))
-    return _Posts(key, owner, np.repeat(posts.place, repeats))
+        Of the parts, every one whose number leaves `piece` when divided by `pieces`.
+        """
+        repeats = (self.parts[posts.owner] + pieces - 1 - piece) // pieces
+        owner = np.repeat(posts.owner, repeats)
+        which = np.arange(len(owner)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        which = piece + pieces * which
+        named = mix((self.level[owner] * 65_536 + which).astype(np.uint64))
+        held = self.content[self.offset[owner] + which].astype(np.uint64)
+        key = mix(held ^ named ^ np.repeat(posts.key, repeats))
+        return _Posts(key, owner, np.repeat(posts.place, repeats))
 
 
 def _without_gram(posts: _Posts, long: Mask) -> _Posts:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
@@ -96,6 +97,24 @@ def test_hits() -> None:
     ]  # fmt: skip
 
 
+def test_memory_is_bounded_where_no_text_has_a_number_or_a_capital(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of one signature, and so all to be compared with each other."""
+    monkeypatch.setattr(duplicates, "_CHARS_AT_ONCE", 200_000)
+    rng = random.Random(0)
+    words = ["".join(rng.choices("abcdefgh", k=6)) for _ in range(3000)]
+    texts = [" ".join(rng.choices(words, k=80)) for _ in range(6000)]
+    texts.append(texts[0] + "a")
+    tracemalloc.start()
+    found = near_pairs(texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.pairs.tolist() == [[0, 6000]]
+    # 3.4 million characters: all grams at once, with what sorts them, would be 240 MB.
+    assert peak < 150e6
+
+
 def by_definition(a: str, b: str) -> bool:
     """Near by brute force, written apart from the code under test."""
     if duplicates._signature(a) != duplicates._signature(b):
@@ -143,6 +162,7 @@ def test_finds_what_brute_force_finds(
     monkeypatch.setattr(duplicates, "_MANY", many)
     monkeypatch.setattr(duplicates, "_CHARS_AT_ONCE", chars)
     monkeypatch.setattr(duplicates, "_PAIRS_AT_ONCE", 7 if chars == 300 else 1_000_000)
+    monkeypatch.setattr(duplicates, "_POSTS_AT_ONCE", 400 if chars == 300 else 1_000_000)
     texts = corpus(random.Random(seed))
     found = near_pairs(texts)
     near = 0
