@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
 
@@ -155,6 +158,29 @@ def test_threads_change_nothing() -> None:
     with threadpool_limits(2):
         two = bootstrap_means(columns, resamples=200)
     np.testing.assert_array_equal(one, two)
+
+
+KERNEL = """
+import sys
+import numpy as np
+from routebench.metrics.bootstrap import bootstrap_means
+columns = np.random.default_rng(12).lognormal(size=(5, 3000))
+sys.stdout.buffer.write(bootstrap_means(list(columns), resamples=200).tobytes())
+"""
+
+
+def test_blas_kernels_change_nothing() -> None:
+    """OpenBLAS takes the kernel from this variable; any other BLAS passes it over."""
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", KERNEL],
+            env=os.environ | {"OPENBLAS_CORETYPE": kernel},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for kernel in ("Prescott", "Nehalem", "Haswell")
+    }
+    assert len(made) == 1
 
 
 def test_memory_stays_bounded() -> None:
