@@ -21,6 +21,11 @@ def main() -> None:
         "descriptors": [n for n in descriptors if os.path.exists(f"/proc/self/fd/{n}")],
         "variables": dict(os.environ),
         "folder": os.getcwd(),
+        "writable_shared_memory": [
+            line
+            for line in Path("/proc/self/maps").read_text().splitlines()
+            if line.split()[1][1] == "w" and line.split()[1][3] == "s"
+        ],
         "threads": len(os.listdir("/proc/self/task")),
         "server_threads": len(os.listdir(f"/proc/{os.getppid()}/task")),
         "drawn": float(np.random.random()),  # noqa: NPY002

@@ -74,6 +74,7 @@ def test_a_process_has_its_own_and_nothing_else(server: ForkServer, tmp_path: Pa
     assert (one["folder"], two["folder"]) == (str(tmp_path / "one"), str(tmp_path / "two"))
     assert one["descriptors"] == two["descriptors"] == [0, 1, 2]
     assert one["threads"] == one["server_threads"] == 1
+    assert one["writable_shared_memory"] == []
     assert one["drawn"] != two["drawn"], "copies of one generator would draw the same"
     for process in (first, second):
         with process:
@@ -123,6 +124,21 @@ def test_a_library_is_imported_once_for_all(server: ForkServer, tmp_path: Path) 
             tell(process, "end")
     (place,) = tmp_path.glob("server-*/imported")
     assert place.read_text() == "once "
+
+
+@pytest.mark.parametrize("library", ["sklearn.utils.extmath", "torch"])
+def test_libraries_leave_nothing_that_two_jobs_could_share(
+    server: ForkServer, tmp_path: Path, library: str
+) -> None:
+    """No open file, and no memory that a job could write and the next one read."""
+    pytest.importorskip(library)
+    with closing(ForkServer("forked", tmp_path, server, library)) as warm:
+        process, about = start(warm, tmp_path / "one", PYTHONPATH=os.environ["PYTHONPATH"])
+        assert library in about["modules"]
+        assert about["descriptors"] == [0, 1, 2]
+        assert about["writable_shared_memory"] == []
+        with process:
+            tell(process, "end")
 
 
 def test_without_its_server_a_process_is_ended_and_none_starts(
