@@ -1,8 +1,8 @@
 """Text encoders in a job: fitted on its training texts, or served from stored vectors.
 
-A fitted encoder belongs to one split: it is saved with the router, and shared by the jobs of one run
-(`shared`), never between runs. A stateless one gives a text the same vector everywhere: the run encodes every text once (`encoding`), and a
-job gets the vectors of its own texts.
+A fitted encoder belongs to one split: it is saved with the router, and shared by the jobs of one
+run (`shared`), never between runs. A stateless one gives a text the same vector everywhere: the run
+encodes every text once (`precompute`), and a job gets the vectors of its own texts.
 """
 
 from __future__ import annotations
