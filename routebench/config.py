@@ -30,7 +30,9 @@ class RunConfig(BaseModel):
     data: str | None = Field(None, description="file the suite reads")
     source: str | None = Field(None, description="which of its data the suite takes")
     show: tuple[str, ...] = Field((), description="query columns that routers may see")
-    prices: str | None = Field(None, description="price list, JSON or TOML")
+    prices: str | None = Field(
+        None, description="price list, JSON or TOML; `list`: the dated lists that are carried"
+    )
     router: tuple[str, ...] = Field(("all",), min_length=1)
     judge: str | None = Field(None, description="grades answers that have no score")
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
@@ -144,7 +146,7 @@ def dump(config: RunConfig) -> str:
     }
     if "data" in values:
         values["data"] = located(values["data"])
-    if "prices" in values:
+    if values.get("prices", "list") != "list":  # which is no file
         values["prices"] = str(Path(values["prices"]).resolve())
     values["router"] = [_absolute(router) for router in config.router]
     return tomli_w.dumps(values)

@@ -31,7 +31,8 @@ from routebench.jobs.setup import Job, Setup
 from routebench.judge.suite import judge_answers
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
-from routebench.prices.apply import PriceInfo, load_prices, price
+from routebench.prices import listed
+from routebench.prices.apply import PriceInfo, price
 from routebench.records import Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
 
@@ -75,8 +76,9 @@ def run(config: RunConfig, listener: RunListener) -> Run:
         extensions = Extensions(config.set, listener.note)
         listener.stage("loading the suite")
         recorded = load_data(config, extensions)
-        price_list = load_prices(Path(config.prices)) if config.prices else None
+        price_list, price_notes = listed.for_run(config.prices, recorded)
         data, prices = price(recorded, price_list, config.assume_output_tokens)
+        data = replace(data, notes=(*data.notes, *price_notes))
         listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
         split = make_split(
             data, config.split, config.folds, config.split_seed, data.shares, config.protocol

@@ -104,15 +104,18 @@ class SpendingBudget:
 
 
 def most_usd(price: ModelPrice, prompt: str, parameters: Mapping[str, Any]) -> float:
-    """Return the most that a call may cost in USD.
+    """Return the most that a call may cost in USD, in whatever tier of prompt lengths it falls.
 
     Every byte of the prompt counts as a token, and the answer is as long as the parameters allow
     (`LONGEST` where they set no limit).
     """
+    return price.most_usd(most_prompt_tokens(prompt, parameters), most_tokens(parameters))
+
+
+def most_prompt_tokens(prompt: str, parameters: Mapping[str, Any]) -> int:
+    """Return the most tokens that a prompt may have, with the system's and the vendor's own."""
     texts = prompt + str(parameters.get("system") or "")
-    tokens = len(texts.encode("utf-8", "surrogatepass")) + OVERHEAD
-    most = most_tokens(parameters)
-    return float(max(price.usd(tokens, most), price.usd(tokens, most, thinking_tokens=most)))
+    return len(texts.encode("utf-8", "surrogatepass")) + OVERHEAD
 
 
 def most_tokens(parameters: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.hookspecs import StoredQuestion
 from routebench.plugin import discovery, options
 from routebench.plugin.optional import ListsModels, ListsQuestions, parameters
-from routebench.prices.apply import ModelPrice, PriceList, load_prices, own_prices
+from routebench.prices.apply import ModelPrice, PriceList, own_prices
+from routebench.prices.listed import LIST, load_file, of_longer_prompts
 from routebench.prices.snapshots import find_price
 from routebench.store.entries import Call, canonical
 
@@ -102,7 +104,7 @@ def make(
     for each in values:
         if each not in known:
             raise OptionError(f"--set {each}: not part of this", did_you_mean(each, known))
-    price_list = load_prices(prices) if prices else None
+    price_list = load_file(prices) if prices and str(prices) != LIST else None
     plugins = {provider: _provider(provider, values, timeout) for provider, _ in split}
     targets = tuple(_target(p, m, plugins[p], price_list) for p, m in split)
     given = {"data": behind or data, "source": source}
@@ -191,7 +193,10 @@ def _price(
         hint = did_you_mean(model, listed.models)
         raise OptionError(f"--models {provider}:{model}: {provider} has no such model", hint)
     try:
-        return find_price(provider, model, prices)
+        price, place = find_price(provider, model, prices)
+        if "@" in place:  # a file's: of which longer prompts cost what the lists say
+            price, _ = of_longer_prompts(place, model, price, math.inf)
+        return price, place
     except DataError:
         if listed is None:
             raise

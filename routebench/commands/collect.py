@@ -65,7 +65,10 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
     help="How often a call is made, where a failure may pass.",
 )
 @click.option(
-    "--prices", type=_FILE, metavar="FILE", help="USD per million tokens, JSON or TOML; wins."
+    "--prices",
+    type=_FILE,
+    metavar="FILE",
+    help="USD per million tokens, JSON or TOML; wins over the dated lists, which are the default.",
 )
 @click.option("--store", type=_FILE, metavar="FILE", help="Where answers are kept.")
 @click.option(

@@ -110,8 +110,9 @@ def _facts(name: str, snapshot: Snapshot, listed: ListedModel) -> dict[str, Any]
         "snapshot": snapshot.id,
         "date": str(snapshot.date),
         "source": snapshot.source,
-        "note": listed.note,
+        "note": listed.about,
         **{field: getattr(listed.price, field) for field in COLUMNS.values()},
+        "tiers": [tier.model_dump(exclude_none=True) for tier in listed.price.tiers],
     }
 
 
@@ -136,7 +137,7 @@ def _table(shown: list[tuple[str, Snapshot, ListedModel]], noted: bool) -> None:
     for name, snapshot, listed in shown:
         numbers = [_number(getattr(listed.price, COLUMNS[column])) for column in given]
         under = "" if listed.name == name else f"listed as {listed.name}"
-        note = "; ".join(part for part in (under, listed.note) if part)
+        note = "; ".join(part for part in (under, listed.about) if part)
         mark = "*" if note and not noted else ""
         table.add_row(
             escape(name) + mark, *numbers, snapshot.id, *([escape(note)] if noted else [])

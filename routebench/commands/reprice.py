@@ -12,9 +12,8 @@ import click
 @click.option(
     "--prices",
     required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Price list, JSON or TOML: every model of the pool with its price.",
+    metavar="FILE|list",
+    help="Price list, JSON or TOML: every model of the pool; list: vendors' dated list prices.",
 )
 @click.option(
     "--out",
@@ -23,18 +22,17 @@ import click
     help="Where the new run folder is written; beside RUN's by default.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
-def command(run: Path, prices: Path, out: Path | None, as_json: bool) -> None:
+def command(run: Path, prices: str, out: Path | None, as_json: bool) -> None:
     """Make RUN's leaderboard again at the prices in FILE, from its tokens, without any call.
 
     RUN is a run folder or its leaderboard.json. What routers decided stays; every cost and every
     comparison of costs is made again, and `routebench verify` checks the result like any run.
     """
     from routebench.board import run_folder
-    from routebench.prices.apply import load_prices
     from routebench.report.terminal import console, leaderboard
     from routebench.verify.reprice import reprice
 
-    board, folder = reprice(run, load_prices(prices), prices, out)
+    board, folder = reprice(run, prices, out)
     if as_json:
         click.echo(run_folder.to_json(board), nl=False)
     else:

@@ -22,7 +22,11 @@ _LISTS = {"router", "show", "against"}
     metavar="NAME,…",
     help="Routers: names, name@label, file.py:Class, or all (the default).",
 )
-@click.option("--prices", metavar="FILE", help="Prices in USD per million tokens, JSON or TOML.")
+@click.option(
+    "--prices",
+    metavar="FILE|list",
+    help="Prices in USD per million tokens, JSON or TOML; list: vendors' dated list prices.",
+)
 @click.option(
     "--show",
     multiple=True,

@@ -80,14 +80,15 @@ def own_prices(pool: Pool) -> PriceList | None:
     return PriceList(listed, "the suite's prices")
 
 
-def _answered(outcomes: Outcomes) -> Mask:
-    answered: Mask = ~np.isin(outcomes.state, (State.FAILED, State.ABSENT))
-    return answered
+def answered(outcomes: Outcomes) -> Mask:
+    """Return [n, m] the cells that have an answer."""
+    given: Mask = ~np.isin(outcomes.state, (State.FAILED, State.ABSENT))
+    return given
 
 
 def _recorded(data: SuiteData, recorded: Floats) -> tuple[SuiteData, PriceInfo]:
     outcomes = data.outcomes
-    cost = np.where(_answered(outcomes), recorded, np.nan)
+    cost = np.where(answered(outcomes), recorded, np.nan)
     unpriced = outcomes.ok & np.isnan(cost)
     state = np.where(unpriced, State.UNPRICED, outcomes.state).astype(np.int8)
     # Only OK cells carry a score or a grade.
@@ -111,15 +112,15 @@ def _recorded(data: SuiteData, recorded: Floats) -> tuple[SuiteData, PriceInfo]:
 def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteData, PriceInfo]:
     listed = cover(data.pool, prices)
     pool = _priced_pool(data.pool, listed)
-    answered = _answered(data.outcomes)
-    prompt, prompt_known = _prompt_tokens(data)
+    given = answered(data.outcomes)
+    prompt, prompt_known = prompt_tokens(data)
     answer, answer_known, answer_read = _answer_tokens(data, assumed)
     cost = costs(listed, (prompt, answer), data.outcomes)
     known = prompt_known & answer_known
     basis = dict.fromkeys(BASES, 0) | {
-        "tokens": int((answered & known).sum()),
-        "estimated": int((answered & ~known & answer_read).sum()),
-        "assumed": int((answered & ~answer_read).sum()),
+        "tokens": int((given & known).sum()),
+        "estimated": int((given & ~known & answer_read).sum()),
+        "assumed": int((given & ~answer_read).sum()),
     }
     guessed = basis["estimated"] + basis["assumed"] > 0
     info = PriceInfo(
@@ -129,7 +130,7 @@ def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteD
         {m: as_written(p) for m, p in listed.items()},
         (np.broadcast_to(prompt, answer.shape), answer),
     )
-    outcomes = replace(data.outcomes, cost=np.where(answered, cost, np.nan))
+    outcomes = replace(data.outcomes, cost=np.where(given, cost, np.nan))
     return replace(data, outcomes=outcomes, pool=pool), info
 
 
@@ -162,10 +163,13 @@ def cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:
     missing = [model for model in pool.models if model not in prices.models]
     if missing:
         spare = set(prices.models) - set(pool.models)
-        hints = [f"{model}: {did_you_mean(model, spare)}" for model in missing[:5]]
+        hints = [
+            f"{model}: {prices.unread.get(model) or did_you_mean(model, spare)}"
+            for model in missing[:5]
+        ]
         raise DataError(
             f"{prices.place}: no price for {', '.join(missing)}",
-            "; ".join(hints) if spare else "every model of the pool needs a price",
+            "; ".join(hints) if spare or prices.unread else "every model of the pool needs a price",
         )
     return {model: prices.models[model] for model in pool.models}
 
@@ -183,7 +187,7 @@ def _priced_pool(pool: Pool, listed: dict[str, ModelPrice]) -> Pool:
     )
 
 
-def _prompt_tokens(data: SuiteData) -> tuple[Floats, Mask]:
+def prompt_tokens(data: SuiteData) -> tuple[Floats, Mask]:
     """Return [n, m] prompt tokens, and where they are recorded."""
     chars = np.array([len(text) for text in data.queries.text], dtype=np.float64)
     estimate = np.ceil(chars / CHARS_PER_TOKEN)[:, None]

@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from routebench.errors import DataError, did_you_mean
 from routebench.files import sha256
+from routebench.prices import formats
 from routebench.records import Floats
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
@@ -23,6 +24,31 @@ _MONEY = re.compile(r"usd|price|cost|mtok", re.IGNORECASE)
 _N = TypeVar("_N", float, Floats)
 MOST = 10_000.0
 """USD per million tokens, or per call: ten times any price there is. More is another unit."""
+
+
+class PriceTier(BaseModel):
+    """The prices of calls whose prompt is longer than a number of tokens: of all their tokens.
+
+    A price that a tier leaves out stays as it is below it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    above_tokens: int = Field(
+        ge=1, strict=True, description="holds for calls with more prompt tokens, cached ones too"
+    )
+    input_usd_per_mtok: float | None = Field(
+        default=None, ge=0, le=MOST, strict=True, allow_inf_nan=False
+    )
+    output_usd_per_mtok: float | None = Field(
+        default=None, ge=0, le=MOST, strict=True, allow_inf_nan=False
+    )
+    cached_usd_per_mtok: float | None = Field(
+        default=None, ge=0, le=MOST, strict=True, allow_inf_nan=False
+    )
+    thinking_usd_per_mtok: float | None = Field(
+        default=None, ge=0, le=MOST, strict=True, allow_inf_nan=False
+    )
 
 
 class ModelPrice(BaseModel):
@@ -70,6 +96,9 @@ class ModelPrice(BaseModel):
         allow_inf_nan=False,
         description="USD per call, besides",
     )
+    tiers: tuple[PriceTier, ...] = Field(
+        default=(), description="other prices of longer prompts, by their length"
+    )
     size: float | None = Field(
         default=None,
         gt=0,
@@ -87,6 +116,24 @@ class ModelPrice(BaseModel):
     def _billions(cls, value: Any) -> Any:
         return parse_size(value) if isinstance(value, str) else value
 
+    @field_validator("tiers")
+    @classmethod
+    def _by_length(cls, tiers: tuple[PriceTier, ...]) -> tuple[PriceTier, ...]:
+        lengths = [tier.above_tokens for tier in tiers]
+        if twice := next((n for n in lengths if lengths.count(n) > 1), None):
+            raise ValueError(f"two tiers above {twice:,} tokens")
+        return tuple(sorted(tiers, key=lambda tier: tier.above_tokens))
+
+    def above(self, tier: PriceTier) -> ModelPrice:
+        """Return these prices, those below the tier, as they are in it."""
+        changed = tier.model_dump(exclude={"above_tokens"}, exclude_none=True)
+        # A part that costs what the whole does below the tier does so in it, too.
+        for part, whole in (("cached", "input"), ("thinking", "output")):
+            own, all_ = f"{part}_usd_per_mtok", f"{whole}_usd_per_mtok"
+            if own not in changed and getattr(self, own) == getattr(self, all_):
+                changed[own] = changed.get(all_, getattr(self, all_))
+        return self.model_copy(update={**changed, "tiers": ()})
+
     def usd(
         self,
         input_tokens: _N,
@@ -99,16 +146,35 @@ class ModelPrice(BaseModel):
         Cached tokens are part of the input, tokens of reasoning part of the output: no more of
         them count than there are of those, and unknown ones (NaN) as none.
         """
+        total = self._flat(input_tokens, output_tokens, cached_tokens, thinking_tokens)
+        prices = self
+        for tier in self.tiers:
+            prices = prices.above(tier)
+            higher = prices._flat(input_tokens, output_tokens, cached_tokens, thinking_tokens)
+            total = np.where(input_tokens > tier.above_tokens, higher, total)
+        return total if np.ndim(total) else float(total)  # type: ignore[return-value]
+
+    def _flat(
+        self, input_tokens: Any, output_tokens: Any, cached_tokens: Any, thinking: Any
+    ) -> Any:
         cached = _part(cached_tokens, input_tokens, self.cached_usd_per_mtok)
-        thinking = _part(thinking_tokens, output_tokens, self.thinking_usd_per_mtok)
+        thinking = _part(thinking, output_tokens, self.thinking_usd_per_mtok)
         tokens = (
             (input_tokens - cached) * self.input_usd_per_mtok
             + cached * (self.cached_usd_per_mtok or 0.0)
             + (output_tokens - thinking) * self.output_usd_per_mtok
             + thinking * (self.thinking_usd_per_mtok or 0.0)
         )
-        total = tokens / 1e6 + self.usd_per_request
-        return total if isinstance(total, np.ndarray) else float(total)  # type: ignore[return-value]
+        return tokens / 1e6 + self.usd_per_request
+
+    def most_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the most that a call of up to so many tokens can cost, in whatever tier."""
+        lengths = {input_tokens, *(min(input_tokens, tier.above_tokens) for tier in self.tiers)}
+        return max(
+            self.usd(float(length), float(output_tokens), thinking_tokens=thinking)
+            for length in lengths
+            for thinking in (0.0, float(output_tokens))
+        )
 
 
 def _part(part: Any, whole: Any, price: float | None) -> Any:
@@ -125,6 +191,8 @@ class PriceList:
     models: dict[str, ModelPrice]
     place: str
     """File name, for messages."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Why a model that the file names has no price here."""
 
     @property
     def fingerprint(self) -> str:
@@ -147,17 +215,20 @@ def parse_size(text: str) -> float:
 def load_prices(path: Path) -> PriceList:
     """Read prices from JSON or TOML: model → input_usd_per_mtok, output_usd_per_mtok.
 
-    LLMRouter's candidate files (input_price, output_price, size, feature) are read as well.
+    LLMRouter's candidate files (input_price, output_price, size, feature) are read as well, and
+    the files of `routebench.prices.formats`.
 
     Raises:
-        DataError: naming file, model and field.
+        DataError: naming file, model and field, or the factor of another unit.
     """
-    content = _parse(path)
-    if not isinstance(content, dict) or not content:
+    content, unread = formats.converted(path.name, _parse(path))
+    if not content and not unread:
         raise DataError(f"{path.name}: no prices in it", "expected model names with their prices")
+    models = {str(m): model_price(path.name, str(m), c) for m, c in sorted(content.items())}
     return PriceList(
-        {str(m): model_price(path.name, str(m), c) for m, c in sorted(content.items())},
+        models,
         path.name.encode("utf-8", "replace").decode(),  # it is stored with every call
+        unread,
     )
 
 
@@ -190,13 +261,15 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
         price = ModelPrice.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][0])
+        # Where a tier is wrong, its number is named as a person counts.
+        parts = [part + 1 if isinstance(part, int) else part for part in first["loc"]]
+        field = " ".join(map(str, parts))
         if first["type"] != "missing":
             problem = first["msg"].removeprefix("Value error, ")
             raise DataError(
                 f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}"
             ) from None
-        hint = did_you_mean(field, content)
+        hint = formats.hint(content) or did_you_mean(field, content)
         if any(isinstance(value, Mapping) for value in content.values()):
             hint = f'in TOML a name with dots needs quotes: ["{model}.{next(iter(content))}"]'
         raise DataError(f"{place}: model {model}: {field} is missing", hint) from None
@@ -204,9 +277,8 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
     known = {*ModelPrice.model_fields, "input_price", "output_price"}
     for name in content:
         if name not in known and _MONEY.search(name):
-            hint = did_you_mean(
-                name, [known_name for known_name in ModelPrice.model_fields if "usd" in known_name]
-            )
+            names = [known_name for known_name in ModelPrice.model_fields if "usd" in known_name]
+            hint = did_you_mean(name, names)
             raise DataError(f"{place}: model {model}: {name} is no price that is known", hint)
     return price
 
@@ -214,7 +286,11 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
 def as_written(entry: ModelPrice) -> dict[str, Any]:
     """Return a price as price files hold it: only the fields that are set."""
     values = entry.model_dump(exclude_none=True)
-    return {name: value for name, value in values.items() if value or name != "usd_per_request"}
+    unset = {"usd_per_request", "tiers"}
+    written = {name: value for name, value in values.items() if value or name not in unset}
+    if entry.tiers:
+        written["tiers"] = list(values["tiers"])
+    return written
 
 
 def fingerprint(models: Mapping[str, ModelPrice]) -> str:
@@ -225,10 +301,14 @@ def fingerprint(models: Mapping[str, ModelPrice]) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode())[:16]
 
 
-def _besides(entry: ModelPrice) -> list[dict[str, float]]:
+def _besides(entry: ModelPrice) -> list[dict[str, Any]]:
     """Return the optional fields of a price; nothing for one of two numbers."""
     names = ("cached_usd_per_mtok", "thinking_usd_per_mtok", "usd_per_request")
-    optional = {name: value for name in names if (value := getattr(entry, name)) is not None}
+    optional: dict[str, Any] = {
+        name: value for name in names if (value := getattr(entry, name)) is not None
+    }
     if not entry.usd_per_request:
         del optional["usd_per_request"]
+    if entry.tiers:
+        optional["tiers"] = [tier.model_dump(exclude_none=True) for tier in entry.tiers]
     return [optional] if optional else []

@@ -34,6 +34,11 @@ class ListedModel:
     note: str = ""
     """What the numbers hold for, where that is not every call."""
 
+    @property
+    def about(self) -> str:
+        """Return the note, with the prices of longer prompts."""
+        return "; ".join(part for part in (of_longer_prompts(self.price), self.note) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -55,6 +60,23 @@ class Snapshot:
         """Return the model of that name, or with that alias."""
         by_alias = (one for one in self.models if model in one.aliases)
         return next((one for one in self.models if one.name == model), None) or next(by_alias, None)
+
+
+def of_longer_prompts(price: ModelPrice) -> str:
+    """Return up to which length the prices hold, and those of longer prompts; empty where flat.
+
+    >>> tier = {"above_tokens": 1000, "input_usd_per_mtok": 2.0}
+    >>> of_longer_prompts(ModelPrice(input_usd_per_mtok=1.0, output_usd_per_mtok=4.0, tiers=[tier]))
+    'prompts of up to 1,000 tokens; above that 2.00 and 4.00'
+    """
+    texts = [f"prompts of up to {price.tiers[0].above_tokens:,} tokens"] if price.tiers else []
+    own = price
+    for tier in price.tiers:
+        own = own.above(tier)
+        above = "that" if tier is price.tiers[0] else f"{tier.above_tokens:,}"
+        prices = f"{own.input_usd_per_mtok:.2f} and {own.output_usd_per_mtok:.2f}"
+        texts.append(f"above {above} {prices}")
+    return "; ".join(texts)
 
 
 @cache
@@ -148,6 +170,8 @@ def find_price(
         snapshot, listed = known[-1]
         return listed.price, snapshot.id
     where = f", nor in {prices.place}" if prices is not None else ""
+    if prices is not None and (why := prices.unread.get(model)):
+        where += f": {why}"
     if first:
         since = f"on {date} or before; the first is of {first[0][0].date}"
         raise DataError(f"no price of {provider}:{model} {since}{where}", _BY_HAND)

@@ -19,6 +19,7 @@ from routebench.board.read_run import PRICES, Stored, read_run
 from routebench.board.read_tables import read_table, text
 from routebench.errors import OptionError
 from routebench.files import new_folder, sha256
+from routebench.prices import listed
 from routebench.prices.apply import BASES, cover
 from routebench.prices.lists import PriceList, as_written
 from routebench.schema import Leaderboard
@@ -28,8 +29,8 @@ NOTE = "re-priced: routers decided at the earlier prices; operating points are c
 CELLS = "cells.parquet"
 
 
-def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple[Leaderboard, Path]:
-    """Write a copy of the run at the given prices, which were read from the file `path`.
+def reprice(run: Path, prices: str, out: Path | None) -> tuple[Leaderboard, Path]:
+    """Write a copy of the run at other prices: those of a file, or `list`.
 
     Without `out` the new folder stands beside the run's. Returns the board and its folder.
 
@@ -46,7 +47,7 @@ def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple
     content = _tables(priced)
     options = config.make(config.read(old.folder / run_folder.RUN_FILE))
     content[run_folder.RUN_FILE] = config.dump(
-        options.model_copy(update={"prices": str(path)})
+        options.model_copy(update={"prices": prices})
     ).encode()
     board = _board(old, priced, content)
     content[run_folder.BOARD] = run_folder.to_json(board).encode()
@@ -55,13 +56,20 @@ def reprice(run: Path, prices: PriceList, path: Path, out: Path | None) -> tuple
     return board, place
 
 
-def _at(run: Stored, prices: PriceList) -> Stored:
+def _at(run: Stored, prices: str) -> Stored:
     """Return the run with other costs, and a board that states their source."""
     pool = run.setup.data.pool
-    listed = PriceList(cover(pool, prices), prices.place)
-    priced = run.repriced(listed)
+    found, notes = listed.load(prices, pool.models)
+    found = PriceList(cover(pool, found), found.place)
+    if run.tokens is not None:
+        longest = listed.longest_prompts(pool.models, run.tokens[0])
+        found, more = listed.with_longer_prompts(found, longest)
+        notes += more
+    priced = run.repriced(found)
     data = priced.setup.data
-    data = replace(data, notes=tuple(dict.fromkeys([*data.notes, NOTE])))
+    # What was said of the earlier prices does not hold for these.
+    kept = [note for note in data.notes if not note.startswith(listed.NOTED)]
+    data = replace(data, notes=tuple(dict.fromkeys([*kept, *notes, NOTE])))
     board = run.board
     if board.priced != "estimated":  # without a guess among the tokens
         nothing = board.diagnostics.model_copy(update={"cost_basis": dict.fromkeys(BASES, 0)})
@@ -77,10 +85,10 @@ def _tables(run: Stored) -> dict[str, bytes]:
     cells = read_table(place)
     row = text(cells, "query", CELLS).into(data.keys, CELLS)
     model = text(cells, "model", CELLS).into(data.pool.models, CELLS)
-    listed = {name: as_written(entry) for name, entry in run.prices.models.items()}
+    written = {name: as_written(entry) for name, entry in run.prices.models.items()}
     return {
         CELLS: write_tables.with_costs(cells, data.outcomes.cost[row, model]),
-        PRICES: tomli_w.dumps(listed).encode(),
+        PRICES: tomli_w.dumps(written).encode(),
     }
 
 

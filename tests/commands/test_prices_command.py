@@ -55,6 +55,9 @@ def test_a_model_over_time(main: Main) -> None:
     assert facts(main, "openai:deepseek-chat") == found
     out = main("prices", "gemini-2.5-pro")[1]
     assert "prompts of up to" in out
+    (*_, newest) = facts(main, "gemini-2.5-pro")
+    assert newest["note"] == "prompts of up to 200,000 tokens; above that 2.50 and 15.00"
+    assert newest["tiers"][0]["above_tokens"] == 200_000
 
 
 def test_as_of_a_day(main: Main) -> None:

@@ -169,12 +169,26 @@ def test_unpriced_is_not_free() -> None:
     changed = row("mf", metrics=row("mf")["metrics"] | metrics)
     text = shown(board(changed, priced="unpriced"))
     assert "unpriced" in text
+    assert "--prices list" not in text, "of models that no list has"
     assert " ".join(line_of(text, "mf").split()).startswith(
         "1 mf 64.1 ±5.0 +12.3 [+7.3, +17.3]* – – 75%"
     )
     estimated = {"cost_basis": {"recorded": 0, "tokens": 1, "estimated": 1500, "assumed": 3}}
     text = " ".join(shown(board(row("mf"), priced="estimated", diagnostics=estimated)).split())
     assert "1,500 cells estimated, 3 cells assumed" in text
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        (["gpt-4o", "mine"], "`--prices list` has prices of 1 of 2 models"),
+        (["gpt-4o", "openai/gpt-4.1"], "`--prices list` has prices of all models"),
+    ],
+)
+def test_an_unpriced_board_says_what_the_lists_have(models: list[str], said: str) -> None:
+    made = board(row("mf"), priced="unpriced")
+    listed = made.model_copy(update={"suite": made.suite.model_copy(update={"models": models})})
+    assert said in " ".join(shown(listed).split())
 
 
 def test_what_makes_a_board_doubtful_is_said() -> None:

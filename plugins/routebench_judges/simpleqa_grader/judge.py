@@ -16,7 +16,8 @@ from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError, DataError
 from routebench.hookspecs import JudgeUsage, hookimpl
 from routebench.plugin import discovery, optional, options
-from routebench.prices.lists import ModelPrice, load_prices
+from routebench.prices.listed import load_file
+from routebench.prices.lists import ModelPrice
 from routebench.prices.snapshots import find_price
 from routebench.records import Grade, Grades
 from routebench_judges.answers.grades import AnswerGrade, to_grades
@@ -148,7 +149,7 @@ class SimpleQAGrader:
     @cached_property
     def _price(self) -> tuple[ModelPrice | None, str]:
         name = self.options.model.partition(":")[0]
-        prices = load_prices(self.options.prices) if self.options.prices else None
+        prices = load_file(self.options.prices) if self.options.prices else None
         try:
             return find_price(name, self.model, prices)
         except DataError as error:

@@ -22,7 +22,11 @@ _ENDINGS = (".parquet", ".jsonl")
 @click.option("--source", metavar="NAME", help="Which data a suite takes: embedded or recorded.")
 @click.option("--medium", metavar="MODEL", help="Default: declared, else found in training.")
 @click.option("--large", metavar="MODEL", help="Default: declared, else found in training.")
-@click.option("--prices", metavar="FILE", help="Prices in USD per million tokens, JSON or TOML.")
+@click.option(
+    "--prices",
+    metavar="FILE|list",
+    help="Prices in USD per million tokens, JSON or TOML; list: vendors' dated list prices.",
+)
 @click.option("--split", type=click.Choice(["auto", "given", "hash"]), help="As of run.")
 @click.option("--split-seed", type=int, help="Another seed gives another hash split.")
 @click.option("--folds", type=int, metavar="K", help="The split of a cross-fit with K folds.")
@@ -66,8 +70,8 @@ def command(
     from routebench.files import replace_file
     from routebench.jobs.setup import Setup
     from routebench.plugin import options
+    from routebench.prices import listed
     from routebench.prices.apply import price
-    from routebench.prices.lists import load_prices
     from routebench.report.terminal import console
     from routebench.run import load_data
     from routebench_routers.policy.oracle import choose_pair, oracle, to_table
@@ -77,8 +81,9 @@ def command(
     chosen = config.make(values | {"set": options.parse(set_)})
     if fold >= (chosen.folds or 1):
         raise OptionError(f"--fold {fold}: there are {chosen.folds or 1}", "they count from 0")
-    listed = load_prices(Path(chosen.prices)) if chosen.prices else None
-    data, _ = price(load_data(chosen), listed, chosen.assume_output_tokens)
+    recorded = load_data(chosen)
+    prices, _ = listed.for_run(chosen.prices, recorded)
+    data, _ = price(recorded, prices, chosen.assume_output_tokens)
     split = make_split(data, chosen.split, chosen.folds, chosen.split_seed, data.shares)
     setup = Setup(data, split, "", {})
     table, rows = setup.table(fold, TRAIN), setup.rows(fold, TRAIN)

@@ -17,12 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
-from routebench.collect.budget import LONGEST, is_limited, most_tokens
+from routebench.collect.budget import LONGEST, is_limited, most_prompt_tokens, most_tokens
 from routebench.collect.collect import CollectionListener, CollectionSummary
 from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.errors import CallError
 from routebench.judge.store import Counts
 from routebench.prices.apply import CHARS_PER_TOKEN
+from routebench.prices.listed import of_longer_prompts
 from routebench.redact import one_line
 from routebench.store.call_counts import CallCounts
 
@@ -79,6 +80,8 @@ def show_estimate(
     about, most = sum(row.usd for row in rows), sum(row.most_usd for row in rows)
     out.print(f"about ${usd(about)}, at most ${usd(most)} without repeated calls", end="")
     out.print("" if budget is None else f"; budget of the whole store: ${usd(budget)}")
+    for note in _of_longer_prompts(plan):
+        out.print(f"[yellow]{escape(note)}[/yellow]", soft_wrap=True)
     out.print("tokens are guessed from characters; nothing was asked or written", style="dim")
 
 
@@ -89,7 +92,20 @@ def guessed(plan: CollectionPlan) -> list[str]:
         f"{target.name}: no longest answer is set, so the budget reckons with {LONGEST:,} tokens a"
         f" call (routebench plugins {target.provider})"
         for target in models
+    ] + _of_longer_prompts(plan)
+
+
+def _of_longer_prompts(plan: CollectionPlan) -> list[str]:
+    """Return notes on prompts for which a file's prices may not hold, nor the budget."""
+    longest = max(
+        (most_prompt_tokens(question.prompt, {}) for question in plan.questions), default=0
+    )
+    notes = [
+        of_longer_prompts(target.price_id, target.model, target.price, longest)[1]
+        for target in plan.targets
+        if "@" in target.price_id
     ]
+    return [f"{note}, so the budget may not hold" for note in notes if note]
 
 
 class CollectionProgress(CollectionListener):

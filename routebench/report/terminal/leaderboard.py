@@ -199,7 +199,7 @@ def _about_costs(board: Leaderboard) -> list[str]:
             " worst; differ: queries that go to different models by user"
         ]
     if board.priced == "unpriced":
-        return ["unpriced: no cost column and no --prices, so costs are unknown"]
+        return ["unpriced: no cost column and no --prices, so costs are unknown", *_listed(board)]
     notes = ["saves: cost against best single, per query"]
     if board.priced == "estimated":
         basis = board.diagnostics.cost_basis
@@ -208,6 +208,16 @@ def _about_costs(board: Leaderboard) -> list[str]:
         ]
         notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
     return notes
+
+
+def _listed(board: Leaderboard) -> list[str]:
+    """Return how many models of an unpriced board the dated lists have; nothing for none."""
+    from routebench.prices.listed import known
+
+    models = board.suite.models
+    number = len(known(tuple(models)))
+    of = "all" if number == len(models) else f"{number} of {len(models)}"
+    return [f"`--prices list` has prices of {of} models"] if number else []
 
 
 def _references(board: Leaderboard) -> list[list[str]]:
