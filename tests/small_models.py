@@ -176,3 +176,53 @@ def base_model(folder: Path, tied: bool, padded: int = 0) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def gpt2(
+    folder: Path,
+    room: int = 1024,
+    end: str | None = "</s>",
+    template: str | None = None,
+    ends_texts: bool = False,
+) -> Path:
+    """A GPT-2 of random weights, with learned positions: it cannot read more than `room` tokens.
+
+    Without `end` its tokenizer has no special token at all; with `ends_texts` it writes it after
+    every text.
+    """
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=[end] if end else [],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator([f"{word} {key}" for word in WORDS for key in KEYS] * 3, trainer)
+    if ends_texts:
+        bpe.post_processor = processors.TemplateProcessing(
+            single=f"{end} $A {end}", special_tokens=[(end, 0)]
+        )
+    fast: Any = transformers.PreTrainedTokenizerFast
+    tokenizer = fast(tokenizer_object=bpe, **({"eos_token": end} if end else {}))
+    tokenizer.chat_template = template
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=room,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model: Any = transformers.GPT2LMHeadModel(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -12,7 +12,8 @@ import numpy as np
 
 from routebench.errors import DataError
 from routebench.records import Floats, Ints
-from routebench_routers.language.options import EMBEDDED, LanguageOptions
+from routebench_routers.language.adjustments import added_end, positions
+from routebench_routers.language.options import EMBEDDED, LanguageOptions, download
 from routebench_routers.language.prompts import Template
 
 LABELS = "labels.safetensors"
@@ -31,6 +32,19 @@ def load_tokenizer(place: str | Path, revision: str | None = None) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def configuration(options: LanguageOptions) -> Any:
+    """Return the configuration of a base model of one's own."""
+    from transformers import AutoConfig
+
+    with _found(options.base_model):
+        return AutoConfig.from_pretrained(options.base_model, revision=options.revision)
+
+
+def limit_of(options: LanguageOptions) -> int | None:
+    """Return the positions of the base model; None for an embedded one, which is made to fit."""
+    return None if options.base_model == EMBEDDED else positions(configuration(options))
 
 
 def load_model(
@@ -85,8 +99,9 @@ def adapted(place: Path, tokenizer: Any, options: LanguageOptions, device: str) 
 
 @contextlib.contextmanager
 def old_names() -> Iterator[None]:
-    """Ignore the warning about an attribute that peft and TRL read by its deprecated name."""
+    """Ignore peft's and TRL's warnings: of an attribute's old name, and of a layer they handle."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to", UserWarning)
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is depr", FutureWarning)
         yield
 
@@ -236,6 +251,8 @@ def untie(model: Any) -> None:
 def _make_room(model: Any, tokenizer: Any) -> None:
     """Set rows for the labels' tokens in a pretrained model, resizing it if necessary."""
     labels = len(tokenizer.get_added_vocab()) and len(_labels(tokenizer))
+    if added_end(tokenizer):
+        labels += 1  # its row is right before theirs
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     if labels:
@@ -270,7 +287,8 @@ def _found(place: str | Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        raise DataError(f"base_model: {place} cannot be loaded: {first}") from error
+        hint = "" if Path(place).exists() else download(str(place))
+        raise DataError(f"base_model: {place} cannot be loaded: {first}", hint) from error
 
 
 def added(template: Template) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.hookspecs import Context
 from routebench.records import Floats, Usage
-from routebench_routers.language import bases, engines, tune
+from routebench_routers.language import adjustments, bases, engines, tune
 from routebench_routers.language.options import LanguageOptions
 from routebench_routers.language.prepare import prepare
 from routebench_routers.language.prompts import Prompts, Template
@@ -45,6 +46,8 @@ class LanguageModel:
     """Loss by step of each stage."""
     answer_room: int = _ANSWER
     """Tokens reserved for the answer."""
+    positions: int | None = None
+    """Tokens that the base model can read at once; None where nothing limits them."""
     _base: Path = Path()
     _plan: Plan | None = None
     _merged: Path | None = None
@@ -67,7 +70,10 @@ class LanguageModel:
 
         `also` are texts that an embedded model will have to write: its vocabulary covers them.
         """
+        asked, limit = options.max_length, bases.limit_of(options)
+        options = adjustments.fitted(options, limit)
         made = cls(options, template, context.device, context.work, answer_room=answer_room)
+        made.positions = limit
         kept = made._kept(context)
         said = kept / "base.json"
         if not said.exists():
@@ -79,6 +85,7 @@ class LanguageModel:
         made.curves["pretrain"] = [{"epoch": i + 1, "loss": x} for i, x in enumerate(losses)]
         made._base = kept / "base"
         made._open(bases.load_tokenizer(made._base))
+        made._say(asked)
         return made
 
     def probe(
@@ -176,6 +183,7 @@ class LanguageModel:
                     "device": self.device,
                     "facts": self.facts,
                     "answer_room": self.answer_room,
+                    "positions": self.positions,
                 },
                 indent=2,
             )
@@ -190,7 +198,10 @@ class LanguageModel:
         said = json.loads(place.read_text())
         template = Template(said["head"], said["tail"], tuple(said["labels"]), said["kind"])
         device = said["device"] if _usable(said["device"]) else "cpu"
+        limit = said.get("positions")
+        options = adjustments.fitted(options, limit)
         made = cls(options, template, device, None, said["facts"], answer_room=said["answer_room"])
+        made.positions = limit
         made._model = folder / "model"
         made._open(bases.load_tokenizer(made._model))
         assert made.engine  # load it now: routing does not include loading
@@ -242,8 +253,21 @@ class LanguageModel:
 
     def _open(self, tokenizer: Any) -> None:
         room = self.options.max_length - self.answer_room
-        self.prompts = Prompts(self.template, tokenizer, room)
+        self.prompts = Prompts(self.template, tokenizer, room, self.positions)
         self.label_ids = tokenizer.convert_tokens_to_ids(self.template.tokens())
+
+    def _say(self, asked: int) -> None:
+        """State on the board what the base model made different."""
+        if self.options.max_length < asked:
+            self.facts["max_length"] = self.options.max_length
+            warnings.warn(
+                f"max_length {asked:,} cut to {self.options.max_length:,}: the base model has no"
+                " more positions",
+                stacklevel=2,
+            )
+        for name in ("end_token", "open_prompts"):
+            if name in self.facts:
+                warnings.warn(f"base model, {name}: {self.facts[name]}", stacklevel=2)
 
     def _usage(self, ids: Sequence[Sequence[int]], written: Floats) -> Usage:
         read = np.array([len(own) for own in ids], dtype=np.float64)

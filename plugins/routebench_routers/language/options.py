@@ -90,11 +90,19 @@ def check_base(options: LanguageOptions) -> None:
     except HFValidationError as error:
         raise OptionError(f"base_model: {name!r} is neither a folder nor a hub id") from error
     if not isinstance(found, str):
-        at = f" --revision {options.revision}" if options.revision else ""
         raise OptionError(
             f"base_model: {name} is not on this machine, and a router downloads nothing",
-            f"hf download {name}{at}",
+            download(name, options.revision),
         )
+
+
+def download(name: str, revision: str | None = None) -> str:
+    """Return how a model of the hub comes onto this machine, a gated one too."""
+    at = f" --revision {revision}" if revision else ""
+    return (
+        f"hf download {name}{at} (if it is gated: accept its terms at https://huggingface.co/{name},"
+        " then hf auth login)"
+    )
 
 
 def paper(**values: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from routebench_routers.language import bases
+from routebench_routers.language import adjustments, bases
 from routebench_routers.language.options import EMBEDDED, LanguageOptions
 from routebench_routers.language.prompts import Template
 
@@ -33,9 +33,11 @@ def prepare(
     """
     if options.base_model != EMBEDDED:
         tokenizer = bases.load_tokenizer(options.base_model, options.revision)
+        facts = {"base_model": options.base_model, "pretrained": "elsewhere"}
+        facts |= adjustments.complete(tokenizer, bases.configuration(options))
         tokenizer.add_tokens(bases.added(template))
         tokenizer.save_pretrained(folder)
-        return {"base_model": options.base_model, "pretrained": "elsewhere"}
+        return facts
     tokenizer = build_tokenizer(template, [*queries, *also], options.vocabulary)
     model = build_model(options, tokenizer, seed)
     bases.spread_labels(model, len(template.labels))

@@ -42,14 +42,19 @@ class Prompts:
     tokenizer: Any
     room: int
     """Tokens that a prompt may have."""
+    positions: int | None = None
+    """Tokens that the base model can read, for messages."""
     _trimmed: dict[str, str] = field(default_factory=dict)
     """The queries that were too long so far, and the prompts they became."""
 
     def __post_init__(self) -> None:
         bare = self._length("")
         if bare + 8 > self.room:
+            fit = f"{self.room} fit"
+            if self.positions:
+                fit += f" (the base model has {self.positions:,} positions)"
             raise OptionError(
-                f"max_length: the prompt without a query has {bare} tokens, and {self.room} fit",
+                f"max_length: the prompt without a query has {bare} tokens, and {fit}",
                 "a larger max_length, or fewer models",
             )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from routebench.records import Floats
 from routebench_routers.language import bases
+from routebench_routers.language.adjustments import positions
 from routebench_routers.language.options import LanguageOptions
 
 PROSE = 6
@@ -52,14 +53,19 @@ class TransformersEngine:
         allowed = None if choices is None else _Spelled(self.tokenizer, choices)
         sampled = self.options.temperature > 0
         texts = [""] * len(prompts)
+        limit = positions(self.model.config)
         for rows in bases.alike(prompts):
             tokens = torch.tensor([prompts[row] for row in rows], device=self.model.device)
-            width = tokens.shape[1]
+            width, new = tokens.shape[1], self.options.max_new_tokens
+            if limit is not None:
+                tokens = tokens[:, max(0, width - limit + 1) :]
+                width = tokens.shape[1]
+                new = min(new, limit - width)
             with torch.inference_mode():
                 made = self.model.generate(
                     input_ids=tokens,
                     attention_mask=torch.ones_like(tokens),
-                    max_new_tokens=self.options.max_new_tokens,
+                    max_new_tokens=new,
                     do_sample=sampled,
                     temperature=self.options.temperature if sampled else None,
                     top_p=None,

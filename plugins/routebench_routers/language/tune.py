@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from routebench_routers.language import bases
+from routebench_routers.language.adjustments import positions
 from routebench_routers.language.options import EMBEDDED, LanguageOptions
 
 Told = Callable[[float, str], None]
@@ -181,8 +182,10 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
     options = plan.options
     rows = _read(plan.data)
     checked = _read(plan.held_out) if plan.held_out else []
+    # An embedded model is made with positions for all that it is tuned on.
+    limit = None if options.base_model == EMBEDDED else positions(model.config)
     if plan.stage == "sft":
-        rows, checked = _encoded(rows, tokenizer), _encoded(checked, tokenizer)
+        rows, checked = _encoded(rows, tokenizer, limit), _encoded(checked, tokenizer, limit)
     per_step = options.batch_size * options.gradient_accumulation_steps * options.processes
     steps = -(-len(rows) // plan.passes // per_step)
     best = bool(checked) and plan.passes > 1
@@ -195,7 +198,7 @@ def _trainer(plan: Plan, model: Any, tokenizer: Any, told: Told) -> Any:
         "learning_rate": plan.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,
-        "max_length": None,
+        "max_length": None if plan.stage == "sft" else limit,
         "train_sampling_strategy": "sequential",
         "seed": plan.seed,
         "data_seed": plan.seed,
@@ -250,10 +253,13 @@ def _settled(trainer: Any) -> Any:
     return trainer
 
 
-def _encoded(rows: Sequence[Mapping[str, str]], tokenizer: Any) -> list[dict[str, Any]]:
+def _encoded(
+    rows: Sequence[Mapping[str, str]], tokenizer: Any, limit: int | None = None
+) -> list[dict[str, Any]]:
     """Encode prompt, completion and end token, with the completion's tokens as labels.
 
-    The result is that of TRL, but all rows are encoded at once.
+    The result is that of TRL, but all rows are encoded at once. A completion ends where the
+    model's positions do, of which there are `limit`.
     """
     if not rows:
         return []
@@ -262,7 +268,8 @@ def _encoded(rows: Sequence[Mapping[str, str]], tokenizer: Any) -> list[dict[str
     found = []
     for ids, prompt in zip(tokenizer(whole)["input_ids"], prompts, strict=True):
         start = bases.common([ids, prompt])
-        found.append({"input_ids": ids, "labels": [-100] * start + ids[start:]})
+        labels = [-100] * start + ids[start:]
+        found.append({"input_ids": ids[:limit], "labels": labels[:limit]})
     return found
 
 
