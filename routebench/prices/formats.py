@@ -86,6 +86,8 @@ def converted(place: str, content: Any) -> Converted:
 
 def hint(entry: Mapping[str, Any]) -> str:
     """Return what to do with prices under names that tell another unit; empty for none such."""
+    if isinstance(entry.get("models"), dict | list):
+        return "a list by provider: one of models is expected, each with its prices"
     for side, own in (("input|prompt", _INPUT), ("output|completion", _OUTPUT)):
         for name in map(str, entry):
             if not re.search(side, name, re.IGNORECASE):

@@ -270,7 +270,10 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
                 f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}"
             ) from None
         hint = formats.hint(content) or did_you_mean(field, content)
-        if any(isinstance(value, Mapping) for value in content.values()):
+        if any(
+            isinstance(value, Mapping) and any(_MONEY.search(name) for name in value)
+            for value in content.values()
+        ):
             hint = f'in TOML a name with dots needs quotes: ["{model}.{next(iter(content))}"]'
         raise DataError(f"{place}: model {model}: {field} is missing", hint) from None
     # What else a list says of its models may be anything, but a price must not go unread.

@@ -164,6 +164,7 @@ def test_prices_that_depend_on_more_than_length_are_refused(
         ({"a": {"prompt_usd_per_1M": 1, "completion_usd_per_1M": 1}}, "missing", "per_1M: USD"),
         ({"a": {"input_per_token": 1, "b": 1}}, "missing", "input_per_token times 1,000,000"),
         ({"data": [{"id": "a", "pricing": ROUTER}] * 2}, "a is there twice", ""),
+        ({"acme": {"models": {"a": {"cost": {"input": 1}}}}}, "acme: input", "by provider"),
     ],
 )
 def test_another_unit_is_an_error_that_names_the_factor(
