@@ -266,8 +266,11 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
         field = " ".join(map(str, parts))
         if first["type"] != "missing":
             problem = first["msg"].removeprefix("Value error, ")
+            hint = ""
+            if first["type"] == "less_than_equal":
+                hint = f"USD per million tokens? divided by 1,000,000: {first['input'] / 1e6:g}"
             raise DataError(
-                f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}"
+                f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}", hint
             ) from None
         hint = formats.hint(content) or did_you_mean(field, content)
         if any(
@@ -282,6 +285,8 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
         if name not in known and _MONEY.search(name):
             names = [known_name for known_name in ModelPrice.model_fields if "usd" in known_name]
             hint = did_you_mean(name, names)
+            if "above" in name or "over" in name:
+                hint = "prices of longer prompts are `tiers`: above_tokens, input_usd_per_mtok, …"
             raise DataError(f"{place}: model {model}: {name} is no price that is known", hint)
     return price
 

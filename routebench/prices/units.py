@@ -13,8 +13,9 @@ _LOWEST = 1e-4
 _UNITS = {
     1e-6: ("per token", "times 1,000,000"),
     1e-3: ("per thousand tokens", "times 1,000"),
+    1e2: ("in cents", "divided by 100"),
     1e3: ("per billion tokens", "divided by 1,000"),
-    1e6: ("times a million", "divided by 1,000,000"),
+    1e6: ("in millionths of a dollar", "divided by 1,000,000"),
 }
 _NEAR = 2.0
 """How far from a power of ten a ratio may be; prices of one model do not differ that much."""

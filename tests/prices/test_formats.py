@@ -160,6 +160,13 @@ def test_prices_that_depend_on_more_than_length_are_refused(
             "2.5 and 10",
             "times 1,000 ",
         ),
+        ({"gpt-4o": {"input_price": 250, "output_price": 1000}}, "2.5 and 10", "by 100 "),
+        ({"a": {"input_price": 1_250_000, "output_price": 1}}, "not 1250000", "1,000,000: 1.25"),
+        (
+            {"a": OWN | {"input_usd_per_mtok_above_200k": 2.5}},
+            "above_200k is no price",
+            "`tiers`: above_tokens",
+        ),
         ({"a": {"input_cost_per_1k": 0.1, "output_cost_per_1k": 1}}, "is missing", "times 1,000:"),
         ({"a": {"prompt_usd_per_1M": 1, "completion_usd_per_1M": 1}}, "missing", "per_1M: USD"),
         ({"a": {"input_per_token": 1, "b": 1}}, "missing", "input_per_token times 1,000,000"),

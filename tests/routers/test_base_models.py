@@ -161,6 +161,13 @@ def test_positions_of_configurations(values: dict[str, Any], limit: int | None) 
     assert adjustments.fitted(asked, limit).max_length == min(1500, limit or 1500)
 
 
+def test_positions_after_the_padding_token() -> None:
+    import transformers
+
+    config = transformers.RobertaConfig(max_position_embeddings=514, pad_token_id=1)
+    assert adjustments.positions(config) == 512
+
+
 def test_a_base_that_is_not_here_says_how_a_gated_one_is_had(tmp_path: Path) -> None:
     options = LanguageOptions(base_model="acme/gated-7b")  # type: ignore[call-arg]
     with pytest.raises(OptionError) as caught:

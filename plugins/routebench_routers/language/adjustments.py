@@ -20,7 +20,9 @@ def positions(config: Any) -> int | None:
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         number = getattr(config, name, None)
         if isinstance(number, int) and number > 0:
-            return number
+            # RoBERTa and its kin count positions from the padding token's.
+            first = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type else 0
+            return number - first
     return None
 
 
