@@ -40,11 +40,12 @@ class FittedOnUse:
         if self._encoder is None:
             settings = {"name": self.name, "options": self.values}
             self._shared = shared.find(shared.ENCODER, settings, self._texts)
-            self._encoder = create(self.name, self.values)
+            encoder = create(self.name, self.values)
             if self._shared is None:
-                self._encoder.fit(self._texts)
+                encoder.fit(self._texts)
             else:
-                self._encoder.load(self._shared)
+                encoder.load(self._shared)
+            self._encoder = encoder
         return self._encoder
 
     @property

@@ -25,8 +25,10 @@ class AuditHook:
         banned: frozenset[str],
         processes: bool,
         violations: list[str],
+        readable: Sequence[Path] = (),
     ) -> None:
         self.folders = [str(folder) for folder in folders]
+        self.readable = [*self.folders, *map(str, readable)]
         self.hashes = {_digest(str(path.resolve())) for path in protected}
         self.banned = banned
         self.this_process = {"self", "thread-self", str(os.getpid())}
@@ -80,7 +82,7 @@ class AuditHook:
         # A path is protected when it, or a folder above it, is.
         parts = Path(real).parts
         for end in range(1, len(parts) + 1):
-            if _digest(str(Path(*parts[:end]))) in self.hashes and not self.inside(real):
+            if _digest(str(Path(*parts[:end]))) in self.hashes and not _is_in(real, self.readable):
                 self.refuse(f"tried to read the run's own data: {real}")
 
     def write(self, path: Any, *_: Any) -> None:
@@ -120,7 +122,7 @@ class AuditHook:
         self.refuse(f"started a shell: {os.fsdecode(command)[:80]}")
 
     def inside(self, real: str) -> bool:
-        return any(real == folder or real.startswith(folder + os.sep) for folder in self.folders)
+        return _is_in(real, self.folders)
 
     def refuse(self, reason: str) -> None:
         self.violations.append(reason)
@@ -128,6 +130,10 @@ class AuditHook:
 
 
 _DEVICE_FILES = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
+
+
+def _is_in(real: str, folders: Sequence[str]) -> bool:
+    return any(real == folder or real.startswith(folder + os.sep) for folder in folders)
 
 
 def _digest(path: str) -> bytes:

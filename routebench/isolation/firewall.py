@@ -65,10 +65,12 @@ def enter(
     processes: bool,
     downloads: bool = False,
     kept: Path | None = None,
+    given: Path | None = None,
 ) -> tuple[str, list[str]]:
     """Restrict this process; call once, before any plugin code is imported.
 
-    `folder`, and `kept` where there is one, is all the job may write to, `protected` what it must
+    `folder`, and `kept` where there is one, is all the job may write to; `given` it may read,
+    though it is `protected`, which is what it must
     not read, `processes` whether it may start programs, `downloads` whether it may write to the
     `model_cache`. Returns the level reached (`landlock` or `audit`) and the list that violations
     are appended to from now on.
@@ -81,8 +83,12 @@ def enter(
                 place.mkdir(parents=True, exist_ok=True)
                 folders.append(place.resolve())
     resolved = [path.resolve() for path in protected]
-    level = "landlock" if landlock.restrict(folders, resolved, processes) else "audit"
+    readable = [given.resolve()] if given else []
+    confined = landlock.restrict(folders, resolved, processes, readable)
+    level = "landlock" if confined else "audit"
     violations: list[str] = []
-    watch = AuditHook(folders, protected, frozenset(banned_modules), processes, violations)
+    watch = AuditHook(
+        folders, protected, frozenset(banned_modules), processes, violations, readable
+    )
     sys.addaudithook(watch)
     return level, violations

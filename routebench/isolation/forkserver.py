@@ -33,7 +33,7 @@ LIBRARIES = {
 
 Not `datasets`, nor what imports it: it settles where its cache lies when it is imported.
 """
-_MESSAGE = 1 << 20  # bytes of the longest message: the variables of a job
+_MESSAGE = 1 << 17  # bytes of the longest message: the variables of a job
 
 
 class ServerEndedError(Exception):
@@ -92,6 +92,17 @@ class ForkedProcess:
         self._ended.set()
 
 
+def works_here() -> bool:
+    """Return whether a server can watch its children here: on Linux from 5.3, if it is allowed."""
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
+
+
 class ForkServer:
     """The run's side of a server: starts it at once, and asks it for processes.
 
@@ -105,7 +116,7 @@ class ForkServer:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
         self._answered = threading.Condition()
-        self._pids: list[int] = []
+        self._pids: list[int | None] = []
         self._children: dict[int, ForkedProcess] = {}
         self._ended: dict[int, int] = {}
         self._gone = False
@@ -131,7 +142,7 @@ class ForkServer:
         """Return a new process that works in `work` with these variables.
 
         Raises:
-            ServerEndedError: where the server was killed, or could not start.
+            ServerEndedError: where the server was killed, or could start neither itself nor this.
         """
         own_in, its_in = _pipe(write_own=True)
         own_out, its_out = _pipe(write_own=False)
@@ -164,13 +175,17 @@ class ForkServer:
                 raise ServerEndedError from error
             with self._answered:
                 self._answered.wait_for(lambda: self._pids or self._gone)
-                if not self._pids:
+                pid = self._pids.pop() if self._pids else None
+                if pid is None:
                     raise ServerEndedError
-                process = ForkedProcess(self._pids.pop())
-                if process.pid in self._ended:
-                    process.end(self._ended.pop(process.pid))
+                process = ForkedProcess(pid)
+                if pid in self._ended:
+                    process.end(self._ended.pop(pid))
+                elif self._gone:  # meanwhile
+                    process.kill()
+                    process.end(-signal.SIGKILL)
                 else:
-                    self._children[process.pid] = process
+                    self._children[pid] = process
         return process
 
     def close(self) -> None:
@@ -198,8 +213,8 @@ class ForkServer:
                     self._answered.notify_all()
                     return
                 kind, pid, code = json.loads(message)
-                if kind == "forked":
-                    self._pids.append(pid)
+                if kind in ("forked", "refused"):
+                    self._pids.append(pid if kind == "forked" else None)
                     self._answered.notify_all()
                 elif pid in self._children:
                     self._children.pop(pid).end(code)
@@ -238,13 +253,23 @@ class _Server:
         order, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE, 3)
         if not order:
             return False
-        pid = os.fork()
+        ready, leads = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes, or no memory: this one alone is refused
+            pid = -1
         if pid == 0:
-            self._become(json.loads(order), descriptors)
-        for descriptor in descriptors:
+            self._become(json.loads(order), descriptors, leads)
+        for descriptor in (*descriptors, leads):
             os.close(descriptor)
-        self._tell("forked", pid, 0)
-        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
+        # The child closes its end when it leads a group: before that, nobody could kill the group.
+        os.read(ready, 1)
+        os.close(ready)
+        if pid == -1:
+            self._tell("refused", 0, 0)
+        else:
+            self._tell("forked", pid, 0)
+            self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
         return True
 
     def _reap(self, pid: int, descriptor: int) -> None:
@@ -259,15 +284,19 @@ class _Server:
         with contextlib.suppress(OSError):  # the run has ended; so will this server
             self._control.send(json.dumps([kind, pid, code]).encode())
 
-    def _become(self, order: dict[str, Any], descriptors: list[int]) -> None:
+    def _become(self, order: dict[str, Any], descriptors: list[int], leads: int) -> None:
         """Turn this child into the process of a job; never returns."""
         try:
             os.setsid()
+            os.close(leads)
             self._selector.close()
             self._control.close()
             for target, descriptor in enumerate(descriptors):
                 os.dup2(descriptor, target)
-            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            for descriptor in map(int, os.listdir("/proc/self/fd")):
+                if descriptor > 2:
+                    with contextlib.suppress(OSError):  # that of the listing itself
+                        os.close(descriptor)
             os.chdir(order["folder"])
             os.environ.clear()
             os.environ.update(order["variables"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
@@ -37,8 +37,13 @@ def landlock_abi() -> int:
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, 1)))
 
 
-def restrict(folders: list[Path], protected: list[Path], processes: bool) -> bool:
-    """Restrict this process and its children; False where the kernel cannot."""
+def restrict(
+    folders: list[Path], protected: list[Path], processes: bool, readable: Sequence[Path] = ()
+) -> bool:
+    """Restrict this process and its children; False where the kernel cannot.
+
+    `readable` folders may be read though a protected one holds them.
+    """
     abi = landlock_abi()
     if abi < 1:
         return False
@@ -69,6 +74,8 @@ def restrict(folders: list[Path], protected: list[Path], processes: bool) -> boo
         for pattern in _DEVICES:
             for device in Path("/dev").glob(pattern):
                 allow(device, _READ_FILE | _WRITE_FILE)
+        for folder in readable:
+            allow(folder, _READ_FILE)
         for folder in folders:
             allow(folder, handled)
         if processes:

@@ -25,6 +25,8 @@ class Access:
     """Whether it may write to the cache of downloaded models."""
     kept: str | None = None
     """A second folder it may write to, which outlives it."""
+    given: str | None = None
+    """A folder it may read, though it lies among what is protected: the run puts fits there."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class FitGiven:
     """The run's answer to `FitNeeded`."""
 
     place: str | None
-    """Where the fit lies in the job's folder; None: the job makes it itself."""
+    """The folder of the fit, in the one that the job was given; None: the job makes it itself."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Worker processes: started fresh, confined, given one request, and always ended."""
+"""Worker processes: forked or started fresh, confined, given one request, and always ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from typing import IO, Any
 
 from routebench.files import locked
 from routebench.isolation import firewall, messages
-from routebench.isolation.forkserver import LIBRARIES, ForkedProcess, ForkServer, ServerEndedError
+from routebench.isolation.forkserver import (
+    LIBRARIES,
+    ForkedProcess,
+    ForkServer,
+    ServerEndedError,
+    works_here,
+)
 from routebench.isolation.messages import (
     Access,
     Failed,
@@ -191,7 +197,8 @@ def _fresh(work: Path, variables: dict[str, str], log: IO[str]) -> subprocess.Po
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         cwd=work,
         env=variables,
         start_new_session=True,
@@ -202,7 +209,7 @@ def _fresh(work: Path, variables: dict[str, str], log: IO[str]) -> subprocess.Po
 def warm_workers(scratch: Path, isolation: str, device: str) -> Iterator[Workers]:
     """Yield the processes of a run, forked where `isolation` and the device allow it."""
     # A forked process cannot use CUDA where its parent has; macOS's libraries do not bear a fork.
-    warm = isolation == "fork" and device == "cpu" and sys.platform == "linux"
+    warm = isolation == "fork" and device == "cpu" and works_here()
     with contextlib.closing(Workers(scratch, warm)) as workers:
         yield workers
 
@@ -247,7 +254,8 @@ def _listen(
         with contextlib.suppress(TypeError, ValueError):
             message = messages.read(line)
             if isinstance(message, ProgressUpdate):
-                progress(message.done, message.note)
+                with contextlib.suppress(Exception):  # a terminal that has gone ends no job
+                    progress(message.done, message.note)
             elif isinstance(message, Report):
                 reports.append(message)
             elif isinstance(message, FitNeeded):

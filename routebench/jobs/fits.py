@@ -6,8 +6,10 @@ import hashlib
 import json
 import shutil
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,40 @@ from routebench.isolation.subprocesses import Workers
 from routebench.jobs.setup import Setup
 from routebench.plugin import discovery
 
-Answer = Callable[[FitNeeded], str | None]
-_FOLDER = "fits"
+
+class GivenFits:
+    """The fits of one job, in a folder that it may read and not write."""
+
+    def __init__(
+        self, fits: SharedFits, texts: Sequence[str], folder: Path, kinds: set[str]
+    ) -> None:
+        self._fits = fits
+        self._texts = texts
+        self._kinds = kinds
+        self.folder = folder
+        self.warnings: list[str] = []
+        """Those of the processes that made them."""
+        folder.mkdir()
+
+    def __call__(self, needed: FitNeeded) -> str | None:
+        """Return where in the folder a fit lies; None where the job has to make it."""
+        settings = self._fits.settings(needed)
+        if settings is None or needed.kind not in self._kinds:
+            return None
+        made = self._fits.make(needed.kind, settings, self._texts)
+        if made is None:
+            return None
+        self.warnings += made.warnings
+        place = self.folder / made.folder.name
+        if not place.exists():
+            shutil.copytree(made.folder, place)
+        return str(place)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    folder: Path
+    warnings: list[str]
 
 
 class SharedFits:
@@ -28,31 +62,15 @@ class SharedFits:
     def __init__(self, setup: Setup, workers: Workers) -> None:
         self._setup = setup
         self._workers = workers
-        self._place = workers.scratch / _FOLDER
-        self._made: dict[str, Path | None] = {}
+        self._place = workers.scratch / "fits"
+        self._made: dict[str, _Fit | None] = {}
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def answer(self, texts: Sequence[str], folder: Path) -> Answer:
-        """Return what answers a job that was given these training texts and this folder.
+    def given(self, texts: Sequence[str], folder: Path) -> GivenFits:
+        """Return what answers a job that has these training texts; the folder is a new one."""
+        return GivenFits(self, texts, folder, {ENCODER, WORDS})
 
-        It returns the place of a fit in the job's folder; None where the job has to make it.
-        """
-
-        def give(needed: FitNeeded) -> str | None:
-            settings = self._settings(needed)
-            if settings is None:
-                return None
-            made = self._make(needed.kind, settings, texts)
-            if made is None:
-                return None
-            place = folder / _FOLDER / made.name
-            if not place.exists():
-                shutil.copytree(made, place)
-            return str(place.relative_to(folder))
-
-        return give
-
-    def _settings(self, needed: FitNeeded) -> dict[str, Any] | None:
+    def settings(self, needed: FitNeeded) -> dict[str, Any] | None:
         """Return what is fitted: the run's own encoder, whatever a router says, or words."""
         if needed.kind == ENCODER and self._setup.encoded is None:
             return {"name": self._setup.encoder, "options": self._setup.encoder_options}
@@ -60,7 +78,8 @@ class SharedFits:
             return needed.settings
         return None
 
-    def _make(self, kind: str, settings: dict[str, Any], texts: Sequence[str]) -> Path | None:
+    def make(self, kind: str, settings: dict[str, Any], texts: Sequence[str]) -> _Fit | None:
+        """Return a fit, made by the first that asks for it; None where that failed."""
         content = json.dumps([kind, settings, _digest(texts)], sort_keys=True)
         key = sha256(content.encode())[:32]
         with self._locks[key]:
@@ -69,24 +88,30 @@ class SharedFits:
             return self._made[key]
 
     def _fit(
-        self, kind: str, settings: dict[str, Any], texts: Sequence[str], folder: Path
-    ) -> Path | None:
+        self, kind: str, settings: dict[str, Any], texts: Sequence[str], place: Path
+    ) -> _Fit | None:
         """Make a fit in a process that has the texts; None where that fails."""
+        folder = place / "job"
         folder.mkdir(parents=True)
         (folder / "texts.json").write_text(json.dumps(list(texts)))
         encoder = discovery.find("encoder", self._setup.encoder)
+        timeout = self._setup.timeout
+        # An encoder may ask for words, and for no encoder: it would wait for itself.
+        given = GivenFits(self, texts, place / "given", {WORDS} if kind == ENCODER else set())
         report = self._workers.run(
             FitTextsRequest(kind, settings),
             folder,
-            Access(discovery.answer_modules(encoder)),
+            Access(discovery.answer_modules(encoder), given=str(given.folder)),
+            time.monotonic() + timeout if timeout else None,
             libraries=self._setup.encoder_libraries,
-            answer=self.answer(texts, folder) if kind == ENCODER else None,
+            answer=given,
         )
         if not isinstance(report.reply, FitTextsReply):
             return None  # the job makes it itself, and says why it cannot
-        made = folder / folder.name
+        made = place / place.name
         (folder / "fit").rename(made)
-        return made
+        shutil.rmtree(folder)
+        return _Fit(made, [*given.warnings, *report.warnings])
 
 
 def _digest(texts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Jobs in processes: two fresh ones each, the second without any table."""
+"""Jobs in processes: two of their own each, the second without any table."""
 
 from __future__ import annotations
 
@@ -141,14 +141,15 @@ class Processes:
         )
         libraries = self.setup.libraries(job)
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
+        given = self.fits.given(list(train.queries.text), place / "given")
         fit_report = self.workers.run(
             request,
             fit,
-            replace(access, kept=kept),
+            replace(access, kept=kept, given=str(given.folder)),
             deadline,
             progress,
             libraries,
-            self.fits.answer(list(train.queries.text), fit),
+            given,
         )
         fitted = fit_report.reply
         if not isinstance(fitted, FitReply):
@@ -182,7 +183,9 @@ class Processes:
             perturbed=parts.perturbed,
             timing=_timing(fitted.timing, routed.timing)
             | {"encodes": encoded is not None and routed.encoded},
-            warnings=tuple(dict.fromkeys(fit_report.warnings + route_report.warnings)),
+            warnings=tuple(
+                dict.fromkeys([*given.warnings, *fit_report.warnings, *route_report.warnings])
+            ),
             isolation=route_report.isolation,
             facts=fitted.facts | routed.facts,
         )

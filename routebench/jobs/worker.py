@@ -72,6 +72,7 @@ def main() -> None:
         access.processes,
         access.downloads,
         Path(access.kept) if access.kept else None,
+        Path(access.given) if access.given else None,
     )
     del start  # what is protected is in no object that a router could find
     given: SimpleQueue[str] = SimpleQueue()
@@ -84,11 +85,14 @@ def main() -> None:
     def send(message: ProgressUpdate | FitNeeded | Report) -> None:
         print(messages.write(message), file=channel, flush=True)
 
+    turn = threading.Lock()
+
     def ask(kind: str, settings: dict[str, Any]) -> Path | None:
-        send(FitNeeded(kind, settings))
-        reply = messages.read(given.get())
+        with turn:  # answers come in the order of the questions
+            send(FitNeeded(kind, settings))
+            reply = messages.read(given.get())
         assert isinstance(reply, FitGiven)
-        return None if reply.place is None else folder / reply.place
+        return None if reply.place is None else Path(reply.place)
 
     try:
         answer = carry_out(order, folder, send, ask)

@@ -53,7 +53,7 @@ def difference(first: ArrayLike, second: ArrayLike) -> Floats:
 
 
 def tied(values: Floats) -> Floats:
-    """Return values rounded so that those which differ by rounding alone are equal, to sort by."""
+    """Return values on a grid, to sort by: nearly all that differ by rounding alone are equal."""
     unit = TINY * _largest(values)
     return np.rint(values / unit) * unit if unit else values
 

@@ -197,8 +197,17 @@ def starts_processes(router: Any) -> bool:
 
 
 def libraries(router: Any) -> list[str]:
-    """Return the libraries that a router with its options says its jobs import."""
-    return [str(name) for name in router.libraries] if isinstance(router, UsesLibraries) else []
+    """Return the libraries that a router with its options says its jobs import.
+
+    Raises:
+        PluginError: for a single text, whose letters are no libraries.
+    """
+    if not isinstance(router, UsesLibraries):
+        return []
+    if isinstance(router.libraries, str):
+        hint = f'libraries = ("{router.libraries}",)'
+        raise PluginError(f"{type(router).__name__}.libraries is a text, not names", hint)
+    return [str(name) for name in router.libraries]
 
 
 def is_deterministic(router: Any) -> bool:

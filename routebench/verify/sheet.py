@@ -196,7 +196,8 @@ def _places(code: Ints, wanted: Ints, router: str) -> Ints:
     order = np.argsort(code, kind="stable")
     place = np.searchsorted(code[order], wanted, side="right") - 1
     found: Ints = order[place]
-    if not np.array_equal(code[found], wanted):
+    once = len(np.unique(code)) == len(code) == len(np.unique(wanted))
+    if not once or not np.array_equal(code[found], wanted):
         raise DataError(f"{DECISIONS}: {router} decides other queries than were tested")
     return found
 

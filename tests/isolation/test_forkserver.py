@@ -18,7 +18,7 @@ import pytest
 from routebench.isolation import forkserver
 from routebench.isolation.forkserver import ForkedProcess, ForkServer, ServerEndedError
 from routebench.isolation.messages import Access, DescribeReply, DescribeRequest
-from routebench.isolation.subprocesses import Workers
+from routebench.isolation.subprocesses import Workers, warm_workers
 from routebench.plugin import discovery
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
@@ -152,6 +152,53 @@ def test_without_its_server_a_process_is_ended_and_none_starts(
     until(lambda: not alive(about["pid"]))
     with pytest.raises(ServerEndedError):
         start(server, tmp_path / "two")
+
+
+def test_a_kill_at_once_is_not_lost(tmp_path: Path) -> None:
+    """Before a process leads a group of its own, no signal to the group reaches it."""
+    slow = "import os, time\nlead = os.setsid\nos.setsid = lambda: (time.sleep(0.5), lead())\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    with (
+        closing(ForkServer("forked", tmp_path)) as server,
+        (tmp_path / "log").open("w") as log,
+        server.start(tmp_path, {}, log) as process,
+    ):
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+
+
+def test_a_server_that_cannot_fork_refuses_and_goes_on(tmp_path: Path) -> None:
+    fails = "import os\nfork, times = os.fork, iter([0, 1])\n"
+    fails += "def second():\n    if next(times, 0):\n        raise OSError('no more')\n"
+    fails += "    return fork()\nos.fork = second\n"
+    (tmp_path / "sitecustomize.py").write_text(fails)
+    with closing(ForkServer("forked", tmp_path)) as server:
+        first, _ = start(server, tmp_path / "one")
+        with pytest.raises(ServerEndedError):
+            start(server, tmp_path / "two")
+        third, _ = start(server, tmp_path / "three")
+        for process in (first, third):
+            with process:
+                tell(process, "end")
+                assert process.wait(60) == 7
+
+
+@pytest.mark.parametrize(
+    ("isolation", "device", "warm"),
+    [("fork", "cpu", True), ("spawn", "cpu", False), ("fork", "cuda", False)],
+)
+def test_which_runs_are_warm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str, device: str, warm: bool
+) -> None:
+    with warm_workers(tmp_path, isolation, device) as workers:
+        assert bool(workers._servers) == warm
+
+    def refused(pid: int) -> int:
+        raise OSError("by design")
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    with warm_workers(tmp_path, isolation, device) as workers:
+        assert not workers._servers, "nobody could watch for the end of a child"
 
 
 RUN = """

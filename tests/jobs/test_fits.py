@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import planted, real
+from conftest import planted, read_board, real, rows
 from runs import put
 
 from routebench.encode import encoders, shared
@@ -24,7 +24,7 @@ from routebench.isolation.messages import (
     Report,
 )
 from routebench.jobs import worker
-from routebench.jobs.fits import SharedFits
+from routebench.jobs.fits import GivenFits, SharedFits
 from routebench.routers.words import WordFit, WordWeights
 
 TEXTS = [f"{word} number {i}" for i, word in enumerate(["red", "green", "blue", "old"] * 6)]
@@ -45,6 +45,7 @@ class Run:
             encoder_options={"dimension": 4},
             encoder_libraries=(),
             encoded=None,
+            timeout=None,
         )
         self.setup = setup
         self.fits = SharedFits(setup, self)  # type: ignore[arg-type]
@@ -56,12 +57,10 @@ class Run:
             return Report(Failed("by design"))
         reply = worker.carry_out(request, folder, lambda _: None)
         assert isinstance(reply, FitTextsReply)
-        return Report(reply)
+        return Report(reply, warnings=["by design"])
 
-    def job(self, name: str) -> Path:
-        place = self.scratch / name
-        place.mkdir(exist_ok=True)
-        return place
+    def job(self, name: str, texts: list[str] = TEXTS) -> GivenFits:
+        return self.fits.given(texts, self.scratch / name)
 
 
 @pytest.fixture
@@ -71,10 +70,10 @@ def run(tmp_path: Path) -> Run:
 
 def test_what_is_asked_twice_is_made_once(run: Run) -> None:
     for name in ("one", "two"):
-        folder = run.job(name)
-        place = run.fits.answer(TEXTS, folder)(NEEDED)
+        place = run.job(name)(NEEDED)
         assert place is not None
-        fit = WordFit.load(folder / place)
+        assert Path(place).parent == run.scratch / name, "each has its own copy"
+        fit = WordFit.load(Path(place))
         same = WordFit.make(TEXTS, **WORDS)
         assert fit.words.words == same.words.words
         np.testing.assert_array_equal(fit.weights.toarray(), same.weights.toarray())
@@ -83,33 +82,27 @@ def test_what_is_asked_twice_is_made_once(run: Run) -> None:
 
 
 def test_other_texts_or_settings_are_another_fit(run: Run) -> None:
-    folder = run.job("one")
-    places = {
-        run.fits.answer(TEXTS, folder)(NEEDED),
-        run.fits.answer(TEXTS[1:], folder)(NEEDED),
-        run.fits.answer(TEXTS, folder)(replace(NEEDED, settings=WORDS | {"ngrams": 1})),
-    }
+    one, two = run.job("one"), run.job("two", TEXTS[1:])
+    places = {one(NEEDED), two(NEEDED), one(replace(NEEDED, settings=WORDS | {"ngrams": 1}))}
     assert len(places) == len(run.requests) == 3
 
 
 def test_whoever_makes_a_fit_has_the_texts_and_nothing_else(run: Run) -> None:
-    run.fits.answer(TEXTS, run.job("one"))(NEEDED)
+    run.job("one")(NEEDED)
     assert run.given == [["texts.json"]]
 
 
 def test_the_encoder_is_the_run_s_whatever_is_asked_for(run: Run) -> None:
     asked = FitNeeded(shared.ENCODER, {"name": "./mine.py:Mine", "options": {"path": "/"}})
-    folder = run.job("one")
-    place = run.fits.answer(TEXTS, folder)(asked)
-    assert place is not None
+    found = run.job("one")(asked)
+    assert found is not None
+    place = Path(found)
     assert run.requests[0].settings == {"name": "tfidf-svd", "options": {"dimension": 4}}
     own = FittedOnUse("tfidf-svd", {"dimension": 4}, TEXTS)
     again = encoders.create("tfidf-svd", {"dimension": 4})
-    again.load(folder / place)
+    again.load(place)
     assert again.fingerprint == own.fingerprint
-    np.testing.assert_array_equal(
-        np.load(folder / place / "training_vectors.npy"), own.encode(TEXTS)
-    )
+    np.testing.assert_array_equal(np.load(place / "training_vectors.npy"), own.encode(TEXTS))
 
 
 @pytest.mark.parametrize(
@@ -121,30 +114,55 @@ def test_the_encoder_is_the_run_s_whatever_is_asked_for(run: Run) -> None:
     ],
 )
 def test_nothing_else_can_be_asked_for(run: Run, needed: FitNeeded) -> None:
-    assert run.fits.answer(TEXTS, run.job("one"))(needed) is None
+    assert run.job("one")(needed) is None
     assert not run.requests
 
 
 def test_a_fit_that_fails_is_left_to_the_job(run: Run) -> None:
     run.fails = True
-    give = run.fits.answer(TEXTS, run.job("one"))
+    give = run.job("one")
     assert [give(NEEDED), give(NEEDED)] == [None, None]
     assert len(run.requests) == 1
 
 
+def test_warnings_reach_every_job_that_is_given_the_fit(run: Run) -> None:
+    for name in ("one", "two"):
+        give = run.job(name)
+        give(NEEDED)
+        assert give.warnings == ["by design"]
+    assert run.job("three").warnings == []
+
+
+def test_a_fit_does_not_wait_for_itself(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder that asks for the run's encoder, which is what it is being fitted to be."""
+    asked = []
+    made = run.run
+
+    def fit(request: FitTextsRequest, folder: Path, *words: Any, **named: Any) -> Report:
+        if request.kind == shared.WORDS:
+            return made(request, folder, *words, **named)
+        answer = named["answer"]
+        asked.append([answer(FitNeeded(shared.ENCODER, {})), answer(NEEDED) is not None])
+        return Report(Failed("by design"))
+
+    monkeypatch.setattr(run, "run", fit)
+    assert run.job("one")(FitNeeded(shared.ENCODER, {})) is None
+    assert asked == [[None, True]]
+
+
 def test_a_vectors_file_needs_no_fit(run: Run) -> None:
     run.setup.encoded = "served"
-    assert run.fits.answer(TEXTS, run.job("one"))(FitNeeded(shared.ENCODER, {})) is None
+    assert run.job("one")(FitNeeded(shared.ENCODER, {})) is None
 
 
 def test_only_the_training_texts_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "_training", None)
     assert shared.find(shared.WORDS, WORDS, TEXTS) is None, "outside a job"
-    folder = run.job("one")
+    give = run.job("one")
 
     def ask(kind: str, settings: dict[str, Any]) -> Path | None:
-        place = run.fits.answer(TEXTS, folder)(FitNeeded(kind, settings))
-        return None if place is None else folder / place
+        place = give(FitNeeded(kind, settings))
+        return None if place is None else Path(place)
 
     shared.provide(TEXTS, ask)
     words, weights = WordWeights.learn(TEXTS, **WORDS)
@@ -156,7 +174,6 @@ def test_only_the_training_texts_are_asked_for(run: Run, monkeypatch: pytest.Mon
 
 
 SPOILER = """
-from pathlib import Path
 import numpy as np
 from routebench import Decisions, hookimpl
 from routebench.plugin import checkpoint
@@ -170,10 +187,12 @@ class Spoils:
     @hookimpl
     def fit(self, train, context):
         context.encoder.encode(list(train.queries.text))
-        places = list(context.work.parent.glob("fits/*/*"))
-        assert len(places) == 3, places
-        for place in places:
-            place.write_bytes(b"spoiled " * 100)
+        place = context.encoder._shared
+        assert len(list(place.iterdir())) == 3
+        try:
+            (place / "training_vectors.npy").write_bytes(b"spoiled")
+        except BaseException:
+            pass
 
     @hookimpl
     def route(self, queries):
@@ -187,19 +206,22 @@ class Spoils:
 """
 
 
-def test_a_job_changes_nothing_for_another(tmp_path: Path) -> None:
-    """One overwrites what it was given; the others decide as they do without it."""
+def test_no_job_changes_what_it_is_given(tmp_path: Path) -> None:
+    """One tries to, and fails; the others decide as they do without it."""
     suite = put(tmp_path, planted(240))
     (tmp_path / "mine.py").write_text(SPOILER)
     tables = []
-    for routers in ("knn,linear", f"{tmp_path}/mine.py:Spoils,knn,linear"):
-        out = tmp_path / str(len(routers))
+    for code, routers in enumerate(("knn,linear", f"{tmp_path}/mine.py:Spoils,knn,linear")):
+        out = tmp_path / f"run-{code}"
         done = real(
             "run", "--quiet", "--suite", suite, "--router", routers,
             "--perturb", 8, "--jobs", 1, "--out", out, cwd=tmp_path,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         tables.append(pq.read_table(out / "decisions.parquet"))
+    row = rows(read_board(out))["Spoils"]
+    assert row["state"] == "failed"
+    assert "tried to write outside its work folder" in row["message"]
     for router in ("knn", "linear"):
         mine, other = (
             [row for row in table.to_pylist() if row["router"] == router] for table in tables
