@@ -305,6 +305,11 @@ class Reply:
     """`stop`, `length` (cut short) or `refused`."""
     version: str = ""
     """The exact model that the server says has answered."""
+    reasoning: str = ""
+    """The text of reasoning that the server sends apart from the answer."""
+    miscounted: str = ""
+    """Why the server's counts of tokens were set aside, `zero` or `contradictory`; empty where they
+    stand, or where it sends none."""
 
 
 @dataclass(frozen=True, slots=True)

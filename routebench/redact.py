@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from urllib.parse import quote
 
 _NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _SHORTEST = 8  # characters; a shorter value may be any word
+_LONG = 20  # characters; no word of a text is longer
 HIDDEN = "[hidden]"
 ROOM = 300
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -22,9 +27,48 @@ def redacted(text: str, known: Iterable[str] | None = None) -> str:
     >>> redacted("wrong key: sk-0123456789")
     'wrong key: [hidden]'
     """
+    squeezed: str | None = None
     for value in secrets() if known is None else known:
-        text = text.replace(value, HIDDEN)
+        for form in _forms(value):
+            text = text.replace(form, HIDDEN)
+            squeezed = "".join(text.split()) if squeezed is None else squeezed
+            if form in squeezed:  # in lines, as MIME wraps them
+                text = re.sub(r"\s*".join(map(re.escape, form)), HIDDEN, text)
     return text
+
+
+def telling(values: Iterable[str]) -> list[str]:
+    """Return the values that are no word or number of a text: those to be hidden in answers.
+
+    A password may be `password`, and an answer that says so is to be kept as it is.
+    """
+
+    def tells(value: str) -> bool:
+        return len(value) >= _LONG or not (value.isalpha() or value.isdigit())
+
+    return [value for value in values if len(value) >= _SHORTEST and tells(value)]
+
+
+@lru_cache(64)
+def _forms(value: str) -> tuple[str, ...]:
+    """Return a key as it is, and as a server may write it: in base64, hexadecimal or a URL."""
+    raw = value.encode("utf-8", "surrogatepass")
+    forms = [value, quote(value, safe=""), json.dumps(value)[1:-1], raw.hex(), raw.hex().upper()]
+    if len(value) >= _SHORTEST:
+        forms += [_inside(encode, raw, at) for encode in _BASE64 for at in range(3)]
+    return tuple(sorted(dict.fromkeys(forms), key=len, reverse=True))
+
+
+def _inside(encode: Callable[[bytes], bytes], raw: bytes, at: int) -> str:
+    """Return the base64 of a key that stands `at` bytes behind a multiple of three in a text.
+
+    That is what none of its neighbours changes: six bits a character.
+    """
+    coded = encode(b"\0" * at + raw).decode()
+    return coded[-(-8 * at // 6) : 8 * (at + len(raw)) // 6]
+
+
+_BASE64 = (base64.b64encode, base64.urlsafe_b64encode)
 
 
 def secrets() -> list[str]:

@@ -8,12 +8,14 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from routebench.errors import CallError, OptionError
 from routebench.records import Reply
+from routebench.redact import redacted, telling
 
 _Client = TypeVar("_Client")
 
@@ -111,7 +113,7 @@ def unsent(error: Exception) -> CallError:
 
 def clean(error: CallError, secret: str) -> CallError:
     """Return the same error, short, without the key and without control characters."""
-    message = error.message.replace(secret, "***") if secret else error.message
+    message = redacted(error.message.replace(secret, "***"), [secret]) if secret else error.message
     message = "".join(c if c.isprintable() else " " for c in message)
     if len(message) > _LONGEST:
         message = message[: _LONGEST - 1] + "…"
@@ -139,8 +141,19 @@ async def reply(
     except Exception as error:  # libraries raise their transport's errors too
         outcome = explain(error)
     if isinstance(outcome, Reply):
-        return outcome
+        return _hiding(outcome, secret)
     raise clean(outcome, secret)
+
+
+def _hiding(reply: Reply, secret: str) -> Reply:
+    """Return a reply without the key, as servers that echo a request's headers may answer."""
+    known = telling([secret])
+    return replace(
+        reply,
+        text=redacted(reply.text, known),
+        reasoning=redacted(reply.reasoning, known),
+        version=redacted(reply.version, known),
+    )
 
 
 def _read(read: Callable[[Any], Reply], response: Any) -> CallError | Reply:

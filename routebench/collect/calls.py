@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import tenacity
 
 from routebench.collect.overload import Ticket
+from routebench.collect.plausible import checked
 from routebench.collect.rate_limits import Limits, Stopped, Throttle
 from routebench.errors import CallError, OptionError, RoutebenchError
 from routebench.hookspecs import LiveProvider, Provider
@@ -31,8 +31,6 @@ TOO_LONG = 900.0
 """Seconds: a server that asks to wait longer (a quota per day, say) is left until another time."""
 _WAITING = 64
 """Calls that may wait for another attempt before no further one is drawn."""
-_TOKENS = 1e8
-"""Tokens of a call at most; a larger count is taken as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +179,7 @@ class _Asking:
     async def _ask(self, request: Request, ticket: Ticket) -> Reply:
         try:
             async with asyncio.timeout(self.limits.timeout) as timeout:
-                reply = plausible(await self.provider.ask(request))
+                reply = checked(await self.provider.ask(request), request.prompt)
         except CallError as error:
             self._ended(ticket, error)
             raise
@@ -299,31 +297,12 @@ def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:
             note = answers.note[n] if answers.note else None
             return Outcome(requests[n], CallError("rejected", note or "no answer"), 1, latency)
         used = float(answers.input_tokens[n]), float(answers.output_tokens[n])
-        return Outcome(requests[n], plausible(Reply(text, *used)), 1, latency)
+        try:
+            return Outcome(requests[n], checked(Reply(text, *used), requests[n].prompt), 1, latency)
+        except CallError as error:
+            return Outcome(requests[n], error, 1, latency, doubtful=1)
 
     return [outcome(n) for n in range(len(requests))]
-
-
-def plausible(reply: Reply) -> Reply:
-    """Return the reply with possible counts: others become unknown, parts at most their whole.
-
-    One server's wrong counts must not prevent the other answers from being stored and read.
-    """
-
-    def whole(tokens: float) -> float:
-        return tokens if 0 <= tokens <= _TOKENS else math.nan
-
-    def part(tokens: float, of: float) -> float:
-        return min(tokens, of) if 0 <= tokens <= _TOKENS else 0.0
-
-    input_tokens, output_tokens = whole(reply.input_tokens), whole(reply.output_tokens)
-    return replace(
-        reply,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=part(reply.cached_tokens, input_tokens),
-        thinking_tokens=part(reply.thinking_tokens, output_tokens),
-    )
 
 
 def is_live(provider: Any) -> bool:

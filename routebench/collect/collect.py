@@ -17,6 +17,7 @@ from routebench.collect.budget import SpendingBudget
 from routebench.collect.calls import BATCH, Outcome, ask_all, ask_batch
 from routebench.collect.ledger import Ledger
 from routebench.collect.planning import CollectionPlan, TargetModel
+from routebench.collect.plausible import guessed_tokens
 from routebench.collect.rate_limits import Limits, Pace, Throttle
 from routebench.errors import CallError, RoutebenchError
 from routebench.records import Reply, Request
@@ -70,6 +71,12 @@ class CollectionSummary:
     """Whether Ctrl-C ended it."""
     stopped: dict[str, CallError] = field(default_factory=dict)
     """Models that are not asked any more, and why."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """The message of a model's last failed call."""
+    empty: int = 0
+    """Answers without any text that are no refusals."""
+    guessed_usd: float = 0.0
+    """What answers of unknown cost come to by the lengths of their texts; it is in no sum."""
 
 
 def collect(
@@ -298,6 +305,9 @@ class _Lane:
         done = self._count(outcome)
         done.answered += 1
         done.usd += cost or 0.0
+        done.empty += not reply.text.strip() and reply.finish != "refused"
+        if cost is None:
+            done.guessed_usd += self.target.price.usd(*guessed_tokens(call.prompt, reply))
         self._watch.answered(self.target, cost)
 
     async def _failed(self, outcome: Outcome) -> None:
@@ -316,6 +326,7 @@ class _Lane:
             self._budget.doubt(reserved)
         self._budget.release(reserved)
         self._all.done.failed += 1
+        self._all.done.reasons[self.target.name] = message
         self._watch.failed(self.target, error)
 
     def _retried(self, request: Request, error: CallError) -> None:

@@ -16,7 +16,7 @@ from routebench.data.texts import encode, normalise
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.hookspecs import StoredQuestion
 from routebench.plugin import discovery, options
-from routebench.plugin.optional import ListsModels, ListsQuestions, parameters
+from routebench.plugin.optional import ListsModels, ListsQuestions, StatesReadiness, parameters
 from routebench.prices.apply import ModelPrice, PriceList, own_prices
 from routebench.prices.listed import LIST, load_file, of_longer_prompts
 from routebench.prices.snapshots import find_price
@@ -114,6 +114,13 @@ def make(
     return CollectionPlan(
         name, sample, targets, samples, store or default_store(name), len(available)
     )
+
+
+def check_ready(plan: CollectionPlan) -> None:
+    """Raise an `OptionError` where a provider cannot be asked; nothing is asked or written."""
+    for plugin in {id(target.plugin): target.plugin for target in plan.targets}.values():
+        if isinstance(plugin, StatesReadiness):
+            plugin.ready()
 
 
 def questions(suite: str, values: dict[str, Any]) -> list[StoredQuestion]:

@@ -134,6 +134,7 @@ def command(
     if dry_run:
         _dry_run(plan, budget, as_json)
         return
+    planning.check_ready(plan)
     errors = console.make(error=True)
     listener = CollectionListener() if quiet or as_json else collecting.CollectionProgress(errors)
     if budget is not None:
@@ -164,7 +165,8 @@ def command(
             collecting.show_grades(graded, out)
             if graded.usage is not None:
                 out.print(judgement.used(graded.usage), soft_wrap=True)
-        click.echo(f"next: {collecting.next_command(plan)}")
+        if any(row.states["answered"] for row in found.values()):
+            click.echo(f"next: {collecting.next_command(plan)}")
     short = graded is not None and graded.ungraded > MISSING * (graded.graded + graded.ungraded)
     ctx.exit(1 if done.stopped else 3 if short else 0)
 

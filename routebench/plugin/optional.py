@@ -158,6 +158,14 @@ class ListsModels(Protocol):
 
 
 @runtime_checkable
+class StatesReadiness(Protocol):
+    """A provider that says before a collection whether it can be asked at all."""
+
+    def ready(self) -> None:
+        """Raise an `OptionError` that says what is missing, such as a key."""
+
+
+@runtime_checkable
 class QuestionImporter(Protocol):
     """An importer whose files may be questions without answers, which become a CSV."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
@@ -28,6 +29,8 @@ class CallCounts:
     """Paid for the answers that are kept."""
     unpriced: int = 0
     """Answers of which nobody knows the cost."""
+    miscounted: Counter[str] = field(default_factory=Counter)
+    """Answers whose counts of tokens cannot be true, by why: `zero`, `contradictory`."""
     output_tokens: float | None = None
     """Mean length of the answers; None where it is not known."""
     open: set[str] = field(default_factory=set)
@@ -50,6 +53,7 @@ def count_calls(path: Path, calls: Iterable[Call]) -> CallCounts:
     remaining = iter(calls)
     tokens: list[float] = []
     with closing(database):
+        traced = schema.has_traces(database)
         while keys := {call.key for call in islice(remaining, _AT_ONCE)}:
             marks = ", ".join("?" * len(keys))
             with schema.database_errors(path):
@@ -58,11 +62,23 @@ def count_calls(path: Path, calls: Iterable[Call]) -> CallCounts:
                     f" WHERE key IN ({marks})",
                     tuple(keys),
                 ).fetchall()
+                if traced:
+                    counts.miscounted.update(_miscounted(database, keys))
             _count(counts, keys, rows)
             tokens += [row[4] for row in rows if row[4] is not None]
     if tokens:
         counts.output_tokens = sum(tokens) / len(tokens)
     return counts
+
+
+def _miscounted(database: sqlite3.Connection, keys: set[str]) -> dict[str, int]:
+    marks = ", ".join("?" * len(keys))
+    rows = database.execute(
+        "SELECT miscounted, count(*) FROM calls JOIN traces ON call = calls.id"  # noqa: S608
+        f" WHERE key IN ({marks}) AND miscounted IS NOT NULL GROUP BY miscounted",
+        tuple(keys),
+    )
+    return dict(rows.fetchall())
 
 
 def _none_known(calls: Iterable[Call]) -> CallCounts:

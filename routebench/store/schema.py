@@ -113,6 +113,15 @@ CREATE TABLE tally (
     PRIMARY KEY (asker, state, price)
 ) WITHOUT ROWID;
 """
+# What few answers have, in a table of its own: an older RouteBench reads and writes the file as
+# before, and one that was made by it gets the table when it is opened for writing.
+_TRACES = """
+CREATE TABLE IF NOT EXISTS traces (
+    call INTEGER PRIMARY KEY REFERENCES calls,
+    reasoning,
+    miscounted TEXT
+);
+"""
 _ENTER = """
     INSERT INTO tally (asker, state, price) SELECT new.asker, new.state, new.price WHERE NOT EXISTS
         (SELECT 1 FROM tally
@@ -156,6 +165,8 @@ def connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
     try:
         with database_errors(path):
             _check(database, path, create and write)
+            if write:
+                _complete(database)
             _tune(database, path, write)
     except BaseException:
         database.close()
@@ -272,7 +283,7 @@ def _make(database: sqlite3.Connection) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
         if _pragma(database, "application_id") != APPLICATION:
-            for statement in _statements(_TABLES + _TRIGGERS):
+            for statement in _statements(_TABLES + _TRACES + _TRIGGERS):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {VERSION}")
             database.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -280,6 +291,18 @@ def _make(database: sqlite3.Connection) -> None:
     except BaseException:
         database.rollback()
         raise
+
+
+def _complete(database: sqlite3.Connection) -> None:
+    """Add the table that a store of an earlier version lacks."""
+    if not has_traces(database):
+        database.execute(_TRACES)
+
+
+def has_traces(database: sqlite3.Connection) -> bool:
+    """Return whether a store has the table of reasoning: one that is only read may be older."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'traces'"
+    return database.execute(query).fetchone() is not None
 
 
 def _turn_on_log(database: sqlite3.Connection) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from routebench.errors import DataError
 from routebench.hookspecs import StoredQuestion
 from routebench.records import Grade, Reply
-from routebench.redact import redacted, secrets
+from routebench.redact import redacted, secrets, telling
 from routebench.store import schema, summary, tables
 from routebench.store.adding import Adding
 from routebench.store.entries import (
@@ -76,6 +76,7 @@ class AnswerStore:
         self.path = path
         self._database = schema.connect(path, create=create and write, write=write)
         self._secrets = secrets()
+        self._telling = telling(self._secrets)
         self._transactions = Transactions(self._database, path)
         self._owner = Owner(self._database)
         self._confined = False  # to the calls that were added through this object
@@ -156,6 +157,7 @@ class AnswerStore:
     ) -> bool:
         """Store an answer, refusals too, and what it cost in USD (None or NaN: unknown).
 
+        Keys of the environment in its texts are hidden, as a server may echo them.
         It is kept whoever owns the call by now, for it has been paid. False where another process
         has stored an answer already: then only the cost is noted.
 
@@ -165,13 +167,14 @@ class AnswerStore:
         """
         paid, now = _picodollars(cost), time.time()
         version = packed(redacted(reply.version, self._secrets))
+        answer = packed(redacted(reply.text, self._telling))
         with self._transactions.writing():
             done = self._database.execute(
                 """UPDATE calls SET state = 'answered', owner = NULL, settled = ?, latency = ?,
                 attempts = attempts + ?, answer = ?, finish = ?, version = ?, input_tokens = ?,
                 output_tokens = ?, cached_tokens = ?, thinking_tokens = ?, cost = ?, price = ?,
                 error = NULL, message = NULL, final = 0 WHERE key = ? AND state != 'answered'""",
-                (now, latency, attempts, packed(reply.text), reply.finish, version,
+                (now, latency, attempts, answer, reply.finish, version,
                  reply.input_tokens, reply.output_tokens, reply.cached_tokens,
                  reply.thinking_tokens, paid, price_id, key),
             )  # fmt: skip
@@ -179,6 +182,15 @@ class AnswerStore:
                 self._database.execute(
                     "INSERT INTO spares (call, cost, price, settled) VALUES (?, ?, ?, ?)",
                     (self._id(key), paid, price_id, now),
+                )
+            elif reply.reasoning or reply.miscounted:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO traces (call, reasoning, miscounted) VALUES (?, ?, ?)",
+                    (
+                        self._id(key),
+                        packed(redacted(reply.reasoning, self._telling) or None),
+                        reply.miscounted or None,
+                    ),
                 )
             self._owner.renew(now)
         return bool(done.rowcount)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import replacing
+from routebench.redact import redacted, secrets, telling
 from routebench.store import schema
 from routebench.store.values import readable
 
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
         ("model", pa.large_string()),
         ("sample", pa.int64()),
         ("response", pa.large_string()),
+        ("reasoning", pa.large_string()),
         ("state", pa.large_string()),
         ("grade", pa.large_string()),
         ("score", pa.float64()),
@@ -35,7 +37,8 @@ SCHEMA = pa.schema(
     ]
 )
 """One row per answer or failed call, in the order in which the calls were added. Tokens, USD and
-seconds are null where nobody knows them; a column that no question or grade fills is left out."""
+seconds are null where nobody knows them; a column that no question or grade fills is left out.
+`reasoning`, what a server sent of it apart from the answer, is in exported files only."""
 
 _Opened = Iterator[Callable[[pa.RecordBatch], None]]
 _ROWS = 10_000  # in a batch, at most
@@ -44,19 +47,21 @@ _BYTES = 32 << 20  # of answers in a batch, at most, but for one answer that is 
 # Calls in the order of the file, one look at the questions for each: no sorting, no second index.
 _SELECTED = (
     *("suite", *_TEXTS, "asker", "sample", "response", "state", "grade", "score"),
-    *(*_NUMBERS, "cost", "latency"),
+    *(*_NUMBERS, "cost", "latency", "reasoning"),
 )
 _SELECT = """
 SELECT q.suite, q.query_id, q.query, q.reference, q.task, q.topic, q.split, c.asker, c.sample,
     c.answer, c.state, g.grade, g.score, c.input_tokens, c.output_tokens, c.cached_tokens,
-    c.thinking_tokens, c.cost, c.latency
+    c.thinking_tokens, c.cost, c.latency, {reasoning}
 FROM calls AS c
 CROSS JOIN questions AS q INDEXED BY questions_of_prompt ON q.prompt = c.prompt
 CROSS JOIN suite_askers AS s ON s.suite = q.suite AND s.asker = c.asker
 LEFT JOIN grades AS g ON g.judge = :judge AND g.call = c.id AND g.question = q.id
+{traces}
 WHERE c.state IN ('answered', 'failed') AND (:suite IS NULL OR q.suite = :suite)
 ORDER BY c.id, q.id
 """
+_TRACES = {"reasoning": "t.reasoning", "traces": "LEFT JOIN traces AS t ON t.call = c.id"}
 
 
 def table(
@@ -82,7 +87,7 @@ def export(
     try:
         with replacing(out) as part:
             with schema.database_errors(path), schema.value_errors(path), schema.snapshot(database):
-                view, rows = _View.of(database, path, suite, judge), 0
+                view, rows = _View.of(database, path, suite, judge, whole=True), 0
                 with _WRITERS[out.suffix.lower()](part, view.columns) as write:
                     for batch in view.batches(database):
                         write(batch)
@@ -103,10 +108,18 @@ class _View:
     names: dict[int, str]
     several: bool
     columns: pa.Schema
+    whole: bool
+    """Whether reasoning is read too, and keys are hidden that an earlier version has stored."""
 
     @classmethod
     def of(
-        cls, database: sqlite3.Connection, path: Path, suite: str | None, judge: str | None
+        cls,
+        database: sqlite3.Connection,
+        path: Path,
+        suite: str | None,
+        judge: str | None,
+        *,
+        whole: bool = False,
     ) -> _View:
         known = [row[0] for row in database.execute("SELECT DISTINCT suite FROM questions")]
         if suite is not None and suite not in known:
@@ -116,15 +129,20 @@ class _View:
         name = chosen_judge(database, suite, judge)
         row = None if name is None else judges(database, suite)[name]
         empty = _empty(database, suite, row)
+        if not (whole and _has_reasoning(database)):
+            empty.add("reasoning")
         columns = pa.schema([field for field in SCHEMA if field.name not in empty])
-        return cls(suite, row, _names(database, suite), suite is None and len(known) > 1, columns)
+        several = suite is None and len(known) > 1
+        return cls(suite, row, _names(database, suite), several, columns, whole)
 
     def batches(self, database: sqlite3.Connection) -> Iterator[pa.RecordBatch]:
         rows: list[tuple[Any, ...]] = []
         size = 0
-        for row in database.execute(_SELECT, {"suite": self.suite, "judge": self.judge}):
+        traced = "reasoning" in self.columns.names
+        select = _SELECT.format_map(_TRACES if traced else {"reasoning": "NULL", "traces": ""})
+        for row in database.execute(select, {"suite": self.suite, "judge": self.judge}):
             rows.append(row)
-            size += len(row[9] or "")
+            size += len(row[9] or "") + len(row[-1] or "")
             if len(rows) == _ROWS or size >= _BYTES:
                 yield self._batch(rows)
                 rows, size = [], 0
@@ -134,8 +152,11 @@ class _View:
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         values = dict(zip(_SELECTED, zip(*rows, strict=True), strict=True))
         columns: dict[str, Any] = dict(values)
-        for name in (*_TEXTS, "response"):
+        for name in (*_TEXTS, "response", "reasoning"):
             columns[name] = [readable(value) for value in values[name]]
+        if self.whole and (known := telling(secrets())):
+            for name in ("response", "reasoning"):
+                columns[name] = [text and redacted(text, known) for text in columns[name]]
         if self.several:  # ids of different suites may be the same
             ids = zip(values["suite"], columns["query_id"], strict=True)
             columns["query_id"] = [f"{suite}/{query}" for suite, query in ids]
@@ -147,6 +168,11 @@ class _View:
         columns["cost_usd"] = [None if c is None else c / schema.USD for c in values["cost"]]
         arrays = [pa.array(columns[field.name], field.type) for field in self.columns]
         return pa.RecordBatch.from_arrays(arrays, schema=self.columns)
+
+
+def _has_reasoning(database: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM traces WHERE reasoning IS NOT NULL"
+    return schema.has_traces(database) and database.execute(query).fetchone() is not None
 
 
 def _empty(database: sqlite3.Connection, suite: str | None, judge: int | None) -> set[str]:

@@ -10,38 +10,93 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from stores import filled
 from test_collect import Heard, Live, found, go, plan_of
 
-from routebench.collect.calls import plausible
+from routebench.collect.calls import ask_batch
+from routebench.collect.plausible import checked, plausible
 from routebench.config import make
-from routebench.errors import DataError
+from routebench.errors import CallError, DataError
 from routebench.hookspecs import StoredQuestion
 from routebench.prices.lists import MOST, load_prices
-from routebench.records import Grade, Reply, Request
+from routebench.records import Answers, Grade, Reply, Request
 from routebench.run import load_data
 from routebench.store.store import AnswerStore
 
+UNKNOWN = (None, None, 0, 0)
+
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("said", "meant", "why"),
     [
-        ((5, 3, 2, 1), (5, 3, 2, 1)),
-        ((-5, 3, 0, 0), (None, 3, 0, 0)),
-        ((5, 1e30, 0, 0), (5, None, 0, 0)),
-        ((5, math.inf, 0, math.inf), (5, None, 0, 0)),
-        ((5, 3, 50, 50), (5, 3, 5, 3)),
-        ((5, 3, -1, math.nan), (5, 3, 0, 0)),
-        ((0, 0, 0, 0), (0, 0, 0, 0)),
+        ((5, 3, 2, 1), (5, 3, 2, 1), ""),
+        ((5, None, 2, 0), (5, None, 2, 0), ""),
+        ((None, None, 0, 0), UNKNOWN, ""),
+        ((5, 3, -1, None), (5, 3, 0, 0), ""),
+        ((-5, 3, 0, 0), UNKNOWN, "contradictory"),
+        ((5, 1e30, 0, 0), UNKNOWN, "contradictory"),
+        ((5, math.inf, 0, math.inf), UNKNOWN, "contradictory"),
+        ((5, 3, 50, 1), UNKNOWN, "contradictory"),  # more cached than there was
+        ((5, 3, 0, 50), UNKNOWN, "contradictory"),  # more reasoning than output
+        ((0, 0, 0, 0), UNKNOWN, "zero"),
+        ((5, 0, 0, 0), UNKNOWN, "zero"),
+        ((0, 3, 0, 0), UNKNOWN, "zero"),
     ],
 )
-def test_counts_that_cannot_be_are_unknown(said: Any, meant: Any) -> None:
-    given, came, cached, thinking = map(float, said)
+def test_counts_that_cannot_be_are_unknown(said: Any, meant: Any, why: str) -> None:
+    given, came, cached, thinking = (math.nan if n is None else float(n) for n in said)
     read = plausible(Reply("x", given, came, cached, thinking, "length", "m-1"))
     assert (read.text, read.finish, read.version) == ("x", "length", "m-1")
     counts = (read.input_tokens, read.output_tokens, read.cached_tokens, read.thinking_tokens)
     assert [None if math.isnan(n) else n for n in counts] == list(meant)
+    assert read.miscounted == why
+
+
+@pytest.mark.parametrize(
+    ("reply", "prompt", "why"),
+    [
+        (Reply("Paris " * 1000, 5, 3), "q", "contradictory"),  # 2,000 characters a token
+        (Reply("", 5, 3, reasoning="Paris " * 1000), "q", "contradictory"),
+        (Reply("x", 5, 3), "q" * 1000, "contradictory"),
+        (Reply("x" * 300, 5, 3), "q" * 600, ""),
+        (Reply("", 5, 0), "q", ""),
+        (Reply("", 5, 0, finish="refused"), "q", ""),
+        (Reply("", 5, 0, reasoning="Hm."), "q", "zero"),
+        (Reply("x", 5, 3, miscounted="contradictory"), "q", "contradictory"),
+    ],
+)
+def test_counts_are_held_against_the_texts(reply: Reply, prompt: str, why: str) -> None:
+    read = plausible(reply, prompt)
+    assert read.miscounted == why
+    assert math.isnan(read.input_tokens) == bool(why)
+
+
+def test_an_empty_answer_needs_counts() -> None:
+    """A server that fails says the same as a model that says nothing."""
+    for nothing in (Reply(""), Reply(" \n"), Reply("", 0, 0)):
+        with pytest.raises(CallError, match="the answer is empty") as caught:
+            checked(nothing, "q")
+        assert caught.value.passing
+    for kept in (
+        Reply("", 5, 0),
+        Reply("", finish="length"),
+        Reply("", 0, 0, finish="refused"),
+        Reply("", reasoning="Hm."),
+    ):
+        assert checked(kept, "q").text == ""
+    empty = Answers(("", "x"), np.full(2, np.nan), np.full(2, np.nan))
+
+    class Batches:
+        def answer(self, requests: Any) -> Answers:
+            return empty
+
+    failed, answered = ask_batch(Batches(), [Request("m", "a"), Request("m", "b")])
+    assert isinstance(failed.result, CallError)
+    assert failed.doubtful == 1
+    assert isinstance(answered.result, Reply)
+    assert answered.result.miscounted == ""
 
 
 class Miscounts(Live):
@@ -49,7 +104,7 @@ class Miscounts(Live):
 
     async def ask(self, request: Request) -> Reply:
         reply = await super().ask(request)
-        usage = {"q0": (1e300, 0.0), "q2": (-9.0, 0.0), "q4": (4.0, 40.0)}
+        usage = {"q0": (1e300, 0.0), "q1": (4.0, 4.0), "q2": (-9.0, 0.0), "q4": (4.0, 40.0)}
         given, cached = usage.get(request.prompt, (4.0, 0.0))
         return replace(reply, input_tokens=given, cached_tokens=cached)
 
@@ -58,9 +113,12 @@ def test_one_servers_nonsense_does_not_cost_the_others_their_answers(tmp_path: P
     plan = plan_of(tmp_path / "s.sqlite", 6, a=Miscounts(), b=Live())
     done = go(plan)
     assert done.answered == 12
-    assert found(plan, "a").unpriced == 2
+    assert found(plan, "a").unpriced == 3
+    assert found(plan, "a").miscounted == {"contradictory": 3}
+    # Prompts of two characters are one token, answers of nine are three.
+    assert done.guessed_usd == pytest.approx(3 * 0.004)
     with AnswerStore(plan.store) as store:
-        assert store.spent() == pytest.approx(10 * 0.006)
+        assert store.spent() == pytest.approx(9 * 0.006)
         for answer in store.ungraded("exact"):
             store.grade("exact", answer, 1.0, Grade.CORRECT)
     data = load_data(make({"suite": f"table:{plan.store}"}))  # cached ones are no more than all

@@ -8,11 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from servers import Server
 
 from routebench.commands import collect as command
 from routebench.commands.collect import _concurrency, _rate
+from routebench.config import make
 from routebench.errors import OptionError
+from routebench.prices.apply import load_prices, price
+from routebench.run import load_data
 from routebench.store.store import AnswerStore
 
 Main = Callable[..., tuple[int, str, str]]
@@ -171,6 +176,146 @@ def test_a_model_without_a_price_is_named_and_nobody_is_asked(
     assert "--prices" in err
     assert out == ""
     assert not store.exists()
+
+
+def test_a_model_without_a_key_is_named_and_nobody_is_asked(
+    collect: Main, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    models = f"{POOL},openai:gpt-4.1-mini"
+    assert collect("--dry-run", models=models)[0] == 0
+    code, out, err = collect(models=models)
+    assert code == 2
+    assert "OPENAI_API_KEY is not set" in err
+    assert out == ""
+    assert not store.exists()
+
+
+def completion(content: Any = "Paris", finish: str = "stop", usage: Any = None, **more: Any) -> Any:
+    choice = {"message": {"role": "assistant", "content": content}, "finish_reason": finish}
+    return {"object": "chat.completion", "choices": [choice | more], "usage": usage}
+
+
+def counts(given: int, came: int, total: int, cached: int = 0) -> dict[str, Any]:
+    usage = {"prompt_tokens": given, "completion_tokens": came, "total_tokens": total}
+    return usage | {"prompt_tokens_details": {"cached_tokens": cached}}
+
+
+@pytest.fixture
+def ask_server(
+    main: Main, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Collect two questions from a server that always says the same."""
+    pytest.importorskip("openai")
+    questions = tmp_path / "q.csv"
+    lines = [f"q{n},What is the capital {n}?,{m},1,Paris\n" for n in range(2) for m in "xy"]
+    questions.write_text("query_id,query,model,score,reference\n" + "".join(lines))
+    (tmp_path / "prices.toml").write_text(
+        "m = {input_price = 1.0, output_price = 2.0}\nn = {input_price = 0.5, output_price = 1.0}\n"
+    )
+
+    def call(body: Any, *words: Any, status: int = 200) -> tuple[int, str, str]:
+        with Server(script=lambda prompt, attempt: (status, body)) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", "key-abcdef")
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
+            given = (
+                "--suite",
+                f"table:{questions}",
+                "--models",
+                "openai:m,openai:n",
+                "--attempts",
+                2,
+            )
+            given += ("--prices", tmp_path / "prices.toml", "--store", store, "--judge", "exact")
+            return main("collect", *given, *words)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            completion("", "error", error={"code": 502, "message": "Upstream died"}),
+            "2 server: HTTP 200 with an error 502: Upstream died",
+        ),
+        (completion("Par", "error", counts(12, 3, 15)), "2 malformed: the answer was broken off"),
+        (completion(None), "2 malformed: the answer is empty"),
+        (completion(None, usage=counts(0, 0, 0)), "2 malformed: the answer is empty"),
+    ],
+)
+def test_failed_is_not_wrong(
+    ask_server: Callable[..., Any], store: Path, body: Any, words: str
+) -> None:
+    code, out, _ = ask_server(body, "--quiet")
+    assert code == 0
+    assert words in " ".join(out.split())
+    assert "graded 0 answers" in out
+    assert "next:" not in out
+    with AnswerStore(store) as opened:
+        assert opened.counts() == {"pending": 0, "in_flight": 0, "answered": 0, "failed": 4}
+        assert opened.table()["state"].to_pylist() == ["failed"] * 4
+
+
+def test_why_a_model_is_left_out_is_said_quietly_too(ask_server: Callable[..., Any]) -> None:
+    error = {"error": {"message": "The model `x` does not exist", "code": "model_not_found"}}
+    code, out, _ = ask_server(error, "--quiet", status=404)
+    assert code == 1
+    assert "HTTP 404: The model `x` does not exist" in out
+
+
+@pytest.mark.parametrize(
+    ("usage", "words"),
+    [
+        (counts(0, 0, 0), "the server counted no tokens for 4 answers"),
+        (counts(12, 3, 2015, 2000), "the server's counts for 4 answers contradict themselves"),
+        (None, "the server did not say what 4 answers used"),
+    ],
+)
+def test_unknown_is_not_free(
+    ask_server: Callable[..., Any], main: Main, store: Path, tmp_path: Path, usage: Any, words: str
+) -> None:
+    code, out, _ = ask_server(completion(usage=usage))
+    assert code == 0
+    said = " ".join(out.split())
+    assert "openai:m 2 0 0 ?" in said
+    assert "without 4 answers of unknown cost" in said
+    # 23 characters of a prompt are six tokens, five of an answer two.
+    assert f"{words}: their cost is not known and not in the sum, about $3e-05 now" in said
+    export = tmp_path / "t.jsonl"
+    assert main("data", "export", store, "--out", export)[0] == 0
+    rows = [json.loads(line) for line in export.read_text().splitlines()]
+    for row in rows:
+        assert (row["response"], row["grade"]) == ("Paris", "CORRECT")
+        assert row["input_tokens"] is row["output_tokens"] is row["cost_usd"] is None
+    data = load_data(make({"suite": f"table:{store}"}))
+    priced, info = price(data, load_prices(tmp_path / "prices.toml"))
+    assert info.label == "estimated"
+    assert priced.outcomes.cost == pytest.approx(np.array([[1e-05, 5e-06]] * 2))
+
+
+def test_an_answer_that_is_empty_after_reasoning_is_noted(
+    ask_server: Callable[..., Any], main: Main, store: Path, tmp_path: Path
+) -> None:
+    body = completion("", usage=counts(12, 30, 42))
+    body["choices"][0]["message"]["reasoning_content"] = "Paris, or Lyon?"
+    code, out, _ = ask_server(body)
+    assert code == 0
+    assert "4 answers have no text" in " ".join(out.split())
+    assert main("data", "export", store, "--out", tmp_path / "t.jsonl")[0] == 0
+    rows = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    assert [(row["response"], row["reasoning"]) for row in rows] == [("", "Paris, or Lyon?")] * 4
+
+
+def test_a_trace_within_an_answer_is_kept_as_it_came(
+    ask_server: Callable[..., Any], store: Path
+) -> None:
+    text = "<think>Is it Lyon or Paris?</think>\n\nParis"
+    ask_server(completion(text, usage=counts(12, 30, 42)))
+    with AnswerStore(store) as opened:
+        assert [answer.response for answer in opened.answers()] == [text] * 4
 
 
 def test_a_file_that_is_no_store_is_left_alone(collect: Main, store: Path) -> None:

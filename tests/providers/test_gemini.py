@@ -13,6 +13,7 @@ import pytest
 from libraries import needed
 from servers import Server
 
+from routebench.collect.plausible import checked
 from routebench.errors import CallError, OptionError
 from routebench.plugin import discovery, options
 from routebench.records import Reply, Request
@@ -135,7 +136,28 @@ def test_thoughts_are_no_part_of_the_answer() -> None:
     parts = [{"text": "Hm.", "thought": True}, {"text": "Ro"}, {"text": "me"}]
     body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
     reply = replied(body)
-    assert reply.text == "Rome"
+    assert (reply.text, reply.reasoning) == ("Rome", "Hm.")
+
+
+def test_an_answer_that_is_broken_off_is_none() -> None:
+    body = {"candidates": [{"content": {"parts": [{"text": "Ro"}]}, "finishReason": "OTHER"}]}
+    with pytest.raises(CallError, match="broken off; it ended with OTHER") as caught:
+        replied(body)
+    assert caught.value.passing
+
+
+def test_counts_that_exclude_each_other_are_unknown() -> None:
+    said = [{"content": {"parts": [{"text": "Rome"}]}, "finishReason": "STOP"}]
+    counts = {"promptTokenCount": 4, "candidatesTokenCount": 3}
+    for usage, miscounted in (
+        ({"totalTokenCount": 7}, ""),
+        ({"totalTokenCount": 6}, "contradictory"),
+        ({"cachedContentTokenCount": 2000, "totalTokenCount": 7}, "contradictory"),
+        ({"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0}, "zero"),
+    ):
+        reply = checked(replied({"candidates": said, "usageMetadata": counts | usage}), "q")
+        assert reply.miscounted == miscounted
+        assert math.isnan(reply.input_tokens) == bool(miscounted)
 
 
 def test_tokens_that_are_not_told_are_unknown() -> None:

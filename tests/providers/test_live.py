@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib.util
 import logging
 import traceback
@@ -13,6 +14,7 @@ import pytest
 from servers import OUTCOMES, PLANTED, PROMPTS, Server
 
 from routebench.errors import CallError, OptionError
+from routebench.plugin.optional import StatesReadiness
 from routebench.records import Reply, Request
 from routebench_providers.gemini.provider import Gemini
 from routebench_providers.openai.provider import OpenAICompatible
@@ -83,6 +85,42 @@ def test_an_answer_comes_with_what_it_used(make: Make) -> None:
     (entry,) = server.log
     assert (entry.model, entry.prompt) == ("m", "What is the capital of Italy?")
     assert KEY in entry.headers.get("x-goog-api-key", entry.headers.get("authorization", ""))
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        KEY,
+        base64.b64encode(KEY.encode()).decode(),
+        base64.b64encode(f"Bearer {KEY}".encode()).decode(),
+        base64.encodebytes(b"-" * 50 + KEY.encode()).decode(),
+        KEY.encode().hex(),
+    ],
+    ids=["plain", "base64", "a header in base64", "lines of base64", "hexadecimal"],
+)
+def test_a_key_that_a_server_echoes_is_in_no_answer(make: Make, echoed: str) -> None:
+    with Server(lambda prompt, model: f"You sent {echoed}, I think.") as server:
+        (reply,) = ask(make(server), "q")
+    assert reply.text.startswith("You sent ")
+    assert "[hidden]" in reply.text
+    assert reply.text.endswith(", I think.")
+    whole = "".join(reply.text.split())
+    assert "".join(echoed.split()) not in whole
+    assert KEY[4:-4] not in whole
+    error = {"error": {"code": 400, "message": f"bad: {echoed}"}}
+    with Server(script=lambda prompt, attempt: (400, error)) as server:
+        (failure,) = ask(make(server), "q")
+    assert "".join(echoed.split()) not in "".join(failure.message.split())
+
+
+def test_a_provider_says_that_it_has_no_key(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = make("", base_url=None)
+    assert isinstance(provider, StatesReadiness)
+    provider.ready()
+    for name in ("GEMINI_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(OptionError, match="_API_KEY is not set"):
+        provider.ready()
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -11,6 +11,7 @@ import pytest
 from libraries import needed
 from servers import Server
 
+from routebench.collect.plausible import checked
 from routebench.errors import CallError, OptionError
 from routebench.plugin import discovery, options
 from routebench.records import Reply, Request
@@ -189,15 +190,186 @@ def test_tokens_that_are_not_told_are_unknown() -> None:
         assert math.isnan(reply.output_tokens)
 
 
-def test_an_error_may_come_with_http_200() -> None:
-    body = {"error": {"code": 429, "message": "busy"}, "choices": None}
-    with pytest.raises(CallError, match="busy") as caught:
+def said_with(choice: Any, **more: Any) -> Any:
+    """A reply whose only choice has these fields too."""
+    body = said(more.pop("content", ""), more.pop("finish", "stop"), more.pop("usage", None))
+    body["choices"][0] |= choice
+    return body | more
+
+
+USED = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+BUSY = {"code": 429, "message": "busy"}
+FILTERED = {"hate": {"filtered": True, "severity": "high"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        ({"error": BUSY, "choices": None}, "rate-limited", "busy"),
+        ({"error": {"code": "odd", "message": "busy"}}, "server", "busy"),
+        ({"error": {"code": "429", "message": "busy"}}, "rate-limited", "busy"),
+        ({"error": {"type": "rate_limit_error", "message": "busy"}}, "rate-limited", "busy"),
+        ({"error": {"type": "overloaded_error", "message": "busy"}}, "server", "busy"),
+        ({"error": [{"error": BUSY}]}, "rate-limited", "busy"),
+        ({"error": "model is loading"}, "server", "model is loading"),
+        ({"error": {"code": 402, "message": "no credit"}}, "denied", "no credit"),
+        ({"error": {"code": "insufficient_quota", "message": "none"}}, "denied", "none"),
+        ({"object": "error", "message": "too much", "code": 503}, "malformed", "too much"),
+        ({"detail": "warming up"}, "malformed", "warming up"),
+        ({"base_resp": {"status_code": 1002, "status_msg": "slow down"}}, "malformed", "slow down"),
+        # An error beside a choice that looks whole, or in it.
+        (
+            said("Rome", usage=USED) | {"error": {"code": 502, "message": "died"}},
+            "malformed",
+            "502",
+        ),
+        (said_with({"error": {"code": 502, "message": "died"}}), "server", "HTTP 200 .* died"),
+        (said_with({"error": BUSY}, finish="error"), "rate-limited", "busy"),
+        (said_with({"error": BUSY}, finish="error", content="Ro"), "malformed", "busy"),
+        (said_with({"error": {"code": 401, "message": "key"}}, content="Ro"), "denied", "key"),
+        # Half an answer, and no error beside it.
+        (said("", "error"), "server", "ended with error"),
+        (said("Ro", "error", USED), "malformed", "ended with error"),
+        (said("Ro", "insufficient_system_resource", USED), "malformed", "insufficient_system"),
+        (said("Ro", "network_error", USED), "malformed", "network_error"),
+        (said("Ro", "abort", USED), "malformed", "abort"),
+        (said("Ro", None), "malformed", "without a reason"),  # type: ignore[arg-type]
+        # No message, and nobody says why.
+        (said_with({"message": None}), "malformed", "no message"),
+        (said_with({"message": None}, finish="length"), "malformed", "no message"),
+    ],
+)
+def test_what_is_no_answer_though_it_comes_with_http_200(body: Any, kind: str, words: str) -> None:
+    with pytest.raises(CallError, match=words) as caught:
         replied(body)
-    assert caught.value.kind == "rate-limited"
-    body = {"error": {"code": "odd", "message": "busy"}}
-    with pytest.raises(CallError, match="busy") as caught:
-        replied(body)
-    assert caught.value.kind == "server"
+    assert caught.value.kind == kind
+    assert caught.value.passing == (kind != "denied")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        said_with({"message": None}, finish="content_filter"),
+        said_with({"message": None, "content_filter_results": FILTERED}),
+        said_with({"content_filter_results": FILTERED}, content="Half", usage=USED),
+        said("", "content-filter"),
+        said("", "SAFETY"),
+        said("", "sensitive"),
+        {"choices": [], "prompt_filter_results": [{"content_filter_results": FILTERED}]},
+        {"error": {"code": "content_filter", "message": "no"}},
+        {"error": {"code": 403, "message": "flagged", "metadata": {"flagged_input": "…"}}},
+        said([{"type": "refusal", "refusal": "No."}]),
+    ],
+)
+def test_what_a_filter_takes_is_a_refusal(body: Any) -> None:
+    assert replied(body).finish == "refused"
+
+
+def test_moderation_refuses_one_prompt_not_the_model() -> None:
+    flagged = {"code": 403, "message": "flagged", "metadata": {"flagged_input": "…"}}
+    assert replied({"error": flagged}, 403).finish == "refused"
+    assert failed({"code": 403, "message": "not in your country"}, 403).kind == "denied"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("stop", "stop"),
+        ("eos_token", "stop"),
+        ("end_turn", "stop"),
+        ("tool_calls", "stop"),
+        (None, "stop"),
+        ("length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("content_filter", "refused"),
+    ],
+)
+def test_how_an_answer_ended_in_the_words_of_many_servers(reason: Any, finish: str) -> None:
+    reply = replied(said("Rome", reason, USED) | {"error": None})
+    assert (reply.text, reply.finish, reply.input_tokens) == ("Rome", finish, 5)
+
+
+def test_a_server_that_knows_no_finish_reasons() -> None:
+    body = said("Rome")
+    del body["choices"][0]["finish_reason"]
+    assert replied(body).text == "Rome"
+
+
+THOUGHT = [{"type": "thinking", "thinking": "Hm.", "signature": "x"}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"reasoning_content": "Hm."},
+        {"reasoning": "Hm."},
+        {"reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]},
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "Hm."}]},
+        {"thinking_blocks": THOUGHT},
+        {"content": [*THOUGHT, {"type": "text", "text": "Rome"}]},
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+                {"type": "text", "text": "Ro"},
+                {"type": "text", "text": "me"},
+            ]
+        },
+    ],
+)
+def test_reasoning_is_kept_apart_from_the_answer(message: Any) -> None:
+    reply = replied(said(**{"content": "Rome", "usage": USED} | message))
+    assert (reply.text, reply.reasoning) == ("Rome", "Hm.")
+
+
+def test_reasoning_within_the_answer_stays_there() -> None:
+    text = "<think>Hm.</think>\n\nRome"
+    reply = replied(said(text, usage=USED, reasoning_content=None))
+    assert (reply.text, reply.reasoning) == (text, "")
+    alone = replied(said("", usage=USED, reasoning="Rome, I think"))
+    assert (alone.text, alone.reasoning) == ("", "Rome, I think")
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}, (12, 3)),
+        ({"prompt_tokens": 12, "completion_tokens": 3}, (12, 3)),
+        ({"prompt_tokens": "12", "completion_tokens": "3", "total_tokens": "15"}, (12, 3)),
+        ({"prompt_tokens": 12.0, "completion_tokens": 3.0}, (12, 3)),
+        ({"total_tokens": 515, "completion_tokens_details": {"reasoning_tokens": 500}}, (12, 503)),
+        ({"prompt_tokens_details": {"cached_tokens": 12}}, (12, 3)),
+        ({"total_tokens": 15, "prompt_tokens": 0, "completion_tokens": 0}, "zero"),
+        ({"total_tokens": 14}, "contradictory"),
+        ({"prompt_tokens": -2, "total_tokens": 1}, "contradictory"),
+        ({"completion_tokens": 3.5}, "contradictory"),
+        ({"prompt_tokens": "many"}, "contradictory"),
+        ({"prompt_tokens_details": {"cached_tokens": 2000}}, "contradictory"),
+        (
+            {"total_tokens": 2015, "prompt_tokens_details": {"cached_tokens": 2000}},
+            "contradictory",
+        ),
+        ({"total_tokens": 25, "prompt_tokens_details": {"cached_tokens": 10}}, "contradictory"),
+        ({"completion_tokens_details": {"reasoning_tokens": 500}}, "contradictory"),
+        (
+            {"total_tokens": 45, "completion_tokens_details": {"reasoning_tokens": 2}},
+            "contradictory",
+        ),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, "zero"),
+        ({"completion_tokens": 0}, "zero"),
+    ],
+)
+def test_usage_that_excludes_itself_is_unknown(usage: Any, expected: Any) -> None:
+    """It is never free, and cached tokens are not charged as output."""
+    reply = checked(replied(said(usage={"prompt_tokens": 12, "completion_tokens": 3} | usage)), "q")
+    if isinstance(expected, str):
+        assert reply.miscounted == expected
+        assert math.isnan(reply.input_tokens)
+        assert math.isnan(reply.output_tokens)
+        assert (reply.cached_tokens, reply.thinking_tokens) == (0, 0)
+    else:
+        assert (reply.input_tokens, reply.output_tokens) == expected
+        assert reply.miscounted == ""
 
 
 def test_what_will_not_pass_is_denied() -> None:

@@ -52,20 +52,33 @@ def test_the_result_says_what_is_left_and_why(target: TargetModel) -> None:
     out, file = page()
     plan = CollectionPlan("facts", (), (target,), 1, Path("a b.sqlite"))
     states = Counter(answered=90, failed=4, pending=5, in_flight=1)
-    found = {target.name: CallCounts(states, Counter({"rejected": 4}), 1.5, 2)}
+    found = {target.name: CallCounts(states, Counter({"rejected": 4}), 1.5, 4)}
+    found[target.name].miscounted = Counter(zero=1, contradictory=1)
     done = CollectionSummary(90, 4, 1.25, 99, 3, 0.5, 7, True)
+    done.empty, done.guessed_usd = 6, 0.25
+    done.reasons = {target.name: "too long a prompt"}
     collecting.show_result(plan, found, done, 2.75, out)
     said = " ".join(file.getvalue().split())
     for words in (
-        "openai:m[red] 90 4 6 1.5 4 rejected",
-        "spent $1.25 now, $2.75 in all",
+        "openai:m[red] 90 4 6 1.5 + ? 4 rejected: too long a prompt",
+        "spent $1.25 now, $2.75 in all, without 4 answers of unknown cost",
         "the budget ended it: 6 calls are left",
         "1 calls are under way in another process",
         "the same command asks failed calls again",
         "3 attempts brought no whole answer and may have been charged, at most $0.5",
-        "the server did not say what 2 answers used",
+        "the server did not say what 2 answers used; the server counted no tokens for 1 answers;"
+        " the server's counts for 1 answers contradict themselves: their cost is not known and not"
+        " in the sum, about $0.25 now by the lengths of the texts",
+        "6 answers have no text",
     ):
         assert words in said
+    stopped = CallError("denied", "HTTP 401: bad key", "look at SOME_KEY")
+    done.stopped, found[target.name].usd = {target.name: stopped}, 0.0
+    out, file = page()
+    collecting.show_result(plan, found, done, 2.75, out)
+    said = " ".join(file.getvalue().split())
+    assert "openai:m[red] 90 4 6 ? 4 rejected: HTTP 401: bad key" in said
+    assert "note: openai:m[red]: look at SOME_KEY" in said
     facts: dict[str, Any] = collecting.as_json(plan, found, done, 2.75)
     assert facts["models"][0]["states"] == dict(states)
     assert facts["budget_reached"] is True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import sqlite3
 from contextlib import ExitStack
@@ -351,6 +353,36 @@ def test_keys_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         beside = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"no such key: [hidden]" in beside
         assert b"sk-planted" not in beside
+
+
+def test_keys_in_answers_are_neither_stored_nor_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words that somebody has for a password stay as they are."""
+    key = "sk-planted-0123456789"
+    coded = base64.b64encode(key.encode()).decode()
+    path, out = tmp_path / "s.sqlite", tmp_path / "t.jsonl"
+    with filled(path, 2, answered=0) as store:
+        before, after, word, plain = store.claim(4)
+        store.settle(before.key, Reply(f"Yours is {key}.", reasoning=coded), cost=0)
+        monkeypatch.setenv("SOME_API_KEY", key)
+        monkeypatch.setenv("SOME_PASSWORD", "password")
+    with AnswerStore(path) as store:
+        told = Reply(f"Yours is {key}.", version=coded, reasoning=f"Hm, {coded}?")
+        store.settle(after.key, told, cost=0)
+        store.settle(word.key, Reply("A password."), cost=0)
+        store.settle(plain.key, Reply("sk-planted, I think"), cost=0)
+        said = [answer.response for answer in store.answers()]
+        assert said.count("Yours is [hidden].") == 1
+        store.export(out)
+    lines = out.read_text(encoding="utf-8").splitlines()
+    rows = {(row["query_id"], row["model"]): row for row in map(json.loads, lines)}
+    assert [row["response"] for row in rows.values()] == [
+        "Yours is [hidden].", "Yours is [hidden].", "A password.", "sk-planted, I think"
+    ]  # fmt: skip
+    assert rows["q0", "large"]["reasoning"] == "Hm, [hidden]?"
+    assert key not in out.read_text()
+    assert coded not in out.read_text()
 
 
 def test_what_is_in_it(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from stores import calls, filled, questions, reply
 
@@ -13,6 +16,7 @@ from routebench.data.places import store_files
 from routebench.errors import DataError
 from routebench.records import Reply
 from routebench.store import schema
+from routebench.store.call_counts import count_calls
 from routebench.store.store import AnswerStore
 
 
@@ -76,6 +80,48 @@ def test_a_newer_format(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="written by a newer RouteBench") as caught:
         AnswerStore(path)
     assert caught.value.hint == "update RouteBench"
+
+
+def as_before(path: Path) -> None:
+    """Make a store what the version without reasoning has written."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE traces")
+
+
+def test_a_store_of_the_version_before(tmp_path: Path) -> None:
+    """It is read as it is, and gets its table when it is written; the format stays the same."""
+    path, out = tmp_path / "s.sqlite", tmp_path / "t.jsonl"
+    filled(path, 3, answered=2).close()
+    as_before(path)
+    with AnswerStore(path, write=False) as store:
+        before = store.table()
+        assert store.info().states["answered"] == 2
+        assert store.export(out) == 2
+    assert "reasoning" not in out.read_text()
+    assert count_calls(path, calls(questions(3))).states["answered"] == 2
+    with AnswerStore(path) as store:
+        assert store._database.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        (call,) = store.claim(1)
+        store.settle(call.key, Reply("yes", reasoning="Hm.", miscounted="zero"), cost=None)
+        assert store.table().slice(0, 2).equals(before)
+        assert store.export(out) == 3
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["reasoning"] for row in rows] == [None, None, "Hm."]
+    counts = count_calls(path, calls(questions(3)))
+    assert (counts.unpriced, counts.miscounted) == (1, {"zero": 1})
+
+
+def test_two_processes_complete_an_earlier_store(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    filled(path, 3, answered=2).close()
+    as_before(path)
+    with AnswerStore(path) as one, AnswerStore(path) as two:
+        for store in (one, two):
+            (call,) = store.claim(1)
+            store.settle(call.key, Reply("yes", reasoning=f"\ud800 {call.model}"), cost=0)
+        assert one.export(tmp_path / "t.parquet") == 4
+    table = pq.read_table(tmp_path / "t.parquet")  # type: ignore[no-untyped-call]
+    assert sorted(filter(None, table["reasoning"].to_pylist())) == ["? large", "? small"]
 
 
 def test_a_damaged_store(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ _WITHHELD = {
     "MODEL_ARMOR",
 }
 """Finish reasons of an answer that is kept back."""
+_BROKEN = {"OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"}
+"""Those of an answer that ends before its end."""
 
 
 class Gemini:
@@ -67,6 +69,10 @@ class Gemini:
         if given["temperature"] == "default":
             del given["temperature"]
         return given | ({"base_url": self._base_url} if self._base_url else {})
+
+    def ready(self) -> None:
+        """Raise an `OptionError` where there is no key and the server needs one."""
+        _ = self._key
 
     async def ask(self, request: Request) -> Reply:
         """Make one call, never repeated, and return its reply.
@@ -155,26 +161,33 @@ def _reply(response: Any) -> Reply:
     candidate = response.candidates[0]
     parts = (candidate.content.parts if candidate.content else None) or []
     text = "".join(part.text for part in parts if part.text and not part.thought)
+    reasoning = "".join(part.text for part in parts if part.text and part.thought)
     reason = str(getattr(candidate.finish_reason, "value", candidate.finish_reason) or "STOP")
     if reason in _WITHHELD:
         finish = "refused"
     elif reason == "MAX_TOKENS":
         finish = "length"
-    elif text or reason == "STOP":
+    elif reason == "STOP" or (text and reason not in _BROKEN):
         finish = "stop"
     else:
-        raise CallError("malformed", f"the answer is empty; it ended with {reason}")
-    return Reply(text, **_usage(response.usage_metadata, text), finish=finish, version=version)
+        what = "was broken off" if text else "is empty"
+        raise CallError("malformed", f"the answer {what}; it ended with {reason}")
+    usage = _usage(response.usage_metadata, text)
+    return Reply(text, **usage, finish=finish, version=version, reasoning=reasoning)
 
 
-def _usage(usage: Any, text: str) -> dict[str, float]:
+def _usage(usage: Any, text: str) -> dict[str, Any]:
     """Return token counts by the name of a `Reply`'s field; thoughts count as output."""
     if usage is None or usage.prompt_token_count is None:
         return {}
     # Google leaves out counts of 0.
     thoughts, spoken = usage.thoughts_token_count or 0, usage.candidates_token_count
+    given = usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)
+    total = usage.total_token_count
+    if total is not None and total < given + thoughts + (spoken or 0):
+        return {"miscounted": "contradictory"}
     return {
-        "input_tokens": float(usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)),
+        "input_tokens": float(given),
         "output_tokens": math.nan if spoken is None and text else float((spoken or 0) + thoughts),
         "cached_tokens": float(usage.cached_content_token_count or 0),
         "thinking_tokens": float(thoughts),

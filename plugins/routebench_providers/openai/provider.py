@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from routebench.errors import CallError
 from routebench.records import Reply, Request
 from routebench_providers import live
+from routebench_providers.openai import replies
 
 _OWN = "https://api.openai.com/v1"
 _KEY = "OPENAI_API_KEY"
 _FOR_ALL = {"unsupported_parameter", "unsupported_value"}
 """Error codes for options that the model does not take."""
-_NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
 
 class OpenAICompatible:
@@ -70,6 +70,10 @@ class OpenAICompatible:
             del given["extra_body"]
         return given | ({"base_url": self._base_url} if self._elsewhere else {})
 
+    def ready(self) -> None:
+        """Raise an `OptionError` where there is no key and the server needs one."""
+        _ = self._key
+
     async def ask(self, request: Request) -> Reply:
         """Make one call, never repeated, and return its reply.
 
@@ -83,7 +87,7 @@ class OpenAICompatible:
             messages=self._messages(request.prompt),
             **self._settings(request.sample),
         )
-        return await live.reply(call, self.options.timeout, _reply, _explain, key)
+        return await live.reply(call, self.options.timeout, replies.read, _explain, key)
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
@@ -142,49 +146,6 @@ class OpenAICompatible:
         return settings
 
 
-def _reply(response: Any) -> Reply:
-    error = getattr(response, "error", None)
-    if isinstance(error, dict) and not response.choices:  # OpenRouter: HTTP 200 all the same
-        status = error.get("code")
-        message = str(error.get("message") or "")
-        raise live.failure(status if isinstance(status, int) else 500, message, {})
-    if not response.choices:
-        raise CallError("malformed", "the answer has no choices")
-    choice, usage = response.choices[0], _usage(response.usage)
-    refusal, text = getattr(choice.message, "refusal", None), _text(choice.message.content)
-    finish = "length" if choice.finish_reason == "length" else "stop"
-    if refusal or choice.finish_reason == "content_filter":
-        finish = "refused"
-    return Reply(refusal or text, **usage, finish=finish, version=response.model or "")
-
-
-def _text(content: Any) -> str:
-    """Return a message's text; some servers send parts, those of reasoning among them."""
-    if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
-        return "".join(str(part.get("text", "")) for part in parts)
-    return str(content or "")
-
-
-def _usage(usage: Any) -> dict[str, float]:
-    """Return token counts by the name of a `Reply`'s field; reasoning counts as output."""
-    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
-        return {}
-    # Some servers count reasoning in the total only.
-    hidden = max(0, (usage.total_tokens or 0) - usage.prompt_tokens - usage.completion_tokens)
-    reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
-    return {
-        "input_tokens": float(usage.prompt_tokens),
-        "output_tokens": float(usage.completion_tokens + hidden),
-        "cached_tokens": _detail(usage, "prompt_tokens_details", "cached_tokens"),
-        "thinking_tokens": max(reasoning, float(hidden)),
-    }
-
-
-def _detail(usage: Any, group: str, name: str) -> float:
-    return float(getattr(getattr(usage, group, None), name, None) or 0)
-
-
 def _explain(error: Exception) -> CallError | Reply:
     """Return the failure that openai's exception stands for; Azure's filter is a refusal."""
     status = getattr(error, "status_code", None)
@@ -195,10 +156,10 @@ def _explain(error: Exception) -> CallError | Reply:
     explanation = body.get("message") if isinstance(body, dict) else None
     message = str(explanation or body or "")
     code = str(getattr(error, "code", None) or "")
-    if status == 400 and code == "content_filter":
+    if (status == 400 and code == "content_filter") or replies.flagged(body):
         return Reply("", finish="refused")
     kind, hint = "", ""
-    if code in _FOR_ALL or code in _NO_CREDIT:
+    if code in _FOR_ALL or code in replies.NO_CREDIT:
         kind = "denied"
     if code in _FOR_ALL and (option := _option(getattr(error, "param", None))):
         hint = option

@@ -29,6 +29,7 @@ from routebench.store.call_counts import CallCounts
 
 ASSUMED = 256
 """Answer tokens that are reckoned with where the model has not answered anything yet."""
+_REASON = 160  # characters of a failure's words beside the counts
 _SHOWN = 5  # failures that are printed one by one
 
 
@@ -208,14 +209,31 @@ def show_result(
     for target in plan.targets:
         row = counts[target.name]
         answered, failed = row.states["answered"], row.states["failed"]
-        kinds = ", ".join(f"{n} {_safe(kind)}" for kind, n in row.errors.most_common() if n)
+        why = _why(target.name, row, done)
         left = row.total - answered - failed
         numbers = [f"{number:,}" for number in (answered, failed, left)]
-        table.add_row(_safe(target.name), *numbers, usd(row.usd), kinds)
+        table.add_row(_safe(target.name), *numbers, _known_usd(row), why)
     out.print(table)
-    out.print(f"spent ${usd(done.usd)} now, ${usd(total)} in all · {_safe(str(plan.store))}")
+    unknown = sum(row.unpriced for row in counts.values())
+    but = f", without {unknown:,} answers of unknown cost" if unknown else ""
+    out.print(f"spent ${usd(done.usd)} now, ${usd(total)} in all{but} · {_safe(str(plan.store))}")
     for text in _notes(plan, counts, done):
         out.print(f"[yellow]note: {_safe(text, 1000)}[/yellow]", soft_wrap=True)
+
+
+def _known_usd(counts: CallCounts) -> str:
+    """Return a model's dollars; `?` stands for answers of unknown cost."""
+    if not counts.unpriced:
+        return usd(counts.usd)
+    return f"{usd(counts.usd)} + ?" if counts.usd else "?"
+
+
+def _why(model: str, counts: CallCounts, done: CollectionSummary) -> str:
+    """Return the kinds of a model's failures, with the words of the last one, or its end."""
+    kinds = ", ".join(f"{n} {_safe(kind)}" for kind, n in counts.errors.most_common() if n)
+    stopped = done.stopped.get(model)
+    said = stopped.message if stopped else done.reasons.get(model, "")
+    return ": ".join(filter(None, (kinds, said and _safe(said, _REASON))))
 
 
 def _notes(
@@ -242,10 +260,33 @@ def _notes(
         )
     unpriced = sum(row.unpriced for row in counts.values())
     if unpriced:
-        notes.append(
-            f"the server did not say what {unpriced:,} answers used: their cost is not known"
-        )
+        notes.append(_unpriced(unpriced, counts, done))
+    if done.empty:
+        notes.append(f"{done.empty:,} answers have no text, and are no refusals either")
+    for name, error in done.stopped.items():
+        if error.hint:
+            notes.append(f"{name}: {error.hint}")
     return notes
+
+
+def _unpriced(unpriced: int, counts: dict[str, CallCounts], done: CollectionSummary) -> str:
+    """Return why costs are not known, and what they come to by the lengths of the texts."""
+    wrong = sum((row.miscounted for row in counts.values()), Counter[str]())
+    silent = max(0, unpriced - wrong.total())
+    why = [
+        f"the server did not say what {silent:,} answers used" if silent else "",
+        f"the server counted no tokens for {wrong['zero']:,} answers" if wrong["zero"] else "",
+        f"the server's counts for {wrong['contradictory']:,} answers contradict themselves"
+        if wrong["contradictory"]
+        else "",
+    ]
+    text = "; ".join(filter(None, why)) + ": their cost is not known"
+    if done.guessed_usd:
+        text += (
+            f" and not in the sum, about ${usd(done.guessed_usd)} now by the lengths of the texts;"
+            " a run with --prices FILE estimates it so, and marks it"
+        )
+    return text
 
 
 def show_grades(graded: Counts, out: Console) -> None:
@@ -281,6 +322,7 @@ def as_json(
                 "errors": dict(+counts[target.name].errors),
                 "usd": counts[target.name].usd,
                 "unpriced": counts[target.name].unpriced,
+                "miscounted": dict(+counts[target.name].miscounted),
                 "stopped": one_line(stopped.message) if stopped else None,
             }
             for target in plan.targets
@@ -290,6 +332,8 @@ def as_json(
         "usd_in_all": total,
         "doubtful_attempts": done.doubtful,
         "doubtful_usd": done.doubtful_usd,
+        "guessed_usd": done.guessed_usd,
+        "empty": done.empty,
         "recovered": done.recovered,
         "budget_reached": done.short,
         "interrupted": done.interrupted,
