@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Body = dict[str, Any]
+THOUGHT = "Let me think."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Speaks(Protocol):
     def answer(self, asked: Asked, what: Said) -> Body: ...
     def refused(self, asked: Asked, what: Said, how: str) -> Body: ...
     def error(self, status: int, message: str, wait: float | None) -> Body: ...
+    def odd(self, asked: Asked, what: Said, how: str) -> Body: ...
 
 
 class Gemini:
@@ -82,7 +84,7 @@ class Gemini:
         if what.text:
             content["parts"] = [{"text": what.text}]
             if what.thinking_tokens:
-                thought = {"text": "Let me think.", "thought": True}
+                thought = {"text": THOUGHT, "thought": True}
                 content["parts"].insert(0, thought)
         finish = "MAX_TOKENS" if what.cut else "STOP"
         return self._body(asked, what, [{"content": content, "finishReason": finish, "index": 0}])
@@ -104,6 +106,27 @@ class Gemini:
             kind = "type.googleapis.com/google.rpc.RetryInfo"
             error["details"] = [{"@type": kind, "retryDelay": f"{wait:.9g}s"}]
         return {"error": error}
+
+    def odd(self, asked: Asked, what: Said, how: str) -> Body:
+        """An answer as servers should not send it; `how` is an outcome of `servers.OUTCOMES`."""
+        if how == "error200":
+            return self.error(503, "no worker is left", None)
+        body = self.answer(asked, what)
+        (candidate,) = body["candidates"]
+        usage, parts = body["usageMetadata"], candidate["content"]["parts"]
+        if how == "stump":
+            parts[-1]["text"] = parts[-1]["text"][: (len(what.text) + 1) // 2]
+            candidate["finishReason"] = "OTHER"
+        elif how == "silent":
+            del body["usageMetadata"], candidate["content"]["parts"]
+        elif how == "zero":
+            body["usageMetadata"] = dict.fromkeys(usage, 0)
+        elif how == "contradictory":
+            usage["cachedContentTokenCount"] = what.prompt_tokens + 2000
+        elif how in ("reasoned", "hollow"):
+            kept = parts[-1:] if how == "reasoned" else []
+            candidate["content"]["parts"] = [{"text": THOUGHT, "thought": True}, *kept]
+        return body
 
     def _body(self, asked: Asked, what: Said, candidates: list[Body] | None) -> Body:
         usage = {"promptTokenCount": what.prompt_tokens}
@@ -152,6 +175,28 @@ class OpenAI:
         kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
         error = {"message": message, "type": kind, "param": None, "code": codes.get(status)}
         return {"error": error}
+
+    def odd(self, asked: Asked, what: Said, how: str) -> Body:
+        """An answer as servers should not send it; `how` is an outcome of `servers.OUTCOMES`."""
+        if how == "error200":
+            return {"error": {"code": 503, "message": "no worker is left"}, "user_id": "u"}
+        body = self.answer(asked, what)
+        (choice,) = body["choices"]
+        usage, message = body["usage"], choice["message"]
+        if how == "stump":
+            message["content"] = what.text[: (len(what.text) + 1) // 2]
+            choice |= {"finish_reason": "error", "error": {"code": 502, "message": "gone"}}
+        elif how == "silent":
+            message["content"] = body["usage"] = None
+        elif how == "zero":
+            body["usage"] = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), 0)
+        elif how == "contradictory":  # cached tokens beside the prompt's
+            usage["prompt_tokens_details"] = {"cached_tokens": 2000}
+            usage["total_tokens"] += 2000
+        elif how in ("reasoned", "hollow"):
+            message["reasoning_content"] = THOUGHT
+            message["content"] = what.text if how == "reasoned" else None
+        return body
 
     def _body(self, asked: Asked, what: Said, message: Body, finish: str) -> Body:
         spoken = what.answer_tokens + what.thinking_tokens

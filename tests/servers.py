@@ -39,11 +39,16 @@ to None to leave it to the faults."""
 ATTEMPTS = ("429", "500", "503", "hang", "malformed", "html", "page", "reset")
 """Faults that may be gone at the next attempt: statuses, no answer at all, HTTP 200 with half of
 the JSON, a proxy's 502 in HTML, a page with HTTP 200, a connection closed without a word."""
+BROKEN = ("error200", "stump", "silent")
+"""Such faults too, with HTTP 200: an error, half an answer, neither text nor usage."""
 PROMPTS = ("refused", "safety", "400")
 """What a prompt meets at every attempt: a blocked prompt (a `message.refusal`), an answer withheld
 by a filter, a bad request."""
-OUTCOMES = ("answered", "empty", *ATTEMPTS, *PROMPTS)
-BILLED = ("answered", "empty", "refused", "safety")
+ODD = ("zero", "contradictory", "reasoned", "hollow")
+"""Answers that a prompt gets at every attempt: usage of 0, usage that excludes itself, reasoning
+apart, and reasoning without an answer."""
+OUTCOMES = ("answered", "empty", *ATTEMPTS, *BROKEN, *PROMPTS, *ODD)
+BILLED = ("answered", "empty", "refused", "safety", *ODD)
 
 PLANTED = {
     "escape": "\x1b[2J\x1b]0;owned\x07\x1b[31mParis\x1b[0m",
@@ -131,7 +136,7 @@ class Server:
 
     Args:
         answer: What the models say; by default they repeat the prompt.
-        faults: Share of attempts (of prompts, for those in `PROMPTS`) per outcome.
+        faults: Share of attempts (of prompts, for those in `PROMPTS` and `ODD`) per outcome.
         script: Decides before the faults do.
         rate, burst: Requests per second, and at once, before 429; `limit` changes them.
         latency: Mean seconds an answer takes, from half to one and a half times that.
@@ -300,7 +305,8 @@ class Server:
             assert isinstance(outcome, tuple) or outcome in OUTCOMES, outcome
             return outcome
         cell = (asked.model, asked.prompt)
-        for kinds, key in ((PROMPTS, cell), (ATTEMPTS, (*cell, attempt))):
+        attempts = (*ATTEMPTS, *BROKEN)
+        for kinds, key in ((PROMPTS, cell), (attempts, (*cell, attempt)), (ODD, cell)):
             drawn = uniform(self.seed, kinds[0], *key)
             for kind in kinds:
                 drawn -= self.faults.get(kind, 0.0)
@@ -321,6 +327,9 @@ class Server:
             what = protocols.said(asked, "", 0, self.cached)
             how = "blocked" if outcome == "refused" else outcome
             return _reply(200, speaks.refused(asked, what, how))
+        if outcome in (*BROKEN, *ODD):
+            what = protocols.said(asked, self.answer(asked.prompt, asked.model), 0, 0)
+            return _reply(200, speaks.odd(asked, what, outcome))
         if outcome == "reset":
             return None
         if outcome in ("html", "page"):

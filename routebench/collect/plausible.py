@@ -61,12 +61,14 @@ def guessed_tokens(prompt: str, reply: Reply) -> tuple[float, float]:
 def _wrong(reply: Reply, prompt: str) -> str:
     """Return why the counts cannot be true; nothing where they can."""
     given, came, said = reply.input_tokens, reply.output_tokens, len(_said(reply))
-    if given == 0 or (came == 0 and said):
-        return ZERO  # some prompt was sent
+    # Some prompt was sent. The words of a refusal may be the vendor's own, not the model's.
+    if given == 0 or (came == 0 and said and reply.finish != "refused"):
+        return ZERO
     counts = (given, came, reply.cached_tokens, reply.thinking_tokens)
     if given < 0 or came < 0 or any(count > _TOKENS for count in counts):
         return CONTRADICTORY
     parts = reply.cached_tokens > given or reply.thinking_tokens > came
+    said = 0 if reply.finish == "refused" else said
     texts = len(prompt) > _CHARACTERS * given or said > _CHARACTERS * came
     return CONTRADICTORY if parts or texts else ""
 

@@ -63,6 +63,8 @@ def test_counts_that_cannot_be_are_unknown(said: Any, meant: Any, why: str) -> N
         (Reply("x" * 300, 5, 3), "q" * 600, ""),
         (Reply("", 5, 0), "q", ""),
         (Reply("", 5, 0, finish="refused"), "q", ""),
+        (Reply("I can't.", 5, 0, finish="refused"), "q", ""),
+        (Reply("I can't.", 0, 0, finish="refused"), "q", "zero"),
         (Reply("", 5, 0, reasoning="Hm."), "q", "zero"),
         (Reply("x", 5, 3, miscounted="contradictory"), "q", "contradictory"),
     ],

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from libraries import needed
 from servers import PLANTED, Server, facts
+from stores import kinds_of_calls
 
 from routebench.store.store import AnswerStore
 
@@ -27,6 +28,8 @@ needed("openai")
 
 SERVER = Path(__file__).parents[1] / "servers.py"
 FAULTS = {"429": 0.1, "500": 0.05, "hang": 0.02, "malformed": 0.01, "refused": 0.01}
+BROKEN = {"error200": 0.03, "stump": 0.02, "silent": 0.02}
+ODD = {"safety": 0.02, "zero": 0.03, "contradictory": 0.03, "reasoned": 0.03, "hollow": 0.02}
 KEY = "sk-planted-5d0c2f7e"
 Collect = Callable[..., subprocess.Popen[str]]
 
@@ -128,6 +131,34 @@ def test_two_thousand_calls_through_faults_and_a_rate_limit(
         assert abs(seen[name] - expected) < 4 * expected**0.5
     # How much of the rate is used is measured on a clock of its own: test_limits.py.
     assert 0 < seen["limited"] <= 0.2 * paid, seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_every_cell_is_what_was_sent(collect: Collect, tmp_path: Path, provider: str) -> None:
+    """Errors inside a 200, stumps, empty answers, wrong usage: paid is stored, as what it is."""
+    pytest.importorskip({"openai": "openai", "gemini": "google.genai"}[provider])
+    store, answer, faults = tmp_path / "store.sqlite", facts(), FAULTS | BROKEN | ODD
+    with Server(answer, faults=faults, retry_after=0.1) as server:
+        more = ("--limit", 1000, "--timeout", 2, "--attempts", 12, "--json")
+        out, _ = ended(collect(server.url, store, *more, model=f"{provider}:m-1"))
+        paid = Counter((entry.prompt, entry.outcome) for entry in server.billed())
+        seen = server.counts()
+    done = json.loads(out)
+    assert done["models"][0]["states"] == {"answered": 1000}
+    found = kinds_of_calls(store, answer)
+    if provider == "gemini":  # a blocked prompt is refused without words
+        paid = Counter({(p, "safety" if k == "refused" else k): n for (p, k), n in paid.items()})
+    assert found == paid
+    assert {kind for _, kind in found} >= set(ODD) | {"answered"}
+    assert min(seen[kind] for kind in (*BROKEN, *ODD)) > 0
+    wrong = {kind: seen[kind] for kind in ("zero", "contradictory")}
+    assert done["models"][0]["miscounted"] == wrong
+    assert done["models"][0]["unpriced"] == sum(wrong.values())
+    assert done["empty"] == seen["hollow"]
+    assert done["doubtful_attempts"] == sum(
+        seen[kind] for kind in ("hang", "malformed", "stump", "silent")
+    ) + (seen["error200"] if provider == "gemini" else 0)
 
 
 @pytest.mark.slow

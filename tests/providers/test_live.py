@@ -6,13 +6,16 @@ import asyncio
 import base64
 import importlib.util
 import logging
+import math
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from servers import OUTCOMES, PLANTED, PROMPTS, Server
+from protocols import THOUGHT
+from servers import ODD, OUTCOMES, PLANTED, PROMPTS, Server
 
+from routebench.collect.plausible import checked
 from routebench.errors import CallError, OptionError
 from routebench.plugin.optional import StatesReadiness
 from routebench.records import Reply, Request
@@ -32,6 +35,7 @@ FAILURES = {
     "page": "malformed",
     "reset": "server",
     "400": "rejected",
+    "stump": "malformed",
 }
 
 Make = Callable[..., Any]
@@ -148,6 +152,31 @@ def test_a_failure_has_its_kind_and_is_not_repeated(
     assert error.passing == (outcome not in PROMPTS)
     assert error.message.isprintable()
     assert len(server.log) == 1
+
+
+def test_an_error_may_come_with_http_200(make: Make, server: Server) -> None:
+    (error,) = ask(make(server), "error200")
+    assert isinstance(error, CallError)
+    assert error.kind == ("malformed" if isinstance(make(server), Gemini) else "server")
+
+
+def test_what_servers_should_not_send(make: Make, server: Server) -> None:
+    replies = ask(make(server), *ODD, "silent")
+    zero, wrong, reasoned, hollow, silent = (checked_or_error(reply) for reply in replies)
+    for reply, why in ((zero, "zero"), (wrong, "contradictory")):
+        assert (reply.text, reply.miscounted) == (f"m: {why}", why)
+        assert math.isnan(reply.input_tokens)
+    assert (reasoned.text, reasoned.reasoning) == ("m: reasoned", THOUGHT)
+    assert (hollow.text, hollow.reasoning, hollow.finish) == ("", THOUGHT, "stop")
+    assert hollow.input_tokens == 2
+    assert silent.kind == "malformed"
+
+
+def checked_or_error(reply: Reply) -> Any:
+    try:
+        return checked(reply, "q")
+    except CallError as error:
+        return error
 
 
 def test_a_server_that_is_not_there(make: Make) -> None:
