@@ -16,7 +16,7 @@ import numpy as np
 from routebench.data.places import data_folder
 from routebench.errors import DataError
 from routebench.files import sha256
-from routebench.judge.store import ASKED_AT_ONCE, AT_ONCE, Counts, Judge, Mark, Watch
+from routebench.judge.store import Counts, Judge, Mark, Watch
 from routebench.records import Grade
 
 _MOST = 1 << 30  # bytes of kept grades that are read
@@ -94,7 +94,7 @@ def grade_texts(
     """
     counts, began = Counts(judge.id, usage=judge.usage), time.perf_counter()
     order = np.random.default_rng(seed).permutation(len(texts[0])).tolist()
-    size = ASKED_AT_ONCE if judge.streams else AT_ONCE
+    size = judge.at_once
     with GradeFile(judge.id, folder) if judge.streams else nullcontext() as file:
         grading = _Grading(judge, texts, counts, file, watch, regrade)
         for number, start in enumerate(range(0, len(order), size)):

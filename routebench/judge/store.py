@@ -27,6 +27,9 @@ AT_ONCE = 512
 """Answers in a batch of a judge that returns them together."""
 ASKED_AT_ONCE = 4096
 """Answers in a batch of a judge that reports each as soon as it is graded."""
+WRAPPED_AT_ONCE = 64
+"""Answers in a batch of such a judge that an extension wraps: their grades come together, and an
+interruption costs those of one batch."""
 _CHARACTERS = 1 << 26
 """Most characters in a batch, unless a single answer is longer."""
 _NOTES = 5
@@ -88,7 +91,10 @@ class Judge:
         self._judge = load_judge(name, values, extensions)
         self.plugin = self._judge.plugin
         self._options = options.validate(type(self.plugin), name, values)
-        self.streams = isinstance(self.plugin, optional.GradesEach) and not self._judge.around
+        costs = isinstance(self.plugin, optional.GradesEach)
+        self.streams = costs and not self._judge.around
+        self.at_once = ASKED_AT_ONCE if self.streams else WRAPPED_AT_ONCE if costs else AT_ONCE
+        """Answers in a batch."""
 
     @property
     def id(self) -> str:
@@ -154,7 +160,7 @@ def grade_store(
     hook = judge if isinstance(judge, Judge) else Judge(judge, values or {})
     counts, began = Counts(hook.id, usage=hook.usage), time.perf_counter()
     answers = store.answers(suite) if regrade else store.ungraded(hook.id, suite)
-    for number, batch in enumerate(_batches(answers, hook.streams, limit)):
+    for number, batch in enumerate(_batches(answers, hook.at_once, limit)):
         marks = _Marks(store, counts, batch, watch)
         columns = [[getattr(one, name) for one in batch] for name in _COLUMNS]
         if hook.streams:  # a grade that was paid for is committed at once
@@ -195,9 +201,9 @@ def _mark(grade: Grade, note: str) -> Mark:
 
 
 def _batches(
-    answers: Iterable[StoredAnswer], streams: bool, limit: int | None
+    answers: Iterable[StoredAnswer], size: int, limit: int | None
 ) -> Iterator[list[StoredAnswer]]:
-    size, left = ASKED_AT_ONCE if streams else AT_ONCE, limit
+    left = limit
     remaining = iter(answers)
     while left is None or left > 0:
         batch: list[StoredAnswer] = []

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import planted, rows
+from stores import filled
 
 from routebench.data.long_table import from_long
 from routebench.errors import PluginError
 from routebench.gate.comparable import changes
-from routebench.judge.store import Judge
+from routebench.judge.store import Judge, grade_store
 from routebench.judge.suite import judge_answers
 from routebench.plugin.extensions import Extensions
 from routebench.schema import Leaderboard
@@ -249,6 +250,35 @@ def test_a_wrapped_judge_gives_its_grades_together(
     marks: dict[int, Any] = {}
     judge.mark([["?"], ["1"], ["2"]], marks.__setitem__)
     assert marks[0].score == 1.0
+
+
+def test_an_interruption_of_a_wrapped_judge_that_costs_keeps_what_was_graded(
+    extension: Callable[..., None], distribution: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = PLUGIN + textwrap.indent(
+        textwrap.dedent("""
+        graded = 0
+
+        def judge_each(self, questions, references, answers, on_grade):
+            raise RuntimeError("each")
+
+        @hookimpl
+        def judge(self, answers):
+            from routebench import Grades, State
+            if self.graded + len(answers) > 100:
+                raise KeyboardInterrupt
+            self.graded += len(answers)
+            return Grades(np.zeros(len(answers)), np.full(len(answers), State.OK))
+        """),
+        "    ",
+    )
+    distribution("each", "[routebench.judges]\neach = each:Plugin\n", source)
+    extension(GENEROUS)
+    with filled(tmp_path / "s.sqlite", 60) as store:
+        with pytest.raises(KeyboardInterrupt):
+            grade_store(store, Judge("each", {}, Extensions({})))
+        (graded,) = store.info().judges.values()
+    assert graded == {"ok": 64}
 
 
 def test_paths_among_options_are_full_ones(
