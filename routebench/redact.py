@@ -37,16 +37,21 @@ def redacted(text: str, known: Iterable[str] | None = None) -> str:
     return text
 
 
-def telling(values: Iterable[str]) -> list[str]:
-    """Return the values that are no word or number of a text: those to be hidden in answers.
+def telling(values: Iterable[str], *, used: bool = False) -> list[str]:
+    """Return the values that are hidden in answers: those that no text holds by chance.
 
-    A password may be `password`, and an answer that says so is to be kept as it is.
+    `used`: they are keys that a request was sent with. Of other variables with such a name a value
+    may be `password`, a path or an address, and an answer that says so is kept as it is.
     """
+    return [value for value in values if len(value) >= _SHORTEST and _tells(value, used)]
 
-    def tells(value: str) -> bool:
-        return len(value) >= _LONG or not (value.isalpha() or value.isdigit())
 
-    return [value for value in values if len(value) >= _SHORTEST and tells(value)]
+def _tells(value: str, used: bool) -> bool:
+    letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
+    if used:
+        return not (value.isalpha() or value.isdigit())
+    place = value.startswith(("/", "~", ".")) or "://" in value
+    return not place and (len(value) >= _LONG or (letters and digits))
 
 
 @lru_cache(64)

@@ -147,7 +147,7 @@ async def reply(
 
 def _hiding(reply: Reply, secret: str) -> Reply:
     """Return a reply without the key, as servers that echo a request's headers may answer."""
-    known = telling([secret])
+    known = telling([secret], used=True)
     return replace(
         reply,
         text=redacted(reply.text, known),

@@ -19,6 +19,7 @@ from stores import calls, filled, questions, reply
 from routebench.data.places import data_folder, default_store
 from routebench.errors import PluginError
 from routebench.records import Reply
+from routebench.redact import telling
 from routebench.store.store import Added, AnswerStore, Call, StoredQuestion, call_key
 
 
@@ -383,6 +384,26 @@ def test_keys_in_answers_are_neither_stored_nor_exported(
     assert rows["q0", "large"]["reasoning"] == "Hm, [hidden]?"
     assert key not in out.read_text()
     assert coded not in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "used", "own"),
+    [
+        ("sk-planted-0123456789", True, True),
+        ("key-abcdef", True, False),
+        ("a-long-key-without-any-digit", True, True),
+        ("abc123", False, False),
+        ("password", False, False),
+        ("12345678", False, False),
+        ("well-known", True, False),
+        ("/home/me/key-4711.json", True, False),
+        ("http://localhost:8080", True, False),
+    ],
+)
+def test_values_that_are_hidden_in_answers(value: str, used: bool, own: bool) -> None:
+    """Of a key that was sent, and of any other variable of such a name."""
+    assert telling([value], used=True) == [value] * used
+    assert telling([value]) == [value] * own
 
 
 def test_what_is_in_it(tmp_path: Path) -> None:

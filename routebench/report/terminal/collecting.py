@@ -323,6 +323,7 @@ def as_json(
                 "usd": counts[target.name].usd,
                 "unpriced": counts[target.name].unpriced,
                 "miscounted": dict(+counts[target.name].miscounted),
+                "reason": done.reasons.get(target.name),
                 "stopped": one_line(stopped.message) if stopped else None,
             }
             for target in plan.targets
