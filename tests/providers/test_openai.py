@@ -152,6 +152,8 @@ def test_the_address_may_come_from_the_environment(
         ("Rome", "Rome"),
         (None, ""),
         ([{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Rome"}], "Rome"),
+        (["Ro", {"text": "me"}], "Rome"),
+        ({"type": "text", "text": "Rome"}, "Rome"),
     ],
 )
 def test_the_text_of_a_message(content: Any, text: str) -> None:
@@ -225,6 +227,7 @@ FILTERED = {"hate": {"filtered": True, "severity": "high"}}
         ),
         (said_with({"error": {"code": 502, "message": "died"}}), "server", "HTTP 200 .* died"),
         (said_with({"error": BUSY}, finish="error"), "rate-limited", "busy"),
+        (said("", error=BUSY), "rate-limited", "busy"),  # in the message
         (said_with({"error": BUSY}, finish="error", content="Ro"), "malformed", "busy"),
         (said_with({"error": {"code": 401, "message": "key"}}, content="Ro"), "denied", "key"),
         # Half an answer, and no error beside it.
@@ -259,6 +262,8 @@ def test_what_is_no_answer_though_it_comes_with_http_200(body: Any, kind: str, w
         {"error": {"code": "content_filter", "message": "no"}},
         {"error": {"code": 403, "message": "flagged", "metadata": {"flagged_input": "…"}}},
         said([{"type": "refusal", "refusal": "No."}]),
+        said_with({"content_filter_results": FILTERED}, finish="error"),
+        {"error": {"code": "data_inspection_failed", "message": "inappropriate content"}},
     ],
 )
 def test_what_a_filter_takes_is_a_refusal(body: Any) -> None:
@@ -266,6 +271,11 @@ def test_what_a_filter_takes_is_a_refusal(body: Any) -> None:
 
 
 def test_moderation_refuses_one_prompt_not_the_model() -> None:
+    for code in ("content_filter", "content_policy_violation", "data_inspection_failed"):
+        assert replied({"error": {"message": "m", "code": code}}, 400).finish == "refused"
+    inner = {"code": "ResponsibleAIPolicyViolation"}
+    azure = {"message": "m", "code": None, "innererror": inner}
+    assert replied({"error": azure}, 400).finish == "refused"
     flagged = {"code": 403, "message": "flagged", "metadata": {"flagged_input": "…"}}
     assert replied({"error": flagged}, 403).finish == "refused"
     assert failed({"code": 403, "message": "not in your country"}, 403).kind == "denied"

@@ -156,7 +156,7 @@ def _explain(error: Exception) -> CallError | Reply:
     explanation = body.get("message") if isinstance(body, dict) else None
     message = str(explanation or body or "")
     code = str(getattr(error, "code", None) or "")
-    if (status == 400 and code == "content_filter") or replies.flagged(body):
+    if replies.is_filter(body):
         return Reply("", finish="refused")
     kind, hint = "", ""
     if code in _FOR_ALL or code in replies.NO_CREDIT:

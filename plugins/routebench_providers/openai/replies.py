@@ -20,6 +20,9 @@ _WITHHELD |= {"blocklist", "prohibited_content", "spii", "guardrail_intervened",
 _BROKEN = {"abort", "aborted", "cancelled", "canceled", "failed", "timeout", "interrupted"}
 _BROKEN |= {"insufficient_system_resource", "unavailable", "engine_overloaded"}
 """Finish reasons by what they mean; any other that speaks of an error is broken too."""
+_FILTERS = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
+_FILTERS |= {"data_inspection_failed", "datainspectionfailed"}
+"""Codes of errors that say that a filter took the prompt or the answer."""
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _KINDS = {
     "rate_limit": 429,
@@ -42,7 +45,7 @@ def read(response: Any) -> Reply:
     choice = response.choices[0] if response.choices else None
     message = None if choice is None else choice.message
     text, reasoning = _texts(message)
-    if error := _error(response) or _error(choice):
+    if error := _error(response) or _error(choice) or _error(message):
         return _failed(error, text, response)
     version = response.model or ""
     usage = {} if choice is None else _usage(response.usage)
@@ -52,9 +55,8 @@ def read(response: Any) -> Reply:
             return Reply("", **usage, finish="refused", version=version)
         raise _nothing(response, choice)
     refusal = _refusal(message)
-    finish = _finish(choice, text or reasoning, response)
-    if refusal or _filtered(response, choice):
-        finish = "refused"
+    taken = refusal or _filtered(response, choice)
+    finish = "refused" if taken else _finish(choice, text or reasoning, response)
     said = refusal or text
     return Reply(said, **usage, finish=finish, version=version, reasoning=reasoning)
 
@@ -89,9 +91,10 @@ def _texts(message: Any) -> tuple[str, str]:
     parts = [content] if isinstance(content, dict) else content
     if not isinstance(parts, list):
         return str(content or ""), _reasoning(message)
-    kept = [part for part in parts if isinstance(part, dict)]
-    text = "".join(str(p.get("text") or "") for p in kept if p.get("type") in _TEXT)
-    thought = "".join(_thought(part) for part in kept if part.get("type") not in _TEXT)
+    kept = [{"text": part} if isinstance(part, str) else part for part in parts]
+    kept = [part for part in kept if isinstance(part, dict)]
+    text = "".join(str(p.get("text") or "") for p in kept if p.get("type", "text") in _TEXT)
+    thought = "".join(_thought(part) for part in kept if part.get("type", "text") not in _TEXT)
     return text, _reasoning(message) or thought
 
 
@@ -154,15 +157,20 @@ def _failed(error: Any, text: str, response: Any) -> Reply:
     inner = given.get("error")
     given = inner if isinstance(inner, dict) else given
     names = [str(given.get(name) or "").lower() for name in ("code", "type", "status")]
-    if "content_filter" in names or flagged(given):
+    if is_filter(given):
         return Reply("", finish="refused", version=response.model or "")
     raise _failure(given, names, text)
 
 
-def flagged(error: Any) -> bool:
-    """Return whether an error is that of OpenRouter's moderation, which took the prompt."""
-    details = error.get("metadata") if isinstance(error, dict) else None
-    return isinstance(details, dict) and bool(details.get("flagged_input"))
+def is_filter(error: Any) -> bool:
+    """Return whether an error says that a filter took the prompt: this one, not the model."""
+    if not isinstance(error, dict):
+        return False
+    inner, details = error.get("innererror"), error.get("metadata")  # Azure's, OpenRouter's
+    codes = [error.get("code"), error.get("type")]
+    codes += [inner.get("code")] if isinstance(inner, dict) else []
+    moderated = isinstance(details, dict) and bool(details.get("flagged_input"))
+    return moderated or any(str(code).lower() in _FILTERS for code in codes)
 
 
 def _failure(given: dict[str, Any], names: list[str], text: str) -> CallError:
