@@ -63,6 +63,8 @@ class CollectionPlan:
     store: Path
     available: int = 0
     """Questions that the suite has."""
+    prices: Path | None = None
+    """The user's price list."""
 
     def calls(self, target: TargetModel) -> Iterator[Call]:
         """Yield the calls to a model, each prompt once: first the first sample of all of them."""
@@ -112,7 +114,7 @@ def make(
     available = questions(name, given_options)
     sample = _drawn(available, limit)
     return CollectionPlan(
-        name, sample, targets, samples, store or default_store(name), len(available)
+        name, sample, targets, samples, store or default_store(name), len(available), prices
     )
 
 

@@ -166,7 +166,8 @@ def command(
             if graded.usage is not None:
                 out.print(judgement.used(graded.usage), soft_wrap=True)
         if any(row.states["answered"] for row in found.values()):
-            click.echo(f"next: {collecting.next_command(plan)}")
+            unknown = sum(row.unpriced for row in found.values())
+            click.echo(f"next: {collecting.next_command(plan, unknown)}")
     short = graded is not None and graded.ungraded > MISSING * (graded.graded + graded.ungraded)
     ctx.exit(1 if done.stopped else 3 if short else 0)
 

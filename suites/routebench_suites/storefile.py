@@ -58,7 +58,11 @@ def read_store(
         "simulated" if _SIMULATED in answers else "live",  # one invented model makes it so
         judge is not None,
         store_files(path),
-        tuple(_notes(path.name, judge, others, answers, left)) + _mixed(chosen, known),
+        (
+            *_notes(path.name, judge, others, answers, left),
+            *_uncosted(table),
+            *_mixed(chosen, known),
+        ),
     )
 
 
@@ -68,6 +72,15 @@ def has_answers(path: Path) -> bool:
         return False
     with AnswerStore(path, write=False) as store:
         return store.counts()["answered"] > 0
+
+
+def _uncosted(table: pa.Table) -> tuple[str, ...]:
+    import pyarrow.compute as pc
+
+    without = pc.and_(pc.is_valid(table["response"]), pc.is_null(table["cost_usd"]))
+    number = pc.sum(without).as_py() or 0
+    said = f"{number:,} answers of unknown cost: --prices FILE estimates it from their texts"
+    return (said,) if number else ()
 
 
 def _mixed(chosen: str | None, known: tuple[str, ...]) -> tuple[str, ...]:

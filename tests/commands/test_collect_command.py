@@ -284,6 +284,7 @@ def test_unknown_is_not_free(
     assert "without 4 answers of unknown cost" in said
     # 23 characters of a prompt are six tokens, five of an answer two.
     assert f"{words}: their cost is not known and not in the sum, about $3e-05 now" in said
+    assert out.splitlines()[-1].endswith(f"--data {store} --prices {tmp_path / 'prices.toml'}")
     export = tmp_path / "t.jsonl"
     assert main("data", "export", store, "--out", export)[0] == 0
     rows = [json.loads(line) for line in export.read_text().splitlines()]
@@ -291,6 +292,7 @@ def test_unknown_is_not_free(
         assert (row["response"], row["grade"]) == ("Paris", "CORRECT")
         assert row["input_tokens"] is row["output_tokens"] is row["cost_usd"] is None
     data = load_data(make({"suite": f"table:{store}"}))
+    assert "4 answers of unknown cost: --prices FILE estimates it from their texts" in data.notes
     priced, info = price(data, load_prices(tmp_path / "prices.toml"))
     assert info.label == "estimated"
     assert priced.outcomes.cost == pytest.approx(np.array([[1e-05, 5e-06]] * 2))

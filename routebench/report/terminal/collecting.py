@@ -353,9 +353,11 @@ def usd(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 100 else f"{amount:.4g}"
 
 
-def next_command(plan: CollectionPlan) -> str:
-    """Return the command that benchmarks routers on the answers."""
-    return f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
+def next_command(plan: CollectionPlan, uncosted: int = 0) -> str:
+    """Return the command that benchmarks routers on the answers, and estimates unknown costs."""
+    command = f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
+    priced = uncosted and plan.prices is not None
+    return f"{command} --prices {shlex.quote(str(plan.prices))}" if priced else command
 
 
 def _table(*names: str) -> Table:
