@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_SURE = 0.7  # share of common letters from which on two names need not begin alike
 
 
 class RoutebenchError(Exception):
@@ -57,6 +60,25 @@ class IsolationError(Exception):
     """A router tried to read what its job must not see; fails its row, never the run."""
 
 
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of the known names that are close to a name, whatever their case.
+
+    >>> nearest("nope", ["openai", "knn"])
+    []
+    """
+    by = {each.casefold(): each for each in sorted(set(known), reverse=True)}
+    folded = name.casefold()
+    close = difflib.get_close_matches(folded, by, n=3, cutoff=0.5)
+    return [by[each] for each in close if _is_near(folded, each)]
+
+
+def _is_near(name: str, other: str) -> bool:
+    """Return whether names share most letters, or many and the first one of a word."""
+    if difflib.SequenceMatcher(None, name, other).ratio() >= _SURE:
+        return True
+    return name[:1] in {word[:1] for word in re.split(r"[^a-z0-9]+", other)}
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint naming the closest known names, or the first ones where none is close.
 
@@ -64,7 +86,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     'did you mean knn?'
     """
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = nearest(name, names)
     if close:
         return f"did you mean {' or '.join(close)}?"
     if not names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -10,11 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from routebench.data import scores
 from routebench.errors import DataError
 from routebench.records import Floats, Ints, Mask, Strings
 
 # No leading plus and no underscores: what Arrow itself reads as a number.
 _NUMERIC = r"^(-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-?(?i:nan|inf|infinity))$"
+
+
+Lines = Callable[[Sequence[int]], list[int]]
+"""Where rows (from 0) begin in the file, as an editor shows it; 0 where that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,8 @@ class Coded:
 class TableColumns:
     """The table's columns, converted on demand, with errors that name the row."""
 
-    def __init__(self, table: pa.Table, place: str) -> None:
-        self.table, self.place = table, place
+    def __init__(self, table: pa.Table, place: str, lines: Lines | None = None) -> None:
+        self.table, self.place, self._lines = table, place, lines
         if table.num_rows == 0:
             raise DataError(f"{place}: the table has no rows")
 
@@ -41,10 +47,19 @@ class TableColumns:
         rows = np.flatnonzero(bad) + 1 if bad.dtype == np.bool_ else np.sort(bad) + 1
         first = ", ".join(str(row) for row in rows[:3])
         more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+        lines = self._at([int(row) for row in rows[:3]])
         raise DataError(
-            f"{self.place}: row{'s' * (len(rows) > 1)} {first}{more}, column {column}: {problem}",
+            f"{self.place}: row{'s' * (len(rows) > 1)} {first}{more}{lines}, column {column}:"
+            f" {problem}",
             hint,
         )
+
+    def _at(self, rows: list[int]) -> str:
+        """Return the lines of rows (from 1), where an editor counts otherwise."""
+        found = [] if self._lines is None else self._lines([row - 1 for row in rows])
+        if not found or not all(found) or found == rows:
+            return ""
+        return f" (line{'s' * (len(found) > 1)} {', '.join(map(str, found))})"
 
     def text(self, column: str) -> Any:
         """Return the column as one Arrow large_string array."""
@@ -81,7 +96,24 @@ class TableColumns:
 
     def number(self, column: str) -> tuple[Floats, Mask]:
         """Return the column as float64, NaN and infinity refused, and where it is null."""
-        array = self._floats(column)
+        return self._finite(self._whole(column), column)
+
+    def shares(self, column: str, top: float) -> tuple[Floats, Mask, Mask]:
+        """Return scores as shares of their maximum, where they are null, and where `top` counts.
+
+        True, yes and per cent have a maximum of their own.
+        """
+        array = self._whole(column)
+        words = percent = np.zeros(len(array), dtype=np.bool_)
+        if _is_text(array):
+            array, words, percent = scores.plain(array)
+        elif pa.types.is_boolean(array.type):
+            words = np.ones(len(array), dtype=np.bool_)
+        values, null = self._finite(array, column)
+        return scores.scaled(values, words, percent, top), null, ~(words | percent)
+
+    def _finite(self, given: Any, column: str) -> tuple[Floats, Mask]:
+        array = self._floats(given, column)
         null: Mask = array.is_null().to_numpy(zero_copy_only=False)
         values: Floats = array.fill_null(0.0).to_numpy(zero_copy_only=False).astype(np.float64)
         wrong = ~np.isfinite(values)
@@ -91,14 +123,15 @@ class TableColumns:
             self.fail(wrong, column, f"is {'NaN' if np.isnan(first) else first}", hint)
         return np.where(null, np.nan, values), null
 
-    def _floats(self, column: str) -> Any:
+    def _whole(self, column: str) -> Any:
         array = self.table[column].combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = pa.concat_arrays(array.chunks)
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
+        return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+    def _floats(self, array: Any, column: str) -> Any:
         try:
-            if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            if _is_text(array):
                 array = pc.utf8_trim_whitespace(array)
                 # An empty text is no number, but no error either: CSV writes null so.
                 array = pc.if_else(pc.equal(array, ""), None, array)
@@ -107,12 +140,15 @@ class TableColumns:
             return self._not_numeric(array, column)
 
     def _not_numeric(self, array: Any, column: str) -> NoReturn:
-        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        if _is_text(array):
             fine = pc.match_substring_regex(array, _NUMERIC).fill_null(True)
             bad = ~fine.to_numpy(zero_copy_only=False)
             if bad.any():
                 value = array[int(np.flatnonzero(bad)[0])].as_py()
-                self.fail(bad, column, f"{value!r} is not a number")
+                hint = ""
+                if re.fullmatch(r"-?[\d.]+(,\d+)+", value):
+                    hint = "write 1000.5, without commas"
+                self.fail(bad, column, f"{value!r} is not a number", hint)
         raise DataError(f"{self.place}: column {column}: {array.type} is not a number")
 
     def choice(self, column: str, known: dict[str, int]) -> Ints:
@@ -127,6 +163,10 @@ class TableColumns:
                 codes == -2, column, f"unknown {column} {value!r}", f"known: {', '.join(known)}"
             )
         return codes
+
+
+def _is_text(array: Any) -> bool:
+    return bool(pa.types.is_string(array.type) or pa.types.is_large_string(array.type))
 
 
 def objects(values: Sequence[str | None]) -> Strings:

@@ -1,35 +1,77 @@
 """Reading an outcomes file, whole or not at all: one error for whatever is wrong with it.
 
-Ids and texts stay text (`007` is no number), and of CSV every column does: what should be a
-number is converted later, where an error can name its row.
+Ids and texts stay text (`007` is no number). What is read in another way than it stands there is
+said in a note.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import gzip
-import io
-import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from routebench.data.long_table import COLUMNS, NUMBERS, TEXTS, check_columns, unused_note
+from routebench.data.columns import Lines
+from routebench.data.long_table import check_columns
 from routebench.data.places import SUFFIX
-from routebench.errors import DataError
+from routebench.data.reading import wide
+from routebench.data.reading.delimited import (
+    DelimitedFile,
+    broken_rows,
+    decimal_points,
+    without_empty,
+)
+from routebench.data.reading.encodings import open_unpacked
+from routebench.data.reading.json_rows import Conversion, JsonFile, nested_to_text
+from routebench.data.reading.mapping import Columns, has, lookup
+from routebench.errors import DataError, did_you_mean
 from routebench.redact import one_line
 
-_BLOCK = 1 << 26  # bytes; no row may be longer
+__all__ = ["Read", "TableFile", "broken_rows", "open_unpacked", "read_file", "read_table"]
+
 _MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file", b"PK\x03\x04": "a zip file"}
+TEXT = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+KINDS = (".parquet", *TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a file is to be read."""
+
+    columns: Mapping[str, str] | None = None
+    """The file's name, or a dotted path in it, of columns that are called otherwise there."""
+    models: tuple[str, ...] = ()
+    """Columns that are models: one row per query."""
+    score_max: float = 1.0
+    checked: bool = True
+    """Whether columns that a run needs must be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file's columns that are understood."""
+
+    table: pa.Table
+    present: tuple[str, ...]
+    """All columns of the file."""
+    notes: tuple[str, ...]
+    lines: Lines | None = None
 
 
 def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
     """Return the columns of an outcomes file that are understood, and a note on the others.
+
+    Raises:
+        DataError: naming the file, and the row (from 1, a header not counted) where it is known.
+    """
+    read = read_file(path)
+    return read.table, read.notes
+
+
+def read_file(path: Path, how: Read | None = None) -> TableFile:
+    """Read an outcomes file with what is to be said of it.
 
     Raises:
         DataError: naming the file, and the row (from 1, a header not counted) where it is known.
@@ -44,7 +86,7 @@ def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
         raise DataError(f"{path.name}: is not a store of answers, whatever its name says")
     reader = _reader(path)
     try:
-        table, present = reader(path)
+        return reader(path, how or Read())
     except pa.ArrowException as error:
         raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
     except (EOFError, OSError, zlib.error) as error:
@@ -53,30 +95,32 @@ def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
         raise DataError(
             f"{path.name}: is damaged or cut short: {one_line(str(error), 200)}"
         ) from error
-    return table, unused_note(present)
 
 
-_Reader = Callable[[Path], tuple[pa.Table, list[str]]]
+def is_outcomes_name(name: str) -> bool:
+    """Return whether a name is that of a kind of file that can be read."""
+    name = name.lower()
+    kind = Path(name.removesuffix(".gz")).suffix
+    return kind in TEXT or name.endswith((".parquet", SUFFIX))
+
+
+_Reader = Callable[[Path, Read], TableFile]
 
 
 def _reader(path: Path) -> _Reader:
-    readers: dict[str, _Reader] = {
-        ".parquet": _parquet,
-        ".jsonl": _jsonl,
-        ".ndjson": _jsonl,
-        ".csv": _csv,
-    }
+    readers: dict[str, _Reader] = {".parquet": _parquet, ".csv": _csv, ".tsv": _csv}
     name = path.name.lower()
     kind = Path(name.removesuffix(".gz")).suffix
-    if kind not in readers or (kind == ".parquet" and name.endswith(".gz")):
+    if kind not in KINDS or (kind == ".parquet" and name.endswith(".gz")):
+        known = ", ".join(KINDS)
         raise DataError(
             f"{path.name}: not a kind of file that can be read",
-            "known: .parquet, .jsonl, .ndjson, .csv, and .jsonl.gz, .ndjson.gz, .csv.gz; .sqlite",
+            f"known: {known}, all but .parquet also with .gz; .sqlite",
         )
-    return readers[kind]
+    return readers.get(kind, _json)
 
 
-def _parquet(path: Path) -> tuple[pa.Table, list[str]]:
+def _parquet(path: Path, how: Read) -> TableFile:
     import pyarrow.parquet as pq
 
     with path.open("rb") as stream:
@@ -85,166 +129,105 @@ def _parquet(path: Path) -> tuple[pa.Table, list[str]]:
         raise DataError(f"{path.name}: is not a Parquet file, whatever its name says")
     with pq.ParquetFile(path) as file:
         present = file.schema_arrow.names
-        check_columns(present, path.name)
-        return file.read(columns=[c for c in present if c in COLUMNS]), present
+        columns = Columns.of(present, how.columns or {})
+        _check_sources(present, how, path.name, nested=True)
 
-
-def _csv(path: Path) -> tuple[pa.Table, list[str]]:
-    from pyarrow import csv as arrow
-
-    _check_magic(path)
-    present = _header(path)
-    check_columns(present, path.name)
-    wanted = [c for c in present if c in COLUMNS]
-    try:
-        with open_unpacked(path) as stream, broken_rows(path) as note:
-            table = arrow.read_csv(
-                stream,
-                # One thread, or Arrow cannot say which row is broken.
-                arrow.ReadOptions(block_size=_BLOCK, use_threads=False),
-                arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-                arrow.ConvertOptions(
-                    column_types=dict.fromkeys(wanted, pa.large_string()),
-                    include_columns=wanted,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,  # see `_without_empty`
-                ),
+        def read(sources: Mapping[str, str]) -> pa.Table:
+            heads = [at if at in present else at.partition(".")[0] for at in sources.values()]
+            table = file.read(columns=list(dict.fromkeys(heads)))
+            inner = Conversion(path.name)
+            return pa.table(
+                {
+                    name: table[head]
+                    if head == at
+                    else inner.column(
+                        name, [lookup(row, at) for row in table.select([head]).to_pylist()]
+                    )
+                    for head, (name, at) in zip(heads, sources.items(), strict=True)
+                }
             )
-    except (pa.ArrowInvalid, DataError):
-        _check_utf8(path)
-        raise
-    return _without_empty(table), present
+
+        made = _made(path, present, columns, how, read, ())
+    table, notes = nested_to_text(made.table, path.name)
+    return replace(made, table=table, notes=made.notes + notes)
 
 
-@contextlib.contextmanager
-def broken_rows(path: Path) -> Iterator[Callable[[Any], str]]:
-    """Yield an `invalid_row_handler` for Arrow; a `DataError` names the row it was called for."""
-    broken: list[Any] = []
-
-    def note(row: Any) -> str:
-        broken.append(row)
-        return "error"
-
-    try:
-        yield note
-    except pa.ArrowInvalid:
-        if not broken:
-            raise
-        row = broken[0]
-        where = "a row" if row.number is None else f"row {row.number - 1}"
-        raise DataError(
-            f"{path.name}: {where} has {row.actual_columns} fields, not the header's"
-            f" {row.expected_columns}",
-            "a field with commas or line breaks needs quotes",
-        ) from None
-
-
-def _without_empty(table: pa.Table) -> pa.Table:
-    """Replace every empty text by null, except a quoted answer whose state is ok or ungraded.
-
-    Many programs write null as "" too; an export of ours does so only for a model's empty answer,
-    which is graded like others.
-    """
-    names = table.column_names
-    columns = {name: pc.if_else(pc.equal(table[name], ""), None, table[name]) for name in names}
-    if "response" in names and "state" in names:
-        state = pc.utf8_lower(pc.utf8_trim_whitespace(table["state"]))
-        answered = pc.is_in(state, pa.array(["ok", "ungraded"], pa.large_string()))
-        columns["response"] = pc.if_else(answered, table["response"], columns["response"])
-    return pa.table(columns)
-
-
-def _header(path: Path) -> list[str]:
-    with io.TextIOWrapper(open_unpacked(path), encoding="utf-8-sig", newline="") as lines:
-        try:
-            present = next(csv.reader(lines), [])
-        except UnicodeDecodeError:
-            _check_utf8(path)
-            raise DataError(f"{path.name}: the text is not UTF-8") from None
-        except csv.Error as error:
-            raise DataError(f"{path.name}: is not a CSV file: {error}") from error
-    if not present:
-        raise DataError(f"{path.name}: there is no header")
-    return present
-
-
-def _jsonl(path: Path) -> tuple[pa.Table, list[str]]:
-    from pyarrow import json as arrow
-
+def _csv(path: Path, how: Read) -> TableFile:
     _check_magic(path)
-    first = next(_records(path), None)
-    if first is None:
-        raise DataError(f"{path.name}: the file is empty")
-    schema = pa.schema([(c, kind) for c in COLUMNS if (kind := _kind(c, first.get(c)))])
-    try:
-        with open_unpacked(path) as stream:
-            table = arrow.read_json(
-                stream,
-                arrow.ReadOptions(block_size=_BLOCK),
-                arrow.ParseOptions(explicit_schema=schema),
-            )
-    except pa.ArrowInvalid:
-        _first_bad_record(path, first)
-        raise
-    _check_utf8(path)
-    # The schema names columns that may be nowhere in the file.
-    present = [c for c in table.column_names if c in first or table[c].null_count < len(table)]
-    check_columns(present, path.name)
-    return table.select([c for c in present if c in COLUMNS]), present
+    file = DelimitedFile(path, tuple((how.columns or {}).values()))
+    columns = Columns.of(file.present, how.columns or {})
+    _check_sources(file.present, how, path.name)
+
+    def read(sources: Mapping[str, str]) -> pa.Table:
+        table = file.read(list(dict.fromkeys(sources.values())))
+        return without_empty(pa.table({name: table[at] for name, at in sources.items()}))
+
+    made = _made(path, file.present, columns, how, read, ())
+    table, notes = (made.table, ()) if file.separator == "," else decimal_points(made.table)
+    lines = None if _is_wide(columns, how) else file.lines
+    return TableFile(table, made.present, file.notes + made.notes + notes, lines)
 
 
-def _kind(column: str, value: Any) -> Any:
-    """Return the Arrow type that a column has throughout, going by its first value."""
-    if isinstance(value, str) or (value is None and column in TEXTS):
-        return pa.large_string()
-    if isinstance(value, bool):
-        return pa.bool_()
-    if column in NUMBERS:
-        return pa.float64()
-    return pa.int64() if isinstance(value, int) else None
+def _json(path: Path, how: Read) -> TableFile:
+    _check_magic(path)
+    file = JsonFile(path)
+    columns = Columns.of(file.present, how.columns or {})
+    for column, source in (how.columns or {}).items():
+        if source not in file.present and not has(file.first(), source):
+            head = source.partition(".")[0]
+            if head in file.present and "." in source:
+                continue  # in another row, it may be
+            _no_source(column, source, file.present, path.name)
+    made = _made(path, file.present, columns, how, file.read, ())
+    lines = None if _is_wide(columns, how) else file.lines
+    return TableFile(made.table, made.present, file.notes + made.notes, lines)
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Parse the rows with Python's own parser: slow, and exact about what is wrong where."""
-    row = 0
-    with open_unpacked(path) as lines:
-        for raw in lines:
-            if not raw.strip():
-                continue
-            row += 1
-            try:
-                record = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
-            except UnicodeDecodeError:
-                raise DataError(f"{path.name}: row {row}: the text is not UTF-8") from None
-            except ValueError as error:
-                raise DataError(
-                    f"{path.name}: row {row}: not JSON: {one_line(str(error), 200)}"
-                ) from None
-            if not isinstance(record, dict):
-                raise DataError(f"{path.name}: row {row} is no JSON object")
-            yield record
+def _made(
+    path: Path,
+    present: Sequence[str],
+    columns: Columns,
+    how: Read,
+    read: Callable[[Mapping[str, str]], pa.Table],
+    notes: tuple[str, ...],
+) -> TableFile:
+    """Read the columns that are wanted, one per model where the table is wide."""
+    if _is_wide(columns, how):
+        names = {name: name for name in (*columns.unused, *columns.sources)}
+        everything = read(names | columns.sources)
+        models = wide.model_columns(
+            everything, columns.unused, how.models, path.name, how.score_max
+        )
+        if models:
+            table = wide.to_long(everything, {name: name for name in columns.sources}, models)
+            left = replace(columns, unused=tuple(c for c in columns.unused if c not in models))
+            said = (wide.note(models), *left.notes())
+            return TableFile(table, tuple(present), notes + said)
+    if how.checked:
+        sources = columns.sources
+        twice = [c for c in present if list(present).count(c) > 1 and sources.get(c) == c]
+        others = [name for name in columns.unused if name not in sources]
+        check_columns([*sources, *twice, *others], path.name)
+    table = read(columns.sources) if columns.sources else pa.table({})
+    return TableFile(table, tuple(present), notes + columns.notes())
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number; use null where there is none")
+def _is_wide(columns: Columns, how: Read) -> bool:
+    return wide.is_wide(columns.sources, how.models)
 
 
-def _first_bad_record(path: Path, first: dict[str, Any]) -> None:
-    """Raise for the first row that is no JSON, or whose types are not the first row's."""
-    kinds: dict[str, Any] = {}
-    for row, record in enumerate(_records(path), 1):
-        for column in COLUMNS:
-            value = record.get(column)
-            if value is None:
-                continue
-            kind = kinds.setdefault(column, _kind(column, first.get(column, value)))
-            if _kind(column, value) != kind or kind is None:
-                raise DataError(
-                    f"{path.name}: row {row}, column {column}: {value!r} is of another type than"
-                    " the rows above",
-                    "write a column as text throughout, or as numbers throughout",
-                )
+def _check_sources(present: Sequence[str], how: Read, place: str, *, nested: bool = False) -> None:
+    for column, source in (how.columns or {}).items():
+        known = source in present or (nested and source.partition(".")[0] in present)
+        if not known:
+            _no_source(column, source, present, place)
+
+
+def _no_source(column: str, source: str, present: Sequence[str], place: str) -> None:
+    raise DataError(
+        f"{place}: --map {column}={source}: there is no column {source!r}",
+        did_you_mean(source, present),
+    )
 
 
 def _check_magic(path: Path) -> None:
@@ -256,20 +239,3 @@ def _check_magic(path: Path) -> None:
     for magic, kind in _MAGIC.items():
         if head.startswith(magic) and not packed:
             raise DataError(f"{path.name}: is {kind}, whatever its name says")
-
-
-def _check_utf8(path: Path) -> None:
-    """Raise for the first line that is not UTF-8; Arrow does not say which."""
-    with open_unpacked(path) as lines:
-        for number, raw in enumerate(lines, 1):
-            try:
-                raw.decode("utf-8")
-            except UnicodeDecodeError:
-                raise DataError(
-                    f"{path.name}: line {number} of the file: the text is not UTF-8"
-                ) from None
-
-
-def open_unpacked(path: Path) -> Any:
-    """Open the bytes of a file, unpacked if it is a .gz."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")

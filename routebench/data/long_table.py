@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from routebench.data.cells import CellRows, first_rows
-from routebench.data.columns import Coded, TableColumns, objects
+from routebench.data.columns import Coded, Lines, TableColumns, objects
+from routebench.data.scores import likely_top
 from routebench.data.texts import encode, hash_normalised, normalise
 from routebench.errors import DataError, did_you_mean
 from routebench.files import sha256
@@ -58,6 +59,8 @@ def from_long(
     files: tuple[Path, ...] = (),
     notes: tuple[str, ...] = (),
     score_range: tuple[float, float] = (0.0, 1.0),
+    score_max: float = 1.0,
+    lines: Lines | None = None,
 ) -> SuiteData:
     """Validate a long-form table and align it to [query, model].
 
@@ -71,11 +74,14 @@ def from_long(
     the cell is `UNGRADED` if any answer is, else `FAILED`. Grades are kept where no two answers
     of a cell differ in theirs, and the answer is the first by label.
 
+    Scores go up to `score_max` in the table; `lines` returns where its rows are in a file, as an
+    editor shows it.
+
     Raises:
         DataError: naming `place`, the rows (from 1, a header not counted) and the column.
     """
     check_columns(table.column_names, place)
-    rows = TableColumns(table, place)
+    rows = TableColumns(table, place, lines)
     query, model = rows.key("query_id"), rows.key("model")
     rows.key("query")
     models = _models(rows, model, pool)
@@ -93,7 +99,7 @@ def from_long(
         ]
     )
     cells = CellRows.of(rows, query, model, order, models)
-    answers = _Answers.of(rows, score_range)
+    answers = _Answers.of(rows, score_range, score_max)
     cells, beside = cells.settled(answers.state), cells.beside(answers.state)
     outcomes = _outcomes(rows, cells, answers)
     column = {c: values[order] for c, values in attributes.items()}
@@ -117,7 +123,12 @@ def from_long(
         references=column.get("reference"),
         answers=_answers(rows, cells),
         files=files,
-        notes=notes + unused_note(table.column_names) + _repeat_notes(answers, outcomes, beside),
+        notes=(
+            *notes,
+            *unused_note(table.column_names),
+            *_alike(models),
+            *_repeat_notes(answers, outcomes, beside),
+        ),
         ungraded_repeats=int(
             (answers.state == State.UNGRADED).sum() - (outcomes.state == State.UNGRADED).sum()
         ),
@@ -132,6 +143,9 @@ def check_columns(present: Sequence[str], place: str) -> None:
     if needed:
         spare = set(present) - set(COLUMNS) or set(present)
         hints = "; ".join(f"{c}: {did_you_mean(c, spare)}" for c in needed)
+        hints += "; a column of another name: --map COLUMN=NAME"
+        if needed == ["query_id"]:
+            hints += ", or --map query_id=query where equal texts are one query"
         raise DataError(
             f"{place}: missing column{'s' * (len(needed) > 1)} {', '.join(needed)}", hints
         )
@@ -160,6 +174,19 @@ def _models(rows: TableColumns, model: Coded, pool: Pool | None) -> tuple[str, .
         value = model.values[model.codes[np.flatnonzero(unknown)[0]]]
         rows.fail(unknown, "model", f"no {value!r} in the pool", did_you_mean(value, pool.models))
     return tuple(sorted(pool.models))
+
+
+def _alike(models: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a note on names that differ in case, blanks or Unicode form only."""
+    by: dict[str, list[str]] = {}
+    for model in models:
+        by.setdefault("".join(normalise(model).split()), []).append(model)
+    return tuple(
+        f"may be one model under several names: {' and '.join(map(repr, names))}; their cells are"
+        " counted apart"
+        for names in by.values()
+        if len(names) > 1
+    )
 
 
 def _pool(pool: Pool | None, models: tuple[str, ...]) -> Pool:
@@ -224,9 +251,9 @@ class _Answers:
     grade: Codes | None
 
     @classmethod
-    def of(cls, rows: TableColumns, score_range: tuple[float, float]) -> _Answers:
+    def of(cls, rows: TableColumns, score_range: tuple[float, float], score_max: float) -> _Answers:
         grade = rows.choice("grade", _GRADES) if "grade" in rows else None
-        score = _scores(rows, grade, score_range)
+        score = _scores(rows, grade, score_range, score_max)
         state = _states(rows, score)
         ok = state == State.OK
         grades = None if grade is None else np.where(ok, grade, Grade.NONE).astype(np.int8)
@@ -258,15 +285,24 @@ def _repeat_notes(answers: _Answers, outcomes: Outcomes, beside: int) -> tuple[s
     return tuple(notes)
 
 
-def _scores(rows: TableColumns, grade: Ints | None, allowed: tuple[float, float]) -> Floats:
+def _scores(
+    rows: TableColumns, grade: Ints | None, allowed: tuple[float, float], top: float
+) -> Floats:
     """Return [rows] scores, from the grade where only that is given; NaN where there is neither."""
     score = np.full(rows.table.num_rows, np.nan)
     if "score" in rows:
-        score, null = rows.number("score")
+        score, null, plain = rows.shares("score", top)
         outside = ~null & ((score < allowed[0]) | (score > allowed[1]))
         if outside.any():
-            value = score[np.flatnonzero(outside)[0]]
-            rows.fail(outside, "score", f"{value:g} is not in [{allowed[0]:g}, {allowed[1]:g}]")
+            first = np.flatnonzero(outside)[0]
+            scale = top if plain[first] else 1.0
+            likely = likely_top(score[~null & plain] * top)
+            hint = ""
+            if plain[first] and likely is not None and likely > top:
+                hint = f"--score-max {likely} if the scores go up to {likely}"
+            low, high = (limit * scale for limit in allowed)
+            value = score[first] * scale
+            rows.fail(outside, "score", f"{value:g} is not in [{low:g}, {high:g}]", hint)
     if grade is not None:
         implied = np.where(grade == Grade.CORRECT, 1.0, 0.0)
         score = np.where(np.isnan(score) & (grade >= 0), implied, score)

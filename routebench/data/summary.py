@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routebench.data.long_table import COLUMNS, NUMBERS, unused_note
+from routebench.data.columns import TableColumns
+from routebench.data.files import Read, TableFile, read_file
+from routebench.data.long_table import NUMBERS
 from routebench.errors import DataError
-from routebench.redact import one_line
 
-_READ = tuple(name for name in COLUMNS if name not in ("query", "reference", "topic"))
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_usd", "latency")
 
 
@@ -54,13 +54,15 @@ class TableSummary:
 
 def facts_of(path: Path) -> TableSummary:
     """Summarise a .parquet, .csv or .jsonl file; a `DataError` that names it where it is none."""
-    table, present = _read(path)
+    file = read_file(path, Read(checked=False))
+    present = file.table.column_names
     missing = [name for name in ("query_id", "model") if name not in present]
     if missing:
         raise DataError(
             f"{path.name}: no outcomes file: there is no column {', '.join(missing)}",
-            "its columns are " + ", ".join(present[:12]),
+            "its columns are " + ", ".join(file.present[:12]),
         )
+    table = _typed(file, path.name)
     table = table.append_column("_state", _states(table))
     keys = [name for name in ("query_id", "model", "sample") if name in present]
     queries = pc.count_distinct(table["query_id"]).as_py()
@@ -79,54 +81,23 @@ def facts_of(path: Path) -> TableSummary:
         },
         missing=queries * len(models) - pairs,
         duplicates=len(table) - table.group_by(keys).aggregate([]).num_rows,
-        notes=unused_note(present),
+        notes=file.notes,
     )
 
 
-def _read(path: Path) -> tuple[pa.Table, list[str]]:
-    kind = Path(path.name.lower().removesuffix(".gz")).suffix
-    try:
-        if kind == ".parquet":
-            import pyarrow.parquet as pq
-
-            with pq.ParquetFile(path) as file:
-                present = file.schema_arrow.names
-                # The answers only where nothing else says what state a row is in.
-                spare = {"response"} if "state" in present else set()
-                wanted = [name for name in present if name in _READ and name not in spare]
-                table = file.read(columns=wanted)
+def _typed(file: TableFile, place: str) -> pa.Table:
+    rows = TableColumns(file.table, place, file.lines)
+    columns = {}
+    for name in file.table.column_names:
+        if name == "score":  # of any scale: whoever looks at it asks how it is written
+            values, null, _ = rows.shares(name, 1.0)
+            columns[name] = pa.array(values, mask=null)
+        elif name in NUMBERS:
+            values, null = rows.number(name)
+            columns[name] = pa.array(values, mask=null)
         else:
-            table = _text(path, kind)
-            present = table.column_names
-            table = table.select([name for name in present if name in _READ])
-        return _typed(table), present
-    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
-
-
-def _text(path: Path, kind: str) -> pa.Table:
-    if kind == ".csv":
-        from pyarrow import csv
-
-        head = csv.open_csv(path).schema.names
-        types = dict.fromkeys(head, pa.large_string())
-        return csv.read_csv(
-            path,
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=types, null_values=[""], strings_can_be_null=True
-            ),
-        )
-    if kind in (".jsonl", ".ndjson"):
-        from pyarrow import json as lines
-
-        return lines.read_json(path, lines.ReadOptions(block_size=1 << 26))
-    raise ValueError("known are .parquet, .csv, .jsonl and .ndjson, and SQLite stores")
-
-
-def _typed(table: pa.Table) -> pa.Table:
-    kinds = [pa.float64() if name in NUMBERS else pa.large_string() for name in table.column_names]
-    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+            columns[name] = rows.text(name)
+    return pa.table(columns)
 
 
 def _states(table: pa.Table) -> Any:

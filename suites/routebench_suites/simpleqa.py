@@ -20,7 +20,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from routebench import hookspecs
-from routebench.data.files import read_table
+from routebench.data.checks import check_answers
+from routebench.data.files import read_file
 from routebench.data.long_table import from_long
 from routebench.data.places import default_store
 from routebench.errors import DataError, OptionError
@@ -136,14 +137,16 @@ class SimpleQA:
     def _recorded(self, path: Path) -> SuiteData:
         if self.options.graded_by is not None:
             raise OptionError(f"graded_by: {path.name} is no store", "name a .sqlite file")
-        table, notes = read_table(path)
+        read = read_file(path)
+        table, notes = check_answers(read.table, path.name, read.lines)
         data = from_long(
             table,
             name="simpleqa",
             source="recorded",
             place=path.name,
             files=(path.resolve(),),
-            notes=notes,
+            notes=read.notes + notes,
+            lines=read.lines,
         )
         return replace(data, judge="exact")
 

@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from routebench.data.files import read_table
+from routebench.data.checks import DEAREST, check_answers
+from routebench.data.files import Read, read_file
 from routebench.data.long_table import from_long
+from routebench.data.reading import mapping
 from routebench.errors import OptionError
 from routebench.records import SuiteData
 from routebench_suites.storefile import is_store, read_store
@@ -22,8 +24,24 @@ class TableSuite:
         model_config = ConfigDict(extra="forbid", frozen=True)
 
         data: Path = Field(
-            description="outcomes file: .parquet, .jsonl, .ndjson or .csv, the last three also"
-            " with .gz; or a store of collected answers, .sqlite"
+            description="outcomes file: .parquet, .csv, .tsv, .jsonl, .ndjson or .json, all but the"
+            " first also with .gz; or a store of collected answers, .sqlite"
+        )
+        map: str = Field(
+            default="",
+            description="columns that are called otherwise there: query=prompt,score=rating; of"
+            " JSON also dotted paths, response=choices.0.message.content",
+        )
+        score_max: float = Field(
+            default=1.0, gt=0, allow_inf_nan=False, description="what the scores go up to"
+        )
+        models: tuple[str, ...] = Field(
+            default=(), description="of a table with one row per query: the columns of scores"
+        )
+        max_cost: float = Field(
+            default=DEAREST,
+            gt=0,
+            description="USD of one call; more is taken for a sum or a price per million tokens",
         )
         small: str | None = Field(default=None, description="the weak model of a pair")
         large: str | None = Field(default=None, description="the strong model of a pair")
@@ -59,19 +77,27 @@ class TableSuite:
         for option in ("graded_by", "of"):
             if getattr(self.options, option) is not None:
                 raise OptionError(f"{option}: {path.name} is no store", "name a .sqlite file")
-        table, notes = read_table(path)
+        own = self.options
+        how = Read(mapping.parse(own.map), own.models, own.score_max)
+        read = read_file(path, how)
+        table, noted = check_answers(read.table, path.name, read.lines, own.max_cost)
         return from_long(
             table,
             name="table",
-            source=self.options.source or "recorded",
+            source=own.source or "recorded",
             place=path.name,
             files=(path.resolve(),),
-            notes=notes,
+            notes=read.notes + noted,
+            score_max=own.score_max,
+            lines=read.lines,
         )
 
     def _stored(self) -> SuiteData:
         path = self.options.data
         own = self.options
+        for option in ("map", "models"):
+            if getattr(own, option):
+                raise OptionError(f"{option}: {path.name} is a store", "a store has its columns")
         stored = read_store(path, own.of, own.graded_by, only=own.of is not None)
         return from_long(
             stored.table,

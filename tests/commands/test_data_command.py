@@ -108,10 +108,14 @@ def test_info_of_a_table_that_a_run_would_refuse(kind: str, main: Main, tmp_path
     [
         ("x.csv", b"a,b\n1,2\n", "x.csv: no outcomes file: there is no column query_id, model"),
         ("x.parquet", b"PAR1 and nothing", "x.parquet: cannot be read"),
-        ("x.txt", b"hello", "x.txt: cannot be read: known are .parquet"),
-        ("x.csv", b"", "x.csv: cannot be read"),
-        ("x.jsonl", b"{", "x.jsonl: cannot be read"),
-        ("x.csv", b"query_id,model,score\nq,a,high\n", "x.csv: cannot be read"),
+        ("x.txt", b"hello", "x.txt: not a kind of file that can be read"),
+        ("x.csv", b"", "x.csv: the file is empty"),
+        ("x.jsonl", b"{", "x.jsonl: row 1: not JSON"),
+        (
+            "x.csv",
+            b"query_id,model,score\nq,a,high\n",
+            "x.csv: row 1 (line 2), column score: 'high' is not a number",
+        ),
     ],
 )
 def test_info_of_something_else(

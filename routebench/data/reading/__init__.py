@@ -1,0 +1,1 @@
+"""Reading tables of answers as people write them: encodings, separators, JSON, wide tables."""
