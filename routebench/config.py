@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from routebench.data.files import is_outcomes_name
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import absolute
-from routebench.plugin import options
+from routebench.plugin import discovery, options
 from routebench.records import HIDEABLE
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -29,6 +30,8 @@ class RunConfig(BaseModel):
     suite: str = Field(description="suite, or suite:FILE")
     data: str | None = Field(None, description="file the suite reads")
     source: str | None = Field(None, description="which of its data the suite takes")
+    map: str | None = Field(None, description="names of the file's columns: query=prompt,…")
+    score_max: float | None = Field(None, gt=0, description="what the file's scores go up to")
     show: tuple[str, ...] = Field((), description="query columns that routers may see")
     prices: str | None = Field(
         None, description="price list, JSON or TOML; `list`: the dated lists that are carried"
@@ -95,15 +98,19 @@ class RunConfig(BaseModel):
 
 def make(values: dict[str, Any]) -> RunConfig:
     """Return a checked configuration; an `OptionError` names the option that is wrong."""
-    if "suite" not in values:
+    if not values.get("suite"):
         raise OptionError("no suite given", "--suite NAME, for example --suite table:outcomes.csv")
+    if "router" in values and not values["router"]:
+        raise OptionError(
+            "--router: no router named", "all, or names such as --router knn,linear,best-single"
+        )
     for name in values:
         if name not in RunConfig.model_fields:
             raise OptionError(
                 f"unknown option {name!r}", did_you_mean(name, RunConfig.model_fields)
             )
     try:
-        config = RunConfig.model_validate(values)
+        config = RunConfig.model_validate(values | {"suite": as_suite(values["suite"])})
     except ValidationError as error:
         raise OptionError(options.explain(error, "--")) from error
     if config.data and ":" in config.suite:
@@ -114,6 +121,20 @@ def make(values: dict[str, Any]) -> RunConfig:
         if column not in HIDEABLE:
             raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))
     return config
+
+
+def as_suite(text: Any) -> Any:
+    """Return the suite that a text names: a table where it is the name of an outcomes file.
+
+    >>> as_suite("results/outcomes.csv")
+    'table:results/outcomes.csv'
+    """
+    if not isinstance(text, str) or not is_outcomes_name(text):
+        return text
+    if ":" in text and not os.path.isfile(text):
+        return text
+    named = text.partition(":")[0] in {info.name for info in discovery.installed("suite")}
+    return text if named else f"table:{text}"
 
 
 def read(path: Path) -> dict[str, Any]:

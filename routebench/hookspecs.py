@@ -172,6 +172,8 @@ class Selection:
     """Whether the text of the answers is kept."""
     score_max: float = 1.0
     """The highest score of the source's scale."""
+    skip_bad: bool = False
+    """Whether rows that something is wrong with are named and left out."""
 
     def task(self, name: str) -> bool:
         """Return whether the rows of a task are asked for."""

@@ -131,7 +131,8 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     `extensions` may wrap the judge; by default those that are installed.
     """
     suite = discovery.load(discovery.find("suite", config.suite_name))
-    given = {"data": config.suite_data, "source": config.source}
+    names = ("source", "map", "score_max")
+    given = {"data": config.suite_data} | {name: getattr(config, name) for name in names}
     values = config.set.get(config.suite_name, {}) | {k: v for k, v in given.items() if v}
     data: SuiteData = suite(options.validate(suite, config.suite_name, values)).load()
     missing = [name for name in config.show if getattr(data.queries, name) is None]

@@ -12,6 +12,8 @@ from routebench.errors import DataError, OptionError
 FULL: dict[str, Any] = {
     "suite": "table",
     "data": "outcomes.csv",
+    "map": "query=prompt",
+    "score_max": 10.0,
     "source": "recorded",
     "show": ["task", "user"],
     "prices": "prices.toml",

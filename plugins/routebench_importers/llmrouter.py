@@ -16,10 +16,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from routebench.data.reading.messages import HINT, joined
 from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
-from routebench.importers.files import files_in, head_of, read_json, read_jsonl
+from routebench.importers.files import Bad, files_in, head_of, read_json, read_jsonl
 from routebench.importers.rows import OutcomeRows, Shared, hash_text
+from routebench.redact import one_line
 from routebench_importers.optionless import OptionlessImporter
 
 NEEDED = ("query", "model_name", "performance")
@@ -51,11 +53,12 @@ class LLMRouter(OptionlessImporter):
                     f"{path.name}: no routing data; {head.summary()}", f"expected: {EXPECTED}"
                 )
             rows, split = OutcomeRows(shared), _split(path)
-            for place, record in _records(path, head):
+            for place, record in _records(path, head, rows.leave_out):
                 if "scores" in record:
                     _add_scores(rows, place, record, split)
                 else:
-                    _add_answer(rows, place, record, split)
+                    with rows.row():
+                        _add_answer(rows, place, record, split)
             yield rows.part(str(path))
 
 
@@ -77,34 +80,41 @@ def _split(path: Path) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _records(path: Path, head: FileHead) -> Iterator[tuple[str, dict[str, Any]]]:
+def _records(path: Path, head: FileHead, bad: Bad) -> Iterator[tuple[str, dict[str, Any]]]:
     if head.kind != "list":
-        yield from read_jsonl(path)
+        yield from read_jsonl(path, bad)
         return
     for row, record in enumerate(read_json(path), 1):
         if not isinstance(record, dict):
-            raise DataError(f"{path.name}: row {row} is no JSON object")
+            bad(DataError(f"{path.name}: row {row} is no JSON object"))
+            continue
         yield f"{path.name}: row {row}", record
 
 
 def _add_answer(rows: OutcomeRows, place: str, record: dict[str, Any], split: str | None) -> None:
     missing = [name for name in NEEDED if name not in record]
-    if missing or not isinstance(record["query"], str):
-        raise DataError(
-            f"{place} has no {', '.join(missing) or 'text as query'}", f"expected: {EXPECTED}"
-        )
+    if missing:
+        raise DataError(f"{place} has no {', '.join(missing)}", f"expected: {EXPECTED}")
+    query, model = joined(record["query"]), record["model_name"]
+    if query is None:
+        shown = one_line(repr(record["query"]), 80)
+        raise DataError(f"{place}: query is {shown}, no text", HINT)
+    if query is not record["query"]:
+        rows.notes["queries that are chat messages, their turns joined"] += 1
+    if model is None or model == "":
+        raise DataError(f"{place}: model_name is {'null' if model is None else 'empty'}")
     response, task = record.get("response"), record.get("task_name")
     truth = _text(record.get("ground_truth"))
     # A text that asks for two different answers is two queries.
-    digest = hash_text("\x1f".join((task or "", record["query"], truth or "")))
+    digest = hash_text("\x1f".join((task or "", query, truth or "")))
     rows.add(
         place,
         query_id=f"{split or 'all'}/{digest}",
-        query=record["query"],
+        query=query,
         reference=truth,
         task=task,
         split=split,
-        model=str(record["model_name"]),
+        model=str(model),
         score=record["performance"],
         failed=_failed(record),
         response=response if isinstance(response, str) else None,
@@ -123,19 +133,22 @@ def _failed(record: dict[str, Any]) -> bool:
 
 
 def _add_scores(rows: OutcomeRows, place: str, record: dict[str, Any], split: str | None) -> None:
-    question, scores = record.get("question"), record["scores"]
-    if not isinstance(question, str) or not isinstance(scores, dict):
-        raise DataError(f"{place} has no question, or no scores by model", f"expected: {EXPECTED}")
+    question, scores = joined(record.get("question")), record["scores"]
+    if question is None or not isinstance(scores, dict):
+        text = f"{place} has no question, or no scores by model"
+        rows.leave_out(DataError(text, f"expected: {EXPECTED}"))
+        return
     for model, score in scores.items():
-        rows.add(
-            f"{place}, {model}",
-            query_id=f"{split or 'all'}/{hash_text(question)}",
-            query=question,
-            split=split,
-            model=model,
-            score=score,
-            failed=score is None,
-        )
+        with rows.row():
+            rows.add(
+                f"{place}, {model}",
+                query_id=f"{split or 'all'}/{hash_text(question)}",
+                query=question,
+                split=split,
+                model=model,
+                score=score,
+                failed=score is None,
+            )
 
 
 def _text(value: Any) -> str | None:

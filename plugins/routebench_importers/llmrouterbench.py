@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from routebench.data.reading.messages import joined
 from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, parse_json
@@ -75,7 +76,8 @@ class LLMRouterBench(OptionlessImporter):
             stamps[identity] = stamp
             rows = OutcomeRows(shared, Counter())  # a later file starts anew
             for at, record in enumerate(records, 1):
-                _add(rows, f"{name}: record {at}", identity, record)
+                with rows.row():
+                    _add(rows, f"{name}: record {at}", identity, record)
             yield rows.part("\x1f".join(identity))
 
 
@@ -117,7 +119,12 @@ def _add(rows: OutcomeRows, place: str, identity: tuple[str, str, str], record: 
             f"{place} has no {', '.join(missing)}; found keys: {found}", f"expected: {EXPECTED}"
         )
     task = "/".join(identity[:2])
-    prompt = _text(record["prompt"]) or _text(record.get("origin_query")) or ""
+    prompt = (
+        joined(record["prompt"])
+        or _text(record["prompt"])
+        or _text(record.get("origin_query"))
+        or ""
+    )
     answer = _text(record["raw_output"])
     if not prompt.strip():  # an error before there was anything to ask
         rows.notes["records without a prompt, left out"] += 1

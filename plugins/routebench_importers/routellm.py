@@ -68,18 +68,19 @@ def _table(path: Path, models: list[str], shared: Shared) -> OutcomeRows:
     task, _, topic = name.partition("_")
     prefix = f"{task}/{topic}" if topic else task
     rows = OutcomeRows(shared)
-    for at, (place, cells) in enumerate(read_csv(path)):
+    for at, (place, cells) in enumerate(read_csv(path, rows.leave_out)):
         for model in models:
             verdict = cells[model].strip()
-            rows.add(
-                f"{place}, column {model}",
-                query_id=f"{prefix}/{at}",
-                query=cells["prompt"],
-                task=task,
-                topic=topic or task,
-                model=model,
-                score=verdict,
-                failed=not verdict,
-                response=cells.get(model + _ANSWER),
-            )
+            with rows.row():
+                rows.add(
+                    f"{place}, column {model}",
+                    query_id=f"{prefix}/{at}",
+                    query=cells["prompt"],
+                    task=task,
+                    topic=topic or task,
+                    model=model,
+                    score=verdict,
+                    failed=not verdict,
+                    response=cells.get(model + _ANSWER),
+                )
     return rows

@@ -90,24 +90,26 @@ def _parts(
                 for name in (model + ANSWER, model + COST)
             )
             response = answer if isinstance(answer, str) and answer.strip() else None
-            paid = number(cost, f"{place}: the cost of {model}")
             value = score.item() if hasattr(score, "item") else score
-            # Where a score was missing it is released as 0.
-            nothing = response is None and not paid and model + ANSWER in columns
-            rows.add(
-                f"{place}, column {model}",
-                query_id=str(key),
-                query=text,
-                task=str(task),
-                model=model,
-                score=value,
-                failed=nothing
-                or (
-                    response is None and score_of(value, place, shared.selection.score_max) is None
-                ),
-                response=response,
-                cost=paid,
-            )
+            with rows.row():
+                paid = number(cost, f"{place}: the cost of {model}")
+                # Where a score was missing it is released as 0.
+                nothing = response is None and not paid and model + ANSWER in columns
+                rows.add(
+                    f"{place}, column {model}",
+                    query_id=str(key),
+                    query=text,
+                    task=str(task),
+                    model=model,
+                    score=value,
+                    failed=nothing
+                    or (
+                        response is None
+                        and score_of(value, place, shared.selection.score_max) is None
+                    ),
+                    response=response,
+                    cost=paid,
+                )
         if len(rows) > _PART:
             yield rows.part(f"{path}\x1f{at}")
             rows = OutcomeRows(shared)

@@ -157,15 +157,14 @@ def _metadata(place: str, cell: str) -> dict[str, Any]:
 
 def _graded(path: Path, rows: OutcomeRows, questions: dict[str, _Question]) -> OutcomeRows:
     model = path.name.removesuffix(".gz").removesuffix(".csv")
-    for place, cells in read_csv(path):
+    for place, cells in read_csv(path, rows.leave_out):
         word = cells["grade"].strip().upper().replace(" ", "_")
         grade = _GRADES.get(word, word)
-        if grade and grade not in _GRADES.values():
-            raise DataError(f"{place}, column grade: unknown grade {cells['grade'][:40]!r}")
-        answer = cells["predicted_answer"]
-        _add(
-            rows, place, questions, cells["problem"], cells["target"], model, answer, grade or None
-        )
+        answer, problem = cells["predicted_answer"], cells["problem"]
+        with rows.row():
+            if grade and grade not in _GRADES.values():
+                raise DataError(f"{place}, column grade: unknown grade {cells['grade'][:40]!r}")
+            _add(rows, place, questions, problem, cells["target"], model, answer, grade or None)
     return rows
 
 

@@ -116,6 +116,7 @@ def command(
     from routebench.collect.collect import CollectionListener
     from routebench.collect.rate_limits import Limits
     from routebench.commands.judge import MISSING
+    from routebench.config import as_suite
     from routebench.plugin import options
     from routebench.report.terminal import collecting, console, judgement
 
@@ -130,7 +131,7 @@ def command(
         _check_judge(judge, values)
     about = {name: given[name] for name in _ABOUT}
     named = [name.strip() for text in models for name in text.split(",") if name.strip()]
-    plan = planning.make(suite, named, values=values, judge=judge, **about)
+    plan = planning.make(as_suite(suite), named, values=values, judge=judge, **about)
     if dry_run:
         _dry_run(plan, budget, as_json)
         return

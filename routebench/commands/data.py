@@ -26,6 +26,9 @@ def command() -> None:
     "--score-max", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
     help="What the scores of the files go up to.",
 )  # fmt: skip
+@click.option(
+    "--skip-bad", is_flag=True, help="Name rows that something is wrong with, and leave them out."
+)
 @click.option("--set", "set_", multiple=True, metavar="NAME.OPTION=VALUE", help="An option of it.")
 def import_(
     form: str,
@@ -35,6 +38,7 @@ def import_(
     models: tuple[str, ...],
     answers: bool,
     score_max: float,
+    skip_bad: bool,
     set_: tuple[str, ...],
 ) -> None:
     """Make an outcomes table of files in a public FORMAT, for `--suite table:FILE`.
@@ -44,7 +48,7 @@ def import_(
     from routebench.importers import Selection, import_files
     from routebench.plugin import options
 
-    selection = Selection(tasks, models, answers, score_max)
+    selection = Selection(tasks, models, answers, score_max, skip_bad)
     made = import_files(form, paths, out, selection, options.parse(set_))
     if made.states:
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(made.states.items()))

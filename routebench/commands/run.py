@@ -13,9 +13,15 @@ _LISTS = {"router", "show", "against"}
 
 
 @click.command()
-@click.option("--suite", metavar="NAME[:FILE]", help="Suite: simpleqa, or table:outcomes.csv.")
+@click.option("--suite", metavar="NAME[:FILE]", help="Suite: simpleqa, or a file: outcomes.csv.")
 @click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
 @click.option("--source", metavar="NAME", help="Which data a suite takes: embedded or recorded.")
+@click.option(
+    "--map",
+    metavar="COLUMN=NAME,…",
+    help="Names of the file's columns: query=prompt,score=rating; of JSON also paths, a.0.b.",
+)
+@click.option("--score-max", type=float, metavar="N", help="What the file's scores go up to.")
 @click.option(
     "--router",
     multiple=True,

@@ -26,7 +26,8 @@ SURE = (
     rf"(?:[a-z_]+\.)*{_CLASSES}\b\s*[:(]",
     r"\{\s*['\"](?:error|errors)['\"]\s*:\s*\{\s*['\"](?:message|code|type|status|param)['\"]",
     r"\{\s*['\"]type['\"]\s*:\s*['\"]error['\"]",
-    r"(?:<!(?:doctype|DOCTYPE) html[^>]*>\s*)?<html[^>]*>\s*(?:<head[^>]*>)?\s*<title>\s*[45]\d\d\b",
+    r"(?:<!(?:doctype|DOCTYPE) html[^>]*>\s*)?<html[^>]*>\s*(?:<head[^>]*>)?\s*<title>"
+    r"\s*[45]\d\d\b",
     r"upstream (?:connect error|request timeout)",
     r"no healthy upstream\W*$",
     r"Rate limit (?:reached|exceeded)\b",

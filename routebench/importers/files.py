@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +84,31 @@ def open_file(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+Bad = Callable[[DataError], None]
+"""What is done with the error of one row: it raises it, or notes that the row is left out."""
+
+
+def _raise(error: DataError) -> None:
+    raise error
+
+
+def read_csv(path: Path, bad: Bad = _raise) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every row with the place to name it by: `file: row 1`, the header not counted."""
     csv.field_size_limit(min(sys.maxsize, (1 << 31) - 1))  # answers are longer than its default
     row = 0
     try:
         with io.TextIOWrapper(open_file(path), "utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines, strict=True)
+            reader.fieldnames  # noqa: B018 the header is read here
+            line = reader.line_num + 1
             if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
                 raise DataError(f"{path.name}: a column is there more than once")
             for row, cells in enumerate(reader, 1):
-                place = f"{path.name}: row {row}"
+                place = f"{path.name}: row {row} (line {line})"
+                line = reader.line_num + 1
                 if None in cells or None in cells.values():
-                    raise DataError(f"{place} has not as many fields as the header")
+                    bad(DataError(f"{place} has not as many fields as the header"))
+                    continue
                 yield place, cells
     except UnicodeDecodeError:
         raise DataError(f"{path.name}: after row {row}: the text is not UTF-8") from None
@@ -104,19 +116,24 @@ def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise DataError(f"{path.name}: after row {row}: cannot be read: {error}") from error
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_jsonl(path: Path, bad: Bad = _raise) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every object of a file of JSON lines, with the place to name it by; NaN is null."""
     row = 0
     try:
         with open_file(path) as lines:
-            for raw in lines:
+            for line, raw in enumerate(lines, 1):
                 if not raw.strip():
                     continue
                 row += 1
-                record = parse_json(raw, f"{path.name}: row {row}")
-                if not isinstance(record, dict):
-                    raise DataError(f"{path.name}: row {row} is no JSON object")
-                yield f"{path.name}: row {row}", record
+                place = f"{path.name}: row {row}" + (f" (line {line})" if line != row else "")
+                try:
+                    record = parse_json(raw, place)
+                    if not isinstance(record, dict):
+                        raise DataError(f"{place} is no JSON object")
+                except DataError as error:
+                    bad(error)
+                    continue
+                yield place, record
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path.name}: after row {row}: cannot be read: {error}") from error
 

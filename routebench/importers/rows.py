@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
+from routebench.data.checks import DEAREST
+from routebench.data.failures import is_failure
+from routebench.data.scores import WORDS
 from routebench.errors import DataError, PluginError, did_you_mean
 from routebench.files import sha256
 from routebench.hookspecs import ImportPart, Selection
@@ -25,7 +30,7 @@ _SCHEMA = pa.schema(
     [(name, pa.float64() if name in _NUMBERS else pa.large_string()) for name in COLUMNS]
 )
 _STATES = ("ok", "failed", "ungraded")
-_DEAR = 25.0  # USD; no recorded call of a public data set comes near
+_NAMED = 20  # rows left out that are named one by one
 
 
 @dataclass
@@ -39,6 +44,8 @@ class Shared:
     """The hash of its text, and the reference, by the id of a query."""
     tasks: dict[str, str | None] = field(default_factory=dict)
     """The first task that a text stands in, by its hash."""
+    left_out: int = 0
+    """Rows that something was wrong with, left out as the user asked."""
 
 
 class OutcomeRows:
@@ -75,20 +82,15 @@ class OutcomeRows:
         """
         if not query.strip():
             raise DataError(f"{place}: the query is empty")
+        if not isinstance(model, str) or not model.strip():
+            raise DataError(f"{place}: the model is {'null' if model is None else repr(model)}")
         selection, cells = self._shared.selection, dict.fromkeys(COLUMNS)
         if not (selection.model(model) and selection.task(more.get("task") or "")):
             return
-        again = self._seen[query_id, model]
-        self._seen[query_id, model] += 1
-        reference = self._reference(place, query_id, query, reference)
-        task = more.get("task")
-        if again == 0 and self._shared.tasks.setdefault(hash_text(query), task) != task:
-            self.notes["answers to a text that stands in another task too (see --task)"] += 1
+        if not failed and not grade and self._is_failure(response, score, output_tokens, place):
+            failed = True
+            self.notes["answers that are the text of an error, taken as failed calls"] += 1
         value = None if failed else score_of(score, place, selection.score_max)
-        cells |= more
-        cells |= {"query_id": query_id, "query": query, "reference": reference, "model": model}
-        cells["sample"] = str(again)
-        cells["state"] = "failed" if failed else "ok" if grade or value is not None else "ungraded"
         if not failed:
             cells |= {
                 "response": response if selection.answers else None,
@@ -99,8 +101,44 @@ class OutcomeRows:
                 "output_tokens": self._tokens(output_tokens, place),
                 "latency": number(latency, f"{place}: the latency") or None,
             }
+        reference = self._reference(place, query_id, query, reference)
+        # From here on nothing is wrong with the row.
+        again = self._seen[query_id, model]
+        self._seen[query_id, model] += 1
+        task = more.get("task")
+        if again == 0 and self._shared.tasks.setdefault(hash_text(query), task) != task:
+            self.notes["answers to a text that stands in another task too (see --task)"] += 1
+        cells |= more
+        cells |= {"query_id": query_id, "query": query, "reference": reference, "model": model}
+        cells["sample"] = str(again)
+        cells["state"] = "failed" if failed else "ok" if grade or value is not None else "ungraded"
         for name, column in self._columns.items():
             column.append(cells[name])
+
+    @contextmanager
+    def row(self) -> Iterator[None]:
+        """Leave out a row that is wrong, where the user asks for that, and name it in a note."""
+        try:
+            yield
+        except DataError as error:
+            self.leave_out(error)
+
+    def leave_out(self, error: DataError) -> None:
+        """Note an error of one row, where the user asks to leave such rows out; else raise it."""
+        if not self._shared.selection.skip_bad:
+            raise error
+        self._shared.left_out += 1
+        if self._shared.left_out <= _NAMED:
+            self.notes[f"left out: {error.message}"] += 1
+        else:
+            self.notes["further rows left out"] += 1
+
+    @staticmethod
+    def _is_failure(response: Any, score: Any, output_tokens: Any, place: str) -> bool:
+        if not isinstance(response, str) or not response:
+            return False
+        tokens = number(output_tokens, f"{place}: the number of tokens")
+        return is_failure(response, tokens) and not _positive(score)
 
     def __len__(self) -> int:
         return len(self._columns["model"])
@@ -134,7 +172,7 @@ class OutcomeRows:
         if cost == 0:
             self.notes["costs of 0 beside an answer, taken as not recorded"] += 1
             return None
-        if cost is not None and cost > _DEAR:
+        if cost is not None and cost > DEAREST:
             raise DataError(
                 f"{place}: a call that costs {cost:g} USD",
                 "are these prices per million tokens, or sums, rather than costs per call?",
@@ -147,6 +185,19 @@ class OutcomeRows:
             self.notes["negative numbers of tokens, taken as not recorded"] += 1
             return None
         return tokens
+
+
+def _positive(score: Any) -> bool:
+    """Return whether a score is more than 0, or written so that only its reader can tell."""
+    if isinstance(score, list) and len(score) == 1:
+        score = score[0]
+    if isinstance(score, str):
+        text = score.strip().removesuffix("%").lower()
+        score = WORDS.get(text, text or None)
+    try:
+        return score is not None and float(score) > 0
+    except (TypeError, ValueError):
+        return True
 
 
 def _array(values: list[Any], kind: Any) -> pa.Array:
@@ -237,13 +288,13 @@ def number(value: Any, what: str) -> float | None:
 
 
 def score_of(value: Any, place: str, top: float = 1.0) -> float | None:
-    """Return a score in [0, 1] of a number up to `top`, a bool, `True`, or `85%`; None for null."""
+    """Return a score in [0, 1] of a number up to `top`, a bool, `yes`, or `85%`; None for null."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
         text = value.strip()
-        if text.lower() in ("true", "false"):
-            return float(text.lower() == "true")
+        if text.lower() in WORDS:
+            return WORDS[text.lower()]
         if text.endswith("%"):
             value, top = text[:-1], 100.0
     elif isinstance(value, bool):

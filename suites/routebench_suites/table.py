@@ -95,8 +95,8 @@ class TableSuite:
     def _stored(self) -> SuiteData:
         path = self.options.data
         own = self.options
-        for option in ("map", "models"):
-            if getattr(own, option):
+        for option in ("map", "models", "score_max"):
+            if option in own.model_fields_set:
                 raise OptionError(f"{option}: {path.name} is a store", "a store has its columns")
         stored = read_store(path, own.of, own.graded_by, only=own.of is not None)
         return from_long(

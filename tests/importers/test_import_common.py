@@ -10,6 +10,7 @@ import pytest
 from published import brought, frame, pickled
 
 from routebench.errors import DataError, OptionError
+from routebench.hookspecs import Selection
 from routebench.importers import guess, import_files
 from routebench.importers.rows import number, score_of
 
@@ -147,6 +148,8 @@ def test_the_order_of_files_changes_nothing_but_the_order(tmp_path: Path) -> Non
         (True, 100, 1.0),  # a bool has no unit
         ("True", 1, 1.0),
         ("false", 1, 0.0),
+        ("Yes", 10, 1.0),
+        ("no", 1, 0.0),
         ("0.5", 1, 0.5),
         ("85%", 1, 0.85),
         ("1%", 1, 0.01),
@@ -179,3 +182,99 @@ def test_scores_out_of_range(value: Any, hint: str) -> None:
 def test_numbers_that_are_none(value: Any) -> None:
     with pytest.raises(DataError, match=r"^the cost is "):
         number(value, "the cost")
+
+
+CASES: dict[str, tuple[str, bytes, bytes, str]] = {
+    "no JSON": ("x.jsonl", b"{oops\n", b"", "x.jsonl: row 3: not JSON"),
+    "no object": ("x.jsonl", b"[1]\n", b"", "x.jsonl: row 3 is no JSON object"),
+    "null model": (
+        "x.jsonl",
+        json.dumps(RECORD | {"model_name": None}).encode() + b"\n",
+        b"",
+        "x.jsonl: row 3: model_name is null",
+    ),
+    "image": (
+        "x.jsonl",
+        json.dumps(RECORD | {"query": [{"role": "user", "content": [{"type": "image_url"}]}]})
+        .encode() + b"\n",
+        b"",
+        "x.jsonl: row 3: query is",
+    ),
+    "score": (
+        "x.jsonl",
+        json.dumps(RECORD | {"performance": 7}).encode() + b"\n",
+        b"",
+        "x.jsonl: row 3: the score 7 is not in [0, 1]",
+    ),
+    "fields": (
+        "mmlu_law.csv",
+        b"Why,True\n",
+        b"prompt,a,b\n",
+        "mmlu_law.csv: row 3 (line 4) has not as many fields",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_bad_row_is_named_and_left_out_where_asked(case: str, tmp_path: Path) -> None:
+    name, bad, header, message = CASES[case]
+    good = (
+        [b"What?,True,False\n", b"How?,True,True\n", b"Who?,False,True\n"]
+        if header
+        else [json.dumps(RECORD | {"model_name": m}).encode() + b"\n" for m in "abc"]
+    )
+    path, out = tmp_path / name, tmp_path / "o.parquet"
+    path.write_bytes(header + b"".join([*good[:2], bad, *good[2:]]))
+    with pytest.raises(DataError) as caught:
+        import_files("auto", [path], out)
+    assert caught.value.message.startswith(message)
+    assert not out.exists()
+    made = import_files("auto", [path], out, Selection(skip_bad=True))
+    (note,) = [note for note in made.notes if note.startswith("left out")]
+    assert note.startswith(f"left out: {message}")
+    path.write_bytes(header + b"".join(good))
+    assert import_files("auto", [path], out).rows == made.rows
+
+
+def test_rows_left_out_are_named_up_to_twenty(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    lines = [RECORD | {"query": f"q{n}", "performance": 7 if n % 2 else 1} for n in range(60)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made = import_files("auto", [path], tmp_path / "o.parquet", Selection(skip_bad=True))
+    assert made.rows == 30
+    assert sum(note.startswith("left out: x.jsonl: row ") for note in made.notes) == 20
+    assert "further rows left out: 10" in made.notes
+
+
+def test_a_row_left_out_counts_as_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    lines = [RECORD | {"performance": score} for score in (7, 1)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made, rows = brought("llmrouter", path, skip_bad=True)
+    assert made.rows == 1
+    assert "sample" not in rows[0]  # not a second answer
+
+
+def test_chat_messages_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who?"}]
+    lines = [RECORD | {"query": turns, "model_name": model} for model in "ab"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made, rows = brought("auto", path)
+    assert [row["query"] for row in rows] == ["Be brief.\n\nWho?"] * 2
+    assert "queries that are chat messages, their turns joined: 2" in made.notes
+
+
+def test_the_text_of_an_error_is_a_failed_call(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    error = {"response": "Error code: 429 - {'error': {'message': 'slow down'}}"}
+    counts = {"output_tokens": 12}
+    lines = [
+        RECORD | error | counts | {"performance": 0, "model_name": "a"},
+        RECORD | error | counts | {"performance": 1, "model_name": "b"},  # as it should be
+        RECORD | {"response": "So."} | counts | {"performance": "no", "model_name": "c"},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made, rows = brought("auto", path)
+    assert [row["state"] for row in rows] == ["failed", "ok", "ok"]
+    assert "answers that are the text of an error, taken as failed calls: 1" in made.notes

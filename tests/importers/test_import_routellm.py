@@ -72,10 +72,10 @@ def test_another_layout(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.csv: no response table; found columns: question, a"):
         brought("routellm", path)
     path.write_text("prompt,a,b\nWhy?,True,maybe\n")
-    with pytest.raises(DataError, match=r"x\.csv: row 1, column b: the score is 'maybe'"):
+    with pytest.raises(DataError, match=r"x\.csv: row 1 \(line 2\), column b: the score is"):
         brought("routellm", path)
     path.write_text("prompt,a,b\nWhy?,True\n")
-    with pytest.raises(DataError, match=r"x\.csv: row 1 has not as many fields"):
+    with pytest.raises(DataError, match=r"x\.csv: row 1 \(line 2\) has not as many fields"):
         brought("routellm", path)
     path.write_bytes(b"prompt,a,b\nWhy\xff?,True,True\n")
     with pytest.raises(DataError, match=r"x\.csv: after row 0: the text is not UTF-8"):

@@ -138,12 +138,12 @@ def test_results_that_do_not_add_up(tmp_path: Path) -> None:
 
 def test_another_layout(tmp_path: Path) -> None:
     path = graded(tmp_path / "a.csv.gz", ["Who?", "A", "B", "D"])
-    with pytest.raises(DataError, match=r"a\.csv\.gz: row 1, column grade: unknown grade 'D'"):
+    with pytest.raises(DataError, match=r"a\.csv\.gz: row 1 \(line 2\), column grade: unknown"):
         brought("simpleqa", path)
     (tmp_path / "b.csv").write_text("question,answer\nWho?,A\n")
     with pytest.raises(DataError, match=r"b\.csv: nothing of SimpleQA; found columns: question"):
         brought("simpleqa", tmp_path / "b.csv")
     (tmp_path / "c.csv").write_text("metadata,problem,answer\nimport os,Who?,A\n")
-    with pytest.raises(DataError, match=r"c\.csv: row 1, column metadata: no Python dict"):
+    with pytest.raises(DataError, match=r"c\.csv: row 1 \(line 2\), column metadata: no"):
         import_files("simpleqa", [tmp_path / "c.csv"], tmp_path / "q.csv")
     assert not (tmp_path / "q.csv").exists()
