@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
+import shutil
 import sys
 
 import click
 
 from routebench import __version__, commands
 from routebench.errors import RoutebenchError, did_you_mean
+from routebench.files import reason
 from routebench.plugin import discovery
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the program's
 
 
 class Commands(click.Group):
@@ -78,6 +83,12 @@ def main() -> None:
         if error.hint:
             click.echo(f"hint: {_line(error.hint)}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FULL and not isinstance(error, shutil.Error):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {_line(place + reason(error))}", err=True)
+        sys.exit(RoutebenchError.exit_code)
 
 
 def _line(text: str) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+_LONGEST = 200  # characters of a reason
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -50,6 +53,22 @@ def new_folder(path: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, in a few words, also where many files were concerned.
+
+    >>> reason(shutil.Error([("a", "b", "[Errno 28] No space left on device")]))
+    'No space left on device'
+    """
+    if error.strerror:
+        return error.strerror
+    many = error.args[0] if error.args else ""
+    if isinstance(many, list) and many and isinstance(many[0], tuple):
+        many = many[0][-1]  # a copied folder's first file
+    text = " ".join(str(many).split())
+    text = re.sub(r"^\[Errno \d+\] ([^:\[]*).*", r"\1", text)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def sha256(content: bytes) -> str:

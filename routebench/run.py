@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from routebench.board import build, run_folder, write_run
-from routebench.config import RunConfig
+from routebench.config import RunConfig, dump
 from routebench.data import users
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.data.splits import Split, make_split
@@ -105,6 +105,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
         listener.stage(build.outlook(setup))
         setup = replace(setup, encoded=encode(setup, encoder, config, workers, listener))
         with run_folder.run_folder(config, run_hash(config, shared, entrants)) as folder:
+            run_folder.check_same(config, folder, prints, {e.label: e.options for e in entrants})
             extensions.tell("run_started", config=config.model_dump(mode="json"), data=data)
             results = {}
             with closing(
@@ -121,6 +122,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
             board = write_run.write(
                 folder, config, setup, prices, board, results, started, extensions.summary()
             )
+            run_folder.end(folder)
             extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return Run(board, folder)
 
@@ -221,6 +223,7 @@ def execute(
     finished = Finished(folder / run_folder.CHECKPOINTS)
     stored = {job: None if config.fresh else finished.load(job) for job in jobs}
     done = {job: result for job, result in stored.items() if result is not None}
+    run_folder.begin(folder, dump(config), len(jobs))
     listener.jobs(len(jobs), len(done), folder)
     yield from done.items()
     count = config.jobs or default_workers(config.device)

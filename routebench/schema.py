@@ -214,6 +214,10 @@ class Row(StrictModel):
         return values
 
 
+INCOMPLETE = "INCOMPLETE:"
+"""The beginning of a suite's note that choices without an answer shrank everyone's test part."""
+
+
 class SuiteInfo(StrictModel):
     name: str
     source: Literal["simulated", "recorded", "live"]

@@ -18,11 +18,12 @@ from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate
-from routebench.metrics.setting import Setting
+from routebench.metrics.setting import RouterChoices, Setting, scorable
 from routebench.plugin.selection import COVERED
 from routebench.prices.apply import PriceInfo
 from routebench.records import Floats, Grade, Ints, Outcomes, State
 from routebench.schema import (
+    INCOMPLETE,
     Diagnostics,
     Facet,
     Fingerprints,
@@ -49,6 +50,8 @@ class ScoredQueries:
     evaluation: Evaluation
     failures: dict[str, str]
     """Why, for each router that failed."""
+    left_out: str = ""
+    """Whose choices took queries from all rows, and what that does to the best single model."""
 
 
 def score(
@@ -87,7 +90,32 @@ def score(
             routed.append(one)
     evaluation = evaluate(setting, routed, resamples, against=against)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
-    return ScoredQueries(rows, numbers, evaluation, failures)
+    return ScoredQueries(rows, numbers, evaluation, failures, _left_out(setting, routed))
+
+
+def _left_out(setting: Setting, routed: Sequence[RouterChoices]) -> str:
+    """Return who chose models without a usable answer, and the best single model without that."""
+    rows, ok = np.arange(len(setting.best_single)), setting.outcomes.ok
+    kept = scorable(setting, list(routed))
+    if kept.all():
+        return ""
+    choices = {f"reference {name.replace('_', ' ')}": c for name, c in setting.fixed.items()}
+    choices |= {one.name: one.choice for one in routed}
+    lost = {
+        name: int((~np.atleast_2d(ok[rows, choice]).all(axis=0)).sum())
+        for name, choice in choices.items()
+    }
+    most = sorted((name for name in lost if lost[name]), key=lambda name: (-lost[name], name))
+    usable = ok[rows, setting.best_single]
+    score = setting.outcomes.score[rows, setting.best_single]
+    with_them, without = score[usable].mean(), score[kept].mean()
+    form = "{:.3f}" if setting.measure == "reward" else "{:.1%}"
+    return (
+        f"{int((~kept).sum()):,} of {len(kept):,} test queries are left out of all rows, where a"
+        f" chosen model has no usable answer ({', '.join(f'{n}: {lost[n]:,}' for n in most)}):"
+        f" best single has {form.format(without)} without them, {form.format(with_them)} on all"
+        " that it answered"
+    )
 
 
 def outlook(setup: Setup) -> str:
@@ -125,12 +153,15 @@ def board(
     if measure == "reward":
         rows = [_rewarded(row) for row in rows]
     excess = evaluation.missing > config.max_missing
+    suite = _suite(setup)
+    if evaluation.left_out > config.max_missing * len(scored.rows):
+        suite.notes.append(f"{INCOMPLETE} {scored.left_out}")
     reason = (
         f"{evaluation.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
         f"at most {config.max_missing:.1%} may be (--max-missing)"
     )
     return Leaderboard(
-        suite=_suite(setup),
+        suite=suite,
         fingerprints=fingerprints,
         priced=prices.label,
         valid=not excess,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
-from routebench.files import lock_file
-from routebench.schema import Leaderboard
+from routebench.files import lock_file, replace_file
+from routebench.redact import one_line
+from routebench.schema import Fingerprints, Leaderboard
 
 BOARD, RUN_FILE, CHECKPOINTS, LOCK = "leaderboard.json", "run.toml", "routers", ".lock"
+UNFINISHED = "unfinished.toml"
 _RESULTS = Path("results")
 
 
@@ -48,6 +51,42 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
         yield folder
 
 
+def check_same(
+    config: RunConfig, folder: Path, prints: Fingerprints, options: Mapping[str, dict[str, Any]]
+) -> None:
+    """Raise an `OptionError` where the folder holds the board of another run.
+
+    A run that has all of its routers, with the same options and data, goes on from it. `options`
+    are those of the run's routers by label.
+    """
+    if config.fresh or not (folder / BOARD).is_file():
+        return
+    try:
+        board = read(folder)
+    except DataError:
+        return  # nothing that could be read again
+    old, new = board.fingerprints.model_dump(), prints.model_dump()
+    changed = [name for name in old if old[name] != new[name]]
+    rows = [row for row in board.rows if row.state == "ok"]
+    gone = [row.router for row in rows if row.router not in options]
+    other = [r.router for r in rows if r.router in options and options[r.router] != r.options]
+    seeds = max((len(row.seeds) for row in rows), default=0)
+    if changed:
+        why = f"its {', '.join(changed)} differ{'s' * (len(changed) == 1)}"
+    elif gone:
+        why = f"it has {', '.join(gone)}, which this one has not"
+    elif other:
+        why = f"the options of {', '.join(other)} differ"
+    elif seeds > config.seeds:
+        why = f"it has {seeds} seeds"
+    else:
+        return
+    raise OptionError(
+        f"--out {folder}: the board of another run stands there: {why}",
+        "name another folder; --fresh replaces it",
+    )
+
+
 def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
     """Return the paths that routers must not read: outcomes, and folders of this or other runs."""
     results = [_RESULTS.resolve(), *([Path(config.out).resolve()] if config.out else [])]
@@ -71,10 +110,57 @@ def read(path: Path) -> Leaderboard:
     """
     place = path / BOARD if path.is_dir() else path
     try:
-        return Leaderboard.model_validate_json(place.read_text(encoding="utf-8"))
+        text = place.read_text(encoding="utf-8")
     except OSError as error:
+        if path.is_dir():
+            check_finished(path)
         hint = "name a run folder, or its leaderboard.json"
         raise DataError(f"{place}: {error.strerror or error}", hint) from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()
-        raise DataError(f"{place}: not a leaderboard: {' '.join(first[1:3]).strip()}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: not a leaderboard: it is no text") from error
+    try:
+        return Leaderboard.model_validate_json(text)
+    except ValidationError as error:
+        raise DataError(f"{place}: {_not_a_board(text, error)}") from error
+
+
+def _not_a_board(text: str, error: ValidationError) -> str:
+    """Return in a few words why a text is no board of this version."""
+    try:
+        held = json.loads(text)
+    except ValueError:
+        return "not a leaderboard: it is no JSON"
+    if not isinstance(held, dict) or "schema_version" not in held:
+        return "not a leaderboard of RouteBench"
+    known = Leaderboard.model_fields["schema_version"].default
+    if (version := held["schema_version"]) != known:
+        return f"not a leaderboard that can be read here: schema {version!r}, this is {known}"
+    first = error.errors()[0]
+    at = ".".join(map(str, first["loc"]))
+    return one_line(f"not a leaderboard: {at}: {first['msg'][:1].lower()}{first['msg'][1:]}", 200)
+
+
+def begin(folder: Path, run_file: str, jobs: int) -> None:
+    """Note in a run's folder what the run is, so that one that is interrupted can be told.
+
+    It is there until the board is.
+    """
+    replace_file(folder / UNFINISHED, f"# {jobs} jobs\n{run_file}".encode())
+
+
+def end(folder: Path) -> None:
+    """Take the note away: the board is there."""
+    (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def check_finished(folder: Path) -> None:
+    """Raise a `DataError` for a run that was interrupted: how far it came, and how it goes on."""
+    try:
+        first = (folder / UNFINISHED).read_text(encoding="utf-8").partition("\n")[0]
+    except (OSError, UnicodeDecodeError):
+        return
+    done = sum(1 for _ in (folder / CHECKPOINTS).glob("**/job.json"))
+    raise DataError(
+        f"{folder}: the run is not finished: {done} of {first.strip('# ')} are done",
+        f"routebench run --file {folder / UNFINISHED} --out {folder}",
+    )

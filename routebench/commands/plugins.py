@@ -50,7 +50,7 @@ def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _describe(name: str, as_json: bool) -> None:
-    from routebench.errors import OptionError, did_you_mean
+    from routebench.errors import OptionError, did_you_mean, nearest
     from routebench.plugin import discovery, options
 
     known = discovery.installed()
@@ -59,7 +59,9 @@ def _describe(name: str, as_json: bool) -> None:
         found = [discovery.find("router", name)]
     if not found:
         names = [*discovery.KINDS, *(info.name for info in known)]
-        raise OptionError(f"no plugin or kind named {name!r}", did_you_mean(name, names))
+        close = did_you_mean(name, names) if nearest(name, names) else ""
+        hint = close or "`routebench plugins` lists all that are installed"
+        raise OptionError(f"no plugin or kind named {name!r}", hint)
     described = []
     for info in found:
         plugin = discovery.load(info)

@@ -64,13 +64,17 @@ def command(
     trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_))
     if limit is not None:
         trained.spend(limit)
+    routed = False
     for chunk in _chunks(texts, 1 if limit else _CHUNK):
+        routed = True
         decisions = trained.route(chunk)
         if limit is not None:
             trained.charge(limit, decisions)
         for row, text in enumerate(chunk):
             told = _told(trained, decisions, row, text, limit)
             click.echo(_json(told) if as_json else _lines(told))
+    if not routed:
+        raise OptionError("no query given", "name one, or write one per line to standard input")
 
 
 def _changes(router: str, assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -97,7 +101,7 @@ def _chunks(texts: tuple[str, ...], size: int) -> Iterator[list[str]]:
         lines = (line.strip() for line in sys.stdin)
     chunk: list[str] = []
     for text in lines:
-        if text or texts:
+        if text.strip():
             chunk.append(text)
         if len(chunk) == size:
             yield chunk

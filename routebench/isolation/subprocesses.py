@@ -40,6 +40,8 @@ OnProgress = Callable[[float, str], None]
 Process = subprocess.Popen[str] | ForkedProcess
 _ENTRY = "routebench.jobs.worker"
 _LOG_TAIL = 4000
+PRINTED = "printed:"
+"""The heading in a log above what a router printed."""
 
 
 class Workers:
@@ -114,7 +116,7 @@ class Workers:
             reply = Failed("no end within the time limit", timed_out=True)
         if isinstance(reply, Failed):
             reason = f"{request.stage}: " + _text(reply.reason).replace(str(folder), "<job>")
-            reply = replace(reply, reason=reason, log=_text(reply.log) + _tail(log))
+            reply = replace(reply, reason=reason, log=_text(reply.log) + printed(log))
         warnings = [_text(warning) for warning in report.warnings]
         return replace(report, reply=reply, warnings=warnings)
 
@@ -291,6 +293,12 @@ def _kill(process: Process) -> None:
 def _text(said: Any) -> str:
     """Return a router's text without lone surrogates, which no file can hold."""
     return str(said).encode("utf-8", "backslashreplace").decode()
+
+
+def printed(log: Path) -> str:
+    """Return the end of what a process printed, under a heading; nothing where it did not."""
+    tail = _tail(log)
+    return f"\n{PRINTED}\n{tail}" if tail.strip() else ""
 
 
 def _tail(log: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import RoutebenchError
-from routebench.files import file_sha256, new_folder
+from routebench.files import file_sha256, new_folder, reason
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
 from routebench.records import Decisions
@@ -89,8 +89,9 @@ class Finished:
                 shutil.rmtree(place, ignore_errors=True)
             shutil.rmtree(self._begun(job), ignore_errors=True)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise RoutebenchError(f"cannot keep results in {self.folder}: {reason}") from error
+            raise RoutebenchError(
+                f"cannot keep results in {self.folder}: {reason(error)}"
+            ) from error
 
 
 def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> None:

@@ -74,8 +74,10 @@ class Harness:
         for name in ("fit", "route"):
             impls = getattr(self._manager.hook, name).get_hookimpls()
             if not any(impl.plugin is router for impl in impls):
+                there = callable(getattr(router, name, None))
                 raise PluginError(
-                    f"{type(router).__name__} has no {name} hook",
+                    f"{type(router).__name__} has no {name} hook"
+                    + (f": {name} is there, without @hookimpl" if there else ""),
                     f"decorate its method {name} with @routebench.hookimpl",
                 )
         for name in LEARNING:

@@ -24,7 +24,7 @@ from routebench.isolation.messages import (
     RouteReply,
     RouteRequest,
 )
-from routebench.isolation.subprocesses import OnProgress, Workers
+from routebench.isolation.subprocesses import OnProgress, Workers, printed
 from routebench.jobs import arrow_io
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.fits import SharedFits
@@ -154,6 +154,7 @@ class Processes:
         fitted = fit_report.reply
         if not isinstance(fitted, FitReply):
             return self._failure("fit", fitted)
+        before = printed(fit.with_suffix(".log"))
         only_files(fit / "checkpoint")
         route.mkdir()
         (fit / "checkpoint").rename(route / "checkpoint")
@@ -173,7 +174,8 @@ class Processes:
         )
         routed = route_report.reply
         if not isinstance(routed, RouteReply):
-            return self._failure("route", routed)
+            failed = self._failure("route", routed)
+            return replace(failed, log=failed.log + before)
         only_files(route / "checkpoint")
         parts = batch.parts(arrow_io.read_decisions(route / "decisions.arrow"))
         return Result(

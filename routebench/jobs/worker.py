@@ -6,6 +6,8 @@ Nothing of the run is in its arguments, environment or working folder. Its messa
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -64,6 +66,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.argv = ["routebench-job"]
+    for stream in (sys.stdout, sys.stderr):  # what is printed is in the log, however this ends
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
     folder, access, order = Path(start.folder), start.access, start.request
     level, violations = firewall.enter(
         folder,
@@ -102,6 +107,8 @@ def main() -> None:
         why = f"isolation: {violations[0]}" if violations else reason(error)
         answer = Failed(why, traceback.format_exc())
     send(Report(answer, level, list(dict.fromkeys(noted))[:5]))
+    with contextlib.suppress(Exception):  # a router may have put anything there
+        sys.stdout.flush()
     # Threads or exit handlers of a router must not delay the run.
     os._exit(0)
 
@@ -207,6 +214,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     """Describe a plugin for the run, so that its code is not imported where the outcomes are."""
     from routebench.errors import OptionError, PluginError, RoutebenchError
     from routebench.jobs import arrow_io
+    from routebench.jobs.harness import Harness
     from routebench.plugin import discovery, optional, options
 
     label = order.label
@@ -238,6 +246,11 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
             return Refused(error.message, error.hint)
     lacks, router = None, cls(checked)
     if order.pool is not None:
+        try:
+            Harness(router)
+        except PluginError as error:
+            if error.__cause__ is None:  # what it lacks would fail each of its jobs
+                return Broken(error.message, error.hint)
         pool = arrow_io.pool_from_json(order.pool)
         try:
             lacks = optional.unmet_needs(router, pool, frozenset(order.shown), order.priced)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -57,6 +58,8 @@ def find(kind: str, name: str) -> PluginInfo:
     """Find the plugin of that name, or of a file `path.py:Class`; raise `OptionError` if none."""
     if kind == "router" and ".py:" in name:
         return _from_file(name)
+    if kind == "router" and name.endswith(".py"):
+        raise _without_class(name)
     known = [info for info in _of_kind(kind) if info.name == name]
     if len(known) > 1:
         owners = " and ".join(sorted(str(info.distribution) for info in known))
@@ -92,7 +95,9 @@ def load(info: PluginInfo) -> Any:
         what = "nothing named" if info.kind == "command" else "no class"
         raise PluginError(
             f"{info.kind} {info.name!r}: {Path(module_name).name} has {what} {attribute!r}",
-            did_you_mean(attribute, classes) if (classes := _plugins_in(module)) else "",
+            did_you_mean(attribute, classes)
+            if (classes := _plugins_in(module))
+            else _incomplete(module),
         )
     found = getattr(module, attribute)
     if info.kind == "command":
@@ -105,7 +110,9 @@ def load(info: PluginInfo) -> Any:
     if not {"Options", "route"} & set(dir(found)):
         raise PluginError(
             f"router {info.name!r}: {attribute} is no router: it has no method `route`",
-            did_you_mean(attribute, _plugins_in(module)),
+            did_you_mean(attribute, classes)
+            if (classes := _plugins_in(module))
+            else "a router is a class with `@hookimpl def route(self, queries)`",
         )
     from routebench.plugin.defaults import complete  # numpy comes with it: not for a list
 
@@ -116,6 +123,33 @@ def _plugins_in(module: ModuleType) -> list[str]:
     """Return the names in a module that look like plugins."""
     members = vars(module).items()
     return [name for name, one in members if {"Options", "route"} & set(dir(one))]
+
+
+def _incomplete(module: ModuleType) -> str:
+    """Return which classes a module has that are no plugins, and what they lack."""
+    own = [
+        name
+        for name, one in vars(module).items()
+        if isinstance(one, type) and one.__module__ == module.__name__
+    ]
+    return f"classes there, without a method `route`: {', '.join(own)}" if own else ""
+
+
+def _without_class(name: str) -> OptionError:
+    """Return the error for a file without the name of a class in it; it is not imported."""
+    if not Path(name).is_file():
+        return OptionError(f"no router file {name!r}", "write it as path/to/file.py:ClassName")
+    try:
+        body = ast.parse(Path(name).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        body = []
+    classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
+    there = f"; classes there: {', '.join(classes)}" if classes else "; there is no class in it"
+    first = classes[0] if classes else "ClassName"
+    return OptionError(
+        f"--router {name}: which class of it? Write `file.py:Class`{there}",
+        f"--router {name}:{first}",
+    )
 
 
 def code_hash(info: PluginInfo) -> str:

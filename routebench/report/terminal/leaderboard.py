@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds
 from routebench.report.terminal import policies, router_facts, tradeoffs
 from routebench.report.terminal.console import LABEL, difference, dollars, percent, plain, short
-from routebench.schema import Estimate, Leaderboard, Row, collapse
+from routebench.schema import INCOMPLETE, Estimate, Leaderboard, Row, collapse
 
 _TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
 _COLUMNS = ("#", "router", "accuracy", "Δ {}, pp", "$ / 1k", "saves")
 _USERS = ("#", "router", "reward", "Δ {}", "worst", "differ")
+_FEW = 1000  # queries, of which a single split tests too few to tell much
 _MEANS = ("effect", "  cost", "best LLM")
 
 
@@ -50,6 +52,7 @@ def show(
     _diagnostics(board, out)
     _warnings(board, out)
     if folder is not None:
+        _logs(board, out, folder)
         out.print(f"written to {escape(str(folder))}", soft_wrap=True)
 
 
@@ -71,6 +74,10 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
     out.print(" · ".join(facts))
     if not board.valid:
         out.print(f"[bold red]INVALID:[/bold red] {escape(board.invalid_reason or '')}")
+    for note in suite.notes:
+        if note.startswith(INCOMPLETE):
+            text = escape(note.removeprefix(INCOMPLETE))
+            out.print(f"[bold yellow]{INCOMPLETE}[/bold yellow]{text}")
 
 
 def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
@@ -154,13 +161,16 @@ def _savings(estimate: Estimate) -> str:
 
 
 def _models(usage: dict[str, float], room: int) -> str:
-    """Return the two models used most (one where there is no more room), in `room` columns."""
+    """Return the two models used most (one where there is no more room), in `room` columns.
+
+    Without the provider before the slash, unless two models differ in nothing else.
+    """
+    plain = Counter(name.rsplit("/", 1)[-1] for name in usage)
+    names = {n: n if plain[n.rsplit("/", 1)[-1]] > 1 else n.rsplit("/", 1)[-1] for n in usage}
     top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
     parts = [(name, share) for name, share in top if share >= 0.005]
     each = (room - 3 * (len(parts) - 1)) // max(len(parts), 1) - 5
-    return " · ".join(
-        f"{share:.0%} {escape(short(name.rsplit('/', 1)[-1], each))}" for name, share in parts
-    )
+    return " · ".join(f"{share:.0%} {escape(short(names[name], each))}" for name, share in parts)
 
 
 def _grades(row: Row) -> list[str]:
@@ -247,6 +257,12 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
             f"{diagnostics.disagreement:.0%} of queries, "
             f"{diagnostics.routable:.0%} can be routed better"
         )
+    queries = sum(board.suite.queries.values())
+    if board.suite.folds == 1 and board.suite.split == "hash" and queries <= _FEW:
+        out.print(
+            f"{board.suite.queries['test']:,} of {queries:,} queries are tested: with --folds 5 all"
+            f" {queries:,} are"
+        )
     if diagnostics.cheapest_dominates:
         out.print("[yellow]the cheapest model is also the best single one[/yellow]")
     if diagnostics.leaked:
@@ -254,7 +270,8 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
             f"leak: {diagnostics.leaked:,} test queries had a duplicate in train or validation; "
             f"{diagnostics.removed:,} rows removed from there"
         )
-    if diagnostics.left_out:
+    told = any(note.startswith(INCOMPLETE) for note in board.suite.notes)
+    if diagnostics.left_out and not told:
         out.print(
             f"[yellow]{diagnostics.left_out:,} test queries left out of all rows: a chosen model "
             "has no usable answer there[/yellow]"
@@ -263,8 +280,18 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
         out.print(f"missing cells: {diagnostics.missing:.2%} of those asked")
 
 
+def _logs(board: Leaderboard, out: RichConsole, folder: Path) -> None:
+    """Name the log of each router that failed: its traceback, and what it printed."""
+    for row in board.rows:
+        found = sorted((folder / "routers" / row.router).glob("**/error.txt"))
+        if row.state == "failed" and found:
+            out.print(f"log of {escape(row.router)}: {escape(str(found[0]))}", soft_wrap=True)
+
+
 def _warnings(board: Leaderboard, out: RichConsole) -> None:
     for note in board.suite.notes:
+        if note.startswith(INCOMPLETE):
+            continue
         out.print(f"[dim]note: {escape(note)}[/dim]")
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in board.rows:

@@ -12,9 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from routebench.config import RunConfig
+from routebench.isolation.subprocesses import PRINTED
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
+from routebench.redact import one_line
 from routebench.run import RunListener
+
+_LAST = 5  # lines of a failed router's output
 
 
 class RunProgress(RunListener):
@@ -77,6 +81,8 @@ class RunProgress(RunListener):
                 f"[red]{escape(self._name(job))} failed:[/red] {escape(result.message)}",
                 soft_wrap=True,
             )
+            for line in _printed(result.log):
+                self.console.print(f"  [dim]{escape(one_line(line))}[/dim]", soft_wrap=True)
         elif not self.console.is_terminal:
             note = f": {result.note}" if result.note else ""
             line = f"  {self._done}/{self._total} {self._name(job)}{note}"
@@ -92,3 +98,10 @@ class RunProgress(RunListener):
     def _name(self, job: Job) -> str:
         fold = f" fold {job.fold}" if self._folds > 1 else ""
         return f"{job.label} seed {job.seed}{fold}"
+
+
+def _printed(log: str) -> list[str]:
+    """Return the last lines that a failed router printed."""
+    _, heading, text = log.partition(f"\n{PRINTED}\n")
+    lines = [line for line in text.splitlines() if line.strip() and line != PRINTED]
+    return lines[-_LAST:] if heading else []
