@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from routebench.data.reading.messages import joined
 from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
 from routebench.importers.files import files_in, head_of, read_csv
@@ -126,6 +127,5 @@ def _prompt(value: Any) -> str:
                 turns = ast.literal_eval(value.strip())
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 turns = value
-    if isinstance(turns, (list, tuple)) and turns and all(isinstance(t, str) for t in turns):
-        return "\n\n".join(turns)
-    return str(value)
+    text = joined(list(turns)) if isinstance(turns, (list, tuple)) else None
+    return str(value) if text is None else text

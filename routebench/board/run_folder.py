@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -162,5 +163,5 @@ def check_finished(folder: Path) -> None:
     done = sum(1 for _ in (folder / CHECKPOINTS).glob("**/job.json"))
     raise DataError(
         f"{folder}: the run is not finished: {done} of {first.strip('# ')} are done",
-        f"routebench run --file {folder / UNFINISHED} --out {folder}",
+        shlex.join(["routebench", "run", "--file", str(folder / UNFINISHED), "--out", str(folder)]),
     )

@@ -10,10 +10,14 @@ import pyarrow.compute as pc
 
 from routebench.data import failures, scores
 from routebench.data.columns import Lines, TableColumns
-from routebench.records import Mask
+from routebench.records import Floats, Mask
 
 DEAREST = 25.0
 """USD; no recorded call of a public data set comes near."""
+
+
+STEEPEST = 1000.0
+"""USD per million tokens; no model's list price comes near."""
 
 
 def check_answers(
@@ -76,13 +80,13 @@ def _costs(rows: TableColumns, failed: Mask, dearest: float) -> tuple[pa.Table, 
             "are these prices per million tokens, or sums, rather than costs per call?"
             f" If they are right: --set table.max_cost={10 ** np.ceil(np.log10(cost.max())):.0f}",
         )
+    notes = _per_token(rows, cost)
     zero = ~null & (cost == 0) & _answered(table) & ~failed
     if not zero.any():
-        return table, ()
+        return table, tuple(notes)
     model = rows.coded("model")
     paid = set(model.codes[~null & (cost > 0)].tolist())
     lost = zero & np.isin(model.codes, list(paid))
-    notes = []
     if lost.any():
         at = table.column_names.index("cost_usd")
         kept = pc.if_else(pa.array(lost), None, table["cost_usd"])
@@ -96,6 +100,22 @@ def _costs(rows: TableColumns, failed: Mask, dearest: float) -> tuple[pa.Table, 
             " down, leave them empty, or give --prices"
         )
     return table, tuple(notes)
+
+
+def _per_token(rows: TableColumns, cost: Floats) -> list[str]:
+    """Return a note on costs that come to more per token than anybody charges."""
+    names = [name for name in ("input_tokens", "output_tokens") if name in rows]
+    tokens = np.zeros(len(cost)) + sum(np.nan_to_num(rows.number(name)[0]) for name in names)
+    known = (tokens > 0) & (cost > 0)
+    if len(names) < 2 or not known.any():
+        return []
+    typical = float(np.median(1e6 * cost[known] / tokens[known]))
+    if typical <= STEEPEST:
+        return []
+    return [
+        f"cost_usd comes to ${typical:,.0f} per million tokens, typically: is it in cents, or of"
+        " more than one call?"
+    ]
 
 
 def _answered(table: pa.Table) -> Mask:

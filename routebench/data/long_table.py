@@ -177,11 +177,16 @@ def _models(rows: TableColumns, model: Coded, pool: Pool | None) -> tuple[str, .
 
 
 def _alike(models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a note on names that differ in case, blanks or Unicode form only."""
+    """Return notes on names that are none, or differ in case, blanks or Unicode form only."""
     by: dict[str, list[str]] = {}
     for model in models:
         by.setdefault("".join(normalise(model).split()), []).append(model)
-    return tuple(
+    nobody = tuple(
+        f"a model is called {name!r}: is its name missing?"
+        for name in models
+        if name.strip().lower() in ("none", "nan", "null", "n/a")
+    )
+    return nobody + tuple(
         f"may be one model under several names: {' and '.join(map(repr, names))}; their cells are"
         " counted apart"
         for names in by.values()

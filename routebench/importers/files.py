@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -20,6 +21,7 @@ from routebench.hookspecs import FileHead
 from routebench.redact import one_line
 
 _HEAD = 1 << 16  # bytes in which a file says what it is
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _KEY = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:')
 
 
@@ -44,6 +46,8 @@ def head_of(path: Path) -> FileHead:
 def _head(path: Path) -> FileHead:
     with open_file(path) as stream:
         raw = stream.read(_HEAD)
+    if raw.startswith(_WIDE):
+        raise DataError(f"{path.name}: the text is UTF-16, not UTF-8", "save it as UTF-8")
     kind = "".join(path.suffixes[-2:]).lower()
     if kind.endswith((".tar", ".tar.gz", ".tgz")):
         return FileHead(path, "tar")
@@ -111,7 +115,9 @@ def read_csv(path: Path, bad: Bad = _raise) -> Iterator[tuple[str, dict[str, str
                     continue
                 yield place, cells
     except UnicodeDecodeError:
-        raise DataError(f"{path.name}: after row {row}: the text is not UTF-8") from None
+        raise DataError(
+            f"{path.name}: after row {row}: the text is not UTF-8", "save it as UTF-8"
+        ) from None
     except (csv.Error, EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path.name}: after row {row}: cannot be read: {error}") from error
 
@@ -152,6 +158,6 @@ def parse_json(raw: bytes, place: str) -> Any:
     try:
         return json.loads(raw.decode("utf-8-sig"), parse_constant=lambda _: None)
     except UnicodeDecodeError:
-        raise DataError(f"{place}: the text is not UTF-8") from None
+        raise DataError(f"{place}: the text is not UTF-8", "save it as UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not JSON: {error}") from None

@@ -246,16 +246,16 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
             return Refused(error.message, error.hint)
     lacks, router = None, cls(checked)
     if order.pool is not None:
-        try:
-            Harness(router)
-        except PluginError as error:
-            if error.__cause__ is None:  # what it lacks would fail each of its jobs
-                return Broken(error.message, error.hint)
         pool = arrow_io.pool_from_json(order.pool)
         try:
             lacks = optional.unmet_needs(router, pool, frozenset(order.shown), order.priced)
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
+        try:
+            Harness(router)
+        except PluginError as error:
+            if error.__cause__ is None:  # what it lacks would fail each of its jobs
+                return Broken(error.message, error.hint)
     return DescribeReply(
         options=checked.model_dump(mode="json"),
         lacks=lacks,

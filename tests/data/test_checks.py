@@ -150,3 +150,13 @@ def test_a_model_that_costs_nothing_at_all() -> None:
     assert made == given
     (note,) = notes
     assert note.startswith("every answer of a costs $0, and is taken as free")
+
+
+@pytest.mark.parametrize(("cost", "noted"), [(0.001, False), (0.02, False), (2.0, True)])
+def test_costs_that_no_token_price_comes_to(cost: float, noted: bool) -> None:
+    given = table(
+        score=[1.0] * 4, cost_usd=[cost] * 4, input_tokens=[20] * 4, output_tokens=[30] * 4
+    )
+    notes = check_answers(given, "t.csv")[1]
+    assert bool(notes) == noted
+    assert all("$40,000 per million tokens" in note for note in notes)

@@ -393,3 +393,13 @@ def test_names_that_may_be_one_model(tmp_path: Path, one: str, other: str) -> No
     assert note.startswith("may be one model under several names: ")
     assert repr(one) in note
     assert repr(other) in note
+
+
+@pytest.mark.parametrize("name", ["None", "nan", " NULL"])
+def test_a_model_without_a_name(tmp_path: Path, name: str) -> None:
+    rows = [row | {"model": name if row["model"] == "a" else "b"} for row in ROWS]
+    (note,) = load(put(tmp_path, "t.jsonl", lines_of(rows))).notes
+    assert note == f"a model is called {name!r}: is its name missing?"
+    rows = [row | {"model": None if row is ROWS[4] else row["model"]} for row in ROWS]
+    with pytest.raises(DataError, match=r"t\.jsonl: row 5, column model: is empty"):
+        load(put(tmp_path, "t.jsonl", lines_of(rows)))
