@@ -154,6 +154,8 @@ def board(
         rows = [_rewarded(row) for row in rows]
     excess = evaluation.missing > config.max_missing
     suite = _suite(setup)
+    # A board that is made again, at other prices say, brings its own note along.
+    suite.notes[:] = [note for note in suite.notes if not note.startswith(INCOMPLETE)]
     if evaluation.left_out > config.max_missing * len(scored.rows):
         suite.notes.append(f"{INCOMPLETE} {scored.left_out}")
     reason = (

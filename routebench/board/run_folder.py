@@ -73,7 +73,7 @@ def check_same(
     other = [r.router for r in rows if r.router in options and options[r.router] != r.options]
     seeds = max((len(row.seeds) for row in rows), default=0)
     if changed:
-        why = f"its {', '.join(changed)} differ{'s' * (len(changed) == 1)}"
+        why = f"of other data ({', '.join(changed)})"
     elif gone:
         why = f"it has {', '.join(gone)}, which this one has not"
     elif other:
@@ -135,7 +135,9 @@ def _not_a_board(text: str, error: ValidationError) -> str:
         return "not a leaderboard of RouteBench"
     known = Leaderboard.model_fields["schema_version"].default
     if (version := held["schema_version"]) != known:
-        return f"not a leaderboard that can be read here: schema {version!r}, this is {known}"
+        return (
+            f"not a leaderboard: schema_version does not fit: schema {version!r}, this is {known}"
+        )
     first = error.errors()[0]
     at = ".".join(map(str, first["loc"]))
     return one_line(f"not a leaderboard: {at}: {first['msg'][:1].lower()}{first['msg'][1:]}", 200)

@@ -72,7 +72,10 @@ def test_no_router_is_named(main: Main, table: Path) -> None:
         ('{"a": 1}', "not a leaderboard of RouteBench"),
         ("[1]", "not a leaderboard of RouteBench"),
         ("query_id,query\n", "not a leaderboard: it is no JSON"),
-        ('{"schema_version": 0}', "not a leaderboard that can be read here: schema 0, this is 1"),
+        (
+            '{"schema_version": 0}',
+            "not a leaderboard: schema_version does not fit: schema 0, this is 1",
+        ),
         ('{"schema_version": 1}', "not a leaderboard: suite: field required"),
     ],
 )
@@ -168,7 +171,10 @@ def test_another_run_is_not_replaced_unasked(
     pq.write_table(planted(70), tmp_path / "other.parquet")
     common = ("--quiet", "--perturb", "0", "--out", done)
     for words, why in (
-        (("--suite", tmp_path / "other.parquet", "--router", "best-single"), "suite, split"),
+        (
+            ("--suite", tmp_path / "other.parquet", "--router", "best-single"),
+            "of other data (suite, split",
+        ),
         (("--suite", table, "--router", "random"), "it has best-single"),
         (("--suite", table, "--router", "best-single", "--set", "best-single.x=1"), ""),
     ):
