@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from routebench.board.assemble import assemble_decisions, references, tested_rows
+from routebench.board.left_out import left_out
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
@@ -18,7 +19,7 @@ from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate
-from routebench.metrics.setting import RouterChoices, Setting, scorable
+from routebench.metrics.setting import Setting
 from routebench.plugin.selection import COVERED
 from routebench.prices.apply import PriceInfo
 from routebench.records import Floats, Grade, Ints, Outcomes, State
@@ -90,32 +91,7 @@ def score(
             routed.append(one)
     evaluation = evaluate(setting, routed, resamples, against=against)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
-    return ScoredQueries(rows, numbers, evaluation, failures, _left_out(setting, routed))
-
-
-def _left_out(setting: Setting, routed: Sequence[RouterChoices]) -> str:
-    """Return who chose models without a usable answer, and the best single model without that."""
-    rows, ok = np.arange(len(setting.best_single)), setting.outcomes.ok
-    kept = scorable(setting, list(routed))
-    if kept.all():
-        return ""
-    choices = {f"reference {name.replace('_', ' ')}": c for name, c in setting.fixed.items()}
-    choices |= {one.name: one.choice for one in routed}
-    lost = {
-        name: int((~np.atleast_2d(ok[rows, choice]).all(axis=0)).sum())
-        for name, choice in choices.items()
-    }
-    most = sorted((name for name in lost if lost[name]), key=lambda name: (-lost[name], name))
-    usable = ok[rows, setting.best_single]
-    score = setting.outcomes.score[rows, setting.best_single]
-    with_them, without = score[usable].mean(), score[kept].mean()
-    form = "{:.3f}" if setting.measure == "reward" else "{:.1%}"
-    return (
-        f"{int((~kept).sum()):,} of {len(kept):,} test queries are left out of all rows, where a"
-        f" chosen model has no usable answer ({', '.join(f'{n}: {lost[n]:,}' for n in most)}):"
-        f" best single has {form.format(without)} without them, {form.format(with_them)} on all"
-        " that it answered"
-    )
+    return ScoredQueries(rows, numbers, evaluation, failures, left_out(setting, routed))
 
 
 def outlook(setup: Setup) -> str:
