@@ -142,9 +142,7 @@ def command(
         for text in collecting.guessed(plan):
             listener.note(text)
     out = console.make(wide=True)
-    new = not plan.store.exists()
     done, found, total = _collect(plan, limits, budget, listener)
-    _check_reached(plan, done, new)
     if not as_json:
         collecting.show_result(plan, found, done, total, out)
     if done.interrupted:
@@ -188,23 +186,6 @@ def _collect(plan: Any, limits: Any, budget: float | None, listener: Any) -> tup
     found = {target.name: count_calls(plan.store, plan.calls(target)) for target in plan.targets}
     with AnswerStore(plan.store, write=False) as store:
         return done, found, store.spent()
-
-
-def _check_reached(plan: Any, done: Any, new: bool) -> None:
-    """Raise an error, and leave no new store, where no model could be asked at all."""
-    from routebench.data.places import store_files
-    from routebench.errors import OptionError
-    from routebench.store.store import AnswerStore
-
-    if not new or done.interrupted or len(done.stopped) < len(plan.targets):
-        return
-    with AnswerStore(plan.store, write=False) as store:
-        if sum(store.counts().get(state, 0) for state in ("answered", "failed")):
-            return
-    for path in store_files(plan.store):
-        path.unlink(missing_ok=True)
-    name, error = next(iter(done.stopped.items()))
-    raise OptionError(f"{name} cannot be asked: {error.message}", error.hint)
 
 
 def _judge(plan: Any, judge: str, set_values: dict[str, dict[str, Any]], listener: Any) -> Any:
