@@ -113,6 +113,28 @@ class JudgeUsage:
     """Where the price is from, or why there is none."""
 
 
+@dataclass
+class AnswerTexts:
+    """What a judge found in the texts of answers, besides what they answer."""
+
+    answers: int = 0
+    traces: int = 0
+    """Texts with a reasoning trace, which is not read."""
+    unfinished: int = 0
+    """Those of them that end within the trace, and are not attempted."""
+    empty: int = 0
+    """Texts that say nothing, or nothing after their trace."""
+
+    def note(self) -> str | None:
+        """Return the counts in words; None where there is nothing to tell."""
+        if not (self.traces or self.empty):
+            return None
+        return (
+            f"of {self.answers:,} answers {self.traces:,} hold a reasoning trace, which is not read;"
+            f" {self.unfinished:,} end within it, and {self.empty:,} say nothing besides"
+        )
+
+
 class LiveProvider(Protocol):
     """A provider asked over a network, many calls at a time; raises `CallError` for no answer."""
 

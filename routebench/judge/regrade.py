@@ -92,7 +92,7 @@ def grade_texts(
     What a judge that asks a model has graded before is not asked again, unless `regrade`; its
     grades are kept in `folder`, by default that of the user's data.
     """
-    counts, began = Counts(judge.id, usage=judge.usage), time.perf_counter()
+    counts, began = Counts(judge.id, usage=judge.usage, texts=judge.texts), time.perf_counter()
     order = np.random.default_rng(seed).permutation(len(texts[0])).tolist()
     size = judge.at_once
     with GradeFile(judge.id, folder) if judge.streams else nullcontext() as file:

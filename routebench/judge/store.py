@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from routebench.files import sha256
-from routebench.hookspecs import JudgeUsage
+from routebench.hookspecs import AnswerTexts, JudgeUsage
 from routebench.judge.suite import load_judge
 from routebench.plugin import optional, options
 from routebench.plugin.extensions import Extensions
@@ -51,6 +51,8 @@ class Counts:
     seconds: float = 0.0
     usage: JudgeUsage | None = None
     """The usage of a judge that asks a model; None for one that asks none."""
+    texts: AnswerTexts | None = None
+    """Reasoning traces and empty texts that the judge found; None where it counts none."""
 
     def add(self, mark: Mark) -> None:
         """Count one more answer."""
@@ -115,6 +117,11 @@ class Judge:
         """Return the judge's usage so far; None for one that asks no model."""
         return optional.judge_usage(self.plugin)
 
+    @property
+    def texts(self) -> AnswerTexts | None:
+        """Return the reasoning traces and empty texts found so far; None where none are counted."""
+        return optional.answer_texts(self.plugin)
+
     def mark(
         self,
         texts: Sequence[Sequence[str | None]],
@@ -158,7 +165,7 @@ def grade_store(
     after an interruption the same call goes on with the rest. `limit`: this many answers at most.
     """
     hook = judge if isinstance(judge, Judge) else Judge(judge, values or {})
-    counts, began = Counts(hook.id, usage=hook.usage), time.perf_counter()
+    counts, began = Counts(hook.id, usage=hook.usage, texts=hook.texts), time.perf_counter()
     answers = store.answers(suite) if regrade else store.ungraded(hook.id, suite)
     for number, batch in enumerate(_batches(answers, hook.at_once, limit)):
         marks = _Marks(store, counts, batch, watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +12,11 @@ import pluggy
 
 from routebench import hookspecs
 from routebench.errors import DataError, PluginError
-from routebench.plugin import discovery, options
+from routebench.plugin import discovery, optional, options
 from routebench.plugin.extensions import Extension, Extensions, attributed
 from routebench.records import Grade, Grades, State, SuiteData
+
+_REASONS = 3  # named of why answers have no grade
 
 
 def judge_answers(
@@ -50,7 +53,20 @@ def judge_answers(
     if judge.around:
         said = f"the judge {name} was wrapped by the extension {', '.join(judge.around)}"
         data = replace(data, notes=(*data.notes, said))
+    data = replace(data, notes=(*data.notes, *_found(name, judge.plugin, grades)))
     return _filled(data, rows, models, grades)
+
+
+def _found(name: str, plugin: Any, grades: Grades) -> list[str]:
+    """Return notes on reasoning traces among the answers, and on why some have no grade."""
+    found = optional.answer_texts(plugin)
+    notes = [f"the judge {name}: {said}"] if found and (said := found.note()) else []
+    ungraded = grades.state != State.OK
+    if ungraded.any() and grades.note is not None:
+        reasons = Counter(str(note) for note in grades.note[ungraded]).most_common(_REASONS)
+        why = ", ".join(f"{reason} ({n:,})" for reason, n in reasons)
+        notes.append(f"the judge {name} left {ungraded.sum():,} answers without a grade: {why}")
+    return notes
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from routebench.errors import PluginError
-from routebench.hookspecs import JudgeUsage, StoredQuestion
+from routebench.hookspecs import AnswerTexts, JudgeUsage, StoredQuestion
 from routebench.plugin.budget import Budget
 from routebench.records import Grade, Pool, Vectors
 
@@ -134,6 +134,13 @@ class GradesEach(Protocol):
         on_grade: Callable[[int, tuple[Grade, str]], None],
     ) -> None:
         """Call `on_grade(place, (grade, note))` for every answer; what it raises ends the work."""
+
+
+@runtime_checkable
+class CountsTexts(Protocol):
+    """A judge that counts reasoning traces and empty texts among the answers it gets."""
+
+    texts: AnswerTexts
 
 
 @runtime_checkable
@@ -275,3 +282,9 @@ def judge_usage(judge: Any) -> JudgeUsage | None:
             "expected routebench.hookspecs.JudgeUsage",
         )
     return judge.usage
+
+
+def answer_texts(judge: Any) -> AnswerTexts | None:
+    """Return what a judge found in the texts so far; None for one that does not count it."""
+    found = judge.texts if isinstance(judge, CountsTexts) else None
+    return found if isinstance(found, AnswerTexts) else None

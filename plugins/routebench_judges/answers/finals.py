@@ -28,7 +28,6 @@ _BOX = re.compile(
     r"|<(?:final_)?answer>(?P<tagged>[^<>]{1,300})</(?:final_)?answer>",
     re.I,
 )
-_THOUGHT = re.compile(r"</think(?:ing)?>", re.I)
 _TAG = re.compile(r"</?(?:b|strong|i|em|u|p|br|span|div|code)\s?/?>", re.I)
 _CORRECTED = re.compile(
     r"\b(?:wait|correction|actually|scratch that|on second thoughts?|let me (?:re\w+|correct|fix)"
@@ -46,7 +45,7 @@ _UNMEANT = re.compile(
 )
 _SUPPOSED = re.compile(r"^\W*(?:if|suppose|assum\w+|had|were|imagine)\b", re.I)
 _SENTENCE = re.compile(r"[.!?]\s|[\n;]")
-_CLAUSE = re.compile(r"[.,;!?\n]\s|[\n;]|\b(?:but|however|so|then|therefore)\b", re.I)
+_CLAUSE = re.compile(r"[.,;!?\n][\"'”’)*_]*\s|[\n;]|\b(?:but|however|so|then|therefore)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,8 @@ class BoxedText:
     text: str = ""
 
 
-def final_text(text: str) -> str:
-    """Return the part of an answer that is read for its final statement.
-
-    That is the text after the last `</think>`, if any stands there; of a very long one its
-    first and its last half of `_LONGEST` characters.
-    """
-    *_, rest = _THOUGHT.split(text)
-    text = rest if rest.strip() else text
+def shortened(text: str) -> str:
+    """Return a text, of a very long one its first and its last half of `_LONGEST` characters."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}\n\n{text[-_LONGEST // 2 :]}"
     return text

@@ -143,6 +143,11 @@ class Reference:
         parts = [part for phrase in self.phrases for part in (phrase.items or (phrase,))]
         return re.compile("|".join(part.pattern for part in parts))
 
+    @property
+    def several(self) -> bool:
+        """Return whether a right answer is a list of parts, all of which must be given."""
+        return any(phrase.items for phrase in self.phrases)
+
     @cached_property
     def named(self) -> bool:
         """Return whether the question itself names the answer."""

@@ -179,16 +179,38 @@ def compatible(one: str | None, other: str | None) -> bool:
     return {one, other} == _POUNDS
 
 
+_SENTENCE = re.compile(r"(?<=[.?!])\s+|\n+")
 _NAMES = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
 UNIT = rf"(?:{_NAMES})(?![^\W_])"
 CURRENCY = r"us\$|[$€£¥₹]|rs\.?(?=\s?\d)|usd|eur|gbp"
 
-_REQUESTED = re.compile(
-    rf"\b(?:(?:in|how many|number of|many) (?:the )?(?:total |nearest |full )?)({UNIT})"
+# A unit after `in` has no article and ends its clause: `in meters?`, but not `in the second year`.
+# After `how many` it is a plural or a sign: `how many minutes`, but not `how many minute details`.
+_MANY = re.compile(
+    rf"\bhow many (?:more |fewer |total |full |whole |additional |extra |complete )*({UNIT})(?!\s?/|[\s-](?:per|each)\b)"
 )
+_IN = re.compile(
+    rf"\b(?:how (?:long|far|tall|high|wide|deep|big|large|heavy|fast|old|much|many)|what|find|calculate|compute"
+    rf"|give|express|determine|measured)\b[^.?!\n]*?\b(?:in|number of) ({UNIT})\s*(?=$|[.,;:?!)\n]|and\b|does\b|do\b|did\b|is\b|are\b|will\b|would\b|can\b|has\b|have\b)"
+)
+_SIGN = re.compile(r"[^a-z]|^(?:mm|cm|m|km|kg|g|mg|ml|l|ft|lb|lbs|oz|hrs?|mins?|secs?|mph|kph|kmh|kw|mw|gb|mb|kb|usd|eur|gbp)$")
 
 
 def requested_unit(question: str) -> str | None:
-    """Return the unit a folded question asks for, as in `how many feet`; None if not just one."""
-    units = {UNITS[name] for name in _REQUESTED.findall(question)}
-    return units.pop() if len(units) == 1 else None
+    """Return the unit of the quantity that a folded question wants, as in `how many feet`.
+
+    None where it wants none, or more than one. Units that only say when or compare, as in `in
+    the second year` and `as many gallons as`, are not wanted.
+    """
+    sentences = [one for one in _SENTENCE.split(question) if one.strip()]
+    asked = [one for one in sentences if one.rstrip().endswith("?")] or sentences[-1:]
+    found = set()
+    for sentence in asked:
+        for name in _MANY.findall(sentence):
+            if name.endswith("s") or name == "feet" or _SIGN.search(name):
+                found.add(UNITS[name])
+        for match in _IN.finditer(sentence):
+            name = match[1]
+            if name.endswith("s") or name in ("feet", "celsius", "fahrenheit", "kelvin") or _SIGN.search(name):
+                found.add(UNITS[name])
+    return found.pop() if len(found) == 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -12,12 +13,15 @@ from routebench.records import Grade, Grades
 from routebench_judges.answers.dates import Order
 from routebench_judges.answers.folding import fold, words
 from routebench_judges.answers.grades import AnswerGrade, to_grades
+from routebench_judges.answers.marked import marked_finals
 from routebench_judges.answers.references import Reference, parse_reference
 from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
+from routebench_judges.answers.traces import FinalAnswers, tidied
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
+_VERSION = 2  # of the rules: grades of another version are other grades
 
 
 class Exact:
@@ -25,8 +29,9 @@ class Exact:
 
     The reference must stand in the answer as whole words, as the same number to its last digit,
     as the same date in any format, or as the same address; a symbol such as `In` in its own case.
-    Aliases are a JSON list in the reference. Two different answers are INCORRECT, a refusal
-    without an answer is NOT_ATTEMPTED, no reference is ungraded.
+    Aliases are a JSON list in the reference. Reasoning traces are not read; a marked final answer,
+    such as a box, outranks the rest. Two different answers are INCORRECT, a refusal without an
+    answer is NOT_ATTEMPTED, no reference is ungraded.
     """
 
     class Options(BaseModel):
@@ -42,6 +47,12 @@ class Exact:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._finals = FinalAnswers()
+        self.texts = self._finals.counts
+
+    def parameters(self) -> dict[str, Any]:
+        """Return all that a grade depends on besides the texts."""
+        return self.options.model_dump(mode="json") | {"version": _VERSION}
 
     @hookimpl
     def judge(
@@ -51,19 +62,37 @@ class Exact:
         parsed: dict[tuple[str, str], Reference] = {}
         refusals = phrase_pattern(self.options.refusals)
         order = self.options.day_or_month_first
-        for row, (question, reference, text) in enumerate(
-            zip(questions, references, answers, strict=True)
+        finals = self._finals.read(answers)
+        for row, (question, reference, final) in enumerate(
+            zip(questions, references, finals, strict=True)
         ):
             if reference is None or not reference.strip():
                 continue
             key = (question, reference)
             if key not in parsed:
-                parsed[key] = parse_reference(reference, question, order, self.options.middle_names)
-            answer_grades[row] = _grade(parsed[key], text, refusals, order)
+                parsed[key] = parse_reference(
+                    tidied(reference), tidied(question), order, self.options.middle_names
+                )
+            if final.reason:
+                answer_grades[row] = AnswerGrade(Grade.NOT_ATTEMPTED, final.reason)
+            else:
+                answer_grades[row] = _grade(parsed[key], final.text, refusals, order)
         return to_grades(answer_grades)
 
 
 def _grade(
+    reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
+) -> AnswerGrade:
+    if marked := marked_finals(text):
+        grades = [_grade_text(reference, one, refusals, order) for one in marked]
+        if len(grades) > 1 and reference.several:
+            return _grade_text(reference, ", ".join(marked), refusals, order)
+        wrong = next((one for one in grades if one.grade != Grade.CORRECT), grades[0])
+        return wrong if len(grades) == 1 else wrong._replace(note="two answers") if any(one.grade == Grade.CORRECT for one in grades) and wrong.grade != Grade.CORRECT else wrong
+    return _grade_text(reference, text, refusals, order)
+
+
+def _grade_text(
     reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
 ) -> AnswerGrade:
     folded = fold(reference.marks(text) if reference.marks else text)

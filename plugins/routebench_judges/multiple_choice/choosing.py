@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import islice
 
 from routebench_judges.answers.finals import MOST, boxes, meant, plain, settled
-from routebench_judges.multiple_choice import cues
+from routebench_judges.multiple_choice import cues, languages
 from routebench_judges.multiple_choice.options import AnswerOptions, key
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The letters that an answer chooses; none, one, or several."""
+
+    letters: list[str]
+    firm: bool
+    """Whether it states them as its answer, so that doubts elsewhere do not matter."""
+    torn: bool = False
+    """Whether several statements, none of them firm, each choose another one."""
+    unread: bool = False
+    """Whether it may choose one in a language that is not known."""
 
 
 class Reader:
@@ -18,21 +32,72 @@ class Reader:
         # `A is right` chooses nothing where the wrong one is asked for.
         self.asks_wrong = bool(cues.NEGATIVE.search(question))
 
-    def chosen(self, text: str) -> tuple[list[str], bool]:
-        """Return the letters that an answer chooses, and whether it states them firmly."""
-        body = plain(text).strip()
+    def chosen(self, text: str) -> Choice:
+        """Return the letters that an answer chooses, and how it states them."""
+        body = self._own_part(languages.latin_letters(plain(text).strip()))
         if whole := self._whole(body):
-            return self._one(whole), True
+            return Choice(self._one(whole), True)
         for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
             if letters := _flat(settled(body, sorted(firm))):
-                return self._one(letters), True
+                return Choice(self._one(letters), True)
         if len(bold := self._bold(body)) == 1:
-            return bold, True
-        if letters := _flat(settled(body, sorted(self._weak(body)))):
-            return self._one(letters), False
+            return Choice(bold, True)
+        if settling := self._settling(body):
+            return Choice([settling], False)
+        if weak := settled(body, sorted(self._weak(body))):
+            letters = _flat(weak)
+            torn = len(weak) > 1 and all(len(each) == 1 for each in weak)
+            return Choice(self._one(letters), False, torn)
         if len(led := self._led(body)) == 1 and not (self.options and len(led[0]) > 2):
-            return self._one(list(led[0])), False
-        return self._by_text(body), False
+            return Choice(self._one(list(led[0])), False)
+        found = self._by_text(body)
+        return Choice(found, False, unread=not found and self._names_any(body) and languages.unread(body))
+
+    def _own_part(self, body: str) -> str:
+        """Return an answer without the further questions that it makes up and answers."""
+        if not (runaway := cues.RUNAWAY.search(body)):
+            return body
+        own = body[: runaway.start()]
+        firm = self._boxed(own) + self._cued(own, cues.FINAL) + self._cued(own, cues.MAIN)
+        return own if firm else body
+
+    def _names_any(self, body: str) -> bool:
+        lone = cues.ALONE.finditer(body)
+        return any(not match[0].isascii() or self._valid(match[0], True) for match in islice(lone, MOST))
+
+    def _settling(self, body: str) -> str | None:
+        """Return the one option that the last sentences settle on, by letter and text."""
+        sentences = [one for one in cues.SENTENCES.split(body) if one and one.strip()]
+        if sum(bool(cues.LED.match(one)) for one in sentences) > 1:
+            return None  # the options one by one
+        for n, sentence in enumerate(sentences[:-4:-1]):
+            if sentence.rstrip().endswith("?") or len(sentence) > 1500:
+                return None
+            letters = self._named_in(sentence)
+            if letters and (n == 0 or cues.CONCLUDES.search(sentence)):
+                return letters[0] if len(letters) == 1 else None
+        return None
+
+    def _named_in(self, sentence: str) -> list[str]:
+        """Return the letters that a sentence names with brackets, a word or the option's text."""
+        letters, rejected = [], set()
+        for match in islice(cues.NAMED.finditer(sentence), MOST):
+            letter = match["letter"] or match["word"] or match["last"] or match["bare"]
+            if not self._valid(letter, True):
+                continue
+            after = sentence[match.end() : match.end() + cues.NEAR].lstrip(" *:-–—.,)(\"'“")
+            opened = self.options.opening(after) if self.options else None
+            if match["bare"] and not (opened and opened[0] == letter):
+                continue
+            if opened and opened[0] != letter:
+                return []
+            before = sentence[max(0, match.start() - 60) : match.start()]
+            undone = cues.UNDONE.match(sentence, match.end())
+            if undone or cues.REJECTS.search(before) or not meant(sentence, match.start()):
+                rejected.add(letter)
+            else:
+                letters.append(letter)
+        return [one for one in dict.fromkeys(letters) if one not in rejected]
 
     def _one(self, letters: list[str]) -> list[str]:
         """Return the option that stands for these letters, `Both A and B`, if there is one."""
@@ -73,6 +138,8 @@ class Reader:
     def _committed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
         """Return statements such as `the answer is B`, and a first or last line of one letter."""
         statements = self._cued(body, cues.MAIN)
+        if languages.may_cue(body):
+            statements += self._cued(body, languages.CUES)
         lines = list(cues.LINE.finditer(body))
         for match in lines[:1] + lines[1:][-1:]:
             at, line = match.start(), match[0].strip(" \t*_`#>\"'")
@@ -176,6 +243,14 @@ class Reader:
         statements = self._cued(body, cues.WEAK)
         if (first := cues.BEGINS.match(body)) and self._valid(first["letter"], True):
             statements.append((0, (first["letter"],)))
+        elsewhere = languages.AFTERWARDS.finditer(body) if languages.may_cue(body) else ()
+        for match in islice(elsewhere, MOST):
+            if self._valid(match["letter"], True) and not self.asks_wrong:
+                statements.append((match.start(), (match["letter"].upper(),)))
+        for match in islice(cues.LEFT.finditer(body), MOST):
+            letter = match["letter"] or match["after"]
+            if self._valid(letter, True) and meant(body, match.start()):
+                statements.append((match.start(), (letter,)))
         for match in islice(cues.AFTERWARDS.finditer(body), MOST):
             named = match["what"].split()[-1] in ("answer", "option", "choice", "one")
             stands = self._valid(match["letter"], True) and meant(body, match.start())

@@ -9,7 +9,7 @@ _IS = (
     r"(?:is|are|was|(?:must|should|would|will|has to|needs to)(?: \w+)? be|becomes|appears to be"
     r"|seems to be)"
 )
-_WORD = r"(?:answer|ans|correct(?=[\s*]*:)|final answer"
+_WORD = r"(?:answer|ans|vote|correct(?=[\s*]*:)|final answer"
 _WORD += r"|(?:correct|right|best|appropriate) (?:option|choice|statement|response|letter)"
 _WORD += r"|(?:my|final) (?:choice|pick|selection|option|response))"
 _OF = r"(?:,? (?:to|for|of|here|choice|option|letter|among|from|then|therefore|thus)\b"
@@ -47,7 +47,10 @@ JOINED = re.compile(
 ARE = re.compile(r"\s+(?:are|were|is|was|would|seem|look|can|could|do)\b")
 COMMA = re.compile(r"\s*,(?!\s*(?:and|or)\b)")
 BEGINS = re.compile(r"[(\[*]{0,4}(?P<letter>[A-Z])[)\]*]{0,4}\s+(?:because|since|as)\b")
-ENDS = re.compile(r"$|[.,;:!?)\]}*\"”'’\n/&]|\s+[-–—(\[=]|\s*\n")
+ENDS = re.compile(
+    r"$|[.,;:!?)\]}*\"”'’\n/&]|\s+[-–—(\[=]|\s*\n"
+    r"|\s?[\u0600-\u06ff\u0900-\u097f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
+)
 GOES_ON = re.compile(
     r"\s+(?:because|since|as|for|given|due|with|which|where|and|or|but|rather|instead|over|by|on"
     r"|here|in this)\b"
@@ -74,3 +77,38 @@ DENIES = re.compile(
 )
 LINE = re.compile(r"[^\n]*\S[^\n]*")
 NEGATIVE = re.compile(r"\b(?:not|false|incorrect|wrong|untrue|except|least)\b", re.I)
+# What is left when others are gone: `with C gone, B remains`.
+LEFT = re.compile(
+    r"(?<![\w'’.-])(?:only\s|just\s)?(?:option\s|choice\s)?[(\[*]{0,4}(?P<letter>[A-Z])[)\]*]{0,4}\s(?:alone\s|still\s|only\s)?"
+    r"(?:remains|is\s(?:the\s(?:only|sole|last)\s(?:\w+\s)?(?:one|option|choice|answer|possibility|candidate|statement)\b(?!\s(?:that\s)?(?:not|which\sis\snot))"
+    r"|(?:all\sthat\sis\s|what\sis\s|the\sone\s)?left\b)|stays|survives|it\sis\b|(?:seems|appears|looks)\s(?:to\sbe\s)?(?:the\s)?(?:best|correct|right|(?:most\s)?likely|(?:most\s)?(?:plausible|appropriate|accurate))|is\swhat\sremains|fits\sbest|is\sthe\sone\b)"
+    r"|\b(?:leav(?:es|ing)(?:\sus\swith|\sonly|\sjust)*|left\swith|remaining\s(?:option|choice|answer|one)\sis)\s(?:only\s|option\s|choice\s)*[(\[*]{0,4}"
+    r"(?P<after>[A-Z])(?![\w'’])"
+)
+# A sentence that ends an argument.
+CONCLUDES = re.compile(
+    r"\b(?:therefore|thus|hence|so|consequently|accordingly|in conclusion|to conclude|overall|in summary"
+    r"|based on|given (?:this|that|these)|finally|most likely|best|correct|answer|option|choice)\b",
+    re.I,
+)
+SENTENCES = re.compile(r"(?<![\s(\[*][A-Z])(?<!i\.e)(?<!e\.g)(?<!\b[Aa]ns)[.!](?:[\"'”’)*]*)\s+(?=[A-Z(*\"“])|\n+")
+NAMED = re.compile(
+    r"(?P<open>[(\[*]+)(?P<letter>[A-Z])[)\]*]+(?![\w'’])"
+    r"|\b(?:option|choice|answer|statement|alternative)\s[(\[*\"'“]*(?P<word>[A-Z])(?![\w'’])"
+    r"|(?:[,:;]|\bi\.e\.|\b[Aa]ns\.|\bis|\bbe)\s[*\"'“]*(?P<last>[B-HJ])[*\"'”.!]*$"
+    r"|(?<![\w'’.+-])(?P<bare>[A-Z])[).:,]*(?=\s)"
+)
+REJECTS = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot|rather than|instead of|unlike|except|than|(?<!by )(?<!of )eliminat\w+|rul\w+ out"
+    r"|exclud\w+|discard\w+|reject\w+|dismiss\w*|incorrect|wrong|false|contradict\w*|against)\b|n['’]t\b)\W*(?:\w+\W+){0,4}$",
+    re.I,
+)
+# What an answer writes past its own end, as if it were asked further questions.
+RUNAWAY = re.compile(
+    r"\n\s*(?:[#*]*\s?(?:next )?(?:question|problem|q)\s?\d{0,3}\s?[:.]\s?\S|(?:human|user|instruction|student)\s?:"
+    r"|now,? (?:let|considering|to|here|for)[^\n]{0,60}(?:all|总结|以上|summari|questions|answers|next))",
+    re.I,
+)
+ALONE = re.compile(
+    r"(?<![A-Za-z0-9'’.])[A-Z](?![A-Za-z0-9'’])|(?<!\w)[А-ЯЁ\u0623\u0627\u0628\u062a\u062c\u062f\u0647](?!\w)"
+)

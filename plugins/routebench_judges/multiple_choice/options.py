@@ -31,6 +31,15 @@ class AnswerOptions:
     def __bool__(self) -> bool:
         return bool(self.texts)
 
+    def at(self, place: int) -> str | None:
+        """Return the letter of the option at a place, the first being 0."""
+        known = list(self.texts) or list(LETTERS)
+        return known[place] if 0 <= place < len(known) else None
+
+    def may_index(self, number: int) -> bool:
+        """Return whether a number may be an option's index, counted from 0 or from 1."""
+        return 0 <= number <= (len(self.texts) or len(LETTERS))
+
     def named(self, text: str) -> str | None:
         """Return the one option whose whole text this is."""
         wanted = key(text)
@@ -92,25 +101,30 @@ def read_options(question: str) -> AnswerOptions:
 
 def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
     """Return the longest run A, B, C … among the marks, the last of equals, with its texts."""
-    best: dict[str, str] = {}
-    # Any A may begin the list; a letter out of turn stands in an option's own text.
-    for start, (letter, _) in enumerate(marks):
-        if letter != "A":
-            continue
-        run = [start]
-        for at in range(start + 1, len(marks)):
-            if marks[at][0] == LETTERS[len(run)]:
-                run.append(at)
-            if len(run) == len(LETTERS):
-                break
-        if len(run) < 2 or len(run) < len(best):
-            continue
-        ends = [marks[at][1].start() for at in run[1:]] + [len(text)]
-        best = {
-            LETTERS[n]: _first_part(text[marks[at][1].end() : end])
-            for n, (at, end) in enumerate(zip(run, ends, strict=True))
-        }
-    return best
+    # Any A may begin the list; a letter out of turn stands in an option's own text. Read from the
+    # end, each mark is followed by the next one of the letter after its own.
+    nearest: dict[str, int] = {}
+    following: list[int | None] = [None] * len(marks)
+    length = [1] * len(marks)
+    for at in range(len(marks) - 1, -1, -1):
+        letter = marks[at][0]
+        after = nearest.get(chr(ord(letter) + 1))
+        if after is not None:
+            following[at], length[at] = after, 1 + length[after]
+        nearest[letter] = at
+    starts = [at for at, (letter, _) in enumerate(marks) if letter == "A" and length[at] > 1]
+    if not starts:
+        return {}
+    run: list[int] = []
+    step: int | None = max(starts, key=lambda at: (length[at], at))
+    while step is not None:
+        run.append(step)
+        step = following[step]
+    ends = [marks[at][1].start() for at in run[1:]] + [len(text)]
+    return {
+        LETTERS[n]: _first_part(text[marks[at][1].end() : end])
+        for n, (at, end) in enumerate(zip(run, ends, strict=True))
+    }
 
 
 def _first_part(text: str) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.hookspecs import hookimpl
 from routebench.records import Grade, Grades
-from routebench_judges.answers.finals import final_text
+from routebench_judges.answers.finals import shortened
 from routebench_judges.answers.folding import words
 from routebench_judges.answers.grades import AnswerGrade, to_grades
 from routebench_judges.answers.references import aliases
 from routebench_judges.answers.refusals import declines, phrase_pattern
+from routebench_judges.answers.traces import FinalAnswers, tidied
 from routebench_judges.answers.units import requested_unit
 from routebench_judges.numeric.amounts import Amount, ComparisonRules, folded
 from routebench_judges.numeric.text import Statement, Text
@@ -42,6 +44,12 @@ class Numeric:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._finals = FinalAnswers()
+        self.texts = self._finals.counts
+
+    def parameters(self) -> dict[str, Any]:
+        """Return all that a grade depends on besides the texts."""
+        return self.options.model_dump(mode="json") | {"version": _VERSION}
 
     @hookimpl
     def judge(
@@ -50,14 +58,20 @@ class Numeric:
         refusals = phrase_pattern(self.options.refusals)
         known: dict[tuple[str, str | None], tuple[ComparisonRules, list[Amount]]] = {}
         answer_grades = []
-        for question, reference, text in zip(questions, references, answers, strict=True):
+        finals = self._finals.read(answers)
+        for question, reference, final in zip(questions, references, finals, strict=True):
             if (pair := (question, reference)) not in known:
-                rules = _rules(question, self.options.tolerance)
+                rules = _rules(tidied(question), self.options.tolerance)
                 known[pair] = rules, _right(reference)
-            answer_grades.append(_grade(*known[pair], text, refusals))
+            rules, right = known[pair]
+            if right and final.reason:
+                answer_grades.append(AnswerGrade(Grade.NOT_ATTEMPTED, final.reason))
+            else:
+                answer_grades.append(_grade(rules, right, final.text, refusals))
         return to_grades(answer_grades)
 
 
+_VERSION = 2  # of the rules: grades of another version are other grades
 _NO_REFERENCE = AnswerGrade(Grade.NONE, "the reference is no single number")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "no number")
 _PERCENT = re.compile(r"\bper\s?cent|\bpercent|%")
@@ -84,7 +98,7 @@ def _right(reference: str | None) -> list[Amount]:
     """Return the amounts that are right; none where the reference is not one number."""
     right = []
     for alias in aliases(reference) if reference and reference.strip() else ():
-        text = Text(alias)
+        text = Text(tidied(alias))
         statements = text.marked()
         given = [each.amounts for each in statements] or [tuple(text.amounts)]
         if len(given) == 1 and len(given[0]) == 1 and not given[0][0].vague:
@@ -97,13 +111,15 @@ def _grade(
 ) -> AnswerGrade:
     if not right:
         return _NO_REFERENCE
-    text = final_text(text)
-    answer = Text(text)
+    answer = Text(shortened(text))
     statements = answer.marked()
     if not statements:
-        if declines(answer.folded, words(answer.folded), refusals):
+        last = answer.last()
+        if declines(answer.folded, words(answer.folded), refusals) and not (
+            last and answer.concluded(last, refusals)
+        ):
             return AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
-        if not (last := answer.last()):
+        if not last:
             return _NOTHING
         statements = [last]
     if len(statements) > 1 and not _alike(statements):

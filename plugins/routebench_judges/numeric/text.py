@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from routebench_judges.answers.finals import MOST, boxes, meant, settled
+from routebench_judges.answers.refusals import DECLINING
 from routebench_judges.numeric.amounts import Amount, amounts, folded
 
 _FINAL = re.compile(
@@ -39,6 +40,13 @@ _RANGE = re.compile(r"\s?--?\s?(\d{1,15})(?![\d=]|\s?=)")
 _NOT = re.compile(r"\b(?:not|never|isnt|cannot|cant|neither|unclear|unknown)\b")
 _ALSO = re.compile(r"[\s*_`]*(?:,?\s*(?:or|and)\s+|/\s*|,\s*(?=[-$]?\d))[(*_`]*(?:also\s)?")
 _ENDED = re.compile(r"[\s*_`)\"']*(?:[a-z]+\s*)?(?:$|[.!?;\n)])")
+_RESULT = re.compile(
+    r"=|\b(?:is|are|was|were|equals?|so|thus|therefore|hence|total|makes?|gives?|gets?|leaves?|left|has|have"
+    r"|had|needs?|costs?|pays?|earns?|spends?|takes?|there|answer|remain\w*|we (?:get|find|have)|must|will|would)\b|^\W*[$€£]?[\d.,]+\W*$"
+)
+_FIRM = re.compile(r"=|\b(?:so|thus|therefore|hence|total|answer)\b|^\W*[$€£]?[\d.,]+\W*$")
+# The beginning of a refusal rather than of a calculation.
+_APOLOGY = re.compile(r"\b(?:sorry|apologi[sz]e|as an ai|unfortunately|i (?:cant|cannot|can not|am unable|am not able)|im (?:unable|not able)|i (?:dont|do not) (?:know|have))\b")
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _BOUND = re.compile(r"\b(?:at (?:least|most)|up to|minimum of|maximum of)\s*(?:the\s|a\s)?[$€£]?$")
 
@@ -80,6 +88,24 @@ class Text:
         plainly = [one for one in open_ if not one.spelled] or open_
         firm = [one for one in plainly if not one.vague] or plainly
         return Statement((firm[-1],)) if firm else None
+
+    def concluded(self, last: Statement, refusals: re.Pattern[str] | None) -> bool:
+        """Return whether the last number is a result that follows on words of doubt.
+
+        That is `We don't know the total yet. So there are 80`, but not `I don't know how the 80
+        are counted`.
+        """
+        at = last.amounts[0].start
+        parts = [match.end() for match in _SENTENCE.finditer(self.folded, 0, at)]
+        start = parts[-1] if parts else 0
+        end = _SENTENCE.search(self.folded, last.amounts[0].end)
+        sentence = self.folded[start : end.start() if end else len(self.folded)]
+        doubtful = DECLINING.search(sentence) or (refusals is not None and refusals.search(self.folded))
+        if doubtful or (end and DECLINING.search(self.folded, end.start())):
+            return False
+        if not _RESULT.search(sentence):
+            return False
+        return not (_APOLOGY.search(self.folded[:start]) and not _FIRM.search(sentence))
 
     def bound(self, amount: Amount) -> bool:
         """Return whether an amount stands as a bound, `at least 5`."""

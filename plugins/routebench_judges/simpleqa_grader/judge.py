@@ -21,8 +21,11 @@ from routebench.prices.lists import ModelPrice
 from routebench.prices.snapshots import find_price
 from routebench.records import Grade, Grades
 from routebench_judges.answers.grades import AnswerGrade, to_grades
+from routebench_judges.answers.traces import FinalAnswers, Trace
 from routebench_judges.simpleqa_grader import prompt, replies
 from routebench_judges.simpleqa_grader.calls import Grading, OnGrade
+
+_VERSION = 2  # of what is read of an answer
 
 
 class SimpleQAGrader:
@@ -63,6 +66,8 @@ class SimpleQAGrader:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.usage = JudgeUsage()
+        self._finals = FinalAnswers()
+        self.texts = self._finals.counts
 
     def parameters(self) -> dict[str, Any]:
         """Return all that a grade depends on besides the texts."""
@@ -70,7 +75,7 @@ class SimpleQAGrader:
         if given is None:
             given = self.options.provider_options
         chosen = {"model": self.options.model, "mode": self.options.mode}
-        return chosen | {"provider": given, "prompt": prompt.version()}
+        return chosen | {"provider": given, "prompt": prompt.version(), "version": _VERSION}
 
     @hookimpl
     def judge(
@@ -95,12 +100,16 @@ class SimpleQAGrader:
             OptionError: where the provider cannot be used at all.
         """
         places: dict[str, list[int]] = {}
-        for place, texts in enumerate(zip(questions, references, answers, strict=True)):
-            question, reference, answer = texts
+        finals = self._finals.read(answers)
+        for place, texts in enumerate(zip(questions, references, answers, finals, strict=True)):
+            question, reference, answer, final = texts
             if reference is None or not reference.strip():
                 on_grade(place, AnswerGrade(Grade.NONE, "no reference"))
+            elif final.reason:
+                on_grade(place, AnswerGrade(Grade.NOT_ATTEMPTED, final.reason))
             else:
-                places.setdefault(prompt.prompt(question, reference, answer), []).append(place)
+                shown = answer if final.trace == Trace.NONE else final.text
+                places.setdefault(prompt.prompt(question, reference, shown), []).append(place)
         if places:
             self._provider, self._price  # noqa: B018  before anything is paid
             Grading(self, self._provider, places, on_grade).run()

@@ -62,6 +62,7 @@ def counted(counts: Counts) -> dict[str, Any]:
         "grades": dict(counts.grades),
         "notes": dict(counts.reasons),
         "usage": None if usage is None else asdict(usage),
+        "texts": None if counts.texts is None else asdict(counts.texts),
     }
 
 
@@ -78,6 +79,8 @@ def _counts(judged: Judged, out: Console) -> None:
         out.print(f"[bold]{place}[/bold]: {name} graded {', '.join(parts)}")
     for note, n in counts.reasons:
         out.print(f"[dim]{n:,} ungraded: {escape(one_line(note, _TEXT))}[/dim]", soft_wrap=True)
+    if counts.texts is not None and (found := counts.texts.note()):
+        out.print(f"[dim]{found}[/dim]", soft_wrap=True)
     if counts.usage is not None:
         out.print(used(counts.usage), soft_wrap=True)
 
