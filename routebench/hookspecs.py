@@ -130,7 +130,8 @@ class AnswerTexts:
         if not (self.traces or self.empty):
             return None
         return (
-            f"of {self.answers:,} answers {self.traces:,} hold a reasoning trace, which is not read;"
+            f"of {self.answers:,} answers {self.traces:,} hold a reasoning trace, which is not "
+            f"read;"
             f" {self.unfinished:,} end within it, and {self.empty:,} say nothing besides"
         )
 

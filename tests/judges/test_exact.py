@@ -247,9 +247,9 @@ def test_scores_states_and_notes() -> None:
 
 
 def test_further_refusals() -> None:
-    assert graded(CAPITAL, "Paris", "Nevím.") == W
-    assert graded(CAPITAL, "Paris", "Nevím.", refusals=["nevím"]) == N
-    assert graded(CAPITAL, "Paris", "Nevím, Paris", refusals=["nevím"]) == C
+    assert graded(CAPITAL, "Paris", "En tiedä.") == W
+    assert graded(CAPITAL, "Paris", "En tiedä.", refusals=["en tiedä"]) == N
+    assert graded(CAPITAL, "Paris", "En tiedä, Paris", refusals=["en tiedä"]) == C
 
 
 @pytest.mark.parametrize(

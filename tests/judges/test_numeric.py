@@ -266,9 +266,9 @@ def test_tolerance_is_relative() -> None:
 
 
 def test_refusals_in_other_languages() -> None:
-    assert graded(HOW_MANY, "42", "Nevím, je jich 42") == C
-    assert graded(HOW_MANY, "42", "Nevím, je jich 42", refusals=["nevím"]) == N
-    assert graded(HOW_MANY, "42", "Nevím. Answer: 42", refusals=["nevím"]) == C
+    assert graded(HOW_MANY, "42", "En tiedä, niitä on 42") == C
+    assert graded(HOW_MANY, "42", "En tiedä, niitä on 42", refusals=["en tiedä"]) == N
+    assert graded(HOW_MANY, "42", "En tiedä. Answer: 42", refusals=["en tiedä"]) == C
 
 
 def test_long_answers_end_soon() -> None:

@@ -20,6 +20,28 @@ _DAY_WORDS = listed_words(
 )
 _DAYS = {word: n for n, word in enumerate(_DAY_WORDS, 1)}
 _DAYS |= {f"twenty{gap}{word}": 20 + n for n, word in enumerate(_DAY_WORDS[:9], 1) for gap in "- "}
+_ELSEWHERE = """
+january leden ledna lednu januar janvier enero gennaio janeiro januari stycznia января
+february unor unora unoru februar fevrier febrero febbraio fevereiro februari lutego февраля
+march brezen brezna breznu marz mars marzo marco maart marca марта
+april duben dubna dubnu avril abril aprile kwietnia апреля
+may kveten kvetna kvetnu mai mayo maggio maio mei maja мая
+june cerven cervna cervnu juni juin junio giugno junho czerwca июня
+july cervenec cervence cervenci juli juillet julio luglio julho lipca июля
+august srpen srpna srpnu aout agosto augustus sierpnia августа
+september zari septembre septiembre settembre setembro wrzesnia сентября
+october rijen rijna rijnu oktober octobre octubre ottobre outubro pazdziernika октября
+november listopad listopadu novembre noviembre novembro listopada ноября
+december prosinec prosince prosinci dezember decembre diciembre dicembre dezembro grudnia декабря
+"""
+# Folded names in Czech, German, French, Spanish, Italian, Portuguese, Dutch, Polish and Russian.
+_FOREIGN = {
+    name: n
+    for n, line in enumerate(_ELSEWHERE.strip().splitlines(), 1)
+    for name in line.split()[1:]
+}
+# Names of other things too: months only where a day stands before them.
+_UNSURE = frozenset({"mars", "marco", "mai", "maja", "mei", "maio", "marca"})
 _DAYS |= {"thirtieth": 30, "thirty-first": 31, "thirty first": 31}
 _DECADES = {
     word: 10 * n
@@ -78,6 +100,10 @@ _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
+_FOREIGN_MONTH = r"(?:" + "|".join(sorted(_FOREIGN, key=len, reverse=True)) + r")\b\.?"
+_FOREIGN_ALONE = (
+    r"(?:" + "|".join(sorted(set(_FOREIGN) - _UNSURE, key=len, reverse=True)) + r")\b\.?"
+)
 _DAY = (
     r"(?:\d{1,2}(?:st|nd|rd|th)?\b|(?:" + "|".join(sorted(_DAYS, key=len, reverse=True)) + r")\b)"
 )
@@ -92,6 +118,9 @@ _GAP = r"(?:\s?,\s?|\s|\s?,?\s(?:of|in)(?:\sthe\syear)?(?:\sof)?\s)"
 _SPAN = re.compile(
     r"(?<![\w.,$€£-])(?<!\d/)(?:"
     rf"(?P<d1>{_DAY})(?:\sday)?(?:\sof)?[\s-](?P<m1>{_MONTH})(?:(?:{_GAP}|-){_year('y1')})?"
+    rf"|(?P<d8>\d{{1,2}}(?:er|º|°)?)\.?\s(?:de\s)?(?P<m8>{_FOREIGN_MONTH})"
+    rf"(?:(?:{_GAP}|\s(?:del?|roku|r\.)\s){_year('y8')})?"
+    rf"|(?P<m9>{_FOREIGN_ALONE})(?:{_GAP}|\s(?:del?|roku|r\.)\s){_year('y9')}"
     rf"|(?P<m2>{_MONTH})\s(?:the\s)?(?P<d2>{_DAY})(?:{_GAP}{_year('y2')})?"
     rf"|(?P<m3>{_MONTH}){_GAP}{_year('y3')}"
     rf"|{_year('y6')}[\s,]\s?(?P<m6>{_MONTH})\s(?P<d6>{_DAY})"
@@ -104,7 +133,7 @@ _SPAN = re.compile(
     r")"
 )
 _BOUND = re.compile(r"\b(?:before|after|prior to|later than|earlier than)\s(?:the year\s)?$")
-_YEARS = ("y1", "y2", "y3", "y4", "y5", "y6")
+_YEARS = ("y1", "y2", "y3", "y4", "y5", "y6", "y8", "y9")
 _DASHED = re.compile(r"-\d")
 _BETWEEN = re.compile(r"\b(?:between|from)\s$")
 _TO = re.compile(r"\s?--?\s?|\s(?:to|through|till|until)\s")
@@ -139,6 +168,8 @@ def _read(match: re.Match[str], text: str, order: Order) -> Date | None:
     if name := match["m1"] or match["m2"] or match["m3"] or match["m6"]:
         month = _MONTH_NUMBER[name[:3]]
         day = _day(match["d1"] or match["d2"] or match["d6"])
+    elif name := match["m8"] or match["m9"]:
+        month, day = _FOREIGN[name.rstrip(".")], _day(match["d8"])
     elif match["m4"]:
         month, day = int(match["m4"]), int(match["d4"])
     elif match["p5"]:

@@ -1,4 +1,4 @@
-"""Find the final answer that a text marks: a box, `####`, `final answer`, or a last line in bold."""
+"""Find the final answer that a text marks: a box, `####`, `final answer`, a bold last line."""
 
 from __future__ import annotations
 
@@ -10,27 +10,41 @@ from routebench_judges.answers.finals import MOST, boxes, meant, plain, settled
 
 _HEADING = re.compile(r"^ ?#{1,3} ", re.M)
 _HASHES = re.compile(r"^[ *]*####[ *]*(?P<text>[^#\n]*)", re.M)
-_CUE_END = r"[\"*_` ]*(?:\b(?:is|was|are|would be|must be|should be)\b(?: that\b)?|[:=]|[-–—]+>?)[ *_`]*"
+_CUE_END = (
+    r"[\"*_` ]*(?:\b(?:is|was|are|would be|must be|should be)\b(?: that\b)?|[:=]|[-–—]+>?)[ *_`]*"
+)
 _FINAL = re.compile(
     r"\bfinal (?:answer|response|verdict|conclusion)\b(?: (?:to|for)\b[^.:;\n]{0,80}?)?"
     rf"(?:{_CUE_END}|[*_`: ]*(?=\n))",
     re.I,
 )
 _ANSWER = re.compile(
-    r"^[ *_#>`\"-]*(?:(?:so|therefore|thus|hence),? )?(?:(?:the|my) )?(?:correct |short |direct |right )?"
+    r"^[ *_#>`\"-]*(?:(?:so|therefore|thus|hence),? )?(?:(?:the|my) )?(?:correct |short |direct "
+    r"|right )?"
     r"answer[*_`\" ]*(?::|=)[ *_`]*",
     re.I | re.M,
 )
+# In prose only a short name or number counts: `the answer is Lyon`, not `the answer is well known`.
+_SAID = re.compile(
+    r"\b(?:the|my) (?:correct |right |short )?answer (?:is|was|would be"
+    r"|must be)(?:\s?:)?[ *_`\"'“(]+(?=[A-Z\d$€£])"
+)
 _BOLD_LINE = re.compile(r"[ >]*(?:\*\*|__)(?P<text>[^*_\n]+?)(?:\*\*|__)[ .!]*")
 _POLITE = re.compile(
-    r"\b(?:hope|helps?|let me know|feel free|happy to|glad to|thanks?|welcome|questions?|cheers|regards"
+    r"^\W*(?:conclusion|summary|answer|final answer|explanation|reasoning|overview|background"
+    r"|result)\W*$|\b(?:hope|helps?|let me know|feel free|happy to|glad to|thanks?|welcome"
+    r"|questions?|cheers|regards"
     r"|please|note|sources?|references?|disclaimer|important|confidence)\b",
     re.I,
 )
 # The end of a sentence, but not the point of `Dr. No`, `J. Smith` or `No. 5`.
 _END = re.compile(r"\n|[.!?][\"'”*)]*\s+(?=[A-Z\"'“(*])|;\s")
-_POINTED = re.compile(r"(?:^|[^\w])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Mt|Ft|Jr|Sr|Prof|Sgt|Capt|Lt|Gen|No|vs|Op|Inc)$")
+_POINTED = re.compile(
+    r"(?:^|[^\w])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Mt|Ft|Jr|Sr|Prof|Sgt|Capt|Lt|Gen|No|vs|Op|Inc)$"
+)
 _WORD = re.compile(r"[^\W_]")
+_SHORT = 6  # words of an answer that prose gives
+_SHORT_LINE = 12  # words of a last line in bold
 _LONGEST = 300  # characters of a marked answer
 
 
@@ -43,6 +57,7 @@ def marked_finals(text: str) -> list[str]:
         list(_cued(body, _FINAL)),
         list(_cued(body, _ANSWER)),
         list(_bold_line(body)),
+        [(at, one) for at, one in _cued(body, _SAID) if len(one.split()) <= _SHORT],
     ):
         kept = [(at, one.strip()) for at, one in statements if _WORD.search(one)]
         if kept:
@@ -85,9 +100,10 @@ def _bold_line(text: str) -> Iterator[tuple[int, str]]:
     while len(lines) > 2 and (not lines[-1].strip() or _polite(lines[-1])):
         del lines[-1]
     match = _BOLD_LINE.fullmatch(lines[-1])
-    if len(lines) > 1 and match and len(match["text"].split()) <= 12:
-        if not match["text"].rstrip().endswith((":", "?")) and not _POLITE.search(match["text"]):
-            yield len(text) - len(lines[-1]), match["text"]
+    if len(lines) < 2 or match is None or len(match["text"].split()) > _SHORT_LINE:
+        return
+    if not match["text"].rstrip().endswith((":", "?")) and not _POLITE.search(match["text"]):
+        yield len(text) - len(lines[-1]), match["text"]
 
 
 def _polite(line: str) -> bool:

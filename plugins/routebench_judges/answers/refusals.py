@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from routebench_judges.answers.folding import ARTICLES, fold, listed_words, words
+from routebench_judges.answers.refusals_elsewhere import declines_elsewhere
 
 DECLINING = re.compile(
     r"\bneed to (?:search|research|verify|look|check)\b|\bnot possible to\b"
@@ -43,6 +44,40 @@ DECLINING = re.compile(
     r"|\bi (?:must |have to )?(?:refuse|prefer not) to\b|\bi(?:d| would) like not to\b"
     r"|\bi (?:dont|do not) (?:want|wish|like) to (?:guess|speculate|give|mislead|say|answer)\b"
     r"|\bi (?:wont|will not|cannot|cant) (?:guess|speculate|say)\b"
+    # What vendors' models say where they will not answer.
+    r"|\b(?:i|we) (?:\w+ ){0,2}(?:cant|cannot|can not|wont|will not|couldnt"
+    r"|could not)(?: be able to)? (?:\w+ ){0,2}"
+    r"(?:assist|help|fulfil\w*|comply|respond|engage|discuss|continue|share|disclose|complete|process|proceed"
+    r"|do (?:that|this)|offer|browse|search|look|support|comment|complete|accommodate|honou?r"
+    r"|be able)\b"
+    r"|\bsorry,? (?:but )?(?:i )?(?:cant|cannot|can not|no)\b|\b(?:i|ill|to|must|will"
+    r"|respectfully) (?:\w+ )?decline\b"
+    r"|\b(?:unable|not able) to\b|\b(?:just|only) an? (?:ai|language model|llm|assistant|chatbot)\b"
+    r"|\b(?:beyond|outside)(?: of)? (?:my|the|what i) (?:current )?(?:scope|capabilit\w+"
+    r"|abilit\w+|knowledge|expertise|know|can)\b"
+    r"|\blets? (?:talk about something|change the (?:topic|subject)|discuss something|move on)\b"
+    r"|\b(?:dont|do not|im not|am not|wouldnt|not) (?:\w+ )?(?:feel )?comfortable (?:with"
+    r"|answering|providing|sharing|discussing|saying)\b"
+    r"|\bviolat\w+ (?:\w+ ){0,3}(?:polic\w+|guidelines|terms)\b|\bagainst (?:my|our"
+    r"|the) (?:\w+ )?(?:polic\w+|guidelines|programming)\b"
+    r"|\b(?:response|content|request|answer|message|prompt|reply|output) (?:(?:was|has been|is"
+    r"|were) )?(?:\w+ )?(?:blocked|filtered"
+    r"|flagged|withheld|refused|rejected|declined|redacted)\b|\bcontent filter\b|\[redacted\]"
+    r"|\bi(?:m| am|was)? not (?:programmed|designed|trained|allowed|permitted|authori[sz]ed"
+    r"|equipped) to\b"
+    r"|\btraining (?:data )?(?:does|do)(?:nt| not) (?:include|contain|cover)\b"
+    r"|\bknowledge cut-?off prevents\b"
+    r"|\bnot (?:in|part of|included in|covered by|within) my (?:training|knowledge|data)\b"
+    r"|\bno (?:reliable|verifiable|credible|public) "
+    r"(?:sources?|records?|information|evidence)\b|\bno way (?:of|to) (?:verify\w*|confirm\w*)\b"
+    r"|\bi lack (?:\w+ ){0,3}(?:details|context|access|sources)\b|\bunfortunately,? i (?:lack"
+    r"|have no)\b"
+    r"|^\W*(?:no (?:response|reply)|ill pass|i will pass|i pass)\W*$|\bnot in a position to\b"
+    r"|\bi have no (?:\w+ )?(?:details|access|answer)\b|\b(?:its|it is|it"
+    r"|is) impossible to (?:know|say|tell|determine|verify|answer)\b"
+    r"|\bmy apologies\b(?! for)|\bnot enough (?:info|information|data|context|details"
+    r"|evidence)\b|\bi prefer not\b"
+    r"|\bi (?:will not|wont) (?:answer|provide|respond|speculate|be able)\b"
     r"|\bi(?:d| would|m| am) (?:\w+ )?(?:be )?(?:\w+ )?guessing\b(?=\s*(?:[.,;!?]|here|at|$))"
 )
 _DECLINE_WORDS = frozenset(
@@ -52,6 +87,12 @@ _DECLINE_WORDS = frozenset(
         "uncertain unaware unknown undetermined unclear undisclosed unspecified unavailable ai "
         "artificial language llm rather prefer dunno guess blank loss stumped unfamiliar forget "
         "guessing escapes nobody refuse will "
+        "comfortable apologies let outside violates violate violating policy blocked filtered "
+        "flagged withheld refused"
+        " rejected redacted declined programmed designed trained allowed permitted authorized "
+        "equipped"
+        " authorised impossible enough position training cutoff lets pass response just only "
+        "against "
         "forgot forgotten havent apologize apologise hard difficult depends knows beats lack "
         "beyond insufficient decline wont without sorry do does did would could isn"
     )
@@ -77,7 +118,8 @@ _PREAMBLE = frozenset(
 )
 EMPTY = frozenset(
     listed_words(
-        "maybe perhaps possibly probably sorry im unfortunately hmm well answer the is it be "
+        "null nan undefined maybe perhaps possibly probably sorry im unfortunately hmm well "
+        "answer the is it be "
         "could might may anything anyone anybody something someone somebody many things various a "
         "an i think that there are pass skip null none tbd na n not sure idk"
     )
@@ -118,6 +160,8 @@ def declines(
     if not tokens or (len(tokens) < 8 and EMPTY.issuperset(tokens)):
         return True
     if extra is not None and extra.search(folded):
+        return True
+    if declines_elsewhere(folded, tokens):
         return True
     if _DECLINE_WORDS.isdisjoint(tokens):
         return False

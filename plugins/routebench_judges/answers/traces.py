@@ -78,14 +78,20 @@ _CHANNEL = re.compile(
     r"<\|channel\|>\s*(?P<name>[a-z]+)\b[^<\n]{0,80}(?:<\|constrain\|>\s*\w*\s*)?(?:<\|message\|>)?"
 )
 _CHANNEL_ENDS = re.compile(r"<\|(?:end|return|start|call|channel)\|>")
-_GLUED = re.compile(r"(?:(?<=[^\w\s])|(?<=\w)|^|(?<=\s))assistant(?:<\|channel\|>)?final(?:<\|message\|>)?")
+_GLUED = re.compile(
+    r"(?:(?<=[^\w\s])|(?<=\w)|^|(?<=\s))assistant(?:<\|channel\|>)?final(?:<\|message\|>)?"
+)
 _GLUED_OPENS = re.compile(r"\s*(?:analysis|commentary)(?=[A-Z\"'“(\d]|\s*\n)")
 _GLUED_FINAL = re.compile(r"\s*(?:assistant)?final(?=[A-Z\d\"'“(\\*#])")
-_PROCESS = re.compile(r"\s*\W{0,4}here(?:['’]s| is) my (?:thought process|thinking process)\b", re.I)
+_PROCESS = re.compile(
+    r"\s*\W{0,4}here(?:['’]s| is) my (?:thought process|thinking process)\b", re.I
+)
 _RESPONSE = re.compile(r"\bhere(?:['’]s| is) my (?:response|final answer|answer)\W{0,4}[:\n]", re.I)
 
 _BOXED = re.compile(r"<\|begin_of_box\|>(.{0,500}?)<\|end_of_box\|>", re.S)
-_TOKEN = re.compile(r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn)>")
+_TOKEN = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn)>"
+)
 
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -95,9 +101,12 @@ _MANY_LINES = re.compile(r"\n{3,}")
 # A line break within a sentence, as a line of limited width has it; no item of a list.
 _WRAPPED = re.compile(
     r"(?<=[^\s.!?:;*#`|>\]}\\])\n+(?=[a-zß-öø-ÿ](?![.):\]])(?:[^\W\d_]|['’ ,]))"
-    r"|(?<=[ \n](?:the|not|and|for|was|are))\n+(?=\S)|(?<=[ \n](?:is|an|of|or|in|by|to|at|on))\n+(?=\S)"
+    r"|(?<=[ \n](?:the|not|and|for|was|are))\n+(?=\S)|(?<=[ \n](?:is|an|of|or|in|by|to|at"
+    r"|on))\n+(?=\S)"
 )
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\{\\[,!]\}|,\\!|\\[,!:; ](?:\{\})?|\{ \}|,\{\}|~)(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(
+    r"(?<=\d)(?:\{,\}|\{\\[,!]\}|,\\!|\\[,!:; ](?:\{\})?|\{ \}|,\{\}|~)(?=\d{3}(?!\d))"
+)
 
 
 def final_answer(text: str) -> FinalAnswer:
@@ -198,4 +207,9 @@ def _untagged(text: str) -> tuple[str, Trace]:
 def _quoted(text: str, match: re.Match[str]) -> bool:
     """Return whether a tag is only mentioned, as in `the <think> tag`."""
     start, end = match.span()
-    return start > 0 and text[start - 1] in _QUOTES and text[end : end + 1] in _QUOTES and end < len(text)
+    return (
+        start > 0
+        and text[start - 1] in _QUOTES
+        and text[end : end + 1] in _QUOTES
+        and end < len(text)
+    )

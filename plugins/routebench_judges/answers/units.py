@@ -187,13 +187,21 @@ CURRENCY = r"us\$|[$€£¥₹]|rs\.?(?=\s?\d)|usd|eur|gbp"
 # A unit after `in` has no article and ends its clause: `in meters?`, but not `in the second year`.
 # After `how many` it is a plural or a sign: `how many minutes`, but not `how many minute details`.
 _MANY = re.compile(
-    rf"\bhow many (?:more |fewer |total |full |whole |additional |extra |complete )*({UNIT})(?!\s?/|[\s-](?:per|each)\b)"
+    rf"\bhow many (?:more |fewer |total |full |whole |additional |extra "
+    rf"|complete )*({UNIT})(?!\s?/|[\s-](?:per|each)\b)"
 )
 _IN = re.compile(
-    rf"\b(?:how (?:long|far|tall|high|wide|deep|big|large|heavy|fast|old|much|many)|what|find|calculate|compute"
-    rf"|give|express|determine|measured)\b[^.?!\n]*?\b(?:in|number of) ({UNIT})\s*(?=$|[.,;:?!)\n]|and\b|does\b|do\b|did\b|is\b|are\b|will\b|would\b|can\b|has\b|have\b)"
+    rf"\b(?:in|number of) ({UNIT})\s*(?=$|[.,;:?!)\n]|(?:and|does|do|did|is|are|will|would|can"
+    rf"|has|have)\b)"
 )
-_SIGN = re.compile(r"[^a-z]|^(?:mm|cm|m|km|kg|g|mg|ml|l|ft|lb|lbs|oz|hrs?|mins?|secs?|mph|kph|kmh|kw|mw|gb|mb|kb|usd|eur|gbp)$")
+_ASKS = re.compile(
+    r"\b(?:how (?:long|far|tall|high|wide|deep|big|large|heavy|fast|old|much|many)|what|find"
+    r"|calculate|compute"
+    r"|give|express|determine|measured)\b"
+)
+_SIGN = re.compile(
+    r"[^a-z]|^(?:mm|cm|m|km|kg|g|mg|ml|l|ft|lb|lbs|oz|hrs?|mins?|secs?|mph|kph|kmh|kw|mw|gb|mb|kb|usd|eur|gbp)$"
+)
 
 
 def requested_unit(question: str) -> str | None:
@@ -209,8 +217,13 @@ def requested_unit(question: str) -> str | None:
         for name in _MANY.findall(sentence):
             if name.endswith("s") or name == "feet" or _SIGN.search(name):
                 found.add(UNITS[name])
-        for match in _IN.finditer(sentence):
+        asks = _ASKS.search(sentence)
+        for match in _IN.finditer(sentence, asks.end() if asks else len(sentence)):
             name = match[1]
-            if name.endswith("s") or name in ("feet", "celsius", "fahrenheit", "kelvin") or _SIGN.search(name):
+            if (
+                name.endswith("s")
+                or name in ("feet", "celsius", "fahrenheit", "kelvin")
+                or _SIGN.search(name)
+            ):
                 found.add(UNITS[name])
     return found.pop() if len(found) == 1 else None

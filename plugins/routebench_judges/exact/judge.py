@@ -88,7 +88,13 @@ def _grade(
         if len(grades) > 1 and reference.several:
             return _grade_text(reference, ", ".join(marked), refusals, order)
         wrong = next((one for one in grades if one.grade != Grade.CORRECT), grades[0])
-        return wrong if len(grades) == 1 else wrong._replace(note="two answers") if any(one.grade == Grade.CORRECT for one in grades) and wrong.grade != Grade.CORRECT else wrong
+        return (
+            wrong
+            if len(grades) == 1
+            else wrong._replace(note="two answers")
+            if any(one.grade == Grade.CORRECT for one in grades) and wrong.grade != Grade.CORRECT
+            else wrong
+        )
     return _grade_text(reference, text, refusals, order)
 
 

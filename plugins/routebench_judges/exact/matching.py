@@ -105,6 +105,8 @@ def _phrase(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
         return _right(hit, len(reference.phrases)) if led == phrase.words[0] else None
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
     if not declines(" ".join(phrase.words), list(phrase.words)):
+        if not reference.several and phrases.enumerates(answer.folded, reference.pattern):
+            return _TWO
         bare = answer.quiet and "\n" not in answer.folded
         taken = None if bare else _taken_back(reference, answer)
         if taken := taken or _echoed(reference, phrase, answer):
@@ -131,7 +133,7 @@ def _taken_back(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | Non
     spans = [match.span() for match in reference.pattern.finditer(folded)]
     if not spans:
         return None
-    several = any(phrase.items for phrase in reference.phrases)
+    several = reference.several
     question = reference.question.whole
     how = [phrases.polarity(folded, *span, question) for span in spans[:_MANY]]
     if "asserted" not in how:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -36,6 +36,7 @@ _JOINS = frozenset({"or", "no", "wait", "actually", "rather", "sorry", "and", "m
 _OR_AFTER = re.compile(
     r"[\s\"'*_)]*,?\s(?:and/)?or\s(?!so\b|not\b|more\b|simply\b|just\b)|\s?/\s?(?=\w)"
 )
+_OR_LATER = re.compile(r"(?:\s?,\s[^,.;:()\n]{1,30}){1,6},?\sor\s\w+(?:\s\w+)?")
 _OR_BEFORE = re.compile(
     r"(?P<left>\w+)[\"'*_)]*,?\sor\s(?P<inner>(?:\w+\s){0,2})[\"'*_(]*$|\w\s?/\s?$"
 )
@@ -50,6 +51,7 @@ _LIST_LEADS = frozenset(
         " well correct"
     )
 )
+_ITEM_LEADS = _LIST_LEADS | {"is", "are", "or", "and", "it", "was"}
 _AND_AFTER = re.compile(r"[\s\"'*_)]*(?:,[^,.;:]{1,40}){0,4},?\s(?:and|&)\s(?P<rest>.*)")
 _AND_BEFORE = re.compile(r"(?P<rest>[^.;:]*)\s(?:and|&)\s(?:the\s|an?\s)?[\"'*_(]*$")
 _EITHER = re.compile(r"\beither\s(?:\w+\s){0,2}[\"'*_(]*$")
@@ -68,6 +70,73 @@ _TRIGGERS = frozenset(
         "didnt doubt cant couldnt wont wouldnt hasnt havent hadnt say find confirm verify"
     )
 )
+
+_LIST_END = re.compile(r"[\s.!*_`\"']+$")
+_ITEM_END = re.compile(r"[.!?](?:\s|$)|\n\n")
+# What opens a list of candidates.
+_CANDIDATES = re.compile(
+    r"\b(?:candidates?|possibilit(?:y|ies)|(?:possible|potential|likely|plausible) (?:answers?"
+    r"|options?|\w+s)|contenders"
+    r"|(?:my |best )?guesses|options?|choices|shortlist|top \d+|alternatives|suspects|answers)"
+    r"(?: (?:are|include|includes|were|would be|might be|could be)\s?:?|\s?:)\s"
+    r"|\bamong (?=\w[^.]{0,80}\sand\s)"
+)
+_GUESS = re.compile(
+    r"\b(?:maybe|perhaps|possibly|probably|(?:might|could|may)(?: (?:also|even|just as well))* be)"
+    r"(?: (?:the|it|was|is|in|at|by|also))*\s(?P<what>[^,.;:!?\n]{1,40})"
+)
+_OR_GUESS = re.compile(
+    r"[\s\"'*_)]*,?\s(?:or )?(?:possibly|maybe|perhaps)\s(?P<what>\w+(?:\s\w+){0,2})\s*(?:$|[.?!])"
+)
+_PLACES = frozenset(
+    listed_words(
+        "france germany italy spain austria switzerland portugal belgium netherlands england "
+        "scotland wales"
+        " ireland uk usa us australia canada mexico brazil argentina chile peru colombia cuba "
+        "japan china india"
+        " pakistan bangladesh nepal korea thailand vietnam indonesia malaysia philippines "
+        "singapore iran iraq"
+        " israel turkey egypt morocco algeria tunisia nigeria ghana kenya ethiopia uganda "
+        "tanzania zimbabwe"
+        " greece poland hungary romania bulgaria serbia croatia slovenia slovakia czechia "
+        "ukraine russia sweden"
+        " norway denmark finland iceland estonia latvia lithuania luxembourg malta cyprus "
+        "europe asia africa"
+        " america california texas florida ohio illinois michigan pennsylvania massachusetts "
+        "virginia maryland"
+        " georgia washington oregon nevada arizona utah colorado kansas missouri iowa minnesota "
+        "wisconsin indiana"
+        " kentucky tennessee alabama mississippi louisiana oklahoma nebraska montana idaho "
+        "wyoming maine vermont"
+        " connecticut delaware hawaii alaska ontario quebec alberta bavaria queensland victoria"
+    )
+) | {
+    "united states",
+    "united kingdom",
+    "new zealand",
+    "south africa",
+    "new york",
+    "new jersey",
+    "new mexico",
+    "north carolina",
+    "south carolina",
+    "rhode island",
+    "west virginia",
+    "sri lanka",
+    "saudi arabia",
+    "south korea",
+    "north korea",
+    "hong kong",
+    "united states of america",
+    "czech republic",
+    "new hampshire",
+    "british columbia",
+    "nova scotia",
+    "new south wales",
+    "costa rica",
+    "puerto rico",
+    "northern ireland",
+}
 
 
 Polarity = Literal["asserted", "negated", "declined"]
@@ -112,6 +181,11 @@ def alternative(
     after = _OR_AFTER.match(folded, end)
     if after and not same.match(folded, after.end()):
         return True
+    listed = _OR_LATER.match(folded, end)
+    if listed and all(
+        _other(part, same) for part in re.split(r",|\bor\b", listed[0]) if part.strip()
+    ):
+        return True
     before = folded[max(0, start - 200) : start]
     joined = _OR_BEFORE.search(before)
     if joined and joined["inner"]:
@@ -154,6 +228,70 @@ def lists_others(folded: str, tokens: list[str], size: int, same: re.Pattern[str
         return False
     hits = [bool(same.search(bullet)) for bullet in bullets]
     return any(hits) and not all(hits) and not same.search(_BULLET.sub(" ", folded))
+
+
+def enumerates(folded: str, same: re.Pattern[str]) -> bool:
+    """Return whether the answer lists or guesses several things, the reference among them."""
+    return _enumerated(folded, same) or _guessed(folded, same)
+
+
+def _enumerated(folded: str, same: re.Pattern[str]) -> bool:
+    """Return whether the answer, or its sentence of candidates, lists others beside the reference.
+
+    Two names with a comma between them may be a place and its country, or a name and a title.
+    """
+    text = _LIST_END.sub("", folded.strip())
+    led = _CANDIDATES.search(text)
+    if led and (hit := same.search(text, led.end())):
+        between = text[led.end() : hit.start()]
+        end = _ITEM_END.search(text, hit.end())
+        items = _items(text[led.end() : end.start() if end else len(text)], ",;|/\n", True)
+        if not _SENTENCE & set(words(between)) and _mixed(items, same, 2):
+            return True
+    if len(text) > 400:
+        return False
+    for signs, least in ((";|", 2), ("?", 2), ("\n", 2), (",", 3)):
+        items = _items(text, signs, False) if re.search(f"[{signs}]", text) else []
+        if len(items) < least or not _mixed(items, same, least):
+            continue
+        if signs == "\n" and len(items) == 2 and same.fullmatch(items[0]):
+            continue
+        if signs == "," and len(items) == 3 and items[-1] in _PLACES:
+            continue
+        if not any(same.fullmatch(item) for item in items):
+            continue
+        if signs != "," or not any(len(item) < 4 or item[0].isdigit() for item in items):
+            return True
+    return False
+
+
+def _items(text: str, signs: str, joined: bool) -> list[str]:
+    """Split a list at signs, and at `and` or `or` before its last item, or anywhere if `joined`."""
+    parts = [part for part in re.split(f"[{re.escape(signs)}]+", text) if part.strip()]
+    if parts and (joined or len(parts) > 1):
+        parts[-1:] = re.split(r"(?:^|\s)(?:and|or)\s", parts[-1])
+    kept = [" ".join(word for word in words(part) if word not in _ITEM_LEADS) for part in parts]
+    return [part for part in kept if part]
+
+
+def _mixed(items: Sequence[str], same: re.Pattern[str], least: int) -> bool:
+    """Return whether short items without a verb, as many as `least`, name several things."""
+    short = all(len(item.split()) < 5 and _SENTENCE.isdisjoint(item.split()) for item in items)
+    right = [bool(same.search(item)) for item in items]
+    return short and len(items) >= least and any(right) and not all(right)
+
+
+def _guessed(folded: str, same: re.Pattern[str]) -> bool:
+    """Return whether several guesses are made, as in `maybe X, maybe Y`."""
+    guesses = [match["what"] for match in islice(_GUESS.finditer(folded), 50)]
+    right = [bool(same.match(guess)) for guess in guesses]
+    if any(right) and not all(right):
+        others = [guess for guess, one in zip(guesses, right, strict=True) if not one]
+        return any(_SENTENCE.isdisjoint(words(other)[:2]) for other in others)
+    for hit in islice(same.finditer(folded), 20):
+        if (after := _OR_GUESS.match(folded, hit.end())) and not same.search(after[0]):
+            return _SENTENCE.isdisjoint(words(after["what"]))
+    return False
 
 
 def _lead(text: str) -> bool:

@@ -51,7 +51,9 @@ class Reader:
         if len(led := self._led(body)) == 1 and not (self.options and len(led[0]) > 2):
             return Choice(self._one(list(led[0])), False)
         found = self._by_text(body)
-        return Choice(found, False, unread=not found and self._names_any(body) and languages.unread(body))
+        return Choice(
+            found, False, unread=not found and self._names_any(body) and languages.unread(body)
+        )
 
     def _own_part(self, body: str) -> str:
         """Return an answer without the further questions that it makes up and answers."""
@@ -63,7 +65,9 @@ class Reader:
 
     def _names_any(self, body: str) -> bool:
         lone = cues.ALONE.finditer(body)
-        return any(not match[0].isascii() or self._valid(match[0], True) for match in islice(lone, MOST))
+        return any(
+            not match[0].isascii() or self._valid(match[0], True) for match in islice(lone, MOST)
+        )
 
     def _settling(self, body: str) -> str | None:
         """Return the one option that the last sentences settle on, by letter and text."""

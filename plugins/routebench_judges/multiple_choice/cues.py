@@ -87,11 +87,14 @@ LEFT = re.compile(
 )
 # A sentence that ends an argument.
 CONCLUDES = re.compile(
-    r"\b(?:therefore|thus|hence|so|consequently|accordingly|in conclusion|to conclude|overall|in summary"
+    r"\b(?:therefore|thus|hence|so|consequently|accordingly|in conclusion|to conclude|overall"
+    r"|in summary"
     r"|based on|given (?:this|that|these)|finally|most likely|best|correct|answer|option|choice)\b",
     re.I,
 )
-SENTENCES = re.compile(r"(?<![\s(\[*][A-Z])(?<!i\.e)(?<!e\.g)(?<!\b[Aa]ns)[.!](?:[\"'”’)*]*)\s+(?=[A-Z(*\"“])|\n+")
+SENTENCES = re.compile(
+    r"(?<![\s(\[*][A-Z])(?<!i\.e)(?<!e\.g)(?<!\b[Aa]ns)[.!](?:[\"'”’)*]*)\s+(?=[A-Z(*\"“])|\n+"
+)
 NAMED = re.compile(
     r"(?P<open>[(\[*]+)(?P<letter>[A-Z])[)\]*]+(?![\w'’])"
     r"|\b(?:option|choice|answer|statement|alternative)\s[(\[*\"'“]*(?P<word>[A-Z])(?![\w'’])"
@@ -99,14 +102,18 @@ NAMED = re.compile(
     r"|(?<![\w'’.+-])(?P<bare>[A-Z])[).:,]*(?=\s)"
 )
 REJECTS = re.compile(
-    r"(?:\b(?:not|never|neither|nor|cannot|rather than|instead of|unlike|except|than|(?<!by )(?<!of )eliminat\w+|rul\w+ out"
+    r"(?:\b(?:not|never|neither|nor|cannot|rather than|instead of|unlike|except|than"
+    r"|(?<!by )(?<!of )eliminat\w+|rul\w+ out"
     r"|exclud\w+|discard\w+|reject\w+|dismiss\w*|incorrect|wrong|false|contradict\w*|against)\b|n['’]t\b)\W*(?:\w+\W+){0,4}$",
     re.I,
 )
 # What an answer writes past its own end, as if it were asked further questions.
 RUNAWAY = re.compile(
-    r"\n\s*(?:[#*]*\s?(?:next )?(?:question|problem|q)\s?\d{0,3}\s?[:.]\s?\S|(?:human|user|instruction|student)\s?:"
-    r"|now,? (?:let|considering|to|here|for)[^\n]{0,60}(?:all|总结|以上|summari|questions|answers|next))",
+    r"\n\s*(?:[#*]*\s?(?:next )?(?:question|problem|q)\s?\d{0,3}\s?[:.]\s?\S|(?:human|user"
+    r"|instruction|student)\s?:"
+    r"|(?:now|finally|so|next),? [^\n]{0,60}(?:\ball\b|总结|以上|summar|\bquestions|\banswers"
+    r"|combin)"
+    r"|(?:here are )?the answers to (?:the|all|these))",
     re.I,
 )
 ALONE = re.compile(

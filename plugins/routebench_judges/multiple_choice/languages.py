@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
+from routebench_judges.answers.folding import listed_words
+
 # Chinese, Japanese, Korean, Spanish, Portuguese, French, German, Italian, Russian, Arabic, Hindi,
 # and after these Dutch, Polish, Czech, Turkish, Vietnamese and Indonesian.
 _OPTION = (
     r"(?:\s?(?:选项|選項|選択肢|选|보기|opción|opcion|opção|opcao|alternativa|la|a|die|der|de|l['’]|option|lettre"
-    r"|letra|lettera|opzione|buchstabe|antwort|вариант|буква|под буквой|الخيار|الحرف|विकल्प|optie|odpowiedź|opcja"
-    r"|možnost|seçenek|şıkkı|phương án|đáp án|opsi|pilihan|huruf)(?![^\W\d_])|\s?(?:选项|選項|選択肢))*"
+    r"|letra|lettera|opzione|buchstabe|antwort|вариант|буква|под буквой|الخيار|الحرف|विकल्प"
+    r"|optie|odpowiedź|opcja"
+    r"|možnost|seçenek|şıkkı|phương án|đáp án|opsi|pilihan|huruf)"
+    r"(?![^\W\d_])|\s?(?:选项|選項|選択肢))*"
 )
 _IS = r"\s*[*_\"'“«]*\s*(?:[:=]|[-–—]+>?)?\s*[*_\"'“«]*"
 CUES = re.compile(
@@ -46,7 +50,8 @@ AFTERWARDS = re.compile(
 )
 _TELLTALE = re.compile(
     r"respuesta|elijo|escojo|opci[oó]n|resposta|alternativa|escolho|antwort|lösung|richtig|wähle|risposta|scelgo"
-    r"|opzione|réponse|choisis|correcte|antwoord|kies|odpow|wybieram|odpov|cevap|yanıt|jawaban|đáp|câu trả|chọn"
+    r"|opzione|réponse|choisis|correcte|antwoord|kies|odpow|wybieram|odpov|cevap|yanıt|jawaban"
+    r"|đáp|câu trả|chọn"
     r"|[^\x00-\u036f\u2000-\u2bff\U0001d000-\U0001ffff]",
     re.I,
 )
@@ -62,10 +67,11 @@ _CYRILLIC = re.compile(r"(?<=[:=—–\s(*\"«-])[АСН](?=$|[\s).,:;*\"»])")
 _FOREIGN = re.compile(r"[^\W\d_a-zA-Z\u0370-\u03ff]")
 _LATIN = re.compile(r"[a-zA-Z]")
 _ENGLISH = frozenset(
-    (
-        "the is are of to and in that it this for be by with as on not or from which an can at we was if has have"
+    listed_words(
+        "the is are of to and in that it this for be by with as on not or from which an can at "
+        "we was if has have"
         " but answer option choice correct therefore so because i you my would should there"
-    ).split()
+    )
 )
 
 
@@ -74,7 +80,11 @@ def latin_letters(text: str) -> str:
 
     `В` and `Е` stay: they may also be the third and the sixth letter of the Cyrillic alphabet.
     """
-    return _CYRILLIC.sub(lambda match: match[0].translate(_ALIKE), text) if "а" <= max(text) else text
+    return (
+        _CYRILLIC.sub(lambda match: match[0].translate(_ALIKE), text)
+        if not text.isascii()
+        else text
+    )
 
 
 def unread(text: str) -> bool:

@@ -40,13 +40,23 @@ _RANGE = re.compile(r"\s?--?\s?(\d{1,15})(?![\d=]|\s?=)")
 _NOT = re.compile(r"\b(?:not|never|isnt|cannot|cant|neither|unclear|unknown)\b")
 _ALSO = re.compile(r"[\s*_`]*(?:,?\s*(?:or|and)\s+|/\s*|,\s*(?=[-$]?\d))[(*_`]*(?:also\s)?")
 _ENDED = re.compile(r"[\s*_`)\"']*(?:[a-z]+\s*)?(?:$|[.!?;\n)])")
+_STOP = re.compile(r"\n|[.!?](?=\s|$)")
+# Between a doubt and a number in one sentence: `some do not come, so 80`, `the unknown is 80`.
+_SETTLES = re.compile(
+    r"=|[,;:]\s*(?:so|then|thus|hence|therefore|but|and so|yet|still|which makes|leaving)\b"
+)
+_VALUED = re.compile(r"(?:\s\w+){0,2}\s(?:is|are|equals)\s")
 _RESULT = re.compile(
     r"=|\b(?:is|are|was|were|equals?|so|thus|therefore|hence|total|makes?|gives?|gets?|leaves?|left|has|have"
-    r"|had|needs?|costs?|pays?|earns?|spends?|takes?|there|answer|remain\w*|we (?:get|find|have)|must|will|would)\b|^\W*[$€£]?[\d.,]+\W*$"
+    r"|had|needs?|costs?|pays?|earns?|spends?|takes?|there|answer|remain\w*|we (?:get|find|have)"
+    r"|must|will|would)\b|^\W*[$€£]?[\d.,]+\W*$"
 )
 _FIRM = re.compile(r"=|\b(?:so|thus|therefore|hence|total|answer)\b|^\W*[$€£]?[\d.,]+\W*$")
 # The beginning of a refusal rather than of a calculation.
-_APOLOGY = re.compile(r"\b(?:sorry|apologi[sz]e|as an ai|unfortunately|i (?:cant|cannot|can not|am unable|am not able)|im (?:unable|not able)|i (?:dont|do not) (?:know|have))\b")
+_APOLOGY = re.compile(
+    r"\b(?:sorry|apologi[sz]e|as an ai|unfortunately|i (?:cant|cannot|can not|am unable"
+    r"|am not able)|im (?:unable|not able)|i (?:dont|do not) (?:know|have))\b"
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _BOUND = re.compile(r"\b(?:at (?:least|most)|up to|minimum of|maximum of)\s*(?:the\s|a\s)?[$€£]?$")
 
@@ -95,15 +105,22 @@ class Text:
         That is `We don't know the total yet. So there are 80`, but not `I don't know how the 80
         are counted`.
         """
-        at = last.amounts[0].start
-        parts = [match.end() for match in _SENTENCE.finditer(self.folded, 0, at)]
+        amount = last.amounts[0]
+        parts = [match.end() for match in _STOP.finditer(self.folded, 0, amount.start)]
         start = parts[-1] if parts else 0
-        end = _SENTENCE.search(self.folded, last.amounts[0].end)
-        sentence = self.folded[start : end.start() if end else len(self.folded)]
-        doubtful = DECLINING.search(sentence) or (refusals is not None and refusals.search(self.folded))
-        if doubtful or (end and DECLINING.search(self.folded, end.start())):
+        end = _STOP.search(self.folded, amount.end)
+        stop = end.start() if end else len(self.folded)
+        if refusals is not None and refusals.search(self.folded):
             return False
-        if not _RESULT.search(sentence):
+        if end and DECLINING.search(self.folded, end.start()):
+            return False
+        doubts = list(DECLINING.finditer(self.folded, start, stop))
+        if doubts:
+            gap = self.folded[doubts[-1].end() : max(amount.start, doubts[-1].end())]
+            if not (_SETTLES.search(gap) or _VALUED.fullmatch(gap)):
+                return False
+        sentence = self.folded[start:stop]
+        if not doubts and not _RESULT.search(sentence):
             return False
         return not (_APOLOGY.search(self.folded[:start]) and not _FIRM.search(sentence))
 
