@@ -26,8 +26,8 @@ _ANSWER = re.compile(
 )
 # In prose only a short name or number counts: `the answer is Lyon`, not `the answer is well known`.
 _SAID = re.compile(
-    r"\b(?:the|my) (?:correct |right |short )?answer (?:is|was|would be"
-    r"|must be)(?:\s?:)?[ *_`\"'“(]+(?=[A-Z\d$€£])"
+    r"(?i:\b(?:the|my) (?:correct |right |short )?answer (?:is|was|would be"
+    r"|must be)(?:\s?:)?)[ *_`\"'“(]+(?=[A-Z\d$€£])"
 )
 _BOLD_LINE = re.compile(r"[ >]*(?:\*\*|__)(?P<text>[^*_\n]+?)(?:\*\*|__)[ .!]*")
 _POLITE = re.compile(
@@ -81,7 +81,7 @@ def _cued(text: str, cue: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         at = match.end()
         while at < len(text) and text[at] in " \n*_`>#":
             at += 1
-        segment = text[at : _sentence_end(text, at)].strip(" *_`")
+        segment = text[at : _sentence_end(text, at)].strip(" *_`").rstrip(".")
         if _WORD.search(segment) and meant(text, match.start()):
             yield at, segment
 
@@ -89,7 +89,7 @@ def _cued(text: str, cue: re.Pattern[str]) -> Iterator[tuple[int, str]]:
 def _sentence_end(text: str, at: int) -> int:
     stop = min(len(text), at + _LONGEST)
     for match in _END.finditer(text, at, stop):
-        if text[match.start()] != "." or not _POINTED.search(text, at, match.start()):
+        if text[match.start()] != "." or not _POINTED.search(text[at : match.start()]):
             return match.start()
     return stop
 

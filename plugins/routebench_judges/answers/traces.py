@@ -93,9 +93,30 @@ _TOKEN = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn)>"
 )
 
+_GREETS = re.compile(
+    r"\A\W*(?:sure(?: thing)?|of course|certainly|absolutely|great question|good question|hello"
+    r"|hi|hey"
+    r"|thank you|thanks|no problem|happy to help|glad to help|okay|ok|alright)\b(?:,? (?:there"
+    r"|for asking"
+    r"|for (?:the|your) question|happy to help|glad to help|i can help(?: you)?(?: with that)?"
+    r"|here(?:['’]s| is) (?:the|my) answer|let['’]s see|thanks))*\s?(?:[.!:]+|\n)[*_]*\s+",
+    re.I,
+)
+_PARTS = re.compile(
+    r"(?:(?<=[.!?*)}\]])\s+|\n+\s*)[*_]*(?:i hope (?:this|that|it)|let me know|feel free"
+    r"|have a (?:nice|great"
+    r"|good)|is there anything else|if you (?:have|need|want|would like) (?:any|more|further"
+    r"|to know)|please (?:let me"
+    r" know|feel free)|(?:i['’]m |i am )?happy to (?:help|explain)|thank you|thanks|best regards"
+    r"|cheers|good luck"
+    r"|would you like)\b[^\n]{0,200}\Z",
+    re.I,
+)
+_QUOTED_LINE = re.compile(r"^> (?=\S)", re.M)
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _BLANKS = re.compile(r"[^\S\n]+")
 _HIDDEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")
+_ITALIC = re.compile(r"(?<!\w)_(?=[^\s_])([^_\n]{1,300})(?<=\S)_(?!\w)")
 _LINES = re.compile(r" ?\n ?")
 _MANY_LINES = re.compile(r"\n{3,}")
 # A line break within a sentence, as a line of limited width has it; no item of a list.
@@ -125,7 +146,15 @@ def final_answer(text: str) -> FinalAnswer:
         trace = Trace.FINISHED
     if "<" in body:
         body = _TOKEN.sub(" ", _BOXED.sub(r"\\boxed{\1}", body))
-    return FinalAnswer(body.strip(), trace)
+    return FinalAnswer(_without_courtesies(body.strip()), trace)
+
+
+def _without_courtesies(text: str) -> str:
+    """Return a text without `Sure!` before what it says and `I hope this helps!` after it."""
+    for pattern in (_GREETS, _GREETS, _PARTS, _PARTS):
+        kept = pattern.sub("", text, count=1).strip()
+        text = kept or text
+    return text
 
 
 def tidied(text: str) -> str:
@@ -142,6 +171,10 @@ def tidied(text: str) -> str:
         text = _WRAPPED.sub(" ", text)
     if "{" in text or "\\" in text or "~" in text:
         text = _THOUSANDS.sub(",", text)
+    if ">" in text:
+        text = _QUOTED_LINE.sub("", text)
+    if "_" in text:
+        text = _ITALIC.sub(r"\1", text)
     return text.strip()
 
 

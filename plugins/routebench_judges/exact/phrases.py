@@ -72,6 +72,8 @@ _TRIGGERS = frozenset(
 )
 
 _LIST_END = re.compile(r"[\s.!*_`\"']+$")
+# Lines that end like sentences are no items of a list.
+_SPOKEN = re.compile(r"^[^\n]*[.!?:][*_\"')]*[ ]*$", re.MULTILINE)
 _ITEM_END = re.compile(r"[.!?](?:\s|$)|\n\n")
 # What opens a list of candidates.
 _CANDIDATES = re.compile(
@@ -251,7 +253,8 @@ def _enumerated(folded: str, same: re.Pattern[str]) -> bool:
     if len(text) > 400:
         return False
     for signs, least in ((";|", 2), ("?", 2), ("\n", 2), (",", 3)):
-        items = _items(text, signs, False) if re.search(f"[{signs}]", text) else []
+        listed = _SPOKEN.sub("", folded.strip()) if signs == "\n" else text
+        items = _items(listed, signs, False) if re.search(f"[{signs}]", listed) else []
         if len(items) < least or not _mixed(items, same, least):
             continue
         if signs == "\n" and len(items) == 2 and same.fullmatch(items[0]):

@@ -38,7 +38,7 @@ class Reader:
         if whole := self._whole(body):
             return Choice(self._one(whole), True)
         for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
-            if letters := _flat(settled(body, sorted(firm))):
+            if letters := _final(body, sorted(firm)):
                 return Choice(self._one(letters), True)
         if len(bold := self._bold(body)) == 1:
             return Choice(bold, True)
@@ -290,6 +290,20 @@ class Reader:
         telling = max(map(len, wanted)) > 3 and not any(word.isdigit() for word in wanted)
         ends = given[: len(wanted)], given[-len(wanted) :]
         return mentioned if telling or wanted in ends else []
+
+
+def _final(body: str, statements: list[tuple[int, tuple[str, ...]]]) -> list[str]:
+    """Return the letters that firm statements end with; all of them where they do not agree.
+
+    `A or D, so D` ends with D, and what comes back to its first choice at its end with that.
+    """
+    chosen = settled(body, statements)
+    if len(chosen) < 2:
+        return _flat(chosen)
+    first, *_, last = (letters for _, letters in statements)
+    if len(last) == 1 and (last == first or all(last[0] in letters for letters in chosen)):
+        return list(last)
+    return _flat(chosen)
 
 
 def _flat(statements: list[tuple[str, ...]]) -> list[str]:

@@ -39,6 +39,9 @@ _OPERATOR = re.compile(
 _RANGE = re.compile(r"\s?--?\s?(\d{1,15})(?![\d=]|\s?=)")
 _NOT = re.compile(r"\b(?:not|never|isnt|cannot|cant|neither|unclear|unknown)\b")
 _ALSO = re.compile(r"[\s*_`]*(?:,?\s*(?:or|and)\s+|/\s*|,\s*(?=[-$]?\d))[(*_`]*(?:also\s)?")
+_OR = re.compile(
+    r"[\s*_`]*(?:[a-z]+\s)?,?\s*or\s(?:maybe\s|possibly\s|perhaps\s|even\s)?[\s*_`$€£]*"
+)
 _ENDED = re.compile(r"[\s*_`)\"']*(?:[a-z]+\s*)?(?:$|[.!?;\n)])")
 _STOP = re.compile(r"\n|[.!?](?=\s|$)")
 # Between a doubt and a number in one sentence: `some do not come, so 80`, `the unknown is 80`.
@@ -90,6 +93,9 @@ class Text:
         bold = [amounts(part)[:1] for part in _BOLD.findall(line) if amounts(part)[:1]]
         bold = [one for one in bold if one[0].start <= 1 and not one[0].vague]
         if len(bold) == 1:
+            within = [amounts(part) for part in _BOLD.findall(line) if amounts(part)]
+            if len(within) == 1 and len(within[0]) == 2 and _OR.search(line):
+                return Statement(tuple(within[0]), several=True)
             return Statement((bold[0][0],))
         asides = [match.span() for match in islice(_ASIDE.finditer(self.folded), MOST)]
         open_ = [
@@ -97,6 +103,8 @@ class Text:
         ] or self.amounts
         plainly = [one for one in open_ if not one.spelled] or open_
         firm = [one for one in plainly if not one.vague] or plainly
+        if len(firm) > 1 and _OR.fullmatch(self.folded, firm[-2].end, firm[-1].start):
+            return Statement((firm[-2], firm[-1]), several=True)
         return Statement((firm[-1],)) if firm else None
 
     def concluded(self, last: Statement, refusals: re.Pattern[str] | None) -> bool:
