@@ -87,7 +87,7 @@ _DECLINE_WORDS = frozenset(
         "uncertain unaware unknown undetermined unclear undisclosed unspecified unavailable ai "
         "artificial language llm rather prefer dunno guess blank loss stumped unfamiliar forget "
         "guessing escapes nobody refuse will "
-        "comfortable apologies let outside violates violate violating policy blocked filtered "
+        "im comfortable apologies let outside violates violate violating policy blocked filtered "
         "flagged withheld refused"
         " rejected redacted declined programmed designed trained allowed permitted authorized "
         "equipped"

@@ -121,7 +121,8 @@ _LINES = re.compile(r" ?\n ?")
 _MANY_LINES = re.compile(r"\n{3,}")
 # A line break within a sentence, as a line of limited width has it; no item of a list.
 _WRAPPED = re.compile(
-    r"(?<=[^\s.!?:;*#`|>\]}\\])\n+(?=[a-zß-öø-ÿ](?![.):\]])(?:[^\W\d_]|['’ ,]))"
+    r"(?<=[a-z,])\n+(?=I(?:['’]|[ \n][a-z]))|"
+    r"(?<=[^\s.!?:;*#`|>\]}\\])\n+(?=[a-zß-öø-ÿ](?![.):\]])(?:[^\W\d_]|['’ ,]|\n(?=[a-z]{2})))"
     r"|(?<=[ \n](?:the|not|and|for|was|are))\n+(?=\S)|(?<=[ \n](?:is|an|of|or|in|by|to|at"
     r"|on))\n+(?=\S)"
 )

@@ -35,7 +35,8 @@ class Reader:
     def chosen(self, text: str) -> Choice:
         """Return the letters that an answer chooses, and how it states them."""
         body = self._own_part(languages.latin_letters(plain(text).strip()))
-        if whole := self._whole(body):
+        several = len(cues.MAIN.findall(body)) > 1 if len(body) < 200 else False
+        if not several and (whole := self._whole(body)):
             return Choice(self._one(whole), True)
         for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
             if letters := _final(body, sorted(firm)):
@@ -52,7 +53,9 @@ class Reader:
             return Choice(self._one(list(led[0])), False)
         found = self._by_text(body)
         return Choice(
-            found, False, unread=not found and self._names_any(body) and languages.unread(body)
+            found,
+            False,
+            unread=not found and len(led) < 2 and self._names_any(body) and languages.unread(body),
         )
 
     def _own_part(self, body: str) -> str:
@@ -96,7 +99,9 @@ class Reader:
             if opened and opened[0] != letter:
                 return []
             before = sentence[max(0, match.start() - 60) : match.start()]
-            undone = cues.UNDONE.match(sentence, match.end())
+            undone = cues.UNDONE.match(sentence, match.end()) or (
+                opened and cues.DENIED.search(after[: len(self.options.texts[letter]) + 40])
+            )
             if undone or cues.REJECTS.search(before) or not meant(sentence, match.start()):
                 rejected.add(letter)
             else:

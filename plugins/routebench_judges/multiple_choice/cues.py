@@ -119,3 +119,9 @@ RUNAWAY = re.compile(
 ALONE = re.compile(
     r"(?<![A-Za-z0-9'’.])[A-Z](?![A-Za-z0-9'’])|(?<!\w)[А-ЯЁ\u0623\u0627\u0628\u062a\u062c\u062f\u0647](?!\w)"
 )
+DENIED = re.compile(
+    r"\b(?:is|are|was|were|seems|would be|must be)\s(?:\w+\s){0,2}(?:wrong|incorrect|false"
+    r"|untrue|eliminated"
+    r"|impossible|ruled out|out|not)\b|\b(?:isn|aren|wasn|doesn|don|can)['’]t\b",
+    re.I,
+)
