@@ -127,13 +127,14 @@ class AnswerTexts:
 
     def note(self) -> str | None:
         """Return the counts in words; None where there is nothing to tell."""
-        if not (self.traces or self.empty):
-            return None
-        return (
-            f"of {self.answers:,} answers {self.traces:,} hold a reasoning trace, which is not "
-            f"read;"
-            f" {self.unfinished:,} end within it, and {self.empty:,} say nothing besides"
-        )
+        parts = []
+        if self.traces:
+            parts.append(f"{self.traces:,} hold a reasoning trace, which is not read")
+        if self.unfinished:
+            parts.append(f"{self.unfinished:,} end within it")
+        if self.empty:
+            parts.append(f"{self.empty:,} say nothing" + (" besides" if self.traces else ""))
+        return f"of {self.answers:,} answers " + ", ".join(parts) if parts else None
 
 
 class LiveProvider(Protocol):

@@ -123,3 +123,17 @@ def test_a_missing_reference_is_none() -> None:
 def test_broken_judges(name: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises((PluginError, OptionError), match=message):
         judge_answers(answers(), name, values)
+
+
+def test_notes_on_traces_and_on_what_has_no_grade() -> None:
+    responses = ["<think>1</think>0", "<think>0", "1", "<think>1", None, "x"]
+    graded = judge_answers(answers(response=responses), "exact", {})
+    (said,) = [note for note in graded.notes if note.startswith("the judge exact")]
+    assert "of 4 answers 2 hold a reasoning trace" in said
+    assert "2 end within it" in said
+    cells_ = cells(graded, graded.outcomes.grade)
+    assert (cells_["q0b"], cells_["q1a"]) == (Grade.NOT_ATTEMPTED, Grade.CORRECT)
+    letters = answers(query=["Which?\nA) x\nB) y"] * 6, reference=["1"] * 6)
+    left = judge_answers(letters, "multiple-choice", {}).notes[-1]
+    assert left.startswith("the judge multiple-choice left 4 answers without a grade:")
+    assert "index_from" in left

@@ -136,9 +136,12 @@ def test_traces_are_counted() -> None:
     found = judge.texts
     assert (found.answers, found.traces, found.unfinished, found.empty) == (5, 3, 1, 3)
     assert found.note() == (
-        "of 5 answers 3 hold a reasoning trace, which is not read;"
-        " 1 end within it, and 3 say nothing besides"
+        "of 5 answers 3 hold a reasoning trace, which is not read, 1 end within it,"
+        " 3 say nothing besides"
     )
+    plain = Exact(Exact.Options())
+    plain.judge(questions=[CITY], references=["Brenlow"], answers=["Brenlow"])
+    assert plain.texts.note() is None
 
 
 def test_the_version_of_the_rules_is_in_the_fingerprint() -> None:

@@ -248,7 +248,7 @@ def test_a_reference_that_is_no_number_is_ungraded(reference: str | None) -> Non
 
 
 def test_the_last_number_counts_only_without_a_marker() -> None:
-    told = "He has 42 apples left of 60"
+    told = "It was 42 and then 60"
     assert graded(HOW_MANY, "60", told) == C
     assert graded(HOW_MANY, "60", f"The answer is 42. {told}.") == W
     assert graded(HOW_MANY, "42", f"The answer is 42. {told}.") == C

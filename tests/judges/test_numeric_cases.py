@@ -121,7 +121,32 @@ UNITS = [
     ("How much is it in the first week?", None),
 ]
 
+# The number that is asked for, and others beside it in the last sentence.
+BESIDE = [
+    ("She gets $12 an hour. How much does she earn for 50 minutes?", "10",
+     "She earns $10 for 50 minutes of work."),
+    ("He drives for 4 hours. How far is he from home after those 4 hours?", "45",
+     "He is 45 miles from home after 4 hours."),
+    ("How many clips did she sell in both months?", "72",
+     "Therefore, she sold 48 + 24 = 72 clips in 2 months."),
+    ("How many eggs does each of the 3 children get?", "5",
+     "Each child gets 5 eggs, which is fair for all 3 children."),
+    ("What is the total cost of 4 shirts?", "80", "So $80 is the cost of the 4 shirts."),
+    ("How old will Kay be in 10 years?", "28", "Kay will be 28 years old in 10 years."),
+    ("Tom has 42 apples, gives away 18 and gets 18. How many apples are left?", "42",
+     "After giving away 18, he has 42 apples."),
+    ("How many apples are left?", "42", "He has 42 apples left of 60"),
+    ("How many pages does he read in 7 days?", "140", "He reads 20*7=140 pages in 7 days."),
+    ("How much change does he get from $20?", "5",
+     "He gets $20 - $15 = $5 change from the $20."),
+    ("How many hours does it take?", "3", "It takes 180/60=3 hours to read 120 pages."),
+    ("How many minutes does it take?", "30", "It takes 30 minutes at 2 miles per hour."),
+    ("What percent of the class is absent?", "20", "20% of the 50 students are absent."),
+    ("How many students are absent?", "10", "10 students, or 20% of the class, are absent."),
+]  # fmt: skip
+
 CASES = [
+    *((*beside, C) for beside in BESIDE),
     *((question, "42", answer, C) for question, answer in itertools.product(WHEN, PAID)),
     *((question, "41", answer, W) for question, answer in itertools.product(WHEN, PAID[:3])),
     *(

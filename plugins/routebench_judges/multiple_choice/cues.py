@@ -48,7 +48,7 @@ ARE = re.compile(r"\s+(?:are|were|is|was|would|seem|look|can|could|do)\b")
 COMMA = re.compile(r"\s*,(?!\s*(?:and|or)\b)")
 BEGINS = re.compile(r"[(\[*]{0,4}(?P<letter>[A-Z])[)\]*]{0,4}\s+(?:because|since|as)\b")
 ENDS = re.compile(
-    r"$|[.,;:!?)\]}*\"”'’\n/&]|\s+[-–—(\[=]|\s*\n"
+    r"$|\s*[.,;:!?)\]}](?=\s|$)|[.,;:!?)\]}*\"”'’\n/&]|\s+[-–—(\[=]|\s*\n"
     r"|\s?[\u0600-\u06ff\u0900-\u097f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
 )
 GOES_ON = re.compile(
@@ -57,7 +57,7 @@ GOES_ON = re.compile(
 )
 UNDONE = re.compile(
     r"[\s*)\].,:]*(?:\b(?:is|are|was|were|seems?|looks?|can|could|would|does|do|did|has|have|be)\b"
-    r"[^.;\n]{0,25}?(?:\b(?:not|wrong|incorrect|false|untrue|eliminated|impossible|invalid|out|ruled"
+    r"[^.,;\n]{0,25}?(?:\b(?:not|wrong|incorrect|false|untrue|eliminated|impossible|invalid|out|ruled"
     r"|unlikely)\b|n['’]t\b)|\b(?:cannot|isnt|isn['’]t|aren['’]t|can['’]t|wouldn['’]t|doesn['’]t"
     r"|won['’]t)|[-–—:]\s*(?:wrong|incorrect|false|no)\b)",
     re.I,

@@ -19,14 +19,16 @@ from routebench_judges.answers.refusals import declines, phrase_pattern
 from routebench_judges.answers.traces import FinalAnswers, tidied
 from routebench_judges.answers.units import requested_unit
 from routebench_judges.numeric.amounts import Amount, ComparisonRules, folded
+from routebench_judges.numeric.asked import Asked, read_asked
 from routebench_judges.numeric.text import Statement, Text
 
 
 class Numeric:
     """CORRECT, INCORRECT or NOT_ATTEMPTED by the final number of an answer, in English.
 
-    That is what follows `####`, `the answer is` and the like or stands in a box; only without any
-    of these it is the last number. Compared exactly: 1,234.50 = 1234.5, 1/2 = 0.5 = 50%, $3.5
+    That is what follows `####`, `the answer is` and the like or stands in a box; without any of
+    these it is the number in the last sentence that the question asks for, or else its last.
+    Reasoning traces are not read. Compared exactly: 1,234.50 = 1234.5, 1/2 = 0.5 = 50%, $3.5
     million = 3,500,000; other units of the same kind are not converted. Two final numbers are
     INCORRECT, none is NOT_ATTEMPTED. Where a statement has several numbers, the right one among
     them, and where the reference is no single number, the answer is ungraded.
@@ -56,18 +58,19 @@ class Numeric:
         self, questions: Sequence[str], references: Sequence[str | None], answers: Sequence[str]
     ) -> Grades:
         refusals = phrase_pattern(self.options.refusals)
-        known: dict[tuple[str, str | None], tuple[ComparisonRules, list[Amount]]] = {}
+        known: dict[tuple[str, str | None], tuple[ComparisonRules, Asked, list[Amount]]] = {}
         answer_grades = []
         finals = self._finals.read(answers)
         for question, reference, final in zip(questions, references, finals, strict=True):
             if (pair := (question, reference)) not in known:
-                rules = _rules(tidied(question), self.options.tolerance)
-                known[pair] = rules, _right(reference)
-            rules, right = known[pair]
+                asks = folded(tidied(question))
+                rules = _rules(asks, self.options.tolerance)
+                known[pair] = rules, read_asked(asks), _right(reference)
+            rules, asked, right = known[pair]
             if right and final.reason:
                 answer_grades.append(AnswerGrade(Grade.NOT_ATTEMPTED, final.reason))
             else:
-                answer_grades.append(_grade(rules, right, final.text, refusals))
+                answer_grades.append(_grade(rules, asked, right, final.text, refusals))
         return to_grades(answer_grades)
 
 
@@ -81,8 +84,8 @@ _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _BOUNDS = re.compile(r"\b(?:least|most|minimum|maximum|minimal|maximal|fewest)\b")
 
 
-def _rules(question: str, tolerance: float) -> ComparisonRules:
-    text = folded(question)
+def _rules(text: str, tolerance: float) -> ComparisonRules:
+    """Return how amounts are compared for a folded question."""
     scale = _IN.search(text)
     return ComparisonRules(
         percent=bool(_PERCENT.search(text)),
@@ -107,14 +110,18 @@ def _right(reference: str | None) -> list[Amount]:
 
 
 def _grade(
-    rules: ComparisonRules, right: list[Amount], text: str, refusals: re.Pattern[str] | None
+    rules: ComparisonRules,
+    asked: Asked,
+    right: list[Amount],
+    text: str,
+    refusals: re.Pattern[str] | None,
 ) -> AnswerGrade:
     if not right:
         return _NO_REFERENCE
     answer = Text(shortened(text))
     statements = answer.marked()
     if not statements:
-        last = answer.last()
+        last = answer.last(asked)
         if declines(answer.folded, words(answer.folded), refusals) and not (
             last and answer.concluded(last, refusals)
         ):

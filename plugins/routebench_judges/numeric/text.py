@@ -9,6 +9,7 @@ from itertools import islice
 from routebench_judges.answers.finals import MOST, boxes, meant, settled
 from routebench_judges.answers.refusals import DECLINING
 from routebench_judges.numeric.amounts import Amount, amounts, folded
+from routebench_judges.numeric.asked import Asked
 
 _FINAL = re.compile(
     r"####|\bfinal (?:answer|result|value|total)\b(?: (?:to|for|of|here)\b[^.:;\n]{0,80}?)?"
@@ -87,15 +88,19 @@ class Text:
                 return final
         return []
 
-    def last(self) -> Statement | None:
-        """Return the bold number of the last line, or else the last number outside brackets."""
+    def last(self, asked: Asked) -> Statement | None:
+        """Return the bold number of the last line, or else that of the last sentence with numbers.
+
+        Of several in that sentence it is the one that the question asks for, or the last; what
+        stands in brackets comes after what does not.
+        """
         line = next((line for line in reversed(self.folded.split("\n")) if line.strip()), "")
         bold = [amounts(part)[:1] for part in _BOLD.findall(line) if amounts(part)[:1]]
         bold = [one for one in bold if one[0].start <= 1 and not one[0].vague]
         if len(bold) == 1:
-            within = [amounts(part) for part in _BOLD.findall(line) if amounts(part)]
-            if len(within) == 1 and len(within[0]) == 2 and _OR.search(line):
-                return Statement(tuple(within[0]), several=True)
+            parts = [amounts(part) for part in _BOLD.findall(line) if amounts(part)]
+            if len(parts) == 1 and len(parts[0]) == 2 and _OR.search(line):
+                return Statement(tuple(parts[0]), several=True)
             return Statement((bold[0][0],))
         asides = [match.span() for match in islice(_ASIDE.finditer(self.folded), MOST)]
         open_ = [
@@ -105,7 +110,11 @@ class Text:
         firm = [one for one in plainly if not one.vague] or plainly
         if len(firm) > 1 and _OR.fullmatch(self.folded, firm[-2].end, firm[-1].start):
             return Statement((firm[-2], firm[-1]), several=True)
-        return Statement((firm[-1],)) if firm else None
+        if not firm:
+            return None
+        stops = [match.end() for match in _STOP.finditer(self.folded, 0, firm[-1].start)]
+        within = [one for one in firm if one.start >= (stops[-1] if stops else 0)]
+        return Statement((asked.result(within, self.folded),))
 
     def concluded(self, last: Statement, refusals: re.Pattern[str] | None) -> bool:
         """Return whether the last number is a result that follows on words of doubt.
