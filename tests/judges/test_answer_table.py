@@ -209,6 +209,23 @@ def test_lists_of_candidates_are_no_answer(form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "grade"),
+    [
+        ("Several towns: Brenlow, Ostrel, Quillby", W),
+        ("One of Brenlow, Ostrel or Quillby.", W),
+        ("Brenlow (or Ostrel)", W),
+        ("Brenlow, or perhaps Ostrel", W),
+        ("Brenlow? Ostrel? Quillby?", W),
+        ("Between Brenlow and Ostrel, I cannot decide.", N),
+        ("\\boxed{\\text{Brenlow or Ostrel}}", W),
+        ("\\boxed{Brenlow} and \\boxed{Ostrel}", W),
+    ],
+)
+def test_several_answers(answer: str, grade: Grade) -> None:
+    assert graded(JUDGED[0][0], Case(EXACT[0], answer, grade)) == grade
+
+
+@pytest.mark.parametrize(
     ("reference", "answer"),
     [
         ("Brenlow", "Brenlow, France"),

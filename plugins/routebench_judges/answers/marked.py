@@ -8,13 +8,15 @@ from itertools import islice
 
 from routebench_judges.answers.finals import MOST, boxes, meant, plain, settled
 
+_FIELD = re.compile(r"\"(?:final[_ ]?)?answer\"\s*:\s*\"?(?P<text>[^\"\n,}]{1,300})", re.I)
 _HEADING = re.compile(r"^ ?#{1,3} ", re.M)
 _HASHES = re.compile(r"^[ *]*####[ *]*(?P<text>[^#\n]*)", re.M)
 _CUE_END = (
     r"[\"*_` ]*(?:\b(?:is|was|are|would be|must be|should be)\b(?: that\b)?|[:=]|[-–—]+>?)[ *_`]*"
 )
 _FINAL = re.compile(
-    r"\bfinal (?:answer|response|verdict|conclusion)\b(?: (?:to|for)\b[^.:;\n]{0,80}?)?"
+    r"\bfinal (?:answer|response|verdict|conclusion)\b(?: (?:to|for)\b[^.:;\n]{0,80}?"
+    r"| ?\([^()\n]{0,40}\))?"
     rf"(?:{_CUE_END}|[*_`: ]*(?=\n))",
     re.I,
 )
@@ -23,6 +25,9 @@ _ANSWER = re.compile(
     r"|right )?"
     r"answer[*_`\" ]*(?::|=)[ *_`]*",
     re.I | re.M,
+)
+_HEADED = re.compile(
+    r"^ *(?:#{1,6} |\*\*|__)[*_ ]*(?:the |my |short |correct )?answer[*_: ]*\n+", re.I | re.M
 )
 # In prose only a short name or number counts: `the answer is Lyon`, not `the answer is well known`.
 _SAID = re.compile(
@@ -53,9 +58,10 @@ def marked_finals(text: str) -> list[str]:
     body = plain(text) if "\\" in text or "<" in text else text
     for statements in (
         [(box.start, box.text) for box in boxes(body)],
+        [(match.start(), match["text"]) for match in islice(_FIELD.finditer(body), MOST)],
         list(_hashed(body)),
         list(_cued(body, _FINAL)),
-        list(_cued(body, _ANSWER)),
+        list(_cued(body, _ANSWER)) + list(_cued(body, _HEADED)),
         list(_bold_line(body)),
         [(at, one) for at, one in _cued(body, _SAID) if len(one.split()) <= _SHORT],
     ):

@@ -83,19 +83,16 @@ class Exact:
 def _grade(
     reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
 ) -> AnswerGrade:
-    if marked := marked_finals(text):
-        grades = [_grade_text(reference, one, refusals, order) for one in marked]
-        if len(grades) > 1 and reference.several:
-            return _grade_text(reference, ", ".join(marked), refusals, order)
-        wrong = next((one for one in grades if one.grade != Grade.CORRECT), grades[0])
-        return (
-            wrong
-            if len(grades) == 1
-            else wrong._replace(note="two answers")
-            if any(one.grade == Grade.CORRECT for one in grades) and wrong.grade != Grade.CORRECT
-            else wrong
-        )
-    return _grade_text(reference, text, refusals, order)
+    marked = marked_finals(text)
+    if not marked:
+        return _grade_text(reference, text, refusals, order)
+    if reference.several:  # its parts may be marked one by one
+        return _grade_text(reference, ", ".join(marked), refusals, order)
+    grades = [_grade_text(reference, one, refusals, order) for one in marked]
+    wrong = [one for one in grades if one.grade != Grade.CORRECT]
+    if wrong and len(wrong) < len(grades):
+        return AnswerGrade(Grade.INCORRECT, "two answers")
+    return wrong[0] if wrong else grades[0]
 
 
 def _grade_text(

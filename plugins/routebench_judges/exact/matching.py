@@ -105,6 +105,8 @@ def _phrase(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
         return _right(hit, len(reference.phrases)) if led == phrase.words[0] else None
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
     if not declines(" ".join(phrase.words), list(phrase.words)):
+        if phrases.undecided(answer.folded, reference.pattern):
+            return _DECLINED
         if not reference.several and phrases.enumerates(answer.folded, reference.pattern):
             return _TWO
         bare = answer.quiet and "\n" not in answer.folded

@@ -34,7 +34,7 @@ _TIES = frozenset(
 )
 _JOINS = frozenset({"or", "no", "wait", "actually", "rather", "sorry", "and", "mean", "nope"})
 _OR_AFTER = re.compile(
-    r"[\s\"'*_)]*,?\s(?:and/)?or\s(?!so\b|not\b|more\b|simply\b|just\b)|\s?/\s?(?=\w)"
+    r"[\s\"'*_)]*,?\s\(?(?:and/)?or\s(?!so\b|not\b|more\b|simply\b|just\b)|\s?/\s?(?=\w)"
 )
 _OR_LATER = re.compile(r"(?:\s?,\s[^,.;:()\n]{1,30}){1,6},?\sor\s\w+(?:\s\w+)?")
 _OR_BEFORE = re.compile(
@@ -79,9 +79,15 @@ _ITEM_END = re.compile(r"[.!?](?:\s|$)|\n\n")
 _CANDIDATES = re.compile(
     r"\b(?:candidates?|possibilit(?:y|ies)|(?:possible|potential|likely|plausible) (?:answers?"
     r"|options?|\w+s)|contenders"
-    r"|(?:my |best )?guesses|options?|choices|shortlist|top \d+|alternatives|suspects|answers)"
+    r"|(?:my |best )?guesses|options?|choices|shortlist|top \d+|alternatives|suspects|answers"
+    r"|(?:several|various|multiple|many|different) \w+)"
     r"(?: (?:are|include|includes|were|would be|might be|could be)\s?:?|\s?:)\s"
     r"|\bamong (?=\w[^.]{0,80}\sand\s)"
+)
+_UNDECIDED = re.compile(
+    r"\b(?:between|among)\b[^.!?\n]{0,120}\b(?:cannot|cant|can not|unable|hard|impossible"
+    r"|difficult|not sure"
+    r"|unsure|dont know|do not know)\b"
 )
 _GUESS = re.compile(
     r"\b(?:maybe|perhaps|possibly|probably|(?:might|could|may)(?: (?:also|even|just as well))* be)"
@@ -230,6 +236,12 @@ def lists_others(folded: str, tokens: list[str], size: int, same: re.Pattern[str
         return False
     hits = [bool(same.search(bullet)) for bullet in bullets]
     return any(hits) and not all(hits) and not same.search(_BULLET.sub(" ", folded))
+
+
+def undecided(folded: str, same: re.Pattern[str]) -> bool:
+    """Return whether the answer cannot choose, as in `between X and Y I cannot decide`."""
+    match = _UNDECIDED.search(folded)
+    return match is not None and same.search(match[0]) is not None
 
 
 def enumerates(folded: str, same: re.Pattern[str]) -> bool:
