@@ -40,6 +40,11 @@ WAYS = "How many ways are there?\nOptions:\nA. 2\nB. 3\nC. 4\nD. 5"
         "By elimination, B.",
         "Not A, not C, not D. B it is.",
         "It can't be A or C. So it's B.",
+        "Only B fits.",
+        "Neither A nor C fits; B does.",
+        "I think A at first, but actually B.",
+        "The answer is A... wait, no: B.",
+        "B) yeast is not salt",
         "My vote: B",
         "Ans. B",
         "The answer is (B) or (D), but D is oil, so the answer is (B).",
@@ -63,6 +68,7 @@ def test_a_sentence_that_settles_on_one_option(answer: str) -> None:
         ("The answer is (A).\nThe answer is (B).\nThe answer is (D).", W),
         ("A) salt\nB) yeast\nC) sugar\nD) oil", N),
         ("The ingredient is (B) sugar.", W),
+        ("(B) yeast is not the answer.", N),
     ],
 )
 def test_what_settles_nothing(answer: str, grade: Grade) -> None:

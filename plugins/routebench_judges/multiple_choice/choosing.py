@@ -146,7 +146,7 @@ class Reader:
 
     def _committed(self, body: str) -> list[tuple[int, tuple[str, ...]]]:
         """Return statements such as `the answer is B`, and a first or last line of one letter."""
-        statements = self._cued(body, cues.MAIN)
+        statements = self._cued(body, cues.MAIN) + self._cued(body, cues.CORRECTS)
         if languages.may_cue(body):
             statements += self._cued(body, languages.CUES)
         lines = list(cues.LINE.finditer(body))
@@ -257,7 +257,7 @@ class Reader:
             if self._valid(match["letter"], True) and not self.asks_wrong:
                 statements.append((match.start(), (match["letter"].upper(),)))
         for match in islice(cues.LEFT.finditer(body), MOST):
-            letter = match["letter"] or match["after"]
+            letter = match["letter"] or match["after"] or match["sole"] or match["does"]
             if self._valid(letter, True) and meant(body, match.start()):
                 statements.append((match.start(), (letter,)))
         for match in islice(cues.AFTERWARDS.finditer(body), MOST):

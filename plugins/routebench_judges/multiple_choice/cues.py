@@ -79,6 +79,9 @@ LINE = re.compile(r"[^\n]*\S[^\n]*")
 NEGATIVE = re.compile(r"\b(?:not|false|incorrect|wrong|untrue|except|least)\b", re.I)
 # What is left when others are gone: `with C gone, B remains`.
 LEFT = re.compile(
+    r"\b(?:[Oo]nly|[Jj]ust)\s(?:option\s|choice\s|answer\s)?[(\[*]{0,4}(?P<sole>[A-Z])[)\]*]{0,4}\s"
+    r"(?:fits|works|matches|satisfies|explains|is\s(?:correct|right|true|valid|possible)|does|can|holds|makes)\b"
+    r"|[;,]\s(?:but\s|while\s|only\s)?[(\[*]{0,4}(?P<does>[A-Z])[)\]*]{0,4}\s(?:does|is|works|fits)\s?[.!]?(?=$|\n|\s[A-Z])|"
     r"(?<![\w'’.-])(?:only\s|just\s)?(?:option\s|choice\s)?[(\[*]{0,4}(?P<letter>[A-Z])[)\]*]{0,4}\s(?:alone\s|still\s|only\s)?"
     r"(?:remains|is\s(?:the\s(?:only|sole|last)\s(?:\w+\s)?(?:one|option|choice|answer|possibility|candidate|statement)\b(?!\s(?:that\s)?(?:not|which\sis\snot))"
     r"|(?:all\sthat\sis\s|what\sis\s|the\sone\s)?left\b)|stays|survives|it\sis\b|(?:seems|appears|looks)\s(?:to\sbe\s)?(?:the\s)?(?:best|correct|right|(?:most\s)?likely|(?:most\s)?(?:plausible|appropriate|accurate))|is\swhat\sremains|fits\sbest|is\sthe\sone\b)"
@@ -120,8 +123,17 @@ ALONE = re.compile(
     r"(?<![A-Za-z0-9'’.])[A-Z](?![A-Za-z0-9'’])|(?<!\w)[А-ЯЁ\u0623\u0627\u0628\u062a\u062c\u062f\u0647](?!\w)"
 )
 DENIED = re.compile(
-    r"\b(?:is|are|was|were|seems|would be|must be)\s(?:\w+\s){0,2}(?:wrong|incorrect|false"
-    r"|untrue|eliminated"
-    r"|impossible|ruled out|out|not)\b|\b(?:isn|aren|wasn|doesn|don|can)['’]t\b",
+    r"\b(?:is|are|was|were|seems|would be|must be)\s(?:\w+\s){0,2}(?:wrong|incorrect|false|untrue"
+    r"|eliminated|impossible|ruled out|out\b|not(?=\s*(?:[.,;]|$)|\s(?:correct|right|true|valid"
+    r"|it|the"
+    r" (?:answer|correct|right|best))\b))|\b(?:isn|aren|wasn)['’]t\s(?:correct|right|true|it"
+    r"|the)\b",
+    re.I,
+)
+# What takes an earlier choice back and makes another one: `wait, no: C.`
+CORRECTS = re.compile(
+    r"\b(?:wait|actually|correction|scratch that|on second thoughts?|i mean"
+    r"|no)[,:.!\s-]+(?:no[,:.!]?\s+)?"
+    r"(?:(?:it(?:['’]s| is)|option|choice)\s+)*(?=[(*\[]*[A-Z][)*\]]*(?:[.!]?\s*(?:$|\n)|[.!]\s))",
     re.I,
 )

@@ -69,7 +69,7 @@ _LATIN = re.compile(r"[a-zA-Z]")
 _ENGLISH = frozenset(
     listed_words(
         "the is are of to and in that it this for be by with as on not or from which an can at "
-        "we was if has have"
+        "we was if has have neither nor does only fits yes best all first think both either none"
         " but answer option choice correct therefore so because i you my would should there"
     )
 )
