@@ -243,3 +243,28 @@ def test_several_answers(answer: str, grade: Grade) -> None:
 def test_what_is_no_list_of_candidates(reference: str, answer: str) -> None:
     question = EXACT[0]._replace(reference=reference)
     assert graded(JUDGED[0][0], Case(question, answer, C)) == C
+
+
+POINTED = (
+    *("Roe v. Wade", "Brown v. Board of Education", "Dr. No", "St. Louis", "Mt. Everest"),
+    *("John F. Kennedy", "J. R. R. Tolkien", "U.S. Steel", "Warner Bros. Pictures", "Mr. Bean"),
+    *("Capt. Ahab", "Sen. Robert Byrd", "Gov. Huey Long", "Hon. Ann Day", "Rev. Green", "No. 5"),
+    *("Martin Luther King Jr. Library", "Marks & Co. Books", "Col. Mustard", "Univ. Press"),
+)
+STATED = (
+    *("{0}", "{0}.", "**{0}**", "Answer: {0}", "Answer: {0}.", "Final answer: {0}."),
+    *("The answer is {0}.", "The final answer is **{0}**.", "\\boxed{{{0}}}", "#### {0}"),
+    *("It is {0}. It is well known.", "The answer is {0}. It is well known.", "**Answer:** {0}"),
+    *("Let me see.\n\n**{0}**", "<think>Hm.</think>{0}", "So, the answer: {0}\n\nI hope it helps."),
+)
+
+
+@pytest.mark.parametrize("name", POINTED)
+def test_a_point_within_a_name_ends_no_answer(name: str) -> None:
+    question = EXACT[0]._replace(text="What is it called?", reference=name)
+    wrong = [
+        text
+        for form in STATED
+        if graded(JUDGED[0][0], Case(question, text := form.format(name), C)) != C
+    ]
+    assert not wrong

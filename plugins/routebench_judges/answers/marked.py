@@ -42,10 +42,13 @@ _POLITE = re.compile(
     r"|please|note|sources?|references?|disclaimer|important|confidence)\b",
     re.I,
 )
-# The end of a sentence, but not the point of `Dr. No`, `J. Smith` or `No. 5`.
+# The end of a sentence, but not the point of `Dr. No`, `J. Smith`, `No. 5` or `Roe v. Wade`.
 _END = re.compile(r"\n|[.!?][\"'”*)]*\s+(?=[A-Z\"'“(*])|;\s")
 _POINTED = re.compile(
-    r"(?:^|[^\w])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Mt|Ft|Jr|Sr|Prof|Sgt|Capt|Lt|Gen|No|vs|Op|Inc)$"
+    r"(?:^|[^\w])(?:[A-Z]|Dr|Mr|Mrs|Ms|Mme|Mlle|Messrs|St|Ste|Mt|Ft|Pt|Jr|Sr|Prof|Hon|Rev|Fr|Msgr"
+    r"|Sgt|Cpl|Pvt|Capt|Cmdr|Lt|Maj|Col|Gen|Adm|Gov|Sen|Rep|Pres|Amb|Supt|No|Nos|Vol|Op|Ch|Art|Sec"
+    r"|Fig|Bros|Co|Corp|Ltd|Inc|Ave|Blvd|Rd|Univ|Dept|Assn|Intl|vs?|ca?|approx|est|feat|ft|aka"
+    r"|e\.g|i\.e|a\.k\.a)$"
 )
 _WORD = re.compile(r"[^\W_]")
 _SHORT = 6  # words of an answer that prose gives
