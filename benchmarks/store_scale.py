@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from routebench.data.places import store_files
+from routebench.files import store_files
 from routebench.records import Reply
 from routebench.store.store import AnswerStore, Call, StoredQuestion
 

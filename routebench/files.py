@@ -1,4 +1,4 @@
-"""Write files whole or not at all, hash them, name them in full, and lock them."""
+"""Write files whole or not at all, hash them, lock them, name them in full; where stores lie."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+SUFFIX = ".sqlite"
+"""Of a store of answers."""
 
 _LONGEST = 200  # characters of a reason
 
@@ -111,3 +114,20 @@ def absolute(value: Any) -> Any:
     # Not Path.exists, which raises for what is too long to be a path.
     known = isinstance(value, str) and value and os.path.exists(value)
     return str(Path(value).resolve()) if known else value
+
+
+def data_folder() -> Path:
+    """Return `$ROUTEBENCH_DATA`, or `~/.local/share/routebench`; it need not exist."""
+    given = os.environ.get("ROUTEBENCH_DATA")
+    return (Path(given) if given else Path.home() / ".local" / "share" / "routebench").absolute()
+
+
+def default_store(suite: str) -> Path:
+    """Return the default path of the store for a suite; it need not exist."""
+    return data_folder() / f"{suite}{SUFFIX}"
+
+
+def store_files(path: Path) -> tuple[Path, ...]:
+    """Return the store and what SQLite keeps beside it while it is open: all hold answers."""
+    path = path.resolve()
+    return (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"))

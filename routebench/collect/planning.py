@@ -11,9 +11,9 @@ from typing import Any
 
 from routebench.collect.budget import most_usd
 from routebench.collect.calls import is_live
-from routebench.data.places import default_store
 from routebench.data.texts import encode, normalise
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.files import default_store
 from routebench.hookspecs import StoredQuestion
 from routebench.plugin import discovery, options
 from routebench.plugin.optional import ListsModels, ListsQuestions, StatesReadiness, parameters

@@ -71,7 +71,7 @@ def pull(name: str, update: bool, answers: bool) -> None:
     It lies under $ROUTEBENCH_DATA/pulled, else ~/.local/share/routebench/pulled. What is there and
     right is not fetched again; what was cut short goes on where it was.
     """
-    from routebench.data.places import data_folder
+    from routebench.files import data_folder
     from routebench.importers import pull as pulling
 
     source = pulling.find_source(name)

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from routebench.data.columns import Lines
 from routebench.data.long_table import check_columns
-from routebench.data.places import SUFFIX
 from routebench.data.reading import wide
 from routebench.data.reading.delimited import (
     DelimitedFile,
@@ -27,6 +26,7 @@ from routebench.data.reading.encodings import open_unpacked
 from routebench.data.reading.json_rows import Conversion, JsonFile, nested_to_text
 from routebench.data.reading.mapping import Columns, has, lookup
 from routebench.errors import DataError, did_you_mean
+from routebench.files import SUFFIX
 from routebench.redact import one_line
 
 __all__ = ["Read", "TableFile", "broken_rows", "open_unpacked", "read_file", "read_table"]

@@ -13,9 +13,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from routebench.data.places import data_folder
 from routebench.errors import DataError
-from routebench.files import sha256
+from routebench.files import data_folder, sha256
 from routebench.judge.store import Counts, Judge, Mark, Watch
 from routebench.records import Grade
 

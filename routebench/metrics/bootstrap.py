@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from routebench.metrics.statistics import ratio
 from routebench.records import Floats, Ints
 
 Bytes = npt.NDArray[np.uint8]
+Sample = Callable[[int, Bytes], Floats]
+"""A statistic of one seed on counts [B, n]: [B], or [B, k] for several."""
 Column = npt.NDArray[Any]
 """[n] one value per query, or [S, n] one per seed and query; of any real type."""
 
@@ -296,3 +299,37 @@ class Draw:
         row = np.repeat(np.arange(len(part)), missing)
         place = row * self.groups + rng.integers(0, self.groups, size=len(row))
         np.add.at(part.reshape(-1), place, np.uint8(1))
+
+
+def remembered(statistics: Sample) -> Sample:
+    """Return the statistics with a cache, so that each is computed once."""
+    known: dict[tuple[int, int], tuple[Bytes, Floats]] = {}
+
+    def once(seed: int, counts: Bytes) -> Floats:
+        key = seed, id(counts)
+        if key not in known:
+            known[key] = counts, statistics(seed, counts)  # kept, so that the id stays theirs
+        return known[key][1]
+
+    return once
+
+
+def means_of(columns: Iterable[Floats], counts: Bytes) -> Sample:
+    """Return the [B, k] means of each seed's columns [k, n], remembered; NaN without a draw.
+
+    They are to be taken on these counts, or on every query once.
+    """
+    draws = max(counts.shape[1], int(counts.sum(axis=1, dtype=np.uint32).max()))
+    packed = [Packed.of(list(each), draws) for each in columns]
+
+    def means(seed: int, drawn: Bytes) -> Floats:
+        chunks = (drawn[start : start + CHUNK] for start in range(0, len(drawn), CHUNK))
+        return ratio(packed[seed].sums(chunks), drawn.sum(axis=1, dtype=np.uint32)[:, None])
+
+    return remembered(means)
+
+
+@lru_cache(maxsize=8)
+def each_once(n: int) -> Bytes:
+    """Return [1, n] counts that give the point value; the same array for the same n."""
+    return np.ones((1, n), dtype=np.uint8)

@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from routebench.metrics import calibration, curves
-from routebench.metrics.bootstrap import CROSSED_SEEDS, Bytes, resampled_counts, seed_weights
+from routebench.metrics.bootstrap import (
+    CROSSED_SEEDS,
+    Bytes,
+    Sample,
+    each_once,
+    means_of,
+    remembered,
+    resampled_counts,
+    seed_weights,
+)
 from routebench.metrics.curves import PairCurve
 from routebench.metrics.definitions import savings
 from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
 from routebench.metrics.facets import rows_by_value
 from routebench.metrics.headroom import ChosenCells
-from routebench.metrics.resampled import Sample, each_once, means_of, remembered
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import difference
 from routebench.plugin.selection import COVERED, covered

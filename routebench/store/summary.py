@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from routebench.data.places import store_files
+from routebench.files import store_files
 from routebench.store.entries import STATES, ModelCalls, StoreInfo
 from routebench.store.schema import USD
 

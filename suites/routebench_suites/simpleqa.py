@@ -23,8 +23,8 @@ from routebench import hookspecs
 from routebench.data.checks import check_answers
 from routebench.data.files import read_file
 from routebench.data.long_table import from_long
-from routebench.data.places import default_store
 from routebench.errors import DataError, OptionError
+from routebench.files import default_store
 from routebench.plugin import discovery
 from routebench.records import Answers, Pool, Request, SuiteData
 from routebench_suites.questions import EMBEDDED, Question, is_questions, read_questions

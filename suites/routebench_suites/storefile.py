@@ -9,8 +9,8 @@ from typing import Literal
 import pyarrow as pa
 
 from routebench.data.long_table import COLUMNS
-from routebench.data.places import store_files
 from routebench.errors import DataError
+from routebench.files import store_files
 from routebench.store.schema import is_store
 from routebench.store.store import AnswerStore
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import calls, filled, questions, reply
 
-from routebench.data.places import data_folder, default_store
 from routebench.errors import PluginError
+from routebench.files import data_folder, default_store
 from routebench.records import Reply
 from routebench.redact import telling
 from routebench.store.store import Added, AnswerStore, Call, StoredQuestion, call_key

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from stores import calls, filled, questions, reply
 
-from routebench.data.places import store_files
 from routebench.errors import DataError
+from routebench.files import store_files
 from routebench.records import Reply
 from routebench.store import schema
 from routebench.store.call_counts import count_calls

@@ -11,8 +11,8 @@ from conftest import rows
 from stores import calls, filled, questions
 
 from routebench.config import make
-from routebench.data.places import default_store, store_files
 from routebench.errors import DataError, OptionError
+from routebench.files import default_store, store_files
 from routebench.records import Grade, Reply, State, SuiteData
 from routebench.run import load_data
 from routebench.store.store import AnswerStore
