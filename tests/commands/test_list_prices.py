@@ -103,6 +103,7 @@ def test_models_that_no_list_has_are_named(main: Main, tmp_path: Path) -> None:
 def test_a_dry_run_says_where_a_budget_may_not_hold(
     main: Main, tmp_path: Path, usd: float, said: bool
 ) -> None:
+    pytest.importorskip("openai")
     place = tmp_path / "q.jsonl"
     row = {"query_id": "q", "query": "word " * 60_000, "score": 1.0}
     place.write_text("".join(json.dumps(row | {"model": model}) + "\n" for model in "mn"))

@@ -100,17 +100,17 @@ def test_options_of_strangers(data: SuiteData) -> None:
 
 
 def test_jobs(data: SuiteData) -> None:
-    ready = list(entrants(data, "linear", "mf", "random").values())
+    ready = list(entrants(data, "linear", "random").values())
     made = plan.jobs(ready, seeds=2, folds=3)
     assert [(job.label, job.seed, job.fold) for job in made] == [
         (label, seed, fold)
-        for label, seeds in (("linear", 1), ("mf", 2), ("random", 2))
+        for label, seeds in (("linear", 1), ("random", 2))
         for seed in range(seeds)
         for fold in range(3)
     ]
-    assert [job.all_seeds for job in made] == [True] * 3 + [False] * 12
-    assert len({job.fingerprint for job in made}) == 15
-    assert len({job.path for job in made}) == 15
+    assert [job.all_seeds for job in made] == [True] * 3 + [False] * 6
+    assert len({job.fingerprint for job in made}) == 9
+    assert len({job.path for job in made}) == 9
     assert [job.fingerprint for job in plan.jobs(ready, 2, 3)] == [j.fingerprint for j in made]
 
 
