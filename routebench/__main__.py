@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import pkgutil
 import shutil
@@ -45,10 +46,11 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = self.list_commands(ctx)
-        if args and not args[0].startswith("-") and args[0] not in known:
-            hint = did_you_mean(args[0], known)
-            raise click.UsageError(f"no command {args[0]!r}; {hint}", ctx)
+        if args and not args[0].startswith("-") and args[0] not in _built_in():
+            known = self.list_commands(ctx)
+            if args[0] not in known:
+                hint = did_you_mean(args[0], known)
+                raise click.UsageError(f"no command {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -76,6 +78,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; errors meant for the user become one line and an exit code."""
+    # By default imports alone make the collector go through everything several times.
+    gc.set_threshold(50_000)
     try:
         cli(prog_name="routebench")
     except RoutebenchError as error:

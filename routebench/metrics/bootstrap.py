@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -30,6 +30,7 @@ Column = npt.NDArray[Any]
 CHUNK = 128  # resamples per matrix product
 BATCH = 1 << 17  # counts drawn at a time: they and their random bits stay in the cache
 BLOCK = 2048  # clusters per matrix product
+KEPT = 1 << 25  # bytes of counts that are kept for the next call
 CROSSED_SEEDS = 3  # from this many seeds on, they are resampled too
 
 
@@ -55,17 +56,30 @@ def bootstrap_means(
     vectors, places = _vectors(columns)
     summed = [groups.sum(vector) for vector in vectors]
     packed = Packed.of([*summed, groups.size] if groups.size is not None else summed, groups.count)
-    draw, rng = Draw(groups.count), _rng(seed, 0, stream)
-    chunks = (
-        draw.counts(min(CHUNK, resamples - start), rng) for start in range(0, resamples, CHUNK)
-    )
-    sums = packed.sums(chunks)
+    sums = packed.sums(_chunks(groups.count, resamples, seed, stream))
     size = sums[:, -1] if groups.size is not None else np.float64(groups.count)
     weights = {s: seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
     means = np.empty((resamples, len(columns)))
     for k, place in enumerate(places):
         means[:, k] = (sums[:, place] * weights[len(place)]).sum(axis=1) / size
     return means
+
+
+def _chunks(groups: int, resamples: int, seed: int, stream: int) -> Iterable[Bytes]:
+    """Return the counts of all resamples, a few at a time; those drawn last are kept if small."""
+    small = groups * resamples <= KEPT
+    return (_kept if small else _drawn)(groups, resamples, seed, stream)
+
+
+def _drawn(groups: int, resamples: int, seed: int, stream: int) -> Iterator[Bytes]:
+    draw, rng = Draw(groups), _rng(seed, 0, stream)
+    for start in range(0, resamples, CHUNK):
+        yield draw.counts(min(CHUNK, resamples - start), rng)
+
+
+@lru_cache(maxsize=1)
+def _kept(*drawn: int) -> tuple[Bytes, ...]:
+    return tuple(_drawn(*drawn))
 
 
 def one_thread() -> AbstractContextManager[Any]:

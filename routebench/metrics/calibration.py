@@ -7,6 +7,7 @@ point value. NaN where nothing is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -104,11 +105,17 @@ class RiskCoverage:
 
 
 def _harmonic(x: Floats) -> Floats:
-    """Return H(x) less a constant, for running counts x [b, k] from 0; whole ones by table."""
-    from scipy.special import digamma
-
+    """Return the harmonic numbers H(x), for running counts x [b, k] from 0; whole ones by table."""
     place = x.astype(np.int64)
-    if x.shape[1] < 3 or (place != x).any():
-        return np.asarray(digamma(x + 1), np.float64)
-    table: Floats = digamma(np.arange(1.0, place.max() + 2))
-    return table[place]
+    if (place != x).any():
+        from scipy.special import digamma
+
+        return np.asarray(digamma(x + 1) - digamma(1), np.float64)
+    return _harmonic_numbers(int(place.max()).bit_length())[place]
+
+
+@cache
+def _harmonic_numbers(bits: int) -> Floats:
+    """Return H(0) … H(2^bits), added up with more digits than they are kept with."""
+    parts = 1 / np.arange(1, 2**bits + 1, dtype=np.longdouble)
+    return np.append(0.0, np.cumsum(parts).astype(np.float64))

@@ -161,6 +161,7 @@ def _measure(
     entrants = [*routers.values(), *references.values()]
     means = iter(resample(entrants, setting.clusters, resamples, seed))
     routed = [one.take(scored) for one in routed]
+    policies_of = policies(setting, routed, resamples, seed)  # next, on the resamples just drawn
     within = {("router", name): entrant for name, entrant in routers.items()}
     within |= {("reference", name): references[name] for name in ("random", "best_single")}
     return _Entrants(
@@ -175,7 +176,7 @@ def _measure(
             min(resamples, CURVE_RESAMPLES),
             seed,
         ),
-        policies(setting, routed, resamples, seed),
+        policies_of,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import combinations
-from math import fsum, log2
+from math import comb, fsum, log2
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from routebench.verify.sheet import Job, Sheet, read_sheet
 Values = dict[str, float | int]
 """By path in the board."""
 _ALPHA = 0.05
+_MANY = 5000
 _ROUNDING = 1e-12
 """Relative to the larger one: two numbers no further apart are one, rounded differently."""
 
@@ -210,13 +211,17 @@ def _ranks(binary: dict[str, Floats]) -> dict[str, int]:
 def _mcnemar(first: Floats, second: Floats) -> float:
     """Return the exact two-sided p: discordant pairs are fair coin tosses.
 
-    Of n tosses at most k are heads with the chance of a beta(n − k, k + 1) below one half.
+    The chance of exactly k heads, times the sum of what k − 1, k − 2 … are of it. For many tosses
+    the same as the chance of a beta(n − k, k + 1) below one half.
     """
-    from scipy.special import betainc
-
     gains, losses = int((first > second).sum()), int((first < second).sum())
     n, k = gains + losses, min(gains, losses)
-    return min(1.0, 2 * float(betainc(n - k, k + 1, 0.5))) if n else 1.0
+    if n > _MANY:
+        from scipy.special import betainc
+
+        return min(1.0, 2 * float(betainc(n - k, k + 1, 0.5)))
+    parts = np.cumprod([i / (n - i + 1) for i in range(k, 0, -1)])
+    return min(1.0, 2 * comb(n, k) / (1 << n) * (1 + fsum(parts)))
 
 
 def _is_binary(values: Floats) -> bool:

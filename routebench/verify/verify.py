@@ -27,13 +27,13 @@ from routebench.verify.regrade import regrade_suite
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 MISSING = "is not there"
 INDEPENDENT = "again, independently"
-NOT_STORED = (
-    re.compile(r"schema_version|priced|encoder|resamples|objective\..*|files\..*"),
-    re.compile(r"(environment|timing)[.\[].*"),
-    re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|notes.*)"),
-    re.compile(r"fingerprints\.(suite|outcomes|judge)"),
-    re.compile(r"diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"),
-    re.compile(r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*)"),
+NOT_STORED = re.compile(
+    r"schema_version|priced|encoder|resamples|objective\..*|files\..*"
+    r"|(environment|timing)[.\[].*"
+    r"|suite\.(name|source|measure|protocol|split|shown.*|notes.*)"
+    r"|fingerprints\.(suite|outcomes|judge)"
+    r"|diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"
+    r"|rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*)"
 )
 """Paths of what no stored table can tell."""
 TEXTS = "fingerprints of suite, outcomes and judge, and leaks: texts are not stored (--regrade)"
@@ -138,7 +138,7 @@ def _hashes(result: Verification, folder: Path, board: Leaderboard) -> None:
 def _numbers(result: Verification, board: Leaderboard, again: Leaderboard) -> None:
     stored, remade = leaves(board), leaves(again)
     for path in [*stored, *(path for path in remade if path not in stored)]:
-        if any(pattern.fullmatch(path) for pattern in NOT_STORED):
+        if NOT_STORED.fullmatch(path):
             continue
         old, new = stored.get(path, MISSING), remade.get(path, MISSING)
         result.note(kind_of(path), path, old, new)

@@ -55,6 +55,13 @@ def test_interval_is_the_middle_95_percent() -> None:
     assert (found.low, found.high, found.undefined) == (25, 975, 0)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 40, 999, 1000, 1001])
+def test_the_bounds_are_numpys_to_the_last_bit(n: int) -> None:
+    samples = np.random.default_rng(n).normal(size=n)
+    found = interval(samples)
+    assert [found.low, found.high] == np.quantile(samples, [0.025, 0.975]).tolist()
+
+
 def test_undefined_resamples_are_left_out_and_counted() -> None:
     found = interval(np.concatenate([np.arange(1001.0), np.full(999, np.nan)]))
     assert (found.low, found.high) == (25, 975)
@@ -85,7 +92,9 @@ def test_other_proportions_keep_the_percentiles() -> None:
     assert proportion_interval(np.full(9, 0.5), 50).low == 0.5
 
 
-@pytest.mark.parametrize("pairs", [(0, 0), (0, 6), (1, 9), (5, 5), (12, 30), (700, 600)])
+@pytest.mark.parametrize(
+    "pairs", [(0, 0), (0, 6), (1, 9), (5, 5), (12, 30), (700, 600), (995, 1005), (1003, 998)]
+)
 def test_mcnemar_is_the_exact_binomial(pairs: tuple[int, int]) -> None:
     expected = binomtest(pairs[0], sum(pairs)).pvalue if sum(pairs) else 1.0
     assert mcnemar(*pairs) == pytest.approx(expected)
