@@ -56,7 +56,14 @@ class TfidfSVD:
 
         A query has some twenty words of fifty thousand.
         """
-        used, columns = np.unique(weights.indices, return_inverse=True)
+        if len(weights.indices) < len(self._components):
+            used, columns = np.unique(weights.indices, return_inverse=True)
+        else:  # the same without sorting
+            places = np.zeros(len(self._components), dtype=np.int32)
+            places[weights.indices] = 1
+            used = np.flatnonzero(places)
+            places[used] = np.arange(len(used))
+            columns = places[weights.indices]
         shape = (weights.shape[0], len(used))
         compact = type(weights)((weights.data, columns, weights.indptr), shape)
         return np.asarray(compact @ self._components[used].astype(np.float64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,12 +11,10 @@ import numpy as np
 
 from routebench.plugin.selection import covered
 from routebench.records import Floats, Vectors
+from routebench_routers.nearest import nearest
 from routebench_routers.references import mean_scores
 
-# Similarities this close are equal: float sums differ between a batch and a single query.
-_TIE = 1e-9
 _DOUBT = 10.0
-_BLOCK_ROWS, _BLOCK_BYTES = 512, 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -46,22 +44,11 @@ class Neighbours:
         fewer = sorted({k for k in ks if k < len(self.vectors)}, reverse=True)
         shape = (len(vectors), self.scores.shape[1])
         quality = {k: np.empty(shape) for k in fewer}
-        if fewer:
-            for rows, similarity in self._similarities(vectors):
-                for k, near in zip(fewer, _nearest(similarity, fewer), strict=True):
-                    quality[k][rows] = self._mean(near)
+        for rows, found in nearest(vectors, self.vectors, fewer) if fewer else ():
+            for k, near in zip(fewer, found, strict=True):
+                quality[k][rows] = self._mean(near)
         everyone = np.broadcast_to(self._mean_of_all, shape).copy()
         return [quality.get(k, everyone) for k in ks]
-
-    def _similarities(self, vectors: Floats) -> Iterator[tuple[slice, Floats]]:
-        """Yield the cosines of some rows with all training queries, each in the same memory."""
-        n = len(self.vectors)
-        rows = max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // (8 * n), len(vectors)))
-        memory = np.empty((rows, n))
-        for start in range(0, len(vectors), rows):
-            block = vectors[start : start + rows]
-            similarity = np.matmul(block, self.vectors.T, out=memory[: len(block)])
-            yield slice(start, start + len(block)), similarity
 
     def _mean(self, near: Any) -> Floats:
         """Return [n, m] the models' mean scores, given which neighbours [n, training] count."""
@@ -78,31 +65,3 @@ class Neighbours:
         if self.known is None:
             return sums / counts
         return (sums + _DOUBT * self.prior) / (counts + _DOUBT)
-
-
-def _nearest(similarity: Floats, ks: Sequence[int]) -> Iterator[Any]:
-    """Yield, for each k from the largest on, a sparse [n, training] with 1 for every neighbour.
-
-    Neighbours are all that are as similar as the k-th.
-    """
-    from scipy.sparse import csr_matrix
-
-    first = similarity.shape[1] - ks[0]
-    ranked = np.empty(similarity.shape[1])
-    limits = np.empty((len(ks), len(similarity)))
-    found = []
-    for place, own in enumerate(similarity):
-        ranked[:] = own
-        ranked.partition(first)
-        if len(ks) > 1:
-            ranked[first:].sort()
-        limits[:, place] = [ranked[-k] - _TIE for k in ks]
-        found.append(np.flatnonzero(own >= limits[0, place]))
-    row = np.repeat(np.arange(len(found)), [len(each) for each in found])
-    column = np.concatenate(found).astype(np.int32)
-    own = similarity[row, column]
-    for limit in limits:
-        near = own >= limit[row]
-        row, column, own = row[near], column[near], own[near]
-        ends = np.cumsum([0, *np.bincount(row, minlength=len(similarity))])
-        yield csr_matrix((np.ones(len(column)), column, ends), similarity.shape)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from array import array
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,11 @@ import numpy as np
 
 from routebench.encode import shared
 from routebench.plugin import checkpoint
-from routebench.records import Floats
+from routebench.records import Floats, Ints
 
 # Single letters, punctuation and line breaks tell kinds of queries apart.
 _WORD = re.compile(r"(?u)\w+|[^\w\s]|\n")
+_TEXTS = 4096  # weighed at a time
 _PARTS = ("data", "indices", "indptr")
 """What a matrix of sparse rows is made of."""
 
@@ -54,30 +53,46 @@ class WordWeights:
         """
         from scipy.sparse import csr_matrix
 
-        columns, counts, ends = array("i"), array("d"), array("i", [0])
-        for text in texts:
-            own = self._counted(text)
-            columns.extend(own)
-            counts.extend(own.values())
-            ends.append(len(columns))
-        parts = (np.array(counts), np.array(columns), np.array(ends))
-        weights = csr_matrix(parts, (len(texts), len(self.words)))
-        weights.sort_indices()
-        weights.data = (np.log(weights.data) + 1.0) * self.idf[weights.indices]
-        # Summed one by one, as `bincount` does and `sum` does not: a row's length has one value.
-        rows = np.repeat(np.arange(len(texts)), np.diff(weights.indptr))
-        lengths = np.sqrt(np.bincount(rows, weights.data * weights.data, len(texts)))
-        weights.data /= lengths[rows]
-        return weights
+        batches = [texts[at : at + _TEXTS] for at in range(0, len(texts) or 1, _TEXTS)]
+        parts = [self._weighed(batch) for batch in batches]
+        data, column, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
+        ends = np.append(0, np.cumsum(sizes)).astype(np.int32)
+        return csr_matrix((data, column, ends), (len(texts), len(self.words)))
 
-    def _counted(self, text: str) -> Counter[int]:
-        """Return how often each known word and run of words is there, by column."""
-        words = _WORD.findall(text.lower())
-        runs = [zip(*(words[at:] for at in range(n)), strict=False) for n in self._lengths]
-        names = chain(words, *(map(" ".join, run) for run in runs))
-        counts: Counter[Any] = Counter(map(self._column.get, names))
-        del counts[None]
-        return counts
+    def _weighed(self, texts: Sequence[str]) -> tuple[Floats, Ints, Ints]:
+        """Return weights by text and column, their columns, and how many each text has."""
+        column, count, size = self._counted(texts)
+        weights = (np.log(count) + 1.0) * self.idf[column]
+        # Summed one by one, as `bincount` does and `sum` does not: a row's length has one value.
+        rows = np.repeat(np.arange(len(texts)), size)
+        lengths = np.sqrt(np.bincount(rows, weights * weights, len(texts)))
+        return weights / lengths[rows], column.astype(np.int32), size
+
+    def _counted(self, texts: Sequence[str]) -> tuple[Ints, Floats, Ints]:
+        """Return by text the columns of its known words and runs of words, and their counts.
+
+        Last, how many columns each text has.
+        """
+        words: list[str] = []
+        size = []
+        for text in texts:
+            own = _WORD.findall(text.lower())
+            words += own
+            words.append("")  # which is no word: no run goes over from one text to the next
+            size.append(len(own) + 1)
+        start = np.repeat(np.arange(len(texts)) * len(self.words), size)
+        columns = []
+        for n in self._lengths:
+            runs = zip(*(words[at:] for at in range(n)), strict=False)
+            names = words if n == 1 else map(" ".join, runs)
+            places = np.fromiter(map(self._column.get, names, repeat(-1)), np.int64)
+            known = places >= 0
+            columns.append(places[known] + start[: len(places)][known])
+        found = np.sort(np.concatenate(columns))
+        first = np.flatnonzero(np.diff(found, prepend=-1))
+        count = np.diff(first, append=len(found)).astype(np.float64)
+        row, column = np.divmod(found[first], len(self.words))
+        return column, count, np.bincount(row, minlength=len(texts))
 
     @cached_property
     def _column(self) -> dict[str, int]:
@@ -85,9 +100,9 @@ class WordWeights:
 
     @cached_property
     def _lengths(self) -> range:
-        """Lengths of the runs of words that are columns."""
+        """Lengths of the runs of words that are columns, from single words on."""
         # A run of words is joined by spaces, and no word holds one.
-        return range(2, 2 + max(word.count(" ") for word in self.words))
+        return range(1, 2 + max(word.count(" ") for word in self.words))
 
 
 @dataclass(frozen=True)

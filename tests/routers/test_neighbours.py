@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from routebench.records import Floats
-from routebench_routers import neighbours
+from routebench_routers import nearest
 from routebench_routers.neighbours import Neighbours
 
 KS = [1, 3, 7, 20, 60, 99]
@@ -56,16 +56,33 @@ def test_one_k_blocks_and_single_queries_give_the_same_bits(
         np.testing.assert_array_equal(trained.predict(asked, [k])[0], quality)
         single = [trained.predict(asked[[row]], [k])[0] for row in range(len(asked))]
         np.testing.assert_array_equal(np.concatenate(single), quality)
-    monkeypatch.setattr(neighbours, "_BLOCK_BYTES", 7 * 8 * 60)  # seven queries at a time
+    monkeypatch.setattr(nearest, "_ROWS", 7)
     np.testing.assert_array_equal(trained.predict(asked, KS), together)
 
 
-def test_memory_of_a_block_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK_BYTES", 10 * 8 * 60)
+@pytest.mark.parametrize("most", [2**22, 300])
+@pytest.mark.parametrize("kind", ["distinct", "tied", "empty"])
+def test_blocks_of_the_training_queries_change_nothing(
+    kind: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(2)
-    trained = Neighbours.of(vectors(rng, 60, "distinct"), rng.random((60, 3)))
-    blocks = [block.shape for _, block in trained._similarities(vectors(rng, 25, "distinct"))]
-    assert blocks == [(10, 60), (10, 60), (5, 60)]
+    trained = Neighbours.of(vectors(rng, 900, kind), rng.random((900, 3)))
+    asked = vectors(rng, 40, kind)
+    together = trained.predict(asked, [9, 2])
+    monkeypatch.setattr(nearest, "_CELLS", 40 * 20)  # in 45 blocks
+    monkeypatch.setattr(nearest, "_MOST", most)
+    np.testing.assert_array_equal(trained.predict(asked, [9, 2]), together)
+
+
+def test_where_all_are_tied_few_queries_are_searched_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearest, "_MOST", 250)
+    found = list(nearest.nearest(np.zeros((10, 2)), np.ones((100, 2)), [3]))
+    sizes = [rows.stop - rows.start for rows, _ in found]
+    assert sizes[:2] == [2, 1]
+    assert max(sizes) <= 2
+    assert all(near.nnz == 100 * near.shape[0] for _, (near,) in found)
 
 
 def test_no_query_has_no_prediction() -> None:
