@@ -1,4 +1,4 @@
-"""How fast `mf`, `knn` and `hybrid-probabilistic` fit and route, against LLMRouter's counterparts.
+"""Time fits and routes of `mf`, `knn` and `hybrid-probabilistic` against LLMRouter's counterparts.
 
 pip install -e '.[hf]' pandas pyyaml tqdm && pip install --no-deps llmrouter-lib==0.4.0
 python benchmarks/against_llmrouter.py    3,000 queries × 10 models, vectors of 768, one thread

@@ -1,4 +1,4 @@
-"""How `knn` scales with the number of queries, and how long one query takes in `knn` and `mf`.
+"""Measure how `knn` scales with the number of queries, and time one query in `knn` and `mf`.
 
     git worktree add ../before COMMIT
     python benchmarks/knn_scale.py [--queries 10000 100000] [--baseline ../before]

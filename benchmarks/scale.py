@@ -1,4 +1,4 @@
-"""How a run grows with the number of queries: seconds and memory of each stage.
+"""Measure how a run grows with the number of queries: seconds and memory of each stage.
 
 python benchmarks/scale.py --queries 10000 100000 400000
 

@@ -69,11 +69,10 @@ def enter(
 ) -> tuple[str, list[str]]:
     """Restrict this process; call once, before any plugin code is imported.
 
-    `folder`, and `kept` where there is one, is all the job may write to; `given` it may read,
-    though it is `protected`, which is what it must
-    not read, `processes` whether it may start programs, `downloads` whether it may write to the
-    `model_cache`. Returns the level reached (`landlock` or `audit`) and the list that violations
-    are appended to from now on.
+    `folder`, and `kept` where there is one, is all the job may write to. What is `protected` it
+    must not read, but for `given`, which lies there. `processes` says whether it may start
+    programs, `downloads` whether it may write to the `model_cache`. Returns the level reached
+    (`landlock` or `audit`) and the list that violations are appended to from now on.
     """
     folders = [folder.resolve(), *([kept.resolve()] if kept else [])]
     if downloads:

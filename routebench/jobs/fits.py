@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from routebench.encode import shared
 from routebench.encode.shared import ENCODER, WORDS
 from routebench.files import sha256
 from routebench.isolation.messages import Access, FitNeeded, FitTextsReply, FitTextsRequest
@@ -30,6 +31,7 @@ class GivenFits:
         self._fits = fits
         self._texts = texts
         self._kinds = kinds
+        self._asked: set[str] = set()
         self.folder = folder
         self.warnings: list[str] = []
         """Those of the processes that made them."""
@@ -39,6 +41,9 @@ class GivenFits:
         """Return where in the folder a fit lies; None where the job has to make it."""
         settings = self._fits.settings(needed)
         if settings is None or needed.kind not in self._kinds:
+            return None
+        self._asked.add(shared.key(needed.kind, settings))
+        if len(self._asked) > shared.LIMIT:
             return None
         made = self._fits.make(needed.kind, settings, self._texts)
         if made is None:

@@ -16,6 +16,7 @@ from runs import put
 
 from routebench.encode import encoders, shared
 from routebench.encode.encoders import FittedOnUse
+from routebench.errors import PluginError
 from routebench.isolation.messages import (
     Failed,
     FitNeeded,
@@ -171,6 +172,25 @@ def test_only_the_training_texts_are_asked_for(run: Run, monkeypatch: pytest.Mon
     assert len(run.requests) == 1, "no texts but its own"
     assert set(others.words) < set(words.words)
     np.testing.assert_array_equal(weights.toarray(), words.transform(TEXTS).toarray())
+
+
+def test_a_job_gets_a_limited_number_of_fits(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "LIMIT", 2)
+    monkeypatch.setattr(shared, "_training", None)
+    give = run.job("one")
+    each = [replace(NEEDED, settings=WORDS | {"max_features": n}) for n in (10, 11, 10, 12)]
+    made = [give(needed) for needed in each]
+    assert made[0] == made[2] is not None
+    assert made[1] is not None
+    assert made[3] is None
+    assert len(run.requests) == 2
+    shared.provide(TEXTS, lambda kind, settings: tmp_path)
+    for needed in each[:3]:
+        assert shared.find(needed.kind, needed.settings, TEXTS) == tmp_path
+    with pytest.raises(PluginError, match="more than 2 fits of the training texts"):
+        shared.find(each[3].kind, each[3].settings, TEXTS)
 
 
 SPOILER = """

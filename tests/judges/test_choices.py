@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import string
-import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from growth import grows_with_the_square
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -337,9 +338,7 @@ def test_refusals_in_other_languages() -> None:
 def test_long_answers_end_soon() -> None:
     for text in ("The answer is " * 70_000, "**A" * 300_000, "(" * 10**6, "so " * 330_000,
                  "A, " * 330_000, "\\boxed{" * 150_000, "not " * 250_000 + "B"):  # fmt: skip
-        started = time.process_time()
-        graded(CAPITAL, "B", text)
-        assert time.process_time() - started < 2
+        assert not grows_with_the_square(partial(graded, CAPITAL, "B"), text), text[:10]
     assert graded(CAPITAL, "B", "Thinking. " * 100_000 + "\nThe answer is B.") == C
 
 

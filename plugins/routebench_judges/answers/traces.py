@@ -13,12 +13,12 @@ _MOST = 100_000  # tags read in one text
 
 
 class Trace(Enum):
-    """How much of a text is the reasoning that some models write before they answer."""
+    """Says whether a text holds the reasoning that some models write before they answer."""
 
     NONE = "none"
     FINISHED = "finished"
     UNFINISHED = "unfinished"
-    """It breaks off, or the text ends with it: there is no answer."""
+    """Marks reasoning that breaks off, or that the text ends with: there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
