@@ -9,7 +9,7 @@ _SPACED = re.compile(r"(?<=[\u3040-\u30ff\u4e00-\u9fff])\s+|\s+(?=[\u3040-\u30ff
 _REFUSES = re.compile(
     # Czech and Slovak
     r"\b(?:nemohu|nemuzu|nedokazu|nelze) (?:\w+ ){0,6}(?:urcit|odpovedet|poskytnout|uvest"
-    r"|potvrdit|rici"
+    r"|potvrdit|rici|rict|ricti"
     r"|sdelit|pomoci|najit|overit|zjistit|identifikovat|dohledat|pomoct|specifikovat|zodpovedet|dat)\b"
     r"|\b(?:nemam|nemame|nedisponuji|nemaji) (?:\w+ ){0,6}(?:informac\w*|udaj\w*|pristup\w*"
     r"|znalost\w*|zdroj\w*"

@@ -17,11 +17,13 @@ from routebench_judges.answers.marked import marked_finals
 from routebench_judges.answers.references import Reference, parse_reference
 from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
 from routebench_judges.answers.traces import FinalAnswers, tidied
+from routebench_judges.exact.languages import ENGLISH, language
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
+from routebench_judges.exact.rewriting import in_english
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
-_VERSION = 2  # of the rules: grades of another version are other grades
+_VERSION = 3  # of the rules: grades of another version are other grades
 
 
 class Exact:
@@ -76,19 +78,25 @@ class Exact:
             if final.reason:
                 answer_grades[row] = AnswerGrade(Grade.NOT_ATTEMPTED, final.reason)
             else:
-                answer_grades[row] = _grade(parsed[key], final.text, refusals, order)
+                answer_grades[row] = _grade(
+                    parsed[key], final.text, refusals, order, language(final.text)
+                )
         return to_grades(answer_grades)
 
 
 def _grade(
-    reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
+    reference: Reference,
+    text: str,
+    refusals: re.Pattern[str] | None,
+    order: Order,
+    spoken: str | None,
 ) -> AnswerGrade:
     marked = marked_finals(text)
     if not marked:
-        return _grade_text(reference, text, refusals, order)
+        return _grade_text(reference, text, refusals, order, spoken)
     if reference.several:  # its parts may be marked one by one
-        return _grade_text(reference, ", ".join(marked), refusals, order)
-    grades = [_grade_text(reference, one, refusals, order) for one in marked]
+        return _grade_text(reference, ", ".join(marked), refusals, order, spoken)
+    grades = [_grade_text(reference, one, refusals, order, spoken) for one in marked]
     wrong = [one for one in grades if one.grade != Grade.CORRECT]
     if wrong and len(wrong) < len(grades):
         return AnswerGrade(Grade.INCORRECT, "two answers")
@@ -96,11 +104,22 @@ def _grade(
 
 
 def _grade_text(
-    reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
+    reference: Reference,
+    text: str,
+    refusals: re.Pattern[str] | None,
+    order: Order,
+    spoken: str | None,
 ) -> AnswerGrade:
-    folded = fold(reference.marks(text) if reference.marks else text)
+    text_marked = reference.marks(text) if reference.marks else text
+    folded = fold(text_marked)
     answer = ParsedAnswer(folded, words(folded), order)
-    result = grade_answer(reference, answer)
+    read = answer
+    if spoken not in (None, ENGLISH):
+        english = in_english(text_marked, spoken, reference)
+        read = ParsedAnswer(english, words(english), order)
+    result = grade_answer(reference, read)
+    if result is None and read is not answer:
+        result = grade_answer(reference, answer)
     if result is not None and (result.grade != Grade.INCORRECT or not result.missed):
         return result
     if declines(folded, answer.words, refusals, reference.question.whole) and not (
