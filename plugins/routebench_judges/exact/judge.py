@@ -17,12 +17,14 @@ from routebench_judges.answers.marked import marked_finals
 from routebench_judges.answers.references import Reference, parse_reference
 from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
 from routebench_judges.answers.traces import FinalAnswers, tidied
+from routebench_judges.exact.declining import refusal
 from routebench_judges.exact.languages import ENGLISH, language
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
 from routebench_judges.exact.rewriting import in_english
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
+_MENTIONED = AnswerGrade(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
 _VERSION = 3  # of the rules: grades of another version are other grades
 
 
@@ -110,20 +112,61 @@ def _grade_text(
     order: Order,
     spoken: str | None,
 ) -> AnswerGrade:
-    text_marked = reference.marks(text) if reference.marks else text
-    folded = fold(text_marked)
+    written = reference.marks(text) if reference.marks else text
+    folded = fold(written)
     answer = ParsedAnswer(folded, words(folded), order)
-    read = answer
     if spoken not in (None, ENGLISH):
-        english = in_english(text_marked, spoken, reference)
-        read = ParsedAnswer(english, words(english), order)
-    result = grade_answer(reference, read)
-    if result is None and read is not answer:
-        result = grade_answer(reference, answer)
+        return _grade_foreign(reference, written, answer, refusals, spoken)
+    result = grade_answer(reference, answer)
     if result is not None and (result.grade != Grade.INCORRECT or not result.missed):
         return result
-    if declines(folded, answer.words, refusals, reference.question.whole) and not (
-        EMPTY.issuperset(answer.words) and only_a_symbol(text, reference.asks_symbol)
-    ):
+    if _declined(reference, text, answer, refusals):
         return _NOTHING
     return result or AnswerGrade(Grade.INCORRECT, "reference not found")
+
+
+def _declined(
+    reference: Reference, text: str, answer: ParsedAnswer, refusals: re.Pattern[str] | None
+) -> bool:
+    symbol = EMPTY.issuperset(answer.words) and only_a_symbol(text, reference.asks_symbol)
+    return (
+        declines(answer.folded, answer.words, refusals, reference.question.whole) and not symbol
+    )
+
+
+def _grade_foreign(
+    reference: Reference,
+    text: str,
+    answer: ParsedAnswer,
+    refusals: re.Pattern[str] | None,
+    spoken: str,
+) -> AnswerGrade:
+    """Return the grade of an answer in another language than English."""
+    result = _found(reference, text, answer, spoken)
+    if result is not None and result.grade == Grade.INCORRECT and not result.missed:
+        return result
+    refused = refusal(text, reference.question.words, not reference.phrases)
+    if refused is None:
+        declined = _declined(reference, text, answer, refusals)
+    else:
+        declined = refused.declined
+    if result is not None and result.grade != Grade.INCORRECT:
+        if refused is None or not declined:
+            return result
+        folded = fold(refused.said)
+        said = _found(
+            reference, refused.said, ParsedAnswer(folded, words(folded), answer.order), spoken
+        )
+        return said if said is not None and said.grade == Grade.CORRECT else _MENTIONED
+    if declined or (refusals is not None and refusals.search(answer.folded)):
+        return _NOTHING
+    return result or AnswerGrade(Grade.INCORRECT, "reference not found")
+
+
+def _found(
+    reference: Reference, text: str, answer: ParsedAnswer, spoken: str
+) -> AnswerGrade | None:
+    english = in_english(text, spoken, reference)
+    return grade_answer(reference, ParsedAnswer(english, words(english), answer.order)) or (
+        grade_answer(reference, answer)
+    )
