@@ -167,6 +167,5 @@ def _found(
     reference: Reference, text: str, answer: ParsedAnswer, spoken: str
 ) -> AnswerGrade | None:
     english = in_english(text, spoken, reference)
-    return grade_answer(reference, ParsedAnswer(english, words(english), answer.order)) or (
-        grade_answer(reference, answer)
-    )
+    read = ParsedAnswer(english, words(english), answer.order, foreign=True)
+    return grade_answer(reference, read) or grade_answer(reference, answer)
