@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 # Endings of names by what the name ends in: a consonant, or a vowel that gives way to the ending.
 _CZECH = {
@@ -51,6 +52,11 @@ _OF_OTHERS |= {"ru": frozenset({"ы", "и", "е"})}
 _OF_OTHERS |= {"sk": _OF_OTHERS["cs"], "nl": _OF_OTHERS["de"], "sv": _OF_OTHERS["de"]}
 _SOFTER = {"h": "z", "k": "c", "g": "z", "c": "c"}  # Praha, Praze
 _FLEETING = re.compile(r"(?<=[^aeiouy])e([lkcn])$")  # Karel, Karla
+# Letters that stand for one another where a name is spelt by another language: Netanjahu.
+_SPELT = {"i": "[ijy]", "j": "[ijy]", "y": "[ijy]", "v": "[vw]", "w": "[vw]", "c": "[ck]"}
+_SPELT |= {"k": "[ck]", "s": "sh?", "sh": "sh?", "ph": "(?:ph|f)"}
+_SPELLINGS = re.compile("sh|ph|[ijyvwcks]")
+_LONG = 5  # letters of a name that may be spelt otherwise
 _YIELDING = ("a", "а", "я")  # vowels that other endings replace
 _SHORTEST = 4
 WOMAN = re.compile(r"ov(?:a|e|ou)$")
@@ -61,7 +67,13 @@ def inflects(language: str) -> bool:
     return language in _ENDINGS
 
 
-def forms(word: str, language: str, person: bool = False, least: int = _SHORTEST) -> str:
+def forms(
+    word: str,
+    language: str,
+    person: bool = False,
+    least: int = _SHORTEST,
+    spelling: Callable[[str], str] = str,
+) -> str:
     """Return a pattern for a folded word in any case; short ones and numbers only as they are.
 
     Of a person's name no form counts that is mostly another name; an `a` after a consonant does,
@@ -79,12 +91,19 @@ def forms(word: str, language: str, person: bool = False, least: int = _SHORTEST
     if not person:
         endings = [one for one in endings if not WOMAN.fullmatch(one)]
     stem = word[: len(word) - len(last)]
-    kinds = [word, f"{stem}(?:{'|'.join(endings)})"]
+    kinds = [spelling(word), f"{spelling(stem)}(?:{'|'.join(endings)})"]
     if last == "a" and stem[-1] in _SOFTER and language != "ru":
         kinds.append(f"{stem[:-1]}{_SOFTER[stem[-1]]}e")
     if not last and language in ("cs", "sk", "pl") and _FLEETING.search(word):
         kinds.append(_FLEETING.sub(r"\1", word) + f"(?:{'|'.join(endings)})")
     return f"(?:{'|'.join(kinds)})"
+
+
+def spelt(literal: str) -> str:
+    """Return a pattern for letters in the spelling of any language, if they are many."""
+    if len(literal) < _LONG:
+        return literal
+    return _SPELLINGS.sub(lambda match: _SPELT[match[0]], literal)
 
 
 def same_person(name: tuple[str, ...], found: tuple[str, ...]) -> bool:
@@ -96,7 +115,7 @@ def same_person(name: tuple[str, ...], found: tuple[str, ...]) -> bool:
     ended = [
         wanted != one and one[-1:] in "aа" and wanted[-1:] not in "aа"
         for wanted, one in zip(name, found, strict=True)
-        if not WOMAN.fullmatch(one, len(wanted) - 1)
+        if not WOMAN.search(one, len(wanted) - 1)
     ]
     if found[-1] == name[-1] + "u":  # Martinů is no case of Martin
         return False

@@ -20,11 +20,12 @@ from routebench_judges.answers.traces import FinalAnswers, tidied
 from routebench_judges.exact.declining import refusal
 from routebench_judges.exact.languages import ENGLISH, language
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
-from routebench_judges.exact.rewriting import in_english
+from routebench_judges.exact.rewriting import in_english, other_script
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
 _MENTIONED = AnswerGrade(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
+_OTHER_SCRIPT = AnswerGrade(Grade.NONE, "the answer is in another script than the reference")
 _VERSION = 3  # of the rules: grades of another version are other grades
 
 
@@ -122,16 +123,20 @@ def _grade_text(
         return result
     if _declined(reference, text, answer, refusals):
         return _NOTHING
-    return result or AnswerGrade(Grade.INCORRECT, "reference not found")
+    return result or _missing(reference, text)
+
+
+def _missing(reference: Reference, text: str, spoken: str | None = None) -> AnswerGrade:
+    if other_script(text, reference, spoken):
+        return _OTHER_SCRIPT
+    return AnswerGrade(Grade.INCORRECT, "reference not found")
 
 
 def _declined(
     reference: Reference, text: str, answer: ParsedAnswer, refusals: re.Pattern[str] | None
 ) -> bool:
     symbol = EMPTY.issuperset(answer.words) and only_a_symbol(text, reference.asks_symbol)
-    return (
-        declines(answer.folded, answer.words, refusals, reference.question.whole) and not symbol
-    )
+    return declines(answer.folded, answer.words, refusals, reference.question.whole) and not symbol
 
 
 def _grade_foreign(
@@ -160,7 +165,7 @@ def _grade_foreign(
         return said if said is not None and said.grade == Grade.CORRECT else _MENTIONED
     if declined or (refusals is not None and refusals.search(answer.folded)):
         return _NOTHING
-    return result or AnswerGrade(Grade.INCORRECT, "reference not found")
+    return result or _missing(reference, text, spoken)
 
 
 def _found(
@@ -168,4 +173,7 @@ def _found(
 ) -> AnswerGrade | None:
     english = in_english(text, spoken, reference)
     read = ParsedAnswer(english, words(english), answer.order, foreign=True)
-    return grade_answer(reference, read) or grade_answer(reference, answer)
+    found = grade_answer(reference, read)
+    # A name may hold a word that was read as `and`: `Like a Prayer`.
+    exact = any(phrase.plain in answer.plain for phrase in reference.phrases)
+    return grade_answer(reference, answer) if found is None and exact else found

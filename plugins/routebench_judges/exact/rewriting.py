@@ -12,7 +12,7 @@ from importlib.resources import files
 from routebench_judges.answers.dates import is_month
 from routebench_judges.answers.folding import fold
 from routebench_judges.answers.references import Phrase, Reference
-from routebench_judges.exact.inflection import forms, inflects, same_person
+from routebench_judges.exact.inflection import forms, inflects, same_person, spelt
 
 _TOKEN = re.compile(r"[^\W\d_]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n(])[\s\"'*_]*$")
@@ -33,6 +33,10 @@ _ENDS = re.compile(r"\s*(?:[.,;:!?…–—-]|$)")
 # `57. místo`: a numeral with a point before a word in lower case, in languages that write so.
 # Read as an ordinal only where one is asked for: `6. místo` is the number 6, too.
 _ORDINAL = re.compile(r"(?<![\w.,])(\d{1,3})\.(?=\s([^\W\d_]+))")
+# `d'Oxford`, which folding would make one word.
+_ELIDED = re.compile(r"(?<![^\W_])((?:[cdjlmnst]|qu|dell|nell|all|sull|dall|un))['’](?=\w)", re.I)
+_ELIDING = frozenset({"fr", "it"})
+_SQUARE = re.compile(r"\b((?:kilo|centi|milli)?meters) square\b")
 _ENGLISH_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _POINTED = frozenset({"cs", "sk", "de", "pl"})
 _GAP = r"[\W_]+"
@@ -51,6 +55,7 @@ _JOINING = (
 # `Kolumbijská univerzita v New Yorku` has a name already.
 _ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...[\W_])"
 _ADJECTIVE = r"(?:ov|ev)?(?:sk|ck)(?:\w{1,3})"  # Oxfordská, Purdueova
+_READ = 2000  # characters whose script is looked at
 _KEPT = 5000  # patterns
 _PACKAGE = "routebench_judges.exact"
 
@@ -64,12 +69,32 @@ def in_english(text: str, language: str, reference: Reference) -> str:
     text = unicodedata.normalize("NFC", text)
     if language in _POINTED and _wants_ordinal(reference):
         text = _ORDINAL.sub(_ordinal, text)
+    if language in _ELIDING:
+        text = _ELIDED.sub(r"\1 ", text)
     folded = fold(_TOKEN.sub(_translator(text, language), text))
+    folded = _SQUARE.sub(r"square \1", folded)
     place = _PLACE.search(reference.question.folded) is not None
     for phrase in reference.phrases:
         for part in phrase.items or (phrase,):
             folded = _named(folded, part, language, place)
     return folded
+
+
+def other_script(text: str, reference: Reference, language: str | None) -> bool:
+    """Return whether an answer writes names in another script than the reference does.
+
+    Not where the reference is a value, or a place that the answer's language is known to call so.
+    """
+    if not reference.phrases or reference.quantities or reference.dates or reference.counts:
+        return False
+    if any(
+        not word.isascii() or word.isdigit() or (language, " ".join(phrase.words)) in _names()
+        for phrase in reference.phrases
+        for word in phrase.words
+    ):
+        return False
+    letters = [letter for letter in text[:_READ] if letter.isalpha()]
+    return 2 * sum(unicodedata.name(one, "").startswith("LATIN") for one in letters) < len(letters)
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -149,8 +174,8 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool) -> str:
         folded = pattern.sub(lambda match: match[0] if _elsewhere(match) else plain, folded)
     if described := _described(phrase.words, language):
         folded = described.sub(plain, folded)
-    # Whatever its ending, a word keeps its beginning: a fast way out.
-    if not all(word[:2] in folded for word in phrase.words):
+    # Whatever its ending and spelling, of a name something stays: a fast way out.
+    if not any(word[:2] in folded for word in phrase.words):
         return folded
     cases = _cases(phrase.words, language, not place)
     if cases is None:
@@ -216,7 +241,9 @@ def _exonyms(plain: str, language: str) -> list[re.Pattern[str]]:
 @lru_cache(_KEPT)
 def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str] | None:
     """Return a pattern for a name in any case, a group for each word; None where it has none."""
-    kinds = [forms(word, language, person) for word in name]
+    # Two names together are hardly another person's, whatever their spelling.
+    spelling = spelt if person and len(name) > 1 else str
+    kinds = [forms(word, language, person, spelling=spelling) for word in name]
     if not inflects(language) or kinds == [re.escape(word) for word in name]:
         return None
     return re.compile(_whole(_GAP.join(f"({one})" for one in kinds)))
