@@ -38,6 +38,8 @@ _ALSO_REFUSES = re.compile(
     r"|\b(?:neni|nejsou|nebyl[aoiy]?) (?:\w+ ){0,8}(?:zrejm\w+|jasn\w+|dolozen\w*|jednoznacn\w+"
     r"|zminen\w*|specifikovan\w*|zaznamenan\w*|dohledateln\w*|znam\w*|mozne|urcit)\b"
     r"|\b(?:neni|nejsou|nebyl[aoiy]?) v (?:mych|me|mem|dotazu|otazce)\b"
+    r"|\bmusim (?:\w+ ){0,2}overit\b|\bbych nechtela?\b"
+    r"|\bdoporucuji overit (?:\w+ ){0,3}(?:primo|v)\b|\bnemam (?:\w+ ){0,4}overen\w+"
     r"|\bmusela? bych\b|\bbych musela?\b"
     r"|\bneznam(?:e|y|a|ych)\b|\bneodpovida mym\b"
     r"|\bneviem (?:\w+ ){0,4}|\bnemam (?:\w+ ){0,4}informaci\w+"
@@ -75,11 +77,11 @@ class Refusal(NamedTuple):
     said: str
 
 
-def refusal(text: str, question: Sequence[str], numbers: bool) -> Refusal | None:
+def refusal(text: str, question: Sequence[str], numbers: int) -> Refusal | None:
     """Return how an answer refuses; None where no sentence of it does.
 
     It declines unless it commits before, or guesses after and does not take it back. Where the
-    answer wants `numbers`, what commits is a number that is not of the question.
+    answer wants a number of at least so many digits, only one that is not of the question commits.
     """
     sentences = [one for one in _SENTENCE_END.split(text[:_READ]) if one.strip()]
     known = set(question) | {word.rstrip("stndrh") for word in question}
@@ -104,7 +106,7 @@ def refusal(text: str, question: Sequence[str], numbers: bool) -> Refusal | None
     return Refusal(not (committed or guessed), ". ".join(said))
 
 
-def _lead(sentence: str, known: set[str], numbers: bool) -> str | None:
+def _lead(sentence: str, known: set[str], numbers: int) -> str | None:
     """Return the words of a sentence before it refuses; None where it does not."""
     folded = _KNOWN_OTHERWISE.sub(lambda match: "_" * len(match[0]), fold(sentence))
     found = [match for rule in (REFUSES, _ALSO_REFUSES) if (match := rule.search(folded))]
@@ -120,14 +122,17 @@ def _lead(sentence: str, known: set[str], numbers: bool) -> str | None:
     return sentence[: ends[min(len(ends) - 1, len(_WORD.findall(folded[:start])))]]
 
 
-def _guesses(sentence: str, known: set[str], numbers: bool) -> bool:
+def _guesses(sentence: str, known: set[str], numbers: int) -> bool:
     return GUESSES.search(fold(sentence)) is not None and _offers(sentence, known, numbers)
 
 
-def _offers(sentence: str, known: set[str], numbers: bool) -> bool:
+def _offers(sentence: str, known: set[str], numbers: int) -> bool:
     """Return whether a sentence has a number, or a name, that the question has not."""
     if numbers:
-        return any(word[:1].isdigit() and word not in known for word in words(fold(sentence)))
+        return any(
+            word[:1].isdigit() and word not in known and len(word) >= numbers
+            for word in words(fold(sentence))
+        )
     return any(
         word[:1].isupper() and len(word) > 2 and _key(fold(word)) not in known
         for word in _WORD.findall(sentence)[1:]

@@ -84,7 +84,7 @@ def forms(
         return re.escape(word)
     last = word[-1] if word[-1] in listed else ""
     if not last and word[-1] in "aeiouyаеёиоуыэюя":
-        return re.escape(word)
+        return spelling(word)
     endings = listed[last].split()
     if person and not last.startswith(_YIELDING):
         endings = [one for one in endings if one not in _OF_OTHERS.get(language, ())]

@@ -30,13 +30,14 @@ _VERSION = 3  # of the rules: grades of another version are other grades
 
 
 class Exact:
-    """CORRECT, INCORRECT or NOT_ATTEMPTED in English, from the texts alone.
+    """CORRECT, INCORRECT or NOT_ATTEMPTED, from the texts alone.
 
     The reference must stand in the answer as whole words, as the same number to its last digit,
     as the same date in any format, or as the same address; a symbol such as `In` in its own case.
     Aliases are a JSON list in the reference. Reasoning traces are not read; a marked final answer,
     such as a box, outranks the rest. Two different answers are INCORRECT, a refusal without an
-    answer is NOT_ATTEMPTED, no reference is ungraded.
+    answer is NOT_ATTEMPTED, no reference is ungraded. In answers in eleven other languages names
+    count in their cases, and numbers, `or` and `not` as in English.
     """
 
     class Options(BaseModel):
@@ -150,11 +151,9 @@ def _grade_foreign(
     result = _found(reference, text, answer, spoken)
     if result is not None and result.grade == Grade.INCORRECT and not result.missed:
         return result
-    refused = refusal(text, reference.question.words, not reference.phrases)
-    if refused is None:
-        declined = _declined(reference, text, answer, refusals)
-    else:
-        declined = refused.declined
+    digits = 0 if reference.phrases else 3 if reference.dates else 1
+    refused = refusal(text, reference.question.words, digits)
+    declined = refused.declined if refused else _declined(reference, text, answer, refusals)
     if result is not None and result.grade != Grade.INCORRECT:
         if refused is None or not declined:
             return result

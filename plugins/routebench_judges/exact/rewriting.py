@@ -199,7 +199,10 @@ def _described(name: tuple[str, ...], language: str) -> re.Pattern[str] | None:
     if len(kinds) != 1 or not own or max(len(word) for word in own) < 4:
         return None
     (kind,) = kinds
-    noun = rf"(?:{'|'.join((things | people)[kind])})\w{{0,8}}"
+    listed = (things | people)[kind]
+    noun = rf"(?:{'|'.join(listed)})\w{{0,8}}"
+    if kind not in listed:  # `Columbia University v New Yorku` is an English name
+        noun = rf"(?!{kind}(?![^\W_])){noun}"
     own_plain = " ".join(own)
     called = [
         _GAP.join(forms(word, language, kind in people) for word in own),
@@ -234,7 +237,7 @@ def _exonyms(plain: str, language: str) -> list[re.Pattern[str]]:
     """Return patterns for what a language calls a place, in any case."""
     return [
         re.compile(_whole(_GAP.join(forms(word, language, least=3) for word in name.split())))
-        for name in _names().get((language, plain), ())
+        for name in _names().get((language, plain.removeprefix("republic of ")), ())
     ]
 
 
