@@ -33,15 +33,33 @@ september zari septembre septiembre settembre setembro wrzesnia сентября
 october rijen rijna rijnu oktober octobre octubre ottobre outubro pazdziernika октября
 november listopad listopadu novembre noviembre novembro listopada ноября
 december prosinec prosince prosinci dezember decembre diciembre dicembre dezembro grudnia декабря
+january januara styczen styczniu январь январе
+february februara luty lutym февраль феврале
+march marci marcu marzec март марте
+april aprila aprili kwiecien kwietniu апрель апреле
+may maj maju маи мае
+june juna czerwiec czerwcu июнь июне
+july jula lipiec lipcu июль июле
+august augusta augusti sierpien sierpniu август августе
+september setiembre septembra septembri wrzesien wrzesniu сентябрь сентябре
+october oktobra oktobri pazdziernik pazdzierniku октябрь октябре
+november novembra novembri listopadzie ноябрь ноябре
+december decembra decembri grudzien grudniu декабрь декабре
 """
-# Folded names in Czech, German, French, Spanish, Italian, Portuguese, Dutch, Polish and Russian.
+# Folded names in Czech, Slovak, German, Dutch, Swedish, French, Spanish, Portuguese, Italian,
+# Polish and Russian, also after `in`.
 _FOREIGN = {
-    name: n
-    for n, line in enumerate(_ELSEWHERE.strip().splitlines(), 1)
-    for name in line.split()[1:]
+    name: _MONTHS.index(english) + 1
+    for english, *names in (line.split() for line in _ELSEWHERE.strip().splitlines())
+    for name in names
 }
 # Names of other things too: months only where a day stands before them.
-_UNSURE = frozenset({"mars", "marco", "mai", "maja", "mei", "maio", "marca"})
+_UNSURE = frozenset(
+    listed_words(
+        "mars marco mai maja mei maio marca marci marcu maj maju мае luty juna jula aprila augusta"
+        " augusti lipcu"
+    )
+)
 _DAYS |= {"thirtieth": 30, "thirty-first": 31, "thirty first": 31}
 _DECADES = {
     word: 10 * n
@@ -137,6 +155,11 @@ _YEARS = ("y1", "y2", "y3", "y4", "y5", "y6", "y8", "y9")
 _DASHED = re.compile(r"-\d")
 _BETWEEN = re.compile(r"\b(?:between|from)\s$")
 _TO = re.compile(r"\s?--?\s?|\s(?:to|through|till|until)\s")
+
+
+def is_month(word: str) -> bool:
+    """Return whether a folded word is the name of a month in one of the languages read."""
+    return word in _FOREIGN or word in _MONTHS
 
 
 def dates(text: str, order: Order = "either") -> list[Date]:

@@ -6,10 +6,10 @@ import re
 
 _SPACED = re.compile(r"(?<=[\u3040-\u30ff\u4e00-\u9fff])\s+|\s+(?=[\u3040-\u30ff\u4e00-\u9fff])")
 # Of folded texts: lower case, no accents, no apostrophes.
-_REFUSES = re.compile(
+REFUSES = re.compile(
     # Czech and Slovak
     r"\b(?:nemohu|nemuzu|nedokazu|nelze) (?:\w+ ){0,6}(?:urcit|odpovedet|poskytnout|uvest"
-    r"|potvrdit|rici"
+    r"|potvrdit|rici|rict|ricti"
     r"|sdelit|pomoci|najit|overit|zjistit|identifikovat|dohledat|pomoct|specifikovat|zodpovedet|dat)\b"
     r"|\b(?:nemam|nemame|nedisponuji|nemaji) (?:\w+ ){0,6}(?:informac\w*|udaj\w*|pristup\w*"
     r"|znalost\w*|zdroj\w*"
@@ -62,7 +62,7 @@ _REFUSES = re.compile(
     r"|لا (?:اعرف|اعلم|يمكنني|استطيع|املك|تتوفر|تتوافر)|لست (?:متاكد|قادر)|اسف|عذرا|غير معروف"
     r"|(?:नहीं|नही) (?:पता|जानता|जानती|मालूम)|मुझे नहीं|क्षमा करें"
 )
-_GUESSES = re.compile(
+GUESSES = re.compile(
     r"\b(?:pravdepodobne|nejspis\w*|zrejme|hadal\w*|tipoval\w*|domnivam|odhad\w*|nicmene|presto"
     r"|wahrscheinlich|vermutlich|waarschijnlijk|probablement|probablemente|creo que"
     r"|provavelmente|acho que"
@@ -77,11 +77,11 @@ def declines_elsewhere(folded: str, tokens: list[str]) -> bool:
     if sum(word in _ENGLISH for word in tokens[:200]) > max(1, len(tokens[:200]) // 10):
         return False
     text = _SPACED.sub("", folded[:4000])
-    if not (refusal := _REFUSES.search(text)):
+    if not (refusal := REFUSES.search(text)):
         return False
     before = text[: refusal.start()]
     # What comes after an answer only doubts it.
-    if len(_SENTENCE.findall(before)) > 1 or _GUESSES.search(before):
+    if len(_SENTENCE.findall(before)) > 1 or GUESSES.search(before):
         return False
-    guesses = list(_GUESSES.finditer(text, refusal.end()))
-    return not guesses or _REFUSES.search(text, guesses[-1].end()) is not None
+    guesses = list(GUESSES.finditer(text, refusal.end()))
+    return not guesses or REFUSES.search(text, guesses[-1].end()) is not None

@@ -17,21 +17,27 @@ from routebench_judges.answers.marked import marked_finals
 from routebench_judges.answers.references import Reference, parse_reference
 from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
 from routebench_judges.answers.traces import FinalAnswers, tidied
+from routebench_judges.exact.declining import refusal
+from routebench_judges.exact.languages import ENGLISH, language
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
+from routebench_judges.exact.rewriting import in_english, other_script
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
-_VERSION = 2  # of the rules: grades of another version are other grades
+_MENTIONED = AnswerGrade(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
+_OTHER_SCRIPT = AnswerGrade(Grade.NONE, "the answer is in another script than the reference")
+_VERSION = 3  # of the rules: grades of another version are other grades
 
 
 class Exact:
-    """CORRECT, INCORRECT or NOT_ATTEMPTED in English, from the texts alone.
+    """CORRECT, INCORRECT or NOT_ATTEMPTED, from the texts alone.
 
     The reference must stand in the answer as whole words, as the same number to its last digit,
     as the same date in any format, or as the same address; a symbol such as `In` in its own case.
     Aliases are a JSON list in the reference. Reasoning traces are not read; a marked final answer,
     such as a box, outranks the rest. Two different answers are INCORRECT, a refusal without an
-    answer is NOT_ATTEMPTED, no reference is ungraded.
+    answer is NOT_ATTEMPTED, no reference is ungraded. In answers in eleven other languages names
+    count in their cases, and numbers, `or` and `not` as in English.
     """
 
     class Options(BaseModel):
@@ -76,19 +82,25 @@ class Exact:
             if final.reason:
                 answer_grades[row] = AnswerGrade(Grade.NOT_ATTEMPTED, final.reason)
             else:
-                answer_grades[row] = _grade(parsed[key], final.text, refusals, order)
+                answer_grades[row] = _grade(
+                    parsed[key], final.text, refusals, order, language(final.text)
+                )
         return to_grades(answer_grades)
 
 
 def _grade(
-    reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
+    reference: Reference,
+    text: str,
+    refusals: re.Pattern[str] | None,
+    order: Order,
+    spoken: str | None,
 ) -> AnswerGrade:
     marked = marked_finals(text)
     if not marked:
-        return _grade_text(reference, text, refusals, order)
+        return _grade_text(reference, text, refusals, order, spoken)
     if reference.several:  # its parts may be marked one by one
-        return _grade_text(reference, ", ".join(marked), refusals, order)
-    grades = [_grade_text(reference, one, refusals, order) for one in marked]
+        return _grade_text(reference, ", ".join(marked), refusals, order, spoken)
+    grades = [_grade_text(reference, one, refusals, order, spoken) for one in marked]
     wrong = [one for one in grades if one.grade != Grade.CORRECT]
     if wrong and len(wrong) < len(grades):
         return AnswerGrade(Grade.INCORRECT, "two answers")
@@ -96,15 +108,71 @@ def _grade(
 
 
 def _grade_text(
-    reference: Reference, text: str, refusals: re.Pattern[str] | None, order: Order
+    reference: Reference,
+    text: str,
+    refusals: re.Pattern[str] | None,
+    order: Order,
+    spoken: str | None,
 ) -> AnswerGrade:
-    folded = fold(reference.marks(text) if reference.marks else text)
+    written = reference.marks(text) if reference.marks else text
+    folded = fold(written)
     answer = ParsedAnswer(folded, words(folded), order)
+    if spoken not in (None, ENGLISH):
+        return _grade_foreign(reference, written, answer, refusals, spoken)
     result = grade_answer(reference, answer)
     if result is not None and (result.grade != Grade.INCORRECT or not result.missed):
         return result
-    if declines(folded, answer.words, refusals, reference.question.whole) and not (
-        EMPTY.issuperset(answer.words) and only_a_symbol(text, reference.asks_symbol)
-    ):
+    if _declined(reference, text, answer, refusals):
         return _NOTHING
-    return result or AnswerGrade(Grade.INCORRECT, "reference not found")
+    return result or _missing(reference, text)
+
+
+def _missing(reference: Reference, text: str, spoken: str | None = None) -> AnswerGrade:
+    if other_script(text, reference, spoken):
+        return _OTHER_SCRIPT
+    return AnswerGrade(Grade.INCORRECT, "reference not found")
+
+
+def _declined(
+    reference: Reference, text: str, answer: ParsedAnswer, refusals: re.Pattern[str] | None
+) -> bool:
+    symbol = EMPTY.issuperset(answer.words) and only_a_symbol(text, reference.asks_symbol)
+    return declines(answer.folded, answer.words, refusals, reference.question.whole) and not symbol
+
+
+def _grade_foreign(
+    reference: Reference,
+    text: str,
+    answer: ParsedAnswer,
+    refusals: re.Pattern[str] | None,
+    spoken: str,
+) -> AnswerGrade:
+    """Return the grade of an answer in another language than English."""
+    result = _found(reference, text, answer, spoken)
+    if result is not None and result.grade == Grade.INCORRECT and not result.missed:
+        return result
+    digits = 0 if reference.phrases else 3 if reference.dates else 1
+    refused = refusal(text, reference.question.words, digits)
+    declined = refused.declined if refused else _declined(reference, text, answer, refusals)
+    if result is not None and result.grade != Grade.INCORRECT:
+        if refused is None or not declined:
+            return result
+        folded = fold(refused.said)
+        said = _found(
+            reference, refused.said, ParsedAnswer(folded, words(folded), answer.order), spoken
+        )
+        return said if said is not None and said.grade == Grade.CORRECT else _MENTIONED
+    if declined or (refusals is not None and refusals.search(answer.folded)):
+        return _NOTHING
+    return result or _missing(reference, text, spoken)
+
+
+def _found(
+    reference: Reference, text: str, answer: ParsedAnswer, spoken: str
+) -> AnswerGrade | None:
+    english = in_english(text, spoken, reference)
+    read = ParsedAnswer(english, words(english), answer.order, foreign=True)
+    found = grade_answer(reference, read)
+    # A name may hold a word that was read as `and`: `Like a Prayer`.
+    exact = any(phrase.plain in answer.plain for phrase in reference.phrases)
+    return grade_answer(reference, answer) if found is None and exact else found

@@ -39,8 +39,11 @@ _IN_TIME = re.compile(r"\b(?:in|since|of|from|by|during|year|until|around|season
 class ParsedAnswer:
     """A folded answer, and what is read out of it when needed."""
 
-    def __init__(self, folded: str, tokens: list[str], order: Order = "either") -> None:
+    def __init__(
+        self, folded: str, tokens: list[str], order: Order = "either", foreign: bool = False
+    ) -> None:
         self.folded = folded
+        self.foreign = foreign  # few of its words are the question's
         self.words = tokens
         self.order: Order = order
 
@@ -345,7 +348,7 @@ def _weigh(
     if len(asserted) > 1:
         asserted = [one for one in asserted if not echo(one)] or asserted
     chosen = asserted[0]
-    if any(differ(chosen, one) for one in asserted):
+    if not answer.foreign and any(differ(chosen, one) for one in asserted):
         chosen = max(asserted, key=lambda one: _shared(one, reference.question, answer))
     if not right(chosen):
         note = "only a range or a bound" if chosen.vague else "another value"

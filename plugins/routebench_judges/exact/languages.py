@@ -1,0 +1,71 @@
+"""Recognise the language in which an answer is written, by its function words."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from itertools import islice
+
+from routebench_judges.answers.folding import fold, listed_words, words
+
+ENGLISH = "en"
+_FUNCTION_WORDS = {
+    ENGLISH: "the of and is was in to it that by with for are were be been this as on at from "
+    "which who a an he she his her its they has have had not no or but i you we their there "
+    "one died born what when",
+    "cs": "je byl byla bylo byli byly jsou se si v ve na z ze do od po pro za s k o kde ktery "
+    "ktera ktere jako nebo ale ze to roku roce jeho jeji a i u pod mezi ktereho kterou "
+    "mi jak ma mel podle pri teto tento tato jsem neni nebyl nebyla nebylo",
+    "sk": "je bol bola bolo boli su sa si v vo na z zo do od po pre za s k o kde ktory ktora "
+    "ktore ako alebo ale ze to roku jeho jej a i u pod medzi "
+    "nie mi ma mal podla pri tento tato som",
+    "pl": "jest byl byla bylo byli sa sie w we na z ze do od po dla za przez o ktory ktora ktore "
+    "jako lub ale ze to roku jego jej i a u oraz pod miedzy "
+    "nie ma mial tej ten przy",
+    "de": "der die das und ist war wurde in im von mit den dem des ein eine einen nicht zu zum "
+    "auf fur als auch sich es er sie am bei nach aus oder",
+    "nl": "de het een en is was werd in van met op te dat die niet voor zijn ook als er om door "
+    "uit bij naar deze",
+    "sv": "och ar var det en ett som i pa av till med den inte for han hon blev fran om vid att",
+    "es": "el la los las de del y es fue en un una que por con para se su como no al lo era",
+    "pt": "o a os as de do da dos das e foi em no na um uma que por com para se sua seu como nao "
+    "ao era pelo pela",
+    "it": "il la lo gli le di del della dei e fu in un una che per con si suo come non nel nella "
+    "dal dalla era stato i al",
+    "fr": "le la les de du des et est etait en un une que par avec pour dans il elle au sur pas "
+    "qui a ete ne se son sa fut "
+    "ce cest nest mais ou je nai",
+    "ru": "в и на не что он она был была было были с по из для как это от году к его а о у во",
+}
+# Letters of few languages: a word that has one counts as a function word does.
+_LETTERS = {"cs": "ěřů", "sk": "ľĺŕ", "pl": "łąęśźż", "de": "ß", "sv": "å", "es": "ñ¿", "pt": "ãõ"}
+_LANGUAGES = {
+    word: [code for code, listed in _FUNCTION_WORDS.items() if word in listed_words(listed)]
+    for listed in _FUNCTION_WORDS.values()
+    for word in listed_words(listed)
+}
+_READ = 400  # words of an answer that are looked at
+_LONGEST = 20_000  # characters
+_LEAST = 2
+
+
+def language(text: str) -> str | None:
+    """Return the code of the language of a text; None where it has too few function words.
+
+    English is the answer wherever no other language has more of them.
+    """
+    counts: Counter[str] = Counter()
+    for token in islice(words(fold(text[:_LONGEST])), _READ):
+        counts.update(_LANGUAGES.get(token, ()))
+    if not counts:
+        return None
+    lower = unicodedata.normalize("NFC", text[:_LONGEST]).lower()
+    for code, letters in _LETTERS.items():
+        if counts[code] and any(letter in lower for letter in letters):
+            counts[code] += 1
+    most = max(counts.values())
+    if counts[ENGLISH] == most:
+        return ENGLISH
+    return (
+        next(code for code in _FUNCTION_WORDS if counts[code] == most) if most >= _LEAST else None
+    )

@@ -1,0 +1,256 @@
+"""Write in English what an answer in another language says in words that the rules read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from routebench_judges.answers.dates import is_month
+from routebench_judges.answers.folding import fold
+from routebench_judges.answers.references import Phrase, Reference
+from routebench_judges.exact.inflection import forms, inflects, same_person, spelt
+
+_TOKEN = re.compile(r"[^\W\d_]+")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n(])[\s\"'*_]*$")
+_NUMBER_BEFORE = re.compile(r"\d\s$")
+_NAME_AFTER = re.compile(r"\s[\"'„“«*_(]*[A-ZÀ-ÖØ-ÞĀ-ſА-ЯЁ\d]")
+# `Bombaj nebo také Mumbai` is one answer.
+_ALSO = re.compile(
+    r"\s(?:také|též|taky|tiež|auch|ook|även|también|também|anche|encore|również|także|также)\b"
+)
+# Before a name they make another place of it: South Korea, near Tunis.
+_OTHER_PLACE = re.compile(
+    r"\b(?:(?:sever|jizn|juzn|vychod|zapad|polnoc|poludn|zachod|wschod|nov[aeyo]|now[aey])\w*|(?:nord|sud|ost|west)\w*"
+    r"|neu|nouvelle|nueva|nova|nuova|novo|norte|sur|sul|северн\w+|южн\w+|западн\w+|восточн\w+|нов\w+"
+    r"|blizko|pobliz|nedaleko|kolem|vedle|u|kolo|obok|blisko|nahe|nabij|cerca de|perto de|pres de"
+    r"|vicino a|около|вблизи|недалеко от|под)[\W_]+$"
+)
+_ENDS = re.compile(r"\s*(?:[.,;:!?…–—-]|$)")
+# `57. místo`: a numeral with a point before a word in lower case, in languages that write so.
+# Read as an ordinal only where one is asked for: `6. místo` is the number 6, too.
+_ORDINAL = re.compile(r"(?<![\w.,])(\d{1,3})\.(?=\s([^\W\d_]+))")
+# `d'Oxford`, which folding would make one word.
+_ELIDED = re.compile(r"(?<![^\W_])((?:[cdjlmnst]|qu|dell|nell|all|sull|dall|un))['’](?=\w)", re.I)
+_ELIDING = frozenset({"fr", "it"})
+_SQUARE = re.compile(r"\b((?:kilo|centi|milli)?meters) square\b")
+_ENGLISH_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+_POINTED = frozenset({"cs", "sk", "de", "pl"})
+_GAP = r"[\W_]+"
+_PLACE = re.compile(
+    r"\bwhere\b|\b(?:what|which|whose|name the|the name of the)\b(?:\s[\w'-]+){0,3}?\s"
+    r"(?:city|cities|town|village|country|countries|state|province|district|county|region|continent|island|river|lake"
+    r"|municipality|borough|place|capital|nation|territory|university|college|school|port|location)\b"
+)
+_LINKS = frozenset({"of", "the", "de", "in", "at"})
+_JOINING = (
+    r"(?:v|ve|w|we|in|im|von|van|of|de|del|della|degli|studi|di|da|do|du|des|der|dem|d|i|av|в)"
+)
+_JOINING = (
+    r"(?:v|ve|w|we|in|im|von|van|of|de|del|della|degli|studi|di|da|do|du|des|der|dem|d|i|av|в)"
+)
+# `Kolumbijská univerzita v New Yorku` has a name already.
+_ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...[\W_])"
+_ADJECTIVE = r"(?:ov|ev)?(?:sk|ck)(?:\w{1,3})"  # Oxfordská, Purdueova
+_READ = 2000  # characters whose script is looked at
+_KEPT = 5000  # patterns
+_PACKAGE = "routebench_judges.exact"
+
+
+def in_english(text: str, language: str, reference: Reference) -> str:
+    """Return the folded answer with its numbers, `or`, `not` and the like in English.
+
+    A form of a reference's name, in a case of the language or as the language calls the place, is
+    written as in the reference.
+    """
+    text = unicodedata.normalize("NFC", text)
+    if language in _POINTED and _wants_ordinal(reference):
+        text = _ORDINAL.sub(_ordinal, text)
+    if language in _ELIDING:
+        text = _ELIDED.sub(r"\1 ", text)
+    folded = fold(_TOKEN.sub(_translator(text, language), text))
+    folded = _SQUARE.sub(r"square \1", folded)
+    place = _PLACE.search(reference.question.folded) is not None
+    for phrase in reference.phrases:
+        for part in phrase.items or (phrase,):
+            folded = _named(folded, part, language, place)
+    return folded
+
+
+def other_script(text: str, reference: Reference, language: str | None) -> bool:
+    """Return whether an answer writes names in another script than the reference does.
+
+    Not where the reference is a value, or a place that the answer's language is known to call so.
+    """
+    if not reference.phrases or reference.quantities or reference.dates or reference.counts:
+        return False
+    if any(
+        not word.isascii() or word.isdigit() or (language, " ".join(phrase.words)) in _names()
+        for phrase in reference.phrases
+        for word in phrase.words
+    ):
+        return False
+    letters = [letter for letter in text[:_READ] if letter.isalpha()]
+    return 2 * sum(unicodedata.name(one, "").startswith("LATIN") for one in letters) < len(letters)
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    follows = match[2]
+    if not follows.islower() or is_month(fold(follows)):
+        return match[0]
+    last = match[1][-1] if match[1][-2:-1] != "1" else ""
+    return match[1] + {"1": "st", "2": "nd", "3": "rd"}.get(last, "th")
+
+
+def _wants_ordinal(reference: Reference) -> bool:
+    values = [*reference.quantities, *reference.counts]
+    return any(one.ordinal for one in values) or any(
+        _ENGLISH_ORDINAL.fullmatch(word) for phrase in reference.phrases for word in phrase.words
+    )
+
+
+def _translator(text: str, language: str) -> Callable[[re.Match[str]], str]:
+    listed, conjunctions, denial = _wordings()[language]
+
+    def translated(match: re.Match[str]) -> str:
+        word = match[0]
+        if not word.islower():
+            before = text[max(0, match.start() - 8) : match.start()]
+            if len(word) == 1 or not word.istitle() or not _SENTENCE_START.search(before):
+                return word
+            word = word.lower()
+        if word in conjunctions:
+            return "and" if _NAME_AFTER.match(text, match.end()) else match[0]
+        if word == denial and _ENDS.match(text, match.end()):
+            return "no"
+        if _ALSO.match(text, match.end()):
+            return match[0]
+        there = listed.get(word) or ("not" if word == denial else None)
+        if there == "year":
+            near = text[max(0, match.start() - 16) : match.start()]
+            if is_month(fold(near).split()[-1] if near.strip() else ""):
+                return match[0]
+            return "years" if _NUMBER_BEFORE.search(near) else "year"
+        return there or match[0]
+
+    return translated
+
+
+@cache
+def _wordings() -> dict[str, tuple[dict[str, str], frozenset[str], str]]:
+    """Return by language the English for its words, its words for `and` and its `no`."""
+    listed = tomllib.loads(files(_PACKAGE).joinpath("wordings.toml").read_text("utf-8"))
+    return {
+        code: (
+            {
+                word: english
+                for english, ones in table.items()
+                if english not in ("no", "and")
+                for word in ones.split()
+            },
+            frozenset(table["and"].split()),
+            table["no"],
+        )
+        for code, table in listed.items()
+    }
+
+
+@cache
+def _names() -> dict[tuple[str, str], list[str]]:
+    """Return what a language calls a place or a language, by its code and the English name."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for line in files(_PACKAGE).joinpath("names.tsv").read_text("utf-8").splitlines():
+        english, code, name = line.split("\t")
+        found.setdefault((code, english), []).append(name)
+    return found
+
+
+def _named(folded: str, phrase: Phrase, language: str, place: bool) -> str:
+    plain = " ".join(phrase.words)
+    for pattern in _exonyms(plain, language):
+        folded = pattern.sub(lambda match: match[0] if _elsewhere(match) else plain, folded)
+    if described := _described(phrase.words, language):
+        folded = described.sub(plain, folded)
+    # Whatever its ending and spelling, of a name something stays: a fast way out.
+    if not any(word[:2] in folded for word in phrase.words):
+        return folded
+    cases = _cases(phrase.words, language, not place)
+    if cases is None:
+        return folded
+
+    def nominative(match: re.Match[str]) -> str:
+        same = match.groups() == phrase.words or _elsewhere(match)
+        if same or not (place or same_person(phrase.words, match.groups())):
+            return match[0]
+        return plain
+
+    return cases.sub(nominative, folded)
+
+
+@lru_cache(_KEPT)
+def _described(name: tuple[str, ...], language: str) -> re.Pattern[str] | None:
+    """Return a pattern for a name beside a noun that is translated: `Universität Oxford`."""
+    things, people = _kinds()
+    kinds = [word for word in name if word in things or word in people]
+    own = [word for word in name if word not in kinds and word not in _LINKS]
+    if len(kinds) != 1 or not own or max(len(word) for word in own) < 4:
+        return None
+    (kind,) = kinds
+    listed = (things | people)[kind]
+    noun = rf"(?:{'|'.join(listed)})\w{{0,8}}"
+    if kind not in listed:  # `Columbia University v New Yorku` is an English name
+        noun = rf"(?!{kind}(?![^\W_])){noun}"
+    own_plain = " ".join(own)
+    called = [
+        _GAP.join(forms(word, language, kind in people) for word in own),
+        *(one.pattern for one in _exonyms(own_plain, language)),
+    ]
+    if kind in things and inflects(language) and len(own) == 1:
+        called.append(rf"{own_plain.rstrip('aeiouy')}(?:{_ADJECTIVE})")
+    either = f"(?:{'|'.join(called)})"
+    inner = r"[^\W_]+" if kind in people else _JOINING
+    between = rf"{_GAP}(?:{inner}{_GAP}){{0,2}}"
+    return re.compile(_whole(rf"(?:{_ALONE}{noun}{between}{either}|{either}{_GAP}{noun})"))
+
+
+@cache
+def _kinds() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the nouns that stand beside names of things and of people, in other languages."""
+    listed = tomllib.loads(files(_PACKAGE).joinpath("kinds.toml").read_text("utf-8"))
+    things, people = (
+        {english: others.split() for english, others in listed[part].items()}
+        for part in ("things", "people")
+    )
+    return things, people
+
+
+def _elsewhere(match: re.Match[str]) -> bool:
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    return _OTHER_PLACE.search(before) is not None
+
+
+@lru_cache(_KEPT)
+def _exonyms(plain: str, language: str) -> list[re.Pattern[str]]:
+    """Return patterns for what a language calls a place, in any case."""
+    return [
+        re.compile(_whole(_GAP.join(forms(word, language, least=3) for word in name.split())))
+        for name in _names().get((language, plain.removeprefix("republic of ")), ())
+    ]
+
+
+@lru_cache(_KEPT)
+def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str] | None:
+    """Return a pattern for a name in any case, a group for each word; None where it has none."""
+    # Two names together are hardly another person's, whatever their spelling.
+    spelling = spelt if person and len(name) > 1 else str
+    kinds = [forms(word, language, person, spelling=spelling) for word in name]
+    if not inflects(language) or kinds == [re.escape(word) for word in name]:
+        return None
+    return re.compile(_whole(_GAP.join(f"({one})" for one in kinds)))
+
+
+def _whole(pattern: str) -> str:
+    return rf"(?<![^\W_]){pattern}(?![^\W_])"
