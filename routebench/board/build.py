@@ -237,6 +237,8 @@ def _row(
     noted = sorted({text for result in router_results for text in result.warnings})
     if entrant.starts_processes:
         noted.append("starts processes of its own, which are watched less closely")
+    if entrant.needs_network:
+        noted.append("uses the network, where answers may be found: it is watched less closely")
     for name in sorted({name for job in results for name in job.extensions}):
         noted.append(f"wrapped by the extension {name}, which may change what it decides")
     scores["warnings"] = [*scores["warnings"], *noted]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from routebench.plugin.discovery import PluginInfo
@@ -27,6 +28,10 @@ class Access:
     """A second folder it may write to, which outlives it."""
     given: str | None = None
     """A folder it may read, though it lies among what is protected: the run puts fits there."""
+    network: bool = False
+    """Whether it may use the network."""
+    accelerator: bool = False
+    """Whether it computes on a GPU, whose driver speaks to a server of its own."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,16 @@ class Start:
     protected: list[str]
     """What it must not read."""
     access: Access
+    roots: list[str] = field(default_factory=list)
+    """Folders that code is installed from in place: its packages may be read."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a job's process used, measured from outside by the process that waited for it."""
+
+    cpu_seconds: float
+    peak_rss_bytes: int
 
 
 @dataclass(frozen=True)
@@ -167,6 +182,7 @@ class DescribeReply:
     personal: bool
     libraries: list[str] = field(default_factory=list)
     """Those that its jobs import."""
+    needs_network: bool = False
     deterministic: bool = False
     effort: float | None = None
     """Seconds that a job takes; None where it does not say."""
@@ -225,9 +241,26 @@ class Report:
 
     reply: Reply
     isolation: str = "none"
-    """`landlock`, `audit`, or `none`."""
+    """The layers that held it, such as `landlock, namespaces`; `audit` where there was none else."""
     warnings: list[str] = field(default_factory=list)
     """The first warnings of Python code, each once."""
+
+
+def paths(request: Request) -> list[Path]:
+    """Return the paths that a request names: in its options, and the file of its router."""
+    plugin = getattr(request, "plugin", None)
+    file = plugin.target.rpartition(":")[0] if plugin is not None else ""
+    named = [*_texts([getattr(request, f.name) for f in fields(request)]), file]
+    return [Path(name) for name in named if name.startswith("/")]
+
+
+def _texts(values: Any) -> list[str]:
+    """Return the texts in nested values."""
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [text for value in values for text in _texts(value)]
+    return [values] if isinstance(values, str) else []
 
 
 _KIND = "is"
@@ -236,13 +269,13 @@ _MESSAGES = {"request", "access", "reply", "plugin"}
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(Start, Access, PluginInfo, ProgressUpdate, Report, FitNeeded, FitGiven),
+        *(Start, Access, PluginInfo, ProgressUpdate, Report, FitNeeded, FitGiven, Used),
         *(*get_args(Request), *get_args(Reply)),
     )
 }
 
 
-Message = Start | ProgressUpdate | FitNeeded | FitGiven | Report
+Message = Start | ProgressUpdate | FitNeeded | FitGiven | Report | Used
 
 
 def write(message: Message) -> str:
@@ -260,7 +293,7 @@ def read(line: str) -> Message:
         message = _typed(json.loads(line))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    if isinstance(message, ProgressUpdate | FitNeeded | FitGiven) or (
+    if isinstance(message, ProgressUpdate | FitNeeded | FitGiven | Used) or (
         isinstance(message, Start) and isinstance(message.request, Request)
     ):
         return message

@@ -12,12 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from routebench.files import locked
-from routebench.isolation import firewall, messages
+from routebench.isolation import firewall, messages, readable
 from routebench.isolation.forkserver import (
     LIBRARIES,
     ForkedProcess,
@@ -30,10 +30,13 @@ from routebench.isolation.messages import (
     Failed,
     FitGiven,
     FitNeeded,
+    FitReply,
     ProgressUpdate,
     Report,
     Request,
+    RouteReply,
     Start,
+    Used,
 )
 
 OnProgress = Callable[[float, str], None]
@@ -92,17 +95,19 @@ class Workers:
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
         reports: list[Report] = []
+        used: list[Used] = []
         with (
             log.open("w") as stream,
             self._started(folder, stream, access, libraries) as process,
         ):
             reader = threading.Thread(
-                target=_listen, args=(process, reports, progress, answer), daemon=True
+                target=_listen, args=(process, reports, used, progress, answer), daemon=True
             )
             reader.start()
             timed_out = False
             try:
-                self._start(process, Start(request, str(folder), self._protected, access))
+                roots = list(readable.editable_roots())
+                self._start(process, Start(request, str(folder), self._protected, access, roots))
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 process.wait(left)
             except subprocess.TimeoutExpired:
@@ -112,6 +117,9 @@ class Workers:
                 reader.join(timeout=5)
         report = reports[-1] if reports else Report(Failed(_ending(process.wait())))
         reply = report.reply
+        if used and isinstance(reply, FitReply | RouteReply):
+            # The last is of the process that waited for the job, which no router can reach.
+            reply = replace(reply, timing=reply.timing | asdict(used[-1]))
         if timed_out:
             reply = Failed("no end within the time limit", timed_out=True)
         if isinstance(reply, Failed):
@@ -247,6 +255,7 @@ def default_workers(device: str) -> int:
 def _listen(
     process: Process,
     reports: list[Report],
+    used: list[Used],
     progress: OnProgress,
     answer: Callable[[FitNeeded], str | None] | None,
 ) -> None:
@@ -260,6 +269,8 @@ def _listen(
                     progress(message.done, message.note)
             elif isinstance(message, Report):
                 reports.append(message)
+            elif isinstance(message, Used):
+                used.append(message)
             elif isinstance(message, FitNeeded):
                 _give(process, message, answer)
 

@@ -54,6 +54,7 @@ class Entrant:
     libraries: tuple[str, ...] = ()
     deterministic: bool = False
     effort: float | None = None
+    needs_network: bool = False
 
 
 def entrants(
@@ -185,6 +186,7 @@ def jobs(
             e.libraries,
             e.deterministic and not extensions,
             e.effort,
+            e.needs_network,
         )
         for e in ready
         for seed in range(1 if e.deterministic and not extensions else seeds)
@@ -243,6 +245,7 @@ def _entrant(
         libraries=tuple(described.libraries),
         deterministic=described.deterministic,
         effort=described.effort,
+        needs_network=described.needs_network,
     )
 
 

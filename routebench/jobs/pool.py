@@ -140,7 +140,12 @@ class Processes:
             extensions=dict(job.extensions),
         )
         libraries = self.setup.libraries(job)
-        access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
+        access = Access(
+            discovery.answer_modules(job.plugin),
+            job.starts_processes,
+            network=job.needs_network,
+            accelerator=self.setup.device != "cpu",
+        )
         given = self.fits.given(list(train.queries.text), place / "given")
         fit_report = self.workers.run(
             request,
@@ -204,6 +209,8 @@ class Processes:
 def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
     """Return the timing of both stages combined; of memory the higher peak."""
     both = fitted | routed
+    if "cpu_seconds" in fitted and "cpu_seconds" in routed:
+        both["cpu_seconds"] = fitted["cpu_seconds"] + routed["cpu_seconds"]
     peaks = {name for name in both if name.startswith("peak")}
     return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}
 

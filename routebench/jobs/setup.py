@@ -51,6 +51,8 @@ class Job:
     """Whether its result is that of every seed: its router decides alike for all."""
     effort: float | None = None
     """Seconds it is said to take; None where the router does not say."""
+    needs_network: bool = False
+    """Whether the router declares that it uses the network."""
 
     @property
     def path(self) -> Path:

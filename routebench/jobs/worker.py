@@ -43,14 +43,17 @@ from routebench.isolation.messages import (
     RouteReply,
     RouteRequest,
     Start,
+    Used,
 )
 
 if TYPE_CHECKING:
+    from resource import struct_rusage
+
     from routebench.encode.shared import Ask
 
 Send = Callable[[ProgressUpdate], None]
 AHEAD = (
-    "numpy", "pyarrow", "pandas", "safetensors.numpy", "routebench.encode.encoders",
+    "numpy", "pyarrow", "pandas", "pyseccomp", "safetensors.numpy", "routebench.encode.encoders",
     "routebench.jobs.arrow_io", "routebench.jobs.stages", "routebench.plugin.extensions",
 )  # fmt: skip
 """What nearly every job imports, pandas through pyarrow where there is one: before the fork."""
@@ -69,16 +72,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # what is printed is in the log, however this ends
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-    folder, access, order = Path(start.folder), start.access, start.request
-    level, violations = firewall.enter(
-        folder,
-        [Path(path) for path in start.protected],
-        access.banned,
-        access.processes,
-        access.downloads,
-        Path(access.kept) if access.kept else None,
-        Path(access.given) if access.given else None,
-    )
+    folder, order = Path(start.folder), start.request
+
+    def report_use(used: struct_rusage) -> None:
+        unit = 1 if sys.platform == "darwin" else 1024
+        spent = used.ru_utime + used.ru_stime
+        print(messages.write(Used(spent, used.ru_maxrss * unit)), file=channel, flush=True)
+
+    level, violations = firewall.enter(start, messages.paths(order), report_use)
     del start  # what is protected is in no object that a router could find
     given: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_end_with_parent, args=(parent, given), daemon=True).start()
@@ -261,6 +262,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         lacks=lacks,
         # Of the object, not its class: a router may start processes with some options only.
         starts_processes=optional.starts_processes(router),
+        needs_network=optional.needs_network(router),
         personal=optional.is_personal(cls),
         libraries=optional.libraries(router),
         deterministic=optional.is_deterministic(router),

@@ -40,6 +40,13 @@ class StartsProcesses(Protocol):
 
 
 @runtime_checkable
+class NeedsNetwork(Protocol):
+    """A router that uses the network, or does with some options: other jobs have none."""
+
+    needs_network: bool
+
+
+@runtime_checkable
 class UsesLibraries(Protocol):
     """A router or encoder that names the libraries it imports, such as `("encoder", "torch")`.
 
@@ -209,6 +216,11 @@ def facts(router: Any) -> dict[str, str | float]:
 def starts_processes(router: Any) -> bool:
     """Return whether a router with its options declares that it runs programs of its own."""
     return isinstance(router, StartsProcesses) and bool(router.starts_processes)
+
+
+def needs_network(router: Any) -> bool:
+    """Return whether the router declares that it uses the network."""
+    return isinstance(router, NeedsNetwork) and bool(router.needs_network)
 
 
 def libraries(router: Any) -> list[str]:
