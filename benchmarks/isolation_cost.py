@@ -44,15 +44,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     times = parser.parse_args().times
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as code_of:
         for warm in (True, False):
             found: dict[str, list[float]] = {}
             for name, code in WITHOUT.items():
-                place = Path(scratch) / name.replace(" ", "-") / str(warm)
+                place = Path(scratch) / "run" / name.replace(" ", "-") / str(warm)
                 place.mkdir(parents=True)
-                (place / "sitecustomize.py").write_text(code)
+                own = Path(code_of) / name.replace(" ", "-") / str(warm)
+                own.mkdir(parents=True)
+                (own / "sitecustomize.py").write_text(code)
                 with (
-                    patch.dict("os.environ", {"PYTHONPATH": str(place)}),
+                    patch.dict("os.environ", {"PYTHONPATH": str(own)}),
                     closing(Workers(place, warm)) as workers,
                 ):
                     milliseconds(workers, place, 2)

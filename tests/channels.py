@@ -201,7 +201,7 @@ class InKeys(Carrier):
         buffer = ctypes.create_string_buffer(SIZE)
         if key < 0 or libc.syscall(250, 11, key, buffer, SIZE) < 0:
             raise OSError
-        return {text: model for text, model in json.loads(buffer.value)}
+        return dict(json.loads(buffer.value))
 
 
 class Informed(Carrier):

@@ -61,9 +61,7 @@ def model_cache() -> Path:
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").absolute()
 
 
-def enter(
-    start: Start, paths: Iterable[Path], on_end: namespaces.OnEnd
-) -> tuple[str, list[str]]:
+def enter(start: Start, paths: Iterable[Path], on_end: namespaces.OnEnd) -> tuple[str, list[str]]:
     """Restrict this process; call once, with one thread, before any plugin code is imported.
 
     `paths` are those that the request names; `on_end` is called with what the job used, by the
@@ -95,9 +93,7 @@ def enter(
     sys.meta_path.append(finder)
     read = [*readable.system_paths(apart), *code, *named, model_cache()]
     secret = [*resolved, *readable.forbidden(named, resolved)]
-    confined = landlock.restrict(
-        [*writable, *given], read, secret, access.processes, network
-    )
+    confined = landlock.restrict([*writable, *given], read, secret, access.processes, network)
     violations: list[str] = []
     watch = AuditHook(writable, protected, frozenset(access.banned), access, violations, given)
     sys.addaudithook(watch)

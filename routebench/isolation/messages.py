@@ -241,7 +241,7 @@ class Report:
 
     reply: Reply
     isolation: str = "none"
-    """The layers that held it, such as `landlock, namespaces`; `audit` where there was none else."""
+    """The layers that held it, such as `landlock, namespaces`; `audit` where there was no other."""
     warnings: list[str] = field(default_factory=list)
     """The first warnings of Python code, each once."""
 

@@ -84,7 +84,9 @@ def forbidden(named: Iterable[Path], protected: Iterable[Path]) -> list[Path]:
     A protected file may have another name there (a hard link).
     """
     inodes = {_inode(path) for path in protected if path.is_file()} - {None}
-    held = [Path(place, name) for top in named for place, _, names in os.walk(top) for name in names]
+    held = [
+        Path(place, name) for top in named for place, _, names in os.walk(top) for name in names
+    ]
     return [
         path.resolve()
         for path in (*named, *held)

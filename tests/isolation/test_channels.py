@@ -20,7 +20,14 @@ from runs import put
 
 from routebench.isolation.landlock import landlock_abi
 
-CARRIERS = ("InFileNames", "InSharedMemory", "InPosixSharedMemory", "ByADaemon", "InLocks", "InKeys")
+CARRIERS = (
+    "InFileNames",
+    "InSharedMemory",
+    "InPosixSharedMemory",
+    "ByADaemon",
+    "InLocks",
+    "InKeys",
+)
 INFORMED = ("ByTcp", "ByTcpQuietly", "ByUdp", "ByUnixSocket", "ByPipe")
 COPIES = ("BySidecar", "ByCopyOfTable", "ByHardLink", "ByOlderRun", "ByClone")
 CAUGHT = {"InFileNames": "tried to read the run's own data"}
@@ -64,7 +71,17 @@ def copies(here: Path, known: dict[str, int], table: Path) -> dict[str, str]:
     return {kind: str(place) for kind, place in places.items()}
 
 
-@pytest.fixture(scope="module", params=["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+NO_NAMESPACES = "import routebench.isolation.namespaces as it; it.enter = lambda *_: False"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "fork",
+        pytest.param("spawn", marks=pytest.mark.slow),
+        pytest.param("fork without namespaces", marks=pytest.mark.slow),
+    ],
+)
 def board(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
@@ -83,15 +100,20 @@ def board(
     for name, place in places.items():
         options += ["--set", f"{name}.place={place}"]
     names = (*CARRIERS, *INFORMED, *COPIES)
+    isolation, _, less = request.param.partition(" ")
+    if less:
+        (here / "checkout" / "sitecustomize.py").write_text(NO_NAMESPACES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(here / "checkout"))
         done = real(
             "run", "--quiet", "--suite", suite, "--folds", 3, "--perturb", 0, "--out", out,
             "--router", ",".join(f"{file}:{name}" for name in names),
-            "--isolation", request.param, *options, cwd=here,
+            "--isolation", isolation, *options, cwd=here,
         )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
-    yield read_board(out)
+    board = read_board(out)
+    assert ("namespaces" in str(board["environment"]["isolation"])) is not bool(less)
+    yield board
     for server in servers:
         server.close()
 

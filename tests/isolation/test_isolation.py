@@ -184,7 +184,9 @@ class TestAuditHook:
         assert "started a shell" in self.ask(watch, "os.system", "lscpu; cat data")
         for program in ("lscpu", "/usr/bin/lscpu", b"uname"):
             assert self.ask(watch, "subprocess.Popen", program, []) == ""
-        declared = AuditHook([folder / "job"], [], frozenset(), Access(processes=True, network=True), [])
+        declared = AuditHook(
+            [folder / "job"], [], frozenset(), Access(processes=True, network=True), []
+        )
         assert self.ask(declared, "subprocess.Popen", "/usr/bin/curl", []) == ""
         assert self.ask(declared, "os.fork") == ""
 
