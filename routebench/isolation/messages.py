@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from routebench.plugin.discovery import PluginInfo
+
+Quantity = Annotated[int | float, Field(ge=0, allow_inf_nan=False)]
+Timing = dict[str, Quantity]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+Facts = Annotated[
+    dict[str, Text | Annotated[int | float, Field(allow_inf_nan=False)]], Field(max_length=100)
+]
+LONGEST = 1 << 22
+"""Characters of the longest line that is read."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +135,17 @@ class Start:
 class Used:
     """What a job's process used, measured from outside by the process that waited for it."""
 
-    cpu_seconds: float
-    peak_rss_bytes: int
+    cpu_seconds: Quantity
+    peak_rss_bytes: Quantity
 
 
 @dataclass(frozen=True)
 class ProgressUpdate:
     """The progress of a request."""
 
-    done: float
+    done: Annotated[float, Field(allow_inf_nan=False)]
     """Share in [0, 1]."""
-    note: str
+    note: Text
 
 
 @dataclass(frozen=True)
@@ -156,16 +168,16 @@ class FitGiven:
 class FitReply:
     """Reply to `FitRequest`."""
 
-    timing: dict[str, Any]
-    facts: dict[str, Any]
+    timing: Timing
+    facts: Facts
 
 
 @dataclass(frozen=True)
 class RouteReply:
     """Reply to `RouteRequest`; the decisions lie in the folder."""
 
-    timing: dict[str, Any]
-    facts: dict[str, Any]
+    timing: Timing
+    facts: Facts
     encoded: bool
     """Whether vectors made beforehand were used."""
 
@@ -290,7 +302,11 @@ def read(line: str) -> Message:
         ValueError: the line is no such message.
     """
     try:
-        message = _typed(json.loads(line))
+        message = _typed(json.loads(line), "\\ud" in line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"not a message: {place}: {first['msg']}") from error
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
     if isinstance(message, ProgressUpdate | FitNeeded | FitGiven | Used) or (
@@ -309,9 +325,27 @@ def _plain(message: Any) -> dict[str, Any]:
     return values | inner | {_KIND: type(message).__name__}
 
 
-def _typed(values: Any) -> Any:
-    """Return the message that `_plain` made a dictionary of."""
+def _typed(values: Any, escaped: bool) -> Any:
+    """Return the message that `_plain` made a dictionary of; it may have lone surrogates."""
     kind = _KINDS[values[_KIND]]
-    inner = {name: _typed(values[name]) for name in _MESSAGES & set(values)}
-    given = values | inner
-    return kind(**{name: value for name, value in given.items() if name != _KIND})
+    inner = {name: _typed(values[name], escaped) for name in _MESSAGES & set(values)}
+    outer = {name: values[name] for name in set(values) - {_KIND, *inner}}
+    if unknown := set(outer) - {f.name for f in fields(kind)}:
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    return _validator(kind).validate_python((_whole(outer) if escaped else outer) | inner)
+
+
+def _whole(value: Any) -> Any:
+    """Return nested values with lone surrogates written out, which no file can hold."""
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+@cache
+def _validator(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

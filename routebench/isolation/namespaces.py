@@ -45,7 +45,7 @@ def enter(network: bool, on_end: OnEnd) -> bool:
         pass  # it then runs as nobody, which some kernels insist on
     child = os.fork()
     if child:
-        _follow(child, on_end)
+        _follow(libc, child, on_end)
     libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     libc.mount(b"none", b"/", None, _PRIVATE, None)
     # Containers may forbid either: other processes are then kept away by path.
@@ -54,9 +54,13 @@ def enter(network: bool, on_end: OnEnd) -> bool:
     return True
 
 
-def _follow(child: int, on_end: OnEnd) -> NoReturn:
-    """Wait for the child, report what it used, and end in the same way."""
+def _follow(libc: ctypes.CDLL, child: int, on_end: OnEnd) -> NoReturn:
+    """Wait for the child, report what it used, and end in the same way.
+
+    It ends with the process above it, and the child with it, whatever either is doing.
+    """
     try:
+        libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         _, status, used = os.wait4(child, 0)
         on_end(used)
         code = os.waitstatus_to_exitcode(status)

@@ -43,6 +43,7 @@ OnProgress = Callable[[float, str], None]
 Process = subprocess.Popen[str] | ForkedProcess
 _ENTRY = "routebench.jobs.worker"
 _LOG_TAIL = 4000
+_REPORT = '"is": "Report"'
 PRINTED = "printed:"
 """The heading in a log above what a router printed."""
 
@@ -260,10 +261,14 @@ def _listen(
     answer: Callable[[FitNeeded], str | None] | None,
 ) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        # A router can find the channel and write to it; invalid messages are ignored.
-        with contextlib.suppress(TypeError, ValueError):
+    # A router can find the channel and write to it: lines have an end, and messages a form.
+    while line := process.stdout.readline(messages.LONGEST):
+        try:
             message = messages.read(line)
+        except ValueError as error:
+            if _REPORT in line:
+                reports.append(Report(Failed(f"gave a report that is refused: {error}")))
+        else:
             if isinstance(message, ProgressUpdate):
                 with contextlib.suppress(Exception):  # a terminal that has gone ends no job
                     progress(message.done, message.note)

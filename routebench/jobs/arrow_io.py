@@ -127,6 +127,7 @@ def _write(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str]) -
 def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
+    table.validate(full=True)  # written by another process
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     return {name: _to_numpy(table[name]) for name in table.column_names}, metadata
 

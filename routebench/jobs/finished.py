@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from routebench.errors import RoutebenchError
 from routebench.files import file_sha256, new_folder, reason
+from routebench.isolation.messages import Facts
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
 from routebench.records import Decisions
@@ -34,12 +37,24 @@ class Result:
     """Seconds, latencies and memory: never part of what must be reproducible."""
     warnings: tuple[str, ...] = ()
     isolation: str = "none"
-    """`landlock`, `audit`, or `none` for a job run in this process."""
+    """The layers that held it, `audit` for none else, or `none` for a job run in this process."""
     log: str = ""
     note: str = ""
     """The last thing the router said of its training."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the board says of the router: strings and numbers by name."""
+
+
+class _Record(BaseModel):
+    """What stands in a finished job's `job.json`, as far as it is read again."""
+
+    fingerprint: str
+    sha256: tuple[str, ...]
+    timing: dict[str, Any]
+    warnings: tuple[str, ...]
+    isolation: str
+    note: str
+    facts: Facts
 
 
 class Finished:
@@ -52,19 +67,18 @@ class Finished:
         """Return the stored result of this job with the same fingerprint, or None."""
         place = self.folder / job.path
         try:
-            header = json.loads((place / "job.json").read_text())
-            if header["fingerprint"] != job.fingerprint:
+            record = _Record.model_validate_json((place / "job.json").read_bytes())
+            if record.fingerprint != job.fingerprint:
                 return None
             parts = []
-            for name, sha256 in zip(_PARTS, header["sha256"], strict=True):
+            for name, sha256 in zip(_PARTS, record.sha256, strict=True):
                 if sha256 != file_sha256(place / name):
                     return None
                 parts.append(arrow_io.read_decisions(place / name))
-            warnings = tuple(header["warnings"])
             one, two, three = parts
-            known = {name: header[name] for name in ("timing", "isolation", "note", "facts")}
-            return Result("ok", "", one, two, three, warnings=warnings, **known)
-        except (OSError, ValueError, KeyError, TypeError):
+            known = {n: getattr(record, n) for n in ("timing", "isolation", "note", "facts")}
+            return Result("ok", "", one, two, three, warnings=record.warnings, **known)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # missing or damaged: do it again
 
     def begun(self, job: Job) -> Path:

@@ -158,16 +158,22 @@ def concatenate(parts: list[Decisions]) -> Decisions:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in present[0] - {"usage"}
     }
-    if "quality" in joined:
-        known = np.isfinite(joined["quality"])
-        if (known.any(axis=0) != known.all(axis=0)).any():
-            raise PluginError("route considered different models for different queries")
     usages = [part.usage for part in parts if part.usage is not None]
     if usages:
         joined["usage"] = Usage(
             *(np.concatenate([getattr(u, f.name) for u in usages]) for f in fields(Usage))
         )
-    return Decisions(**joined)
+    decisions = Decisions(**joined)
+    considered_alike(decisions)
+    return decisions
+
+
+def considered_alike(decisions: Decisions) -> None:
+    """Raise `PluginError` where some queries have no predicted quality for a model others have."""
+    if decisions.quality is not None:
+        known = np.isfinite(decisions.quality)
+        if (known.any(axis=0) != known.all(axis=0)).any():
+            raise PluginError("route considered different models for different queries")
 
 
 def _close(decisions: Decisions, row: int, one: int, other: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import threading
@@ -14,7 +13,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from routebench.errors import RoutebenchError
 from routebench.isolation.messages import (
     Access,
     Failed,
@@ -25,7 +23,7 @@ from routebench.isolation.messages import (
     RouteRequest,
 )
 from routebench.isolation.subprocesses import OnProgress, Workers, printed
-from routebench.jobs import arrow_io
+from routebench.jobs import arrow_io, left
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.fits import SharedFits
 from routebench.jobs.setup import Job, Setup
@@ -160,7 +158,7 @@ class Processes:
         if not isinstance(fitted, FitReply):
             return self._failure("fit", fitted)
         before = printed(fit.with_suffix(".log"))
-        only_files(fit / "checkpoint")
+        left.only_files(fit / "checkpoint")
         route.mkdir()
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
@@ -181,8 +179,9 @@ class Processes:
         if not isinstance(routed, RouteReply):
             failed = self._failure("route", routed)
             return replace(failed, log=failed.log + before)
-        only_files(route / "checkpoint")
-        parts = batch.parts(arrow_io.read_decisions(route / "decisions.arrow"))
+        left.only_files(route / "checkpoint")
+        decided = left.read_decisions(route / "decisions.arrow", len(batch.queries), len(models))
+        parts = batch.parts(decided)
         return Result(
             "ok",
             decisions=parts.test,
@@ -213,12 +212,3 @@ def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
         both["cpu_seconds"] = fitted["cpu_seconds"] + routed["cpu_seconds"]
     peaks = {name for name in both if name.startswith("peak")}
     return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}
-
-
-def only_files(checkpoint: Path) -> None:
-    """Refuse links, sockets and pipes in a checkpoint: it must be whole wherever it is copied."""
-    for folder, folders, names in os.walk(checkpoint):
-        for name in (*folders, *names):
-            path = Path(folder, name)
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise RoutebenchError(f"save left {name!r}, which is no regular file")
