@@ -54,7 +54,7 @@ class NegativeTime(Forger):
 
 class EndlessLine(Forger):
     def forge(self) -> None:
-        for _ in range(64):
+        for _ in range(8):
             say("x" * (1 << 20))
 
 

@@ -22,7 +22,7 @@ Text = Annotated[str, StringConstraints(max_length=10_000)]
 Facts = Annotated[
     dict[str, Text | Annotated[int | float, Field(allow_inf_nan=False)]], Field(max_length=100)
 ]
-LONGEST = 1 << 22
+LONGEST = 1 << 20
 """Characters of the longest line that is read."""
 
 

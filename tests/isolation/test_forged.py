@@ -26,8 +26,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     here = tmp_path_factory.mktemp("forged")
     done = real(
         "run", "--quiet", "--suite", put(here / "data", noise()), "--perturb", 0,
-        "--job-timeout", 20, "--out", here / "out", cwd=here,
-        *("--router", "best-single," + ",".join(f"{FORGERS}:{name}" for name in REASONS)),
+        "--job-timeout", 20, "--out", here / "out", "--router",
+        "best-single," + ",".join(f"{FORGERS}:{name}" for name in REASONS), cwd=here,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     return rows(read_board(here / "out"))

@@ -79,15 +79,17 @@ def test_replies_come_back_as_they_were(given: Reply) -> None:
         '{"is": "ProgressUpdate", "done": NaN, "note": ""}',
         '{"is": "Used", "cpu_seconds": -1, "peak_rss_bytes": 5}',
         *(
-            '{"is": "Report", "reply": {"is": "FitReply", "timing": %s, "facts": %s}}' % odd
-            for odd in (
-                ('{"fit_seconds": -1}', "{}"),
-                ('{"fit_seconds": NaN}', "{}"),
-                ('{"fit_seconds": "fast"}', "{}"),
-                ("{}", '{"layers": Infinity}'),
-                ("{}", '{"layers": [1]}'),
-                ("{}", '{"layers": "%s"}' % ("x" * 20_000)),
-                ("{}", json.dumps({str(n): n for n in range(200)})),
+            json.dumps(
+                {"is": "Report", "reply": {"is": "FitReply", "timing": timing, "facts": facts}}
+            )
+            for timing, facts in (
+                ({"fit_seconds": -1}, {}),
+                ({"fit_seconds": float("nan")}, {}),
+                ({"fit_seconds": "fast"}, {}),
+                ({}, {"layers": float("inf")}),
+                ({}, {"layers": [1]}),
+                ({}, {"layers": "x" * 20_000}),
+                ({}, {str(n): n for n in range(200)}),
             )
         ),
         "[" * 100_000,
