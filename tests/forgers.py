@@ -56,6 +56,7 @@ class EndlessLine(Forger):
     def forge(self) -> None:
         for _ in range(8):
             say("x" * (1 << 20))
+        say("no end, so that the harness's own report is on this line")
 
 
 class NoDecisions(Forger):
