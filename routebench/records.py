@@ -15,18 +15,17 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from routebench.arrays import Codes as Codes
+from routebench.arrays import Floats as Floats
+from routebench.arrays import Ints as Ints
+from routebench.arrays import Mask as Mask
+from routebench.arrays import Rows as Rows
+from routebench.arrays import Strings as Strings
+from routebench.arrays import Vectors as Vectors
+from routebench.bought import Bought
 from routebench.errors import OptionError, did_you_mean
 
 _T = TypeVar("_T")
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int8]
-Mask = npt.NDArray[np.bool_]
-Vectors = npt.NDArray[np.float32]
-Strings = npt.NDArray[np.object_]
-Rows = Ints | Mask
-"""Row numbers, or a mask over the rows."""
 
 HIDEABLE = ("task", "user", "preference", "embedding")
 """Query columns that a suite may show to routers. Topic is never shown."""
@@ -212,6 +211,8 @@ class Table:
     """Who asked them, for a router that declares `personal = True`. It is then asked with
     `Queries.user` and `Queries.preference`. For all others `outcomes.score` is what an answer
     was worth to those who asked, on average."""
+    answers: Bought | None = None
+    """All recorded answers, for a router that has `step`; None for all others."""
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -245,6 +246,9 @@ class Decisions:
     """[n] why, in words."""
     usage: Usage | None = None
     """Own tokens and cost; None for a router that calls nothing."""
+    asked: Codes | None = None
+    """[n, m] the round in which each model was asked, from 1, and 0 for one that was not; set by
+    the harness for a router that has `step`. None for one that asks whom it chooses."""
 
 
 @dataclass(frozen=True, slots=True)
