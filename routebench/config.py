@@ -38,6 +38,9 @@ class RunConfig(BaseModel):
     )
     router: tuple[str, ...] = Field(("all",), min_length=1)
     judge: str | None = Field(None, description="grades answers that have no score")
+    answers_as: str | None = Field(
+        None, description="judge that reads final answers, for routers that see answers"
+    )
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     seeds: int = Field(1, ge=1, le=100)
     split: Literal["auto", "given", "hash"] = "auto"

@@ -28,6 +28,7 @@ from routebench.jobs import arrow_io, plan
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
+from routebench.judge.finals import read_finals
 from routebench.judge.suite import judge_answers
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
@@ -87,9 +88,13 @@ def run(config: RunConfig, listener: RunListener) -> Run:
         data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
         workers.protect(run_folder.protected(config, data.files))
         encoder = plan.encoder(config, workers)
-        around = extensions.around("fit", "route")
+        around = extensions.around("fit", "route", "step")
         shared = dependencies(config, data, prints, encoder, around)
         entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
+        if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
+            listener.stage("reading final answers")
+            values = config.set.get(data.answers_as or "", {})
+            data = read_finals(data, values, named=config.answers_as is not None)
         setup = Setup(
             data,
             split,
@@ -141,6 +146,7 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     if missing:
         raise OptionError(f"--show {missing[0]}: this suite has no {missing[0]} column")
     data = replace(data, visible=data.visible | set(config.show))
+    data = replace(data, answers_as=config.answers_as or config.judge or data.judge)
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:

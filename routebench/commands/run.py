@@ -76,6 +76,11 @@ _LISTS = {"router", "show", "against"}
 )
 @click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
 @click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
+@click.option(
+    "--answers-as",
+    metavar="JUDGE",
+    help="Read final answers as this judge does, for routers that see answers; grades stay.",
+)
 @click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained.")
 @click.option(
     "--set",

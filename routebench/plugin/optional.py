@@ -137,6 +137,20 @@ class GradesEach(Protocol):
 
 
 @runtime_checkable
+class ReadsFinals(Protocol):
+    """A judge that reads final answers without a reference, as it does to grade them.
+
+    Two answers to a question with equal finals get equal grades, as far as it can tell.
+    """
+
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> Sequence[str | None]:
+        """Return a short form of each final answer: a letter, a number, folded words.
+
+        None for an answer that declines, says nothing, or settles on no single one.
+        """
+
+
+@runtime_checkable
 class CountsTexts(Protocol):
     """A judge that counts reasoning traces and empty texts among the answers it gets."""
 
