@@ -42,12 +42,21 @@ class BelowBestSingle:
         return f"{self.measure}{_BELOW}"
 
 
-BEST_SINGLE, STRONGEST, RANDOM = "best-single", "strongest", "random"
-REFERENCES = {BEST_SINGLE: "best_single", STRONGEST: "strongest", RANDOM: "random"}
+BEST_SINGLE, MOST_EXPENSIVE, RANDOM = "best-single", "most-expensive", "random"
+REFERENCES = {BEST_SINGLE: "best_single", MOST_EXPENSIVE: "most_expensive", RANDOM: "random"}
 """What every router is compared with, as rows name it, and its name under `references`.
 
 They are computed from the outcomes; no router of such a name has to take part.
 """
+RENAMED = {"strongest": MOST_EXPENSIVE}
+"""Names of routers in older files, and what they are called now."""
+
+
+def current_name(label: str) -> str:
+    """Return the label of a router, `plugin` or `plugin@label`, with the plugin's name of today."""
+    name, at, rest = label.partition("@")
+    return RENAMED.get(name, name) + at + rest
+
 
 _COLLAPSE = "collapse: "
 _BELOW = f" below {BEST_SINGLE}, significantly"
@@ -109,17 +118,42 @@ class CurvePoint(StrictModel):
     total_cost_per_1k: float
 
 
-class OperatingPoint(StrictModel):
-    """A trade-off chosen on validation, frozen, and its results on the test queries."""
+class PointResult(StrictModel):
+    """One setting of a router, frozen before the test, and its results on the test queries."""
 
     n: int = Field(description="test queries on which all models that could be chosen answered")
     lambdas: list[float | None] = Field(
-        description="λ in score per USD by seed, then fold; null: one fixed model stands in"
+        [],
+        description="λ in score per USD by seed, then fold; null: one fixed model stands in; "
+        "empty: the router's own choice",
     )
-    accuracy: Estimate
-    against_best_single: Estimate = Field(description="paired difference in accuracy")
-    total_cost_per_1k: Estimate
-    savings_vs_best_single: Estimate
+    fixed: float = Field(0.0, description="share of jobs in which one fixed model stands in")
+    metrics: dict[str, Estimate] = Field(description="as `metrics` of a row")
+    against: dict[str, dict[str, Difference]] = Field(
+        {}, description="paired differences from best-single, on the point's queries"
+    )
+    usage: dict[str, float] = Field({}, description="share of decisions by model")
+
+
+class RouterVerdict(StrictModel):
+    """Whether a router costs less within a margin of the best single model's accuracy."""
+
+    point: str = Field(description="of `points`: fixed before the test, one per router")
+    margin: float = Field(description="share of queries that may be lost: .01 is 1 pp")
+    kind: Literal["proven", "worse", "not proven"] = Field(
+        description="proven: the loss is below the margin; worse: it is above"
+    )
+    difference: float = Field(description="accuracy minus that of best-single")
+    low: float = Field(description="one-sided 95% bound, adjusted over the run's learned routers")
+    high: float = Field(description="the same from above")
+    p: float = Field(description="one-sided, of a loss of the margin or more; Holm-adjusted")
+    p_raw: float
+    family: int = Field(description="learned routers that were tested together")
+    savings: Estimate = Field(description="1 - total cost / best-single's, at the point")
+    queries_needed: int | None = Field(
+        None, description="test queries that would decide, if the estimate were true"
+    )
+    sentence: str
 
 
 class PolicyUse(StrictModel):
@@ -174,6 +208,9 @@ class Row(StrictModel):
     distribution: str | None = None
     version: str | None = None
     options: dict[str, Any] = {}
+    reference: bool = Field(
+        False, description="declares that any learned router must beat it: no verdict is made"
+    )
     fingerprint: str | None = Field(None, description="hash of plugin, options and code")
     seeds: list[int] = []
     deterministic: bool = Field(
@@ -181,7 +218,15 @@ class Row(StrictModel):
     )
     interval_scope: Literal["queries and seeds", "this checkpoint only"] | None = None
     metrics: dict[str, Estimate] = {}
-    operating_points: dict[str, OperatingPoint] = {}
+    points: dict[str, PointResult] = Field(
+        {}, description="settings frozen before the test, by name: most-accurate, within-1pp, …"
+    )
+    verdict: RouterVerdict | None = Field(
+        None, description="of learned routers in a priced run without users"
+    )
+    mde: float | None = Field(
+        None, description="smallest difference from best-single that this row could show"
+    )
     curve: list[CurvePoint] = Field([], description="from quality alone to the least cost")
     seed_spread: dict[str, float] = Field({}, description="standard deviation over seeds")
     against: dict[str, dict[str, Difference]] = {}
@@ -252,7 +297,7 @@ class FoldFacts(StrictModel):
 
     best_single: str
     cheapest: str | None = None
-    strongest: str | None = None
+    most_expensive: str | None = None
     mean_cost: dict[str, float | None] | None = Field(None, description="USD per training query")
     mean_score: dict[str, float | None] | None = Field(
         None, description="on training queries: tells weak from strong in an unpriced run"
@@ -285,7 +330,10 @@ class Diagnostics(StrictModel):
 class Leaderboard(StrictModel):
     """One run: what was compared on what, and every number with its interval."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    headline: str | None = Field(
+        None, description="what the best verdict says, or that no router saves anything"
+    )
     suite: SuiteInfo
     fingerprints: Fingerprints
     priced: Literal["recorded", "prices", "estimated", "unpriced"]

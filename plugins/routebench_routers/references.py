@@ -120,7 +120,7 @@ class Cheapest(_ByPrice):
     """The model with the lowest mean cost on the training queries."""
 
 
-class Strongest(_ByPrice):
+class MostExpensive(_ByPrice):
     """The model the suite declares large, else the dearest on the training queries."""
 
     dearest = True

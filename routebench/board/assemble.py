@@ -128,11 +128,11 @@ def references(setup: Setup, fold: int) -> dict[str, int]:
     pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
     cost = train.mean_cost()
     fixed = {"best_single": best_single(_both(train, validation), cost)}
-    for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
+    for name, declared in (("cheapest", pool.small), ("most_expensive", pool.large)):
         if declared is not None:
             fixed[name] = pool.index(declared)
         elif cost is not None:
-            fixed[name] = by_cost(train, cost, dearest=name == "strongest")
+            fixed[name] = by_cost(train, cost, dearest=name == "most_expensive")
     return fixed
 
 
@@ -199,7 +199,7 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
-    chosen_with = ValidationFold(known, cost, fixed["best_single"], fixed["strongest"])
+    chosen_with = ValidationFold(known, cost, fixed["best_single"], fixed["most_expensive"])
     return sweep(chosen_with, quality, test)
 
 

@@ -35,7 +35,7 @@ from routebench.schema import (
     Estimate,
     Facet,
     Measure,
-    OperatingPoint,
+    PointResult,
     Policies,
     collapse,
 )
@@ -58,7 +58,7 @@ class Scores:
     by_topic: dict[str, Facet]
     by_user: dict[str, Facet]
     policies: Policies | None
-    operating_points: dict[str, OperatingPoint]
+    points: dict[str, PointResult]
     curve: list[CurvePoint]
     warnings: list[str]
 
@@ -233,7 +233,7 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
         by_topic=by["topic"],
         by_user=by["user"],
         policies=entrants.policies.get(name),
-        operating_points=predicted.points,
+        points=predicted.points,
         curve=predicted.curve,
         warnings=_warnings(usage, against, entrants.setting.measure),
     )

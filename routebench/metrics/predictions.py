@@ -31,7 +31,7 @@ from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import difference
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Floats, Ints, Mask
-from routebench.schema import CurvePoint, Estimate, OperatingPoint
+from routebench.schema import BEST_SINGLE, CurvePoint, Difference, Estimate, PointResult
 
 RESAMPLES = 1000
 LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}
@@ -61,7 +61,7 @@ class Predictions:
 
     metrics: dict[str, Estimate]
     curve: list[CurvePoint] = field(default_factory=list)
-    points: dict[str, OperatingPoint] = field(default_factory=dict)
+    points: dict[str, PointResult] = field(default_factory=dict)
     by_task: dict[str, dict[str, Estimate]] = field(default_factory=dict)
 
 
@@ -78,10 +78,10 @@ def reference_curves(
     setting: Setting, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, dict[str, Estimate]]:
     """Return APGR and CPT of a coin toss (exactly .5) and of the perfect router of the pair."""
-    if setting.cheapest is None or setting.strongest is None:
+    if setting.cheapest is None or setting.most_expensive is None:
         return {}
     outcomes, rows = setting.outcomes, np.arange(len(setting.best_single))
-    weak, strong = (outcomes.score[rows, at] for at in (setting.cheapest, setting.strongest))
+    weak, strong = (outcomes.score[rows, at] for at in (setting.cheapest, setting.most_expensive))
     counts = resampled_counts(setting.clusters, resamples, seed)
     resampled = _ResampledQueries(setting, counts, seed, {})
     needs = {"random": np.zeros(len(rows)), "oracle": strong - weak}
@@ -131,7 +131,9 @@ class _ResampledQueries:
             metrics |= {name: null(HOLES) for name in (*SWEPT, *SAVINGS)}
             return Predictions(metrics, by_task=by_task)
         swept, curve, points = self.swept(one, rows)
-        metrics |= swept | {m: points[p].savings_vs_best_single for m, p in SAVINGS.items()}
+        metrics |= swept | {
+            m: points[p].metrics["savings_vs_best_single"] for m, p in SAVINGS.items()
+        }
         return Predictions(metrics, curve, points, by_task)
 
     def estimate(
@@ -175,8 +177,8 @@ class _ResampledQueries:
         return (weak, strong), ""
 
     def ends(self, one: RouterChoices) -> tuple[Ints, Ints] | tuple[None, None]:
-        """Return the router's own two models [n] each, else the cheapest and the strongest."""
-        weak, strong = one.pair or (self.setting.cheapest, self.setting.strongest)
+        """Return the router's own two models [n] each, else the cheapest and the most expensive."""
+        weak, strong = one.pair or (self.setting.cheapest, self.setting.most_expensive)
         if weak is None or strong is None or (weak == strong).any():
             return None, None
         return weak, strong
@@ -273,7 +275,7 @@ class _ResampledQueries:
 
     def swept(
         self, one: RouterChoices, rows: Mask
-    ) -> tuple[dict[str, Estimate], list[CurvePoint], dict[str, OperatingPoint]]:
+    ) -> tuple[dict[str, Estimate], list[CurvePoint], dict[str, PointResult]]:
         """Return AIQ and QNC, the points they are made of, and the operating points."""
         assert one.swept is not None
         seeds, steps = one.swept.shape[:2]
@@ -330,7 +332,7 @@ class _ResampledQueries:
 
     def point(
         self, one: RouterChoices, name: str, rows: Mask, counts: Bytes, means: Sample
-    ) -> OperatingPoint:
+    ) -> PointResult:
         """Return the metrics on the test queries of a trade-off frozen on validation.
 
         `means` [B, 4] are of its score and cost, and of those of the best single model.
@@ -347,15 +349,22 @@ class _ResampledQueries:
 
         binary = is_binary(ChosenCells.of(self.setting.outcomes, choices).score[:, rows])
 
-        return OperatingPoint(
+        against = measured(lambda m: difference(m[:, 0], m[:, 2]))
+        lambdas = one.lambdas[name]
+        return PointResult(
             n=n,
-            lambdas=one.lambdas[name],
-            accuracy=measured(lambda m: m[:, 0], exact=self.independent(rows) if binary else 0),
-            against_best_single=measured(lambda m: difference(m[:, 0], m[:, 2])),
-            total_cost_per_1k=measured(lambda m: 1000 * m[:, 1]),
-            savings_vs_best_single=measured(
-                lambda m: savings(m[:, 1], m[:, 3]), "the best single model costs nothing"
-            ),
+            lambdas=lambdas,
+            fixed=sum(value is None for value in lambdas) / len(lambdas),
+            metrics={
+                "accuracy": measured(
+                    lambda m: m[:, 0], exact=self.independent(rows) if binary else 0
+                ),
+                "total_cost_per_1k": measured(lambda m: 1000 * m[:, 1]),
+                "savings_vs_best_single": measured(
+                    lambda m: savings(m[:, 1], m[:, 3]), "the best single model costs nothing"
+                ),
+            },
+            against={BEST_SINGLE: {"accuracy": Difference(**against.model_dump())}},
         )
 
     def calibrated(self, one: RouterChoices) -> dict[str, Estimate]:

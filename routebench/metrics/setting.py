@@ -108,7 +108,7 @@ class Setting:
     """[n] the model best on train and validation of the query's fold."""
     clusters: Ints
     """[n] rows with the same number are drawn together (one query asked by several users)."""
-    strongest: Ints | None = None
+    most_expensive: Ints | None = None
     """[n]; None when unknown (no declared large model, and unpriced)."""
     cheapest: Ints | None = None
     """[n]; None when unknown (unpriced)."""
@@ -128,7 +128,7 @@ class Setting:
         """Return the known references that choose, before the test, one model per query."""
         known = {
             "best_single": self.best_single,
-            "strongest": self.strongest,
+            "most_expensive": self.most_expensive,
             "cheapest": self.cheapest,
         }
         return {name: choice for name, choice in known.items() if choice is not None}

@@ -49,7 +49,7 @@ _KINDS = (
     ("differences", r"rows\[.*?\]\.against[.\[]"),
     ("usage", r"rows\[.*?\]\.usage"),
     ("tasks, topics, users", r"rows\[.*?\]\.by_"),
-    ("curves and operating points", r"rows\[.*?\]\.(curve|operating_points)"),
+    ("curves and operating points", r"rows\[.*?\]\.(curve|points|verdict)"),
     ("ranks and seeds", r"rows"),
     ("references", r"references\."),
     ("diagnostics", r""),
