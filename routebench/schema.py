@@ -48,15 +48,6 @@ REFERENCES = {BEST_SINGLE: "best_single", MOST_EXPENSIVE: "most_expensive", RAND
 
 They are computed from the outcomes; no router of such a name has to take part.
 """
-RENAMED = {"strongest": MOST_EXPENSIVE}
-"""Names of routers in older files, and what they are called now."""
-
-
-def current_name(label: str) -> str:
-    """Return the label of a router, `plugin` or `plugin@label`, with the plugin's name of today."""
-    name, at, rest = label.partition("@")
-    return RENAMED.get(name, name) + at + rest
-
 
 _COLLAPSE = "collapse: "
 _BELOW = f" below {BEST_SINGLE}, significantly"
@@ -253,7 +244,7 @@ class Row(StrictModel):
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out fields that say nothing, as in files without them."""
         values: dict[str, Any] = handler(self)
-        for name in ("policies", "facts", "deterministic"):
+        for name in ("policies", "facts", "deterministic", "reference"):
             if not getattr(self, name):
                 values.pop(name, None)
         return values

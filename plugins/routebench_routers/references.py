@@ -41,6 +41,7 @@ class Random(DeclaredState):
     Its expectation is known in closed form: the board's reference `random`.
     """
 
+    reference = True
     effort = 0.1
     seed: int
     models: int
@@ -63,6 +64,7 @@ class Random(DeclaredState):
 class _OneModel(DeclaredState):
     """A constant router: always the model that the subclass picks."""
 
+    reference = True
     deterministic = True
     effort = 0.1
     choice: int
@@ -129,6 +131,7 @@ class MostExpensive(_ByPrice):
 class TaskPrior(DeclaredState):
     """The best model of each query's task on train and validation; overall best for new tasks."""
 
+    reference = True
     deterministic = True
     effort = 0.1
     choices: dict[str, int]

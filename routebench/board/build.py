@@ -226,6 +226,7 @@ def _row(
         "distribution": entrant.plugin.distribution,
         "version": entrant.plugin.version,
         "options": entrant.options,
+        "reference": entrant.reference,
     }
     if entrant.state == "skipped":
         return Row(state="skipped", message=entrant.message, **base)

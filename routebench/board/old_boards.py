@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from routebench.schema import current_name
+from routebench.plugin.renamed import current_name
 
 OLD_SCHEMA = 1
 Values = dict[str, Any]

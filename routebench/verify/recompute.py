@@ -69,7 +69,15 @@ def _entrant(row: Row, run: Stored) -> Entrant:
     has_decisions = any(label == row.router for label, _, _ in run.decisions)
     state = "skipped" if row.state == "skipped" else "ready" if has_decisions else "failed"
     message = row.message or "no decisions are stored"
-    return Entrant(row.router, plugin, row.options, row.fingerprint or "", state, message)
+    return Entrant(
+        row.router,
+        plugin,
+        row.options,
+        row.fingerprint or "",
+        state,
+        message,
+        reference=row.reference,
+    )
 
 
 def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Job, Result]:

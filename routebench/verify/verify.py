@@ -33,7 +33,9 @@ NOT_STORED = (
     re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|notes.*)"),
     re.compile(r"fingerprints\.(suite|outcomes|judge)"),
     re.compile(r"diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"),
-    re.compile(r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*)"),
+    re.compile(
+        r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*|reference)"
+    ),
 )
 """Paths of what no stored table can tell."""
 TEXTS = "fingerprints of suite, outcomes and judge, and leaks: texts are not stored (--regrade)"
