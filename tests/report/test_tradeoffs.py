@@ -40,10 +40,8 @@ def swept(name: str, **more: Any) -> dict[str, Any]:
         "stability": estimate(0.953),
     }  # fmt: skip
     made["operating_points"] = {
-        "iso_accuracy": point(0.618, 0.59),
-        "iso_accuracy_1pp": point(0.611, 0.68),
-        "drop_1pct": point(0.612, 0.6),
-        "calls_50": point(0.64, 0.3),
+        "same-accuracy": point(0.618, 0.59),
+        "within-1pp": point(0.611, 0.68),
     }
     return made
 

@@ -15,7 +15,7 @@ from routebench.report.terminal.console import (
     percent,
     short,
 )
-from routebench.schema import Estimate, Leaderboard, Row
+from routebench.schema import Estimate, Leaderboard, OperatingPoint, Row
 
 TASKS = 4
 """The largest number of tasks that are printed with a table each."""
@@ -41,7 +41,7 @@ def _points(rows: list[Row], out: Console) -> None:
         "router", "saves, %", "accuracy", "Δ best single, pp", "−1 pp: saves", "AIQ", "QNC"
     )
     for row in rows:
-        at, less = (row.operating_points[p] for p in ("iso_accuracy", "iso_accuracy_1pp"))
+        at, less = _known(row.operating_points)
         table.add_row(
             _label(row),
             interval(at.savings_vs_best_single, 100, "{:.0f}"),
@@ -58,6 +58,13 @@ def _points(rows: list[Row], out: Console) -> None:
         "cost; QNC: share of the best single model's cost that reaches its accuracy, read off the "
         "test queries[/dim]\n"
     )
+
+
+def _known(points: Mapping[str, OperatingPoint]) -> tuple[OperatingPoint, OperatingPoint]:
+    """Return the two points that every router has, also under their names in older boards."""
+    if "same-accuracy" in points:
+        return points["same-accuracy"], points["within-1pp"]
+    return points["iso_accuracy"], points["iso_accuracy_1pp"]
 
 
 def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:

@@ -194,7 +194,10 @@ def _points(board: Leaderboard) -> DisplayTable | None:
             change(point.against_best_single),
         ]
         for row in finished(board)
-        if (point := row.operating_points.get("iso_accuracy"))
+        if (
+            point := row.operating_points.get("same-accuracy")
+            or row.operating_points.get("iso_accuracy")
+        )
     ]
     return (
         DisplayTable(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows)
