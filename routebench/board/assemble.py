@@ -11,7 +11,7 @@ from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, TRAIN
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
-from routebench.metrics.operating_points import POINTS, Swept, ValidationFold, sweep
+from routebench.metrics.points.sweep import Swept, ValidationFold, sweep
 from routebench.metrics.setting import RouterChoices
 from routebench.plugin.selection import best_single, by_cost
 from routebench.records import Decisions, Floats, Ints, Outcomes
@@ -212,7 +212,7 @@ def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:
         return job.choice[np.minimum(np.arange(steps), len(job.lambdas) - 1)]
 
     points, lambdas = {}, {}
-    for name in POINTS:
+    for name in jobs[0][0].points:
         at = [[job.points[name] for job in seed] for seed in jobs]
         choices = np.stack([np.concatenate([choice for choice, _ in seed]) for seed in at])
         fixed = [np.concatenate([np.full(len(c), x is None) for c, x in seed]) for seed in at]

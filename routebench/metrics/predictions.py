@@ -38,8 +38,8 @@ LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}
 PAIR = ("apgr", *LEVELS)
 SWEPT = ("aiq", "qnc")
 SAVINGS = {
-    "savings_at_iso_accuracy": "iso_accuracy",
-    "savings_at_iso_accuracy_1pp": "iso_accuracy_1pp",
+    "savings_at_iso_accuracy": "same-accuracy",
+    "savings_at_iso_accuracy_1pp": "within-1pp",
 }
 CALIBRATION = ("brier", "ece", "aurc")
 

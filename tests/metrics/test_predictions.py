@@ -11,7 +11,7 @@ from routebench.metrics.evaluate import Evaluation, Scores
 from routebench.metrics.predictions import HOLES, NO_PAIR, NOT_CONSIDERED, UNREACHED
 from routebench.records import Floats
 
-POINTS = ("iso_accuracy", "iso_accuracy_1pp", "drop_1pct", "calls_50")
+POINTS = ("same-accuracy", "within-1pp")
 
 
 def expecting(quality: Any, choice: Any = None, **more: Any) -> Any:
@@ -108,7 +108,7 @@ def test_operating_points_and_curve_by_hand() -> None:
     world = setting()
     found = scores(run(world, frozen(world, np.array([[0, 1], [0, 1], [0, 1], [1, 0.0]]))))
     # Middle: models 0, 1, 0, 0 on scores 1/1, 0/1, 0/1, 1/0 at .001 and .004.
-    point = found.points["iso_accuracy"]
+    point = found.points["same-accuracy"]
     assert point.metrics["accuracy"].value == 0.75
     assert point.metrics["total_cost_per_1k"].value == pytest.approx(1.75)
     assert point.metrics["savings_vs_best_single"].value == pytest.approx(1 - 1.75 / 4)
@@ -128,10 +128,10 @@ def test_routing_costs_are_part_of_every_point_that_is_routed() -> None:
     world = setting()
     quality = np.array([[0, 1], [0, 1], [0, 1], [1, 0.0]])
     billed = replace(frozen(world, quality), router_cost=np.full((1, 4), 0.001))
-    point = scores(run(world, billed)).points["iso_accuracy"]
+    point = scores(run(world, billed)).points["same-accuracy"]
     assert point.metrics["total_cost_per_1k"].value == pytest.approx(2.75)
     unrouted = replace(frozen(world, quality, fixed=True), router_cost=np.full((1, 4), 0.001))
-    point = scores(run(world, unrouted)).points["iso_accuracy"]
+    point = scores(run(world, unrouted)).points["same-accuracy"]
     assert point.metrics["total_cost_per_1k"].value == pytest.approx(1.75), (
         "one fixed model asks nobody"
     )
@@ -221,7 +221,7 @@ def test_what_never_failed_may_still_fail() -> None:
     assert found.low == pytest.approx(0.025 ** (1 / 50)), "50 in a row show no more"
     right = np.tile([0.0, 0.0, 1.0], (n, 1))
     sure = replace(world, outcomes=replace(world.outcomes, score=np.ones((n, 3))))
-    point = scores(run(sure, frozen(sure, right))).points["iso_accuracy"]
+    point = scores(run(sure, frozen(sure, right))).points["same-accuracy"]
     assert point.metrics["accuracy"].value == 1.0
     assert point.metrics["accuracy"].low == pytest.approx(0.025 ** (1 / n))
 
