@@ -49,6 +49,9 @@ class RunConfig(BaseModel):
     profile: Literal["embedded", "paper"] = "embedded"
     perturb: int = Field(100, ge=0, description="test queries that are also asked perturbed")
     against: tuple[str, ...] = Field((), description="routers that all others are compared with")
+    point: tuple[str, ...] = Field((), description="more operating points: savings=40%, cost=0.2")
+    margin: str = Field("1pp", description="accuracy that a router may lose: within-1pp is judged")
+    volume: str | None = Field(None, description="queries to count dollars for: 100000/day")
     objective: dict[Literal["performance", "cost"], Weight] = {"performance": 1.0, "cost": 0.0}
     max_missing: float = Field(0.01, ge=0, le=1)
     assume_output_tokens: int = Field(256, ge=0)

@@ -131,15 +131,18 @@ class RouterVerdict(StrictModel):
 
     point: str = Field(description="of `points`: fixed before the test, one per router")
     margin: float = Field(description="share of queries that may be lost: .01 is 1 pp")
-    kind: Literal["proven", "worse", "not proven"] = Field(
-        description="proven: the loss is below the margin; worse: it is above"
+    kind: Literal["proven", "worse", "not proven", "same"] = Field(
+        description="proven: the loss is below the margin; worse: it is above; same: it is "
+        "best-single on every query"
     )
     difference: float = Field(description="accuracy minus that of best-single")
-    low: float = Field(description="one-sided 95% bound, adjusted over the run's learned routers")
+    low: float = Field(
+        description="one-sided lower bound, at the router's step of Holm's procedure over the "
+        "learned routers of the run"
+    )
     high: float = Field(description="the same from above")
+    level: float = Field(description="one-sided level of `low`: .05 over the routers left")
     p: float = Field(description="one-sided, of a loss of the margin or more; Holm-adjusted")
-    p_raw: float
-    family: int = Field(description="learned routers that were tested together")
     savings: Estimate = Field(description="1 - total cost / best-single's, at the point")
     queries_needed: int | None = Field(
         None, description="test queries that would decide, if the estimate were true"
@@ -209,6 +212,11 @@ class Row(StrictModel):
     )
     interval_scope: Literal["queries and seeds", "this checkpoint only"] | None = None
     metrics: dict[str, Estimate] = {}
+    pair: tuple[str, str] | None = Field(
+        None,
+        description="the weak and the strong model that APGR, CPT and mix_lift are about: the "
+        "router's own, else cheapest and most-expensive; null where folds differ",
+    )
     points: dict[str, PointResult] = Field(
         {}, description="settings frozen before the test, by name: most-accurate, within-1pp, …"
     )

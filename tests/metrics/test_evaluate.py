@@ -94,7 +94,8 @@ def test_a_router_that_is_the_reference_differs_by_exactly_nothing() -> None:
     assert found.routers["mine"].metrics["gap_recovered"].value == 0
     assert found.routers["mine"].metrics["gap_recovered"].high == 0
     other = found.routers["other"].against["best-single"]["accuracy"]
-    assert found.mde == other.mde
+    assert found.routers["mine"].mde is None
+    assert found.routers["other"].mde == other.mde
 
 
 def test_all_rows_are_scored_on_the_queries_that_every_choice_has() -> None:
@@ -328,7 +329,7 @@ def test_best_single_may_differ_by_fold() -> None:
     found = run(given, router([0, 0, 1, 1]))
     assert found.references["best_single"]["accuracy"].value == 0.5
     assert found.routers["mine"].against["best-single"]["accuracy"].p == 1
-    assert (found.mde, found.mde_of) == (None, None)
+    assert found.routers["mine"].mde is None
 
 
 def test_a_cheapest_model_that_nobody_beats_dominates() -> None:
@@ -356,7 +357,17 @@ def test_a_run_whose_routers_all_failed_still_has_references() -> None:
     found = run(setting())
     assert found.routers == {}
     assert found.references["oracle"]["accuracy"].value == 1
-    assert found.mde is None
+
+
+def test_what_a_run_can_tell_does_not_move_with_the_company() -> None:
+    given = big()
+    alone = run(given, router([1] * 400))
+    wild = router(np.random.default_rng(1).integers(0, 3, 400), name="wild")
+    both = run(given, router([1] * 400), wild)
+    assert alone.mde == both.mde == pytest.approx(mde(0.1, 400))
+    assert alone.mde_of is not None
+    assert "10% of the queries" in alone.mde_of
+    assert alone.routers["mine"].mde == both.routers["mine"].mde != both.routers["wild"].mde
 
 
 def test_choices_of_the_wrong_shape_are_refused() -> None:
