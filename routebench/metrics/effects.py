@@ -120,96 +120,52 @@ def _flipped(flips: int, rest: int) -> Floats:
     return quantiles
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """One difference on B resamples of the queries, each with an unseen one."""
+
+    value: float
+    lows: Floats
+    """[B] means with the worst unseen query."""
+    highs: Floats
+    """[B] means with the best unseen query."""
+
+    @property
+    def effect(self) -> Effect:
+        """Return the interval of 95%, and p of no loss at all."""
+        p = (1 + np.count_nonzero(self.highs >= 0)) / (len(self.highs) + 1)
+        low, high = np.quantile(self.lows, TAIL), np.quantile(self.highs, 1 - TAIL)
+        mde = power_z(TAIL) * float(self.lows.std())
+        return Effect(self.value, float(low), float(high), float(p), mde)
+
+
 def weighed(
     columns: Sequence[Differences], clusters: Ints, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Effect]:
     """Return the effect of each difference, from the same resampled weights of the clusters."""
+    undefined = Effect(math.nan, math.nan, math.nan, math.nan, math.nan)
+    drawn = resampled(columns, clusters, resamples, seed)
+    return [undefined if one is None else one.effect for one in drawn]
+
+
+def resampled(
+    columns: Sequence[Differences], clusters: Ints, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Resampled | None]:
+    """Return each difference on the same resampled weights; None where it is one of nothing."""
     if not columns:
         return []
     groups = Groups.of(clusters, len(clusters))
     summed = [_Summed.of(column, groups) for column in columns]
     matrix = np.concatenate([np.stack([*one.rows, one.base]) for one in summed])
     sums, unseen = _sums(matrix, groups.count, resamples, seed)
-    effects, start = [], 0
+    made, start = [], 0
     for one in summed:
         rows = sums[:, start : start + len(one.rows)]
         base = sums[:, start + len(one.rows)]
         start += len(one.rows) + 1
         total = (rows * seed_weights(len(one.rows), resamples, seed)).sum(axis=1)
-        effects.append(one.effect(total, base, unseen))
-    return effects
-
-
-@dataclass(frozen=True)
-class OneSided:
-    """One paired difference with the one-sided bounds and p of any level."""
-
-    value: float
-    error: float
-    """Standard error."""
-    losses: int | None
-    """Of 0/1 scores of one seed, each query drawn by itself; the bounds are then exact."""
-    gains: int
-    n: int
-    lows: Floats
-    """[B] means of resamples with the worst unseen query; empty for 0/1 scores."""
-    highs: Floats
-    """[B] with the best unseen query."""
-
-    @classmethod
-    def of(
-        cls, column: Differences, clusters: Ints, resamples: int = RESAMPLES, seed: int = 0
-    ) -> OneSided:
-        """Take differences [n] or [S, n] whose clusters are drawn whole."""
-        groups = Groups.of(clusters, len(clusters))
-        rows = np.atleast_2d(column.difference)
-        n = rows.shape[1]
-        whole = groups.size is None and bool(np.isin(rows[0], (-1, 0, 1)).all())
-        if whole and (rows == rows[0]).all():
-            losses, gains = (int((rows[0] == sign).sum()) for sign in (-1, 1))
-            value = (gains - losses) / n
-            error = math.sqrt(max((losses + gains + 1) / n - value**2, 0) / n)
-            return cls(value, error, losses, gains, n, np.empty(0), np.empty(0))
-        one = _Summed.of(column, groups)
-        sums, unseen = _sums(np.stack([*one.rows, one.base]), groups.count, resamples, seed)
-        total = (sums[:, :-1] * seed_weights(len(one.rows), resamples, seed)).sum(axis=1)
-        below = sums[:, -1] + unseen * one.base.mean()
-        lows, highs = ((total + unseen * end) / below for end in (one.worst, one.best))
-        value = float(np.mean([row.sum() for row in one.rows]) / one.base.sum())
-        return cls(value, float(lows.std()), None, 0, n, lows, highs)
-
-    def p_at_most(self, at: float) -> float:
-        """Return p of the hypothesis that the true difference is `at` or less."""
-        if self.losses is not None:
-            return chance_below(self.losses, self.gains, self.n, at)
-        return float((1 + np.count_nonzero(self.lows <= at)) / (len(self.lows) + 1))
-
-    def p_at_least(self, at: float) -> float:
-        """Return p of the hypothesis that the true difference is `at` or more."""
-        if self.losses is not None:
-            return chance_below(self.gains, self.losses, self.n, -at)
-        return float((1 + np.count_nonzero(self.highs >= at)) / (len(self.highs) + 1))
-
-    def low(self, tail: float) -> float:
-        """Return the lower bound that is wrong with a chance of at most `tail`."""
-        if self.losses is not None:
-            return lower_bound(self.losses, self.gains, self.n, tail)
-        return _order_statistic(self.lows, tail)
-
-    def high(self, tail: float) -> float:
-        """Return the upper bound that is wrong with a chance of at most `tail`."""
-        if self.losses is not None:
-            return -lower_bound(self.gains, self.losses, self.n, tail)
-        return -_order_statistic(-self.highs, tail)
-
-
-def _order_statistic(samples: Floats, tail: float) -> float:
-    """Return the bound that lies above a value exactly where p of that value is below `tail`."""
-    # p of x is (1 + number at or below x) / (B + 1).
-    rank = math.ceil(tail * (len(samples) + 1)) - 2
-    if rank < 0:
-        return -1.0
-    return float(np.partition(samples, rank)[rank])
+        made.append(one.resampled(total, base, unseen))
+    return made
 
 
 @dataclass(frozen=True)
@@ -234,17 +190,15 @@ class _Summed:
         rows = [np.asarray(groups.sum(row), np.float64) for row in seeds]
         return cls(rows, np.asarray(base, np.float64), size * column.worst, size * column.best)
 
-    def effect(self, total: Floats, base: Floats, unseen: Floats) -> Effect:
-        """Return the effect by resampled sums [B] and the unseen query's weights [B]."""
+    def resampled(self, total: Floats, base: Floats, unseen: Floats) -> Resampled | None:
+        """Return the means from resampled sums [B] and the unseen query's weights [B]."""
         whole = self.base.sum()
         if not whole > 0:
-            return Effect(math.nan, math.nan, math.nan, math.nan, math.nan)
+            return None
         value = float(np.mean([row.sum() for row in self.rows]) / whole)
         below = base + unseen * self.base.mean()
         lows, highs = ((total + unseen * end) / below for end in (self.worst, self.best))
-        p = (1 + np.count_nonzero(highs >= 0)) / (len(highs) + 1)
-        low, high = np.quantile(lows, TAIL), np.quantile(highs, 1 - TAIL)
-        return Effect(value, float(low), float(high), p, power_z(TAIL) * float(lows.std()))
+        return Resampled(value, lows, highs)
 
 
 def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Floats, Floats]:

@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from routebench.metrics.effects import Differences, OneSided, power_z
+from routebench.metrics.effects import power_z
+from routebench.metrics.points.bounds import Bounds, bounds
 from routebench.metrics.statistics import ALPHA, difference, holm
 from routebench.records import Floats, Ints
 
@@ -60,34 +61,45 @@ def point_verdicts(
     routers: Mapping[str, PointScores], margin: float, resamples: int = 10_000, seed: int = 0
 ) -> dict[str, PointVerdict]:
     """Return the verdict on each learned router of a run; references do not belong to `routers`."""
-    tested = {
-        name: OneSided.of(_differences(one), one.clusters, resamples, seed)
-        for name, one in routers.items()
-        if not one.same
-    }
-    p = {name: one.p_at_most(-margin) for name, one in tested.items()}
+    tested = _tested(routers, resamples, seed)
+    p = {name: b.p_at_most(-margin) for name, b in tested.items()}
     adjusted = dict(zip(p, map(float, holm(list(p.values()))), strict=True)) if p else {}
     lows = _step_down(p, lambda name, level: tested[name].low(level), -margin)
-    worse = {name: one.p_at_least(-margin) for name, one in tested.items()}
-    highs = _step_down(worse, lambda name, level: -tested[name].high(level), margin)
+    above = {name: b.p_at_least(-margin) for name, b in tested.items()}
+    highs = _step_down(above, lambda name, level: -tested[name].high(level), margin)
     verdicts = {}
-    for name in routers:
-        if name not in tested:
+    for name, one in routers.items():
+        if one.same:
             verdicts[name] = PointVerdict("same", 0.0, 0.0, 0.0, ALPHA, 1.0, None)
             continue
-        (low, level), high = lows[name], -highs[name][0]
-        kind: VerdictKind = (
-            "proven" if low > -margin else "worse" if high < -margin else "not proven"
-        )
-        needed = _queries(tested[name], margin, level) if kind == "not proven" else None
+        (low, level), (minus_high, level_above) = lows[name], highs[name]
+        kind: VerdictKind = "not proven"
+        if low > -margin:
+            kind = "proven"
+        elif -minus_high < -margin:
+            kind = "worse"
+        needed = None
+        if kind == "not proven":
+            at = level if tested[name].value > -margin else level_above
+            needed = _queries(tested[name], len(one.clusters), margin, at)
         verdicts[name] = PointVerdict(
-            kind, tested[name].value, low, high, level, adjusted[name], needed
+            kind, tested[name].value, low, -minus_high, level, adjusted[name], needed
         )
     return verdicts
 
 
-def _differences(one: PointScores) -> Differences:
-    return Differences(difference(np.atleast_2d(one.score), one.reference), -1.0, 1.0)
+def _tested(routers: Mapping[str, PointScores], resamples: int, seed: int) -> dict[str, Bounds]:
+    """Return the bounds of those that are not the reference; equal queries are drawn once."""
+    alike: dict[bytes, dict[str, PointScores]] = {}
+    for name, one in routers.items():
+        if not one.same:
+            alike.setdefault(one.clusters.tobytes(), {})[name] = one
+    tested: dict[str, Bounds] = {}
+    for group in alike.values():
+        columns = [difference(np.atleast_2d(one.score), one.reference) for one in group.values()]
+        clusters = next(iter(group.values())).clusters
+        tested |= zip(group, bounds(columns, clusters, resamples, seed), strict=True)
+    return tested
 
 
 def _step_down(
@@ -106,8 +118,8 @@ def _step_down(
     return bounds
 
 
-def _queries(one: OneSided, margin: float, level: float) -> int | None:
+def _queries(one: Bounds, n: int, margin: float, level: float) -> int | None:
     """Return the number of queries that would decide; None where it is beyond all reason."""
     gap = abs(one.value + margin)
-    wanted = one.n * (power_z(level) * one.error / gap) ** 2 if gap else math.inf
+    wanted = n * (power_z(level) * one.error / gap) ** 2 if gap else math.inf
     return math.ceil(wanted) if wanted < MOST_QUERIES else None
