@@ -132,6 +132,12 @@ def read(path: Path) -> Leaderboard:
         raise DataError(f"{place}: {_not_a_board(held, error)}") from error
 
 
+def schema_version(path: Path) -> int:
+    """Return the schema version of a board's file, which `read` can read."""
+    place = path / BOARD if path.is_dir() else path
+    return int(json.loads(place.read_text(encoding="utf-8"))["schema_version"])
+
+
 def _not_a_board(held: Any, error: ValidationError) -> str:
     """Return in a few words why the content of a file is no board of this version."""
     if not isinstance(held, dict) or "schema_version" not in held:

@@ -152,8 +152,11 @@ def command(
     from routebench.run import RunListener, run
 
     values = config.read(file) if file else {}
-    chosen = config.make(values | _given(ctx, given, values))
+    values |= _given(ctx, given, values)
+    chosen = config.make(values)
     errors = console.make(error=True)
+    for note in [] if quiet else config.older_names(values):
+        errors.print(f"note: {note}", markup=False)
     progress = RunListener() if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
