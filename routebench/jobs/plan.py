@@ -56,6 +56,8 @@ class Entrant:
     effort: float | None = None
     steps: bool = False
     trades_off: bool = False
+    reference: bool = False
+    """Whether it declares itself a reference, of which no verdict is made."""
 
 
 def entrants(
@@ -252,6 +254,7 @@ def _entrant(
         effort=described.effort,
         steps=described.steps,
         trades_off=described.trades_off,
+        reference=described.reference,
     )
 
 
