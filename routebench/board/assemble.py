@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from routebench.board.fixed import references
+from routebench.board.stepped import stepped
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.jobs.finished import Result
@@ -14,8 +16,7 @@ from routebench.jobs.setup import Job, Setup
 from routebench.metrics.points.point import DEFAULT, Point
 from routebench.metrics.points.sweep import Swept, ValidationFold, sweep
 from routebench.metrics.setting import RouterChoices
-from routebench.plugin.selection import best_single, by_cost
-from routebench.records import Decisions, Floats, Ints, Outcomes
+from routebench.records import Decisions, Floats, Ints
 
 
 def tested_rows(setup: Setup, fold: int) -> Ints:
@@ -56,6 +57,9 @@ def assemble_decisions(
     }
     if any(_test(result).usage for result in by_job.values()):
         known["router_cost"] = table(lambda _, result: routing_cost(_test(result)))
+    if (asked := column("asked")) is not None:
+        jobs = [[by_job[seed, fold] for fold in folds] for seed in seeds]
+        return RouterChoices(label, **known, **stepped(setup, asked, folds, jobs, points))
     if setup.perturb:
         known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
     if known["quality"] is not None:
@@ -124,27 +128,6 @@ def _differently(row: Ints, choice: Ints) -> Floats:
     np.maximum.at(high, query, choice)
     several = np.bincount(query) > 1
     return np.where(several, low < high, np.nan)[query]
-
-
-def references(setup: Setup, fold: int) -> dict[str, int]:
-    """Return the fixed models that a fold's training data name, as indices into the pool."""
-    tables = setup.tables(fold)
-    pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
-    cost = train.mean_cost()
-    fixed = {"best_single": best_single(_both(train, validation), cost)}
-    for name, declared in (("cheapest", pool.small), ("most_expensive", pool.large)):
-        if declared is not None:
-            fixed[name] = pool.index(declared)
-        elif cost is not None:
-            fixed[name] = by_cost(train, cost, dearest=name == "most_expensive")
-    return fixed
-
-
-def _both(one: Outcomes, other: Outcomes) -> Outcomes:
-    """Concatenate scores and states of two parts."""
-    return Outcomes(
-        np.concatenate([one.score, other.score]), np.concatenate([one.state, other.state])
-    )
 
 
 def _test(result: Result) -> Decisions:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from routebench.board.assemble import assemble_decisions, references, tested_rows
+from routebench.board.assemble import assemble_decisions, tested_rows
+from routebench.board.fixed import references
 from routebench.board.left_out import left_out
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION

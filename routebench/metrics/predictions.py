@@ -246,7 +246,7 @@ class _ResampledQueries:
 
         means = means_of(
             (
-                np.stack([*self.paid(one, choice, seed), *ends])[:, rows]
+                np.stack([*self.paid(one, choice, seed, one.answer_cost), *ends])[:, rows]
                 for seed, choice in enumerate(one.choice)
             ),
             counts,
@@ -257,12 +257,18 @@ class _ResampledQueries:
 
         return self.estimate(sample, len(one.choice), int(rows.sum()), counts, NO_MIX)
 
-    def paid(self, one: RouterChoices, choice: Ints, seed: int) -> tuple[Floats, Floats]:
-        """Return the score and all-in cost of choices [..., n]."""
+    def paid(
+        self, one: RouterChoices, choice: Ints, seed: int, answers: Floats | None
+    ) -> tuple[Floats, Floats]:
+        """Return the score and all-in cost of choices [..., n].
+
+        `answers` [S, ..., n] is the cost of all answers asked for; None: the chosen one's.
+        """
         cells = ChosenCells.of(self.setting.outcomes, choice)
-        assert cells.cost is not None
+        cost = cells.cost if answers is None else answers[seed]
+        assert cost is not None
         routing = one.router_cost
-        return cells.score, cells.cost if routing is None else cells.cost + routing[seed]
+        return cells.score, cost if routing is None else cost + routing[seed]
 
     def paid_fixed(self, model: Ints | int) -> tuple[Floats, Floats]:
         """Return the score and cost [n] of fixed models, which have no cost of routing."""
@@ -310,7 +316,7 @@ class _ResampledQueries:
         cheap, dear = (self.paid_fixed(model) for model in self.setting.cost_bounds)
         single = self.paid_fixed(self.setting.best_single)
         ends = np.stack([*cheap, dear[1], *single])
-        return np.concatenate([*self.paid(one, one.swept[seed], seed), ends])
+        return np.concatenate([*self.paid(one, one.swept[seed], seed, one.swept_cost), ends])
 
     def calibrated(self, one: RouterChoices) -> dict[str, Estimate]:
         """Return Brier score, calibration error, area under the risk–coverage curve."""

@@ -54,9 +54,8 @@ def at_points(setting: Setting, routed: Iterable[RouterChoices]) -> dict[Place, 
             cost = one.router_cost
             # Where one fixed model stands in, nothing is routed.
             spent = None if cost is None else np.where(fixed, 0.0, cost)
-            places[one.name, point] = AtPoint(
-                RouterChoices(one.name, choice, spent), one.lambdas[point], rows
-            )
+            at = RouterChoices(one.name, choice, spent, answer_cost=one.point_cost.get(point))
+            places[one.name, point] = AtPoint(at, one.lambdas[point], rows)
     return places
 
 
