@@ -20,6 +20,7 @@ from routebench.metrics.per_query import PerQuery, router_columns
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import difference
 from routebench.records import Floats, Ints, Mask, Outcomes
+from routebench.steps.billing import billed
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,13 @@ class CommonQueries:
         run, rows = (self.first, self.second)[of], self.rows[of]
         cost = run.router_cost(router)
         choice = run.choices(router)[:, rows]
-        routed = RouterChoices(router, choice, None if cost is None else cost[:, rows])
+        asked = run.asked(router)
+        routed = RouterChoices(
+            router,
+            choice,
+            None if cost is None else cost[:, rows],
+            asked=None if asked is None else asked[:, rows],
+        )
         return RouterSide(self, routed)
 
 
@@ -89,8 +96,10 @@ class RouterSide:
     @cached_property
     def usable(self) -> Mask:
         """Return [S, n] whether the chosen answer can be scored."""
-        usable: Mask = self._chosen(self.queries.outcomes.ok)
-        return usable
+        ok = self.queries.outcomes.ok
+        usable: Mask = self._chosen(ok)
+        # One that sees answers is scored where all models have one, whomever it chose.
+        return usable if self.routed.asked is None else usable & ok.all(axis=1)
 
     @cached_property
     def score(self) -> Floats:
@@ -101,8 +110,10 @@ class RouterSide:
     @cached_property
     def answer_cost(self) -> Floats | None:
         """Return [S, n] the answers' cost in USD; None where the scoring run is unpriced."""
-        cost = self.queries.outcomes.cost
-        return None if cost is None else self._chosen(cost)
+        outcomes = self.queries.outcomes
+        if outcomes.cost is None or self.routed.asked is None:
+            return None if outcomes.cost is None else self._chosen(outcomes.cost)
+        return billed(self.routed.asked, outcomes)
 
     @cached_property
     def cost(self) -> Floats | None:
