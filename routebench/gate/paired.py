@@ -66,12 +66,15 @@ class CommonQueries:
         run, rows = (self.first, self.second)[of], self.rows[of]
         cost = run.router_cost(router)
         choice = run.choices(router)[:, rows]
-        asked = run.asked(router)
+        asked, outcomes = run.asked(router), self.outcomes
+        asked = None if asked is None else asked[:, rows]
+        priced = asked is not None and outcomes.cost is not None
         routed = RouterChoices(
             router,
             choice,
             None if cost is None else cost[:, rows],
-            asked=None if asked is None else asked[:, rows],
+            asked=asked,
+            answer_cost=billed(asked, outcomes) if priced else None,
         )
         return RouterSide(self, routed)
 
@@ -110,10 +113,10 @@ class RouterSide:
     @cached_property
     def answer_cost(self) -> Floats | None:
         """Return [S, n] the answers' cost in USD; None where the scoring run is unpriced."""
-        outcomes = self.queries.outcomes
-        if outcomes.cost is None or self.routed.asked is None:
-            return None if outcomes.cost is None else self._chosen(outcomes.cost)
-        return billed(self.routed.asked, outcomes)
+        cost = self.queries.outcomes.cost
+        if self.routed.answer_cost is not None:
+            return self.routed.answer_cost
+        return None if cost is None else self._chosen(cost)
 
     @cached_property
     def cost(self) -> Floats | None:
