@@ -80,6 +80,7 @@ ENDINGS = {
     "Exits": "SystemExit",
     "EatsItsFolder": "no checkpoint in <job>",
     "SaysStrangeThings": "half a character",
+    "Remembers": "batch and single routing disagree on 64 of 64 queries",
 }
 HEALTHY = ("Warns", "ReadsStdin", "Spy")
 

@@ -13,16 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from routebench.plugin.discovery import PluginInfo
+from routebench.plugin.optional import Facts, Text
 
 Quantity = Annotated[int | float, Field(ge=0, allow_inf_nan=False)]
 Timing = dict[str, Quantity]
-Text = Annotated[str, StringConstraints(max_length=10_000)]
-Facts = Annotated[
-    dict[str, Text | Annotated[int | float, Field(allow_inf_nan=False)]], Field(max_length=100)
-]
 LONGEST = 1 << 24
 """Characters of the longest line that is read."""
 
@@ -79,6 +76,8 @@ class RouteRequest:
     options: dict[str, Any]
     models: list[str]
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    singly: bool = False
+    """Whether to ask each query by itself, the last first."""
 
 
 @dataclass(frozen=True)

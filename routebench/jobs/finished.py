@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from routebench.errors import RoutebenchError
 from routebench.files import file_sha256, new_folder, reason
-from routebench.isolation.messages import Facts
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
+from routebench.plugin.optional import Facts
 from routebench.records import Codes, Decisions, Ints
 
 _STEPPED = ("stepped-validation.arrow", "stepped-test.arrow")

@@ -182,6 +182,11 @@ class Harness:
                 count += 1
         return count
 
+    def one_by_one(self, queries: Queries, models: int) -> Decisions:
+        """Return the decisions for all queries, each asked by itself, the last first."""
+        rows = reversed(range(len(queries)))
+        return concatenate([self._ask(queries, np.array([row]), models) for row in rows][::-1])
+
     def _ask(self, queries: Queries, rows: Any, models: int) -> Decisions:
         chunk = queries.take(rows)
         with attributed(self._manager.hook.route, self._extensions):
@@ -240,6 +245,12 @@ def considered_alike(decisions: Decisions) -> None:
         known = np.isfinite(decisions.quality)
         if (known.any(axis=0) != known.all(axis=0)).any():
             raise PluginError("route considered different models for different queries")
+
+
+def differing(one: Decisions, other: Decisions) -> int:
+    """Count the queries decided differently, but for models of nearly the same quality in `one`."""
+    pairs = enumerate(zip(one.choice.tolist(), other.choice.tolist(), strict=True))
+    return sum(a != b and not _close(one, row, a, b) for row, (a, b) in pairs)
 
 
 def _close(decisions: Decisions, row: int, one: int, other: int) -> bool:

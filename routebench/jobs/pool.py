@@ -13,6 +13,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from routebench.data.splits import TEST, VALIDATION
 from routebench.isolation.messages import (
     Access,
@@ -29,10 +31,13 @@ from routebench.isolation.subprocesses import OnProgress, Workers, printed
 from routebench.jobs import arrow_io, left
 from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
+from routebench.jobs.harness import SINGLES, differing
 from routebench.jobs.purchases import Purchases
+from routebench.jobs.query_batch import take
 from routebench.jobs.setup import Job, Setup
+from routebench.jobs.stages import disagreement
 from routebench.plugin import discovery
-from routebench.records import Queries
+from routebench.records import Decisions, Queries
 
 
 class LongestFirst:
@@ -189,18 +194,25 @@ class Processes:
         """Route the queries of a job in a process that has no table."""
         batch, encoded = self.setup.query_batch(job), self.setup.encoded
         self._write_queries(route, batch.queries)
-        report = self.workers.run(
-            RouteRequest(job.label, job.plugin, job.options, list(models), dict(job.extensions)),
-            route,
-            access,
-            deadline,
-            libraries=self.setup.libraries(job),
+        request = RouteRequest(
+            job.label, job.plugin, job.options, list(models), dict(job.extensions)
         )
+        libraries = self.setup.libraries(job)
+        report = self.workers.run(request, route, access, deadline, libraries=libraries)
         routed = report.reply
         if not isinstance(routed, RouteReply):
             return self._failure("route", routed)
         left.only_files(route / "checkpoint")
         decided = left.read_decisions(route / "decisions.arrow", len(batch.queries), len(models))
+        if job.seed == job.fold == 0:
+            # A router could remember what it said in the batch: a process that never saw it is
+            # asked too, once per router.
+            single = self._singly(request, route, access, deadline, batch.queries, libraries)
+            if isinstance(single, Result):
+                return single
+            asked = len(single.choice)
+            if count := differing(take(decided, np.arange(asked)), single):
+                raise disagreement(count, asked)
         parts = batch.parts(decided)
         return Result(
             "ok",
@@ -212,6 +224,28 @@ class Processes:
             isolation=report.isolation,
             facts=routed.facts,
         )
+
+    def _singly(
+        self,
+        request: RouteRequest,
+        route: Path,
+        access: Access,
+        deadline: float | None,
+        queries: Queries,
+        libraries: tuple[str, ...],
+    ) -> Decisions | Result:
+        """Return the decisions on some queries of a process that is asked each by itself."""
+        place, some = route / "singly", queries.take(np.arange(min(SINGLES, len(queries))))
+        place.mkdir()
+        shutil.copytree(route / "checkpoint", place / "checkpoint")
+        self._write_queries(place, some)
+        again = replace(request, singly=True)
+        reply = self.workers.run(again, place, access, deadline, libraries=libraries).reply
+        if not isinstance(reply, RouteReply):
+            return self._failure("route", reply)
+        single = left.read_decisions(place / "decisions.arrow", len(some), len(request.models))
+        shutil.rmtree(place)
+        return single
 
     def _step(
         self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]

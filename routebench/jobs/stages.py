@@ -46,19 +46,32 @@ def fit_and_save(
 
 
 def load_and_route(
-    harness: Harness, folder: Path, queries: Queries, models: tuple[str, ...]
+    harness: Harness,
+    folder: Path,
+    queries: Queries,
+    models: tuple[str, ...],
+    singly: bool = False,
 ) -> Decisions:
-    """Read the checkpoint, route everything, and re-route some queries one by one."""
+    """Read the checkpoint, route everything, and re-route some queries one by one.
+
+    With `singly` all are asked one by one, and nothing else is.
+    """
     _load(harness, folder, models)
+    if singly:
+        return harness.one_by_one(queries, len(models))
     decisions = harness.route(queries, len(models))
     differing = harness.disagreements(queries, decisions, len(models))
     if differing:
-        asked = min(SINGLES, len(queries))
-        raise PluginError(
-            f"batch and single routing disagree on {differing} of {asked} queries",
-            "a decision must depend on its own query only",
-        )
+        raise disagreement(differing, min(SINGLES, len(queries)))
     return decisions
+
+
+def disagreement(differing: int, asked: int) -> PluginError:
+    """Return the error of a router that decides differently on queries asked by themselves."""
+    return PluginError(
+        f"batch and single routing disagree on {differing} of {asked} queries",
+        "a decision must depend on its own query only",
+    )
 
 
 def _load(harness: Harness, folder: Path, models: tuple[str, ...]) -> None:

@@ -217,8 +217,11 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
     queries = arrow_io.read_queries(folder / "queries.arrow")
     harness = _harness(order)
     models = tuple(order.models)
-    decisions = stages.load_and_route(harness, folder / "checkpoint", queries, models)
+    checkpoint = folder / "checkpoint"
+    decisions = stages.load_and_route(harness, checkpoint, queries, models, order.singly)
     arrow_io.write_decisions(folder / "decisions.arrow", decisions)
+    if order.singly:
+        return RouteReply({}, {}, Served.used)
     chunks = -(-len(queries) // CHUNK)
     seconds = harness.metering.route_seconds
     single = 1000 * np.array(seconds[chunks:])

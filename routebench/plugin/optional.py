@@ -9,12 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from pydantic import Field, StringConstraints
 
 from routebench.errors import PluginError
 from routebench.hookspecs import AnswerTexts, JudgeUsage, StoredQuestion
 from routebench.plugin.budget import Budget
 from routebench.records import Grade, Pool, Vectors
+
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+Facts = Annotated[
+    dict[str, Text | Annotated[int | float, Field(allow_inf_nan=False)]], Field(max_length=100)
+]
+"""What a router says of itself, as far as it is believed."""
 
 
 @runtime_checkable
