@@ -9,6 +9,7 @@ import ctypes
 import os
 import resource
 import signal
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,15 +21,17 @@ _USER, _PROCESSES, _MOUNTS, _IPC, _NETWORK = (
 _PRIVATE, _NO_SUID_DEV_EXEC = 0x44000, 0b1110
 _PARENT_DEATH_SIGNAL = 1
 
-OnEnd = Callable[[resource.struct_rusage], None]
+OnEnd = Callable[[float, int], None]
+"""Called with CPU seconds and bytes of peak memory."""
+_ENDING = struct.Struct("idq")
 
 
 def enter(network: bool, on_end: OnEnd) -> bool:
     """Go on in a child that has namespaces of its own; False, in this process, where none are had.
 
-    This process waits for the child, calls `on_end` with what it used, and ends as it ended; the
-    child is the first process of its namespace, so all that it started ends with it. It keeps the
-    network of the machine where it needs the `network`. Call it while there is one thread.
+    This process waits for the child, calls `on_end` with what it used, and ends as it ended. All
+    that the child has started ends with it. It keeps the network of the machine where it needs the
+    `network`. Call it while there is one thread.
     """
     if sys.platform != "linux":
         return False
@@ -43,26 +46,45 @@ def enter(network: bool, on_end: OnEnd) -> bool:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     except OSError:
         pass  # it then runs as nobody, which some kernels insist on
-    child = os.fork()
-    if child:
-        _follow(libc, child, on_end)
+    ending, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        _follow(libc, ending, on_end)
+    # The first process of a namespace is deaf to signals from inside: the job is its child.
+    os.close(ending)
     libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     libc.mount(b"none", b"/", None, _PRIVATE, None)
     # Containers may forbid either: other processes are then kept away by path.
     libc.mount(b"proc", b"/proc", b"proc", _NO_SUID_DEV_EXEC, None)
     libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _NO_SUID_DEV_EXEC, None)
+    if job := os.fork():
+        _wait(job, tell)
+    os.close(tell)
     return True
 
 
-def _follow(libc: ctypes.CDLL, child: int, on_end: OnEnd) -> NoReturn:
-    """Wait for the child, report what it used, and end in the same way.
+def _wait(job: int, tell: int) -> NoReturn:
+    """Wait for the job among all that it leaves behind, tell how it ended, and end them."""
+    try:
+        while True:
+            ended, status, used = os.wait4(-1, 0)
+            if ended == job:
+                spent = used.ru_utime + used.ru_stime
+                os.write(tell, _ENDING.pack(status, spent, used.ru_maxrss * 1024))
+                os._exit(0)
+    finally:
+        os._exit(1)
 
-    It ends with the process above it, and the child with it, whatever either is doing.
+
+def _follow(libc: ctypes.CDLL, ending: int, on_end: OnEnd) -> NoReturn:
+    """Wait for the end of the job, report what it used, and end in the same way.
+
+    It ends with the process above it, and the job with it, whatever either is doing.
     """
     try:
         libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-        _, status, used = os.wait4(child, 0)
-        on_end(used)
+        status, spent, peak = _ENDING.unpack(os.read(ending, _ENDING.size))
+        on_end(spent, peak)
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

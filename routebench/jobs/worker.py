@@ -50,8 +50,6 @@ from routebench.isolation.messages import (
 )
 
 if TYPE_CHECKING:
-    from resource import struct_rusage
-
     from routebench.encode.shared import Ask
 
 Send = Callable[[ProgressUpdate], None]
@@ -78,10 +76,8 @@ def main() -> None:
             stream.reconfigure(line_buffering=True)
     folder, order = Path(start.folder), start.request
 
-    def report_use(used: struct_rusage) -> None:
-        unit = 1 if sys.platform == "darwin" else 1024
-        spent = used.ru_utime + used.ru_stime
-        print(messages.write(Used(spent, used.ru_maxrss * unit)), file=channel, flush=True)
+    def report_use(cpu_seconds: float, peak_rss_bytes: int) -> None:
+        print(messages.write(Used(cpu_seconds, peak_rss_bytes)), file=channel, flush=True)
 
     level, violations = firewall.enter(start, messages.paths(order), report_use)
     del start  # what is protected is in no object that a router could find

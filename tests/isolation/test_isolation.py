@@ -288,4 +288,4 @@ def test_no_place_for_downloads_is_no_reason_to_fail(
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     order = DescribeRequest("x", PluginInfo("router", "x", "x:X", None, None), {}, "embedded")
     start = Start(order, str(tmp_path), [], Access(downloads=True))
-    assert firewall.enter(start, [], lambda _: None)[0] == "audit"
+    assert firewall.enter(start, [], lambda *_: None)[0] == "audit"
