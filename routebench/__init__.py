@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from routebench.bought import Bought, Steps
     from routebench.errors import DataError, OptionError, PluginError, RoutebenchError
     from routebench.hookspecs import Context, FittedEncoder, hookimpl, hookspec
     from routebench.records import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bought",
     "Context",
     "DataError",
     "Decisions",
@@ -44,6 +46,7 @@ __all__ = [
     "Queries",
     "RoutebenchError",
     "State",
+    "Steps",
     "SuiteData",
     "Table",
     "Usage",
@@ -57,6 +60,7 @@ _HOMES = (
     "errors",
     "hookspecs",
     "records",
+    "bought",
     "routers.words",
     "routers.state",
     "routers.quality_router",

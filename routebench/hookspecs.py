@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pluggy
 
 from routebench import records
+from routebench.bought import Bought, Steps
 from routebench.records import Decisions, Grades, Objective, Queries, SuiteData, Table, Vectors
 from routebench.redact import one_line
 
@@ -37,6 +38,17 @@ def fit(train: Table, validation: Table, context: Context) -> None:
 @hookspec(firstresult=True)
 def route(queries: Queries) -> Decisions:  # type: ignore[empty-body]
     """Choose a model for every query, each by itself: a batch decides as single queries do."""
+
+
+@hookspec(firstresult=True)
+def step(queries: Queries, bought: Bought, trade_off: float) -> Steps:  # type: ignore[empty-body]
+    """Ask models about every query, or stop with an answer that was bought: see `Table.answers`.
+
+    A router has `route` or `step`. It is asked about all open queries of a round at once, each by
+    itself, and again with what it has bought until it stops. `trade_off` is λ, in score per USD:
+    an answer is worth its score − λ · cost; 0 is accuracy at any price. `context.trade_offs` are
+    those it will be asked at, so that `fit` may choose for each; no state is kept between them.
+    """
 
 
 @hookspec(firstresult=True)
@@ -260,3 +272,5 @@ class Context:
     kept: Path | None = None
     """A folder that outlives a killed run, in which this job finds its own files to resume
     from. None where nothing is kept."""
+    trade_offs: tuple[float, ...] = (0.0,)
+    """The λ, in score per USD and from 0 upwards, at which a router that steps will be asked."""

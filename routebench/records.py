@@ -15,18 +15,17 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from routebench.arrays import Codes as Codes
+from routebench.arrays import Floats as Floats
+from routebench.arrays import Ints as Ints
+from routebench.arrays import Mask as Mask
+from routebench.arrays import Rows as Rows
+from routebench.arrays import Strings as Strings
+from routebench.arrays import Vectors as Vectors
+from routebench.bought import Bought
 from routebench.errors import OptionError, did_you_mean
 
 _T = TypeVar("_T")
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int8]
-Mask = npt.NDArray[np.bool_]
-Vectors = npt.NDArray[np.float32]
-Strings = npt.NDArray[np.object_]
-Rows = Ints | Mask
-"""Row numbers, or a mask over the rows."""
 
 HIDEABLE = ("task", "user", "preference", "embedding")
 """Query columns that a suite may show to routers. Topic is never shown."""
@@ -108,6 +107,8 @@ class Outcomes:
     """Those of the prompt tokens that the server had cached; None where nothing is recorded."""
     thinking_tokens: Floats | None = None
     """Those of the answer tokens that went into reasoning; None where nothing is recorded."""
+    confidence: Floats | None = None
+    """The model's own confidence in its answer; None where the run names no such column."""
 
     @property
     def ok(self) -> Mask:
@@ -212,6 +213,8 @@ class Table:
     """Who asked them, for a router that declares `personal = True`. It is then asked with
     `Queries.user` and `Queries.preference`. For all others `outcomes.score` is what an answer
     was worth to those who asked, on average."""
+    answers: Bought | None = None
+    """All recorded answers, for a router that has `step`; None for all others."""
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -245,6 +248,9 @@ class Decisions:
     """[n] why, in words."""
     usage: Usage | None = None
     """Own tokens and cost; None for a router that calls nothing."""
+    asked: Codes | None = None
+    """[n, m] the round in which each model was asked, from 1, and 0 for one that was not; set by
+    the harness for a router that has `step`. None for one that asks whom it chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,8 +353,12 @@ class SuiteData:
     answers: Any = None
     """Arrow string array [n · m] of the answers, row by row; null where there is none. The
     first of repeated ones."""
+    finals: Any = None
+    """Arrow string array [n · m] of the final answers in them; None until they are read."""
     judge: str | None = None
     """The judge that grades its answers, unless the run names another."""
+    answers_as: str | None = None
+    """The judge that reads final answers in them, for routers that see answers."""
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
     """Train, validation and test of a hash split."""
     ungraded_repeats: int = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import IsolationError
+from routebench.isolation.messages import Access
 
 # Programs that libraries run to learn about the machine; they reveal nothing of the run.
 _HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl"}
@@ -23,7 +24,7 @@ class AuditHook:
         folders: Sequence[Path],
         protected: Sequence[Path],
         banned: frozenset[str],
-        processes: bool,
+        access: Access,
         violations: list[str],
         readable: Sequence[Path] = (),
     ) -> None:
@@ -32,10 +33,11 @@ class AuditHook:
         self.hashes = {_digest(str(path.resolve())) for path in protected}
         self.banned = banned
         self.this_process = {"self", "thread-self", str(os.getpid())}
-        self.processes = processes
         self.violations = violations
         self.events: dict[str, Callable[..., None]] = {
             "open": self.opened,
+            "os.listdir": self.read,
+            "os.scandir": self.read,
             "sqlite3.connect": self.database,
             "os.remove": self.write,
             "os.mkdir": self.made,
@@ -51,7 +53,7 @@ class AuditHook:
             "os.symlink": self.linked,
             "import": self.imported,
         }
-        if not processes:
+        if not access.processes:
             self.events |= {
                 "subprocess.Popen": self.started,
                 "os.posix_spawn": self.started,
@@ -59,6 +61,12 @@ class AuditHook:
                 "os.system": self.shell,
                 "os.fork": self.started,
                 "os.forkpty": self.started,
+            }
+        if not access.network and not access.downloads:
+            self.events |= {
+                "socket.connect": self.connected,
+                "socket.sendto": self.connected,
+                "socket.sendmsg": self.connected,
             }
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -117,6 +125,9 @@ class AuditHook:
         name = Path(os.fsdecode(program)).name if program else "a fork"
         if name not in _HARMLESS_PROGRAMS:
             self.refuse(f"started a process: {name} (declare starts_processes = True if it must)")
+
+    def connected(self, *_: Any) -> None:
+        self.refuse("used the network (declare needs_network = True if it must)")
 
     def shell(self, command: Any, *_: Any) -> None:
         self.refuse(f"started a shell: {os.fsdecode(command)[:80]}")

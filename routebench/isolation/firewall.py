@@ -1,9 +1,11 @@
 """The firewall between a router and the answers: limits on what a job's process may reach.
 
-Two layers. On Linux, Landlock makes the kernel refuse protected files (however they are opened,
-also by C++ code and child processes), writes outside the job's own folder, and signals to other
-processes. Everywhere, an audit hook records what Python code tries; one attempt fails the row
-even if the router swallows the error. This stops mistakes and casual cheating, not hostile code.
+On Linux the kernel enforces them, by as many of these layers as it has: namespaces show a job no
+other process, network or shared memory, Landlock lets it read the system's, Python's and its own
+files only and write to its own folder, and seccomp refuses system calls that reach further.
+Everywhere, an audit hook records what Python code tries; one attempt fails the row even if the
+router swallows the error. This stops mistakes and casual cheating, not hostile code: what one job
+does can still be told from how long another takes.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from routebench.isolation import landlock
+from routebench.isolation import landlock, namespaces, readable, syscalls
 from routebench.isolation.audit import AuditHook
+from routebench.isolation.messages import Start
 
 _KEPT_VARIABLES = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
@@ -58,36 +61,46 @@ def model_cache() -> Path:
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").absolute()
 
 
-def enter(
-    folder: Path,
-    protected: Sequence[Path],
-    banned_modules: Iterable[str],
-    processes: bool,
-    downloads: bool = False,
-    kept: Path | None = None,
-    given: Path | None = None,
-) -> tuple[str, list[str]]:
-    """Restrict this process; call once, before any plugin code is imported.
+def enter(start: Start, paths: Iterable[Path], on_end: namespaces.OnEnd) -> tuple[str, list[str]]:
+    """Restrict this process; call once, with one thread, before any plugin code is imported.
 
-    `folder`, and `kept` where there is one, is all the job may write to. What is `protected` it
-    must not read, but for `given`, which lies there. `processes` says whether it may start
-    programs, `downloads` whether it may write to the `model_cache`. Returns the level reached
-    (`landlock` or `audit`) and the list that violations are appended to from now on.
+    `paths` are those that the request names; `on_end` is called with what the job used, by the
+    process that waits for it, where there is one. Returns the level reached, such as `landlock,
+    namespaces, seccomp` or `audit`, and the list that violations are appended to from now on.
     """
-    folders = [folder.resolve(), *([kept.resolve()] if kept else [])]
-    if downloads:
+    access = start.access
+    protected = [Path(path) for path in start.protected]
+    resolved = [path.resolve() for path in protected]
+    writable = [Path(start.folder).resolve()]
+    if access.kept:
+        writable.append(Path(access.kept).resolve())
+    if access.downloads:
         for place in {model_cache(), Path(os.environ.get("HF_HUB_CACHE") or model_cache())}:
             # Where there can be none, nothing is fetched; most encoders fetch nothing anyway.
             with contextlib.suppress(OSError):
                 place.mkdir(parents=True, exist_ok=True)
-                folders.append(place.resolve())
-    resolved = [path.resolve() for path in protected]
-    readable = [given.resolve()] if given else []
-    confined = landlock.restrict(folders, resolved, processes, readable)
-    level = "landlock" if confined else "audit"
+                writable.append(place.resolve())
+    given = [Path(access.given).resolve()] if access.given else []
+    network = access.network or access.downloads
+    apart = namespaces.enter(network, on_end)
+    code, finder = readable.code_paths(start.roots)
+    named = list(paths)
+    for path in named:
+        if path.suffix == ".py":
+            found = readable.beside(path)
+            code += found
+            finder.add(found)
+    sys.meta_path.append(finder)
+    read = [*readable.system_paths(apart), *code, *named, model_cache()]
+    secret = [*resolved, *readable.forbidden(named, resolved)]
+    confined = landlock.restrict([*writable, *given], read, secret, access.processes, network)
     violations: list[str] = []
-    watch = AuditHook(
-        folders, protected, frozenset(banned_modules), processes, violations, readable
-    )
+    watch = AuditHook(writable, protected, frozenset(access.banned), access, violations, given)
     sys.addaudithook(watch)
-    return level, violations
+    filtered = syscalls.restrict(
+        network or access.accelerator,
+        access.processes or apart,
+        access.processes or access.downloads,
+    )
+    layers = {"landlock": confined, "namespaces": apart, "seccomp": filtered}
+    return ", ".join(name for name, there in layers.items() if there) or "audit", violations

@@ -8,13 +8,15 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_TCP = 0b11
 _SCOPE_SOCKETS_AND_SIGNALS = 0b11
 _NO_NEW_PRIVILEGES = 38
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "dri", "kfd")
@@ -38,11 +40,16 @@ def landlock_abi() -> int:
 
 
 def restrict(
-    folders: list[Path], protected: list[Path], processes: bool, readable: Sequence[Path] = ()
+    writable: Iterable[Path],
+    readable: Iterable[Path],
+    protected: list[Path],
+    processes: bool,
+    network: bool,
 ) -> bool:
-    """Restrict this process and its children; False where the kernel cannot.
+    """Restrict this process and its children to these paths; False where the kernel cannot.
 
-    `readable` folders may be read though a protected one holds them.
+    What is `protected` is not read though a `readable` path holds it, unless it is `writable`. No
+    TCP connection is made or taken without `network`, where the kernel (6.7) knows the rule.
     """
     abi = landlock_abi()
     if abi < 1:
@@ -51,8 +58,9 @@ def restrict(
     handled = (1 << 13) - 1
     handled |= _REFER if abi >= 2 else 0
     handled |= _TRUNCATE if abi >= 3 else 0
-    rules = _Ruleset(handled, 0, _SCOPE_SOCKETS_AND_SIGNALS if abi >= 6 else 0)
-    size = 24 if abi >= 6 else 8
+    sockets = 0 if network else _TCP
+    rules = _Ruleset(handled, sockets, _SCOPE_SOCKETS_AND_SIGNALS if abi >= 6 else 0)
+    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0)
     if ruleset < 0:
         return False
@@ -68,15 +76,16 @@ def restrict(
         os.close(descriptor)
 
     try:
-        allow(Path("/"), _READ_DIR)  # names only: imports list the folders of sys.path
-        for path in _everything_but(Path("/"), [*protected, *_other_processes()]):
-            allow(path, _READ_FILE | _EXECUTE)
+        for path in {path.resolve() for path in readable}:
+            if any(path.is_relative_to(other) for other in protected):
+                continue
+            allow(path, _READ_DIR)  # names too of what is protected in it: imports list folders
+            for part in _everything_but(path, protected):
+                allow(part, _READ)
         for pattern in _DEVICES:
             for device in Path("/dev").glob(pattern):
                 allow(device, _READ_FILE | _WRITE_FILE)
-        for folder in readable:
-            allow(folder, _READ_FILE)
-        for folder in folders:
+        for folder in writable:
             allow(folder, handled)
         if processes:
             allow(Path("/dev/shm"), handled)  # noqa: S108  where their locks and queues live
@@ -84,11 +93,6 @@ def restrict(
         return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(ruleset)
-
-
-def _other_processes() -> list[Path]:
-    this_process = str(os.getpid())
-    return [p for p in Path("/proc").iterdir() if p.name.isdigit() and p.name != this_process]
 
 
 def _everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:

@@ -1,16 +1,27 @@
 """Messages between a run and the processes of its jobs: one JSON line a message.
 
 A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
-then one `Report`. A `FitNeeded` in between is answered on stdin by a `FitGiven`.
+then one `Report`. In between, a `FitNeeded` is answered on stdin by a `FitGiven`, and an
+`AnswersNeeded` by an `AnswersGiven`.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, get_args
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from routebench.plugin.discovery import PluginInfo
+from routebench.plugin.optional import Facts, Text
+
+Quantity = Annotated[int | float, Field(ge=0, allow_inf_nan=False)]
+Timing = dict[str, Quantity]
+LONGEST = 1 << 24
+"""Characters of the longest line that is read."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,10 @@ class Access:
     """A second folder it may write to, which outlives it."""
     given: str | None = None
     """A folder it may read, though it lies among what is protected: the run puts fits there."""
+    network: bool = False
+    """Whether it may use the network."""
+    accelerator: bool = False
+    """Whether it computes on a GPU, whose driver speaks to a server of its own."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,8 @@ class FitRequest:
     kept: str
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Those that wrap the router, with their options."""
+    trade_offs: list[float] = field(default_factory=lambda: [0.0])
+    """Those at which a router that steps will be asked."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,23 @@ class RouteRequest:
     plugin: PluginInfo
     options: dict[str, Any]
     models: list[str]
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    singly: bool = False
+    """Whether to ask each query by itself, the last first."""
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """Load the checkpoint in the folder, and step the queries there at one trade-off."""
+
+    stage: ClassVar = "step"
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    models: list[str]
+    trade_off: float
+    singly: bool
+    """Whether some queries are stepped again one by one, and compared."""
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -97,7 +131,9 @@ class FitTextsRequest:
     settings: dict[str, Any]
 
 
-Request = FitRequest | RouteRequest | DescribeRequest | EncodeRequest | FitTextsRequest
+Request = (
+    FitRequest | RouteRequest | StepRequest | DescribeRequest | EncodeRequest | FitTextsRequest
+)
 
 
 @dataclass(frozen=True)
@@ -110,15 +146,25 @@ class Start:
     protected: list[str]
     """What it must not read."""
     access: Access
+    roots: list[str] = field(default_factory=list)
+    """Folders that code is installed from in place: its packages may be read."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a job's process used, measured from outside by the process that waited for it."""
+
+    cpu_seconds: Quantity
+    peak_rss_bytes: Quantity
 
 
 @dataclass(frozen=True)
 class ProgressUpdate:
     """The progress of a request."""
 
-    done: float
+    done: Annotated[float, Field(allow_inf_nan=False)]
     """Share in [0, 1]."""
-    note: str
+    note: Text
 
 
 @dataclass(frozen=True)
@@ -138,21 +184,50 @@ class FitGiven:
 
 
 @dataclass(frozen=True)
+class AnswersNeeded:
+    """A router that steps buys answers, and waits for an `AnswersGiven`."""
+
+    cells: list[int]
+    """Query in the folder · number of models + model, for each."""
+
+
+@dataclass(frozen=True)
+class AnswersGiven:
+    """The run's answer to `AnswersNeeded`."""
+
+    place: str | None
+    """An Arrow file of the queries that were asked about, in their order; None: they cannot be
+    bought, for the reason in `problem`."""
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class FitReply:
     """Reply to `FitRequest`."""
 
-    timing: dict[str, Any]
-    facts: dict[str, Any]
+    timing: Timing
+    facts: Facts
 
 
 @dataclass(frozen=True)
 class RouteReply:
     """Reply to `RouteRequest`; the decisions lie in the folder."""
 
-    timing: dict[str, Any]
-    facts: dict[str, Any]
+    timing: Timing
+    facts: Facts
     encoded: bool
     """Whether vectors made beforehand were used."""
+
+
+@dataclass(frozen=True)
+class StepReply:
+    """Reply to `StepRequest`; the decisions lie in the folder, without who was asked: the run
+    knows that."""
+
+    timing: Timing
+    facts: Facts
+    encoded: bool
 
 
 @dataclass(frozen=True)
@@ -165,9 +240,15 @@ class DescribeReply:
     """Why the router cannot run on this suite; None where it can."""
     starts_processes: bool
     personal: bool
+    steps: bool = False
+    """Whether it sees answers: it has `step`, and no `route`."""
+    trades_off: bool = False
+    """Whether its `step` takes a trade-off."""
     libraries: list[str] = field(default_factory=list)
     """Those that its jobs import."""
+    needs_network: bool = False
     deterministic: bool = False
+    reference: bool = False
     effort: float | None = None
     """Seconds that a job takes; None where it does not say."""
     stateless: bool = False
@@ -215,7 +296,15 @@ class Failed:
 
 
 Reply = (
-    FitReply | RouteReply | DescribeReply | EncodeReply | FitTextsReply | Refused | Broken | Failed
+    FitReply
+    | RouteReply
+    | StepReply
+    | DescribeReply
+    | EncodeReply
+    | FitTextsReply
+    | Refused
+    | Broken
+    | Failed
 )
 
 
@@ -225,9 +314,26 @@ class Report:
 
     reply: Reply
     isolation: str = "none"
-    """`landlock`, `audit`, or `none`."""
+    """The layers that held it, such as `landlock, namespaces`; `audit` where there was no other."""
     warnings: list[str] = field(default_factory=list)
     """The first warnings of Python code, each once."""
+
+
+def paths(request: Request) -> list[Path]:
+    """Return the paths that a request names: in its options, and the file of its router."""
+    plugin = getattr(request, "plugin", None)
+    file = plugin.target.rpartition(":")[0] if plugin is not None else ""
+    named = [*_texts([getattr(request, f.name) for f in fields(request)]), file]
+    return [Path(name) for name in named if name.startswith("/")]
+
+
+def _texts(values: Any) -> list[str]:
+    """Return the texts in nested values."""
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [text for value in values for text in _texts(value)]
+    return [values] if isinstance(values, str) else []
 
 
 _KIND = "is"
@@ -236,13 +342,16 @@ _MESSAGES = {"request", "access", "reply", "plugin"}
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(Start, Access, PluginInfo, ProgressUpdate, Report, FitNeeded, FitGiven),
+        *(Start, Access, PluginInfo, ProgressUpdate, Report, Used),
+        *(FitNeeded, FitGiven, AnswersNeeded, AnswersGiven),
         *(*get_args(Request), *get_args(Reply)),
     )
 }
 
 
-Message = Start | ProgressUpdate | FitNeeded | FitGiven | Report
+Message = (
+    Start | ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Report | Used
+)
 
 
 def write(message: Message) -> str:
@@ -257,10 +366,15 @@ def read(line: str) -> Message:
         ValueError: the line is no such message.
     """
     try:
-        message = _typed(json.loads(line))
+        message = _typed(json.loads(line), "\\ud" in line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"not a message: {place}: {first['msg']}") from error
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    if isinstance(message, ProgressUpdate | FitNeeded | FitGiven) or (
+    between = ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Used
+    if isinstance(message, between) or (
         isinstance(message, Start) and isinstance(message.request, Request)
     ):
         return message
@@ -276,9 +390,27 @@ def _plain(message: Any) -> dict[str, Any]:
     return values | inner | {_KIND: type(message).__name__}
 
 
-def _typed(values: Any) -> Any:
-    """Return the message that `_plain` made a dictionary of."""
+def _typed(values: Any, escaped: bool) -> Any:
+    """Return the message that `_plain` made a dictionary of; it may have lone surrogates."""
     kind = _KINDS[values[_KIND]]
-    inner = {name: _typed(values[name]) for name in _MESSAGES & set(values)}
-    given = values | inner
-    return kind(**{name: value for name, value in given.items() if name != _KIND})
+    inner = {name: _typed(values[name], escaped) for name in _MESSAGES & set(values)}
+    outer = {name: values[name] for name in set(values) - {_KIND, *inner}}
+    if unknown := set(outer) - {f.name for f in fields(kind)}:
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    return _validator(kind).validate_python((_whole(outer) if escaped else outer) | inner)
+
+
+def _whole(value: Any) -> Any:
+    """Return nested values with lone surrogates written out, which no file can hold."""
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+@cache
+def _validator(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -12,12 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from routebench.files import locked
-from routebench.isolation import firewall, messages
+from routebench.isolation import firewall, messages, readable
 from routebench.isolation.forkserver import (
     LIBRARIES,
     ForkedProcess,
@@ -27,19 +27,27 @@ from routebench.isolation.forkserver import (
 )
 from routebench.isolation.messages import (
     Access,
+    AnswersGiven,
+    AnswersNeeded,
     Failed,
     FitGiven,
     FitNeeded,
+    FitReply,
     ProgressUpdate,
     Report,
     Request,
+    RouteReply,
     Start,
+    StepReply,
+    Used,
 )
 
 OnProgress = Callable[[float, str], None]
+GiveAnswers = Callable[[AnswersNeeded], AnswersGiven]
 Process = subprocess.Popen[str] | ForkedProcess
 _ENTRY = "routebench.jobs.worker"
 _LOG_TAIL = 4000
+_REPORT = '"is": "Report"'
 PRINTED = "printed:"
 """The heading in a log above what a router printed."""
 
@@ -82,27 +90,30 @@ class Workers:
         progress: OnProgress = lambda done, note: None,
         libraries: Iterable[str] = (),
         answer: Callable[[FitNeeded], str | None] | None = None,
+        sell: GiveAnswers | None = None,
     ) -> Report:
         """Run one process to its end and return its report; `Failed` where it gave none.
 
         The process may write to `folder` only; its log lies beside that folder. `deadline` is a
         time of `time.monotonic`. `libraries` are those that it will import; `answer` gives it
-        fits that it needs.
+        fits that it needs, `sell` answers that a router buys.
         """
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
         reports: list[Report] = []
+        used: list[Used] = []
         with (
             log.open("w") as stream,
             self._started(folder, stream, access, libraries) as process,
         ):
             reader = threading.Thread(
-                target=_listen, args=(process, reports, progress, answer), daemon=True
+                target=_listen, args=(process, reports, used, progress, answer, sell), daemon=True
             )
             reader.start()
             timed_out = False
             try:
-                self._start(process, Start(request, str(folder), self._protected, access))
+                roots = list(readable.editable_roots())
+                self._start(process, Start(request, str(folder), self._protected, access, roots))
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 process.wait(left)
             except subprocess.TimeoutExpired:
@@ -112,6 +123,9 @@ class Workers:
                 reader.join(timeout=5)
         report = reports[-1] if reports else Report(Failed(_ending(process.wait())))
         reply = report.reply
+        if used and isinstance(reply, FitReply | RouteReply | StepReply):
+            # The last is of the process that waited for the job, which no router can reach.
+            reply = replace(reply, timing=reply.timing | asdict(used[-1]))
         if timed_out:
             reply = Failed("no end within the time limit", timed_out=True)
         if isinstance(reply, Failed):
@@ -247,35 +261,56 @@ def default_workers(device: str) -> int:
 def _listen(
     process: Process,
     reports: list[Report],
+    used: list[Used],
     progress: OnProgress,
     answer: Callable[[FitNeeded], str | None] | None,
+    sell: GiveAnswers | None,
 ) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        # A router can find the channel and write to it; invalid messages are ignored.
-        with contextlib.suppress(TypeError, ValueError):
+    # A router can find the channel and write to it: lines have an end, and messages a form.
+    while line := process.stdout.readline(messages.LONGEST):
+        try:
             message = messages.read(line)
+        except ValueError as error:
+            if _REPORT in line:
+                reports.append(Report(Failed(f"gave a report that is refused: {error}")))
+        else:
             if isinstance(message, ProgressUpdate):
                 with contextlib.suppress(Exception):  # a terminal that has gone ends no job
                     progress(message.done, message.note)
             elif isinstance(message, Report):
                 reports.append(message)
+            elif isinstance(message, Used):
+                used.append(message)
             elif isinstance(message, FitNeeded):
-                _give(process, message, answer)
+                _send(process, FitGiven(_fit(message, answer)))
+            elif isinstance(message, AnswersNeeded):
+                _send(process, _sold(message, sell))
 
 
-def _give(
-    process: Process, needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None
-) -> None:
+def _fit(needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None) -> str | None:
     place = None
     if answer is not None:
         # On a full disk, or in a run that is being stopped, the job makes the fit itself: it
         # waits for an answer, and must get one.
         with contextlib.suppress(Exception, KeyboardInterrupt):
             place = answer(needed)
+    return place
+
+
+def _sold(needed: AnswersNeeded, sell: GiveAnswers | None) -> AnswersGiven:
+    if sell is None:
+        return AnswersGiven(None, "answers are for a router that steps")
+    try:
+        return sell(needed)
+    except Exception as error:  # a full disk, or cells that are none: its row fails, and says why
+        return AnswersGiven(None, f"{type(error).__name__}: {error}")
+
+
+def _send(process: Process, message: FitGiven | AnswersGiven) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(messages.write(FitGiven(place)) + "\n")
+        process.stdin.write(messages.write(message) + "\n")
         process.stdin.flush()
 
 

@@ -14,9 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from routebench.bought import Bought
 from routebench.records import Decisions, Outcomes, Pool, Queries, Table, Usage, Users
 
 _T = TypeVar("_T")
+_ANSWER = "answer_"
+"""Before the names of columns that are of a table's answers."""
 
 
 def write_table(path: Path, table: Table) -> None:
@@ -28,6 +31,8 @@ def write_table(path: Path, table: Table) -> None:
         metadata["users"] = json.dumps(said)
         if users.asked is not None:
             columns["asked"] = _to_arrow(users.asked)
+    if table.answers is not None:
+        columns |= {f"{_ANSWER}{k}": v for k, v in _columns(table.answers).items()}
     _write(path, columns, metadata)
 
 
@@ -39,7 +44,18 @@ def read_table(path: Path) -> Table:
         said = json.loads(metadata["users"])
         name = np.array(said["name"], dtype=object)
         users = Users(name, np.array(said["preference"], dtype=np.float64), columns.get("asked"))
-    return Table(_record(Queries, columns), _record(Outcomes, columns), pool, users)
+    bought = _prefixed(columns, _ANSWER)
+    answers = _record(Bought, bought) if bought else None
+    return Table(_record(Queries, columns), _record(Outcomes, columns), pool, users, answers)
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write a record of aligned arrays, such as the answers that a router has bought."""
+    _write(path, _columns(record), {})
+
+
+def read_record(path: Path, cls: type[_T]) -> _T:
+    return _record(cls, _read(path)[0])
 
 
 def write_queries(path: Path, queries: Queries) -> None:
@@ -61,7 +77,7 @@ def write_decisions(path: Path, decisions: Decisions) -> None:
 def read_decisions(path: Path) -> Decisions:
     columns, _ = _read(path)
     prefix = "usage_"
-    own = {name[len(prefix) :]: v for name, v in columns.items() if name.startswith(prefix)}
+    own = _prefixed(columns, prefix)
     rest = {name: v for name, v in columns.items() if not name.startswith(prefix)}
     return _record(Decisions, rest | ({"usage": _record(Usage, own)} if own else {}))
 
@@ -98,10 +114,13 @@ def _columns(record: Any) -> dict[str, pa.Array]:
     }
 
 
+def _prefixed(columns: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name[len(prefix) :]: v for name, v in columns.items() if name.startswith(prefix)}
+
+
 def _to_arrow(value: np.ndarray[Any, Any]) -> pa.Array:
-    if value.dtype == object:
-        return pa.array(value, type=pa.large_string())
-    array = pa.array(np.ascontiguousarray(value).reshape(-1))
+    flat = np.ascontiguousarray(value).reshape(-1)
+    array = pa.array(flat, type=pa.large_string() if value.dtype == object else None)
     for size in reversed(value.shape[1:]):
         array = pa.FixedSizeListArray.from_arrays(array, size)
     return array
@@ -109,12 +128,12 @@ def _to_arrow(value: np.ndarray[Any, Any]) -> pa.Array:
 
 def _to_numpy(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     array = column.combine_chunks()
-    if pa.types.is_large_string(array.type):
-        return np.array(array.to_pylist(), dtype=object)
     shape = [len(array)]
     while pa.types.is_fixed_size_list(array.type):
         shape.append(array.type.list_size)
         array = array.flatten()
+    if pa.types.is_large_string(array.type):
+        return np.array(array.to_pylist(), dtype=object).reshape(shape)
     return np.array(array.to_numpy(zero_copy_only=False).reshape(shape))
 
 
@@ -127,6 +146,7 @@ def _write(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str]) -
 def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
+    table.validate(full=True)  # written by another process
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     return {name: _to_numpy(table[name]) for name in table.column_names}, metadata
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import threading
@@ -14,7 +13,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from routebench.errors import RoutebenchError
+import numpy as np
+
+from routebench.data.splits import TEST, VALIDATION
 from routebench.isolation.messages import (
     Access,
     Failed,
@@ -23,13 +24,20 @@ from routebench.isolation.messages import (
     Reply,
     RouteReply,
     RouteRequest,
+    StepReply,
+    StepRequest,
 )
 from routebench.isolation.subprocesses import OnProgress, Workers, printed
-from routebench.jobs import arrow_io
-from routebench.jobs.finished import Finished, Result
+from routebench.jobs import arrow_io, left
+from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
+from routebench.jobs.harness import SINGLES, differing
+from routebench.jobs.purchases import Purchases
+from routebench.jobs.query_batch import take
 from routebench.jobs.setup import Job, Setup
+from routebench.jobs.stages import disagreement
 from routebench.plugin import discovery
+from routebench.records import Decisions, Queries
 
 
 class LongestFirst:
@@ -116,7 +124,8 @@ class Processes:
     def _stages(self, job: Job, place: Path, progress: OnProgress) -> Result:
         timeout = self.setup.timeout
         deadline = time.monotonic() + timeout if timeout else None
-        train, validation = self.setup.tables(job.fold, job.personal)
+        train, validation = self.setup.tables(job.fold, job.personal, job.steps)
+        trade_offs = self.setup.trade_offs(job)
         fit, route = place / "fit", place / "route"
         fit.mkdir()
         arrow_io.write_table(fit / "train.arrow", train)
@@ -138,9 +147,15 @@ class Processes:
             objective=asdict(self.setup.objective),
             kept=kept,
             extensions=dict(job.extensions),
+            trade_offs=list(trade_offs),
         )
         libraries = self.setup.libraries(job)
-        access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
+        access = Access(
+            discovery.answer_modules(job.plugin),
+            job.starts_processes,
+            network=job.needs_network,
+            accelerator=self.setup.device != "cpu",
+        )
         given = self.fits.given(list(train.queries.text), place / "given")
         fit_report = self.workers.run(
             request,
@@ -155,42 +170,137 @@ class Processes:
         if not isinstance(fitted, FitReply):
             return self._failure("fit", fitted)
         before = printed(fit.with_suffix(".log"))
-        only_files(fit / "checkpoint")
+        left.only_files(fit / "checkpoint")
         route.mkdir()
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
         shutil.rmtree(fit)
-        batch = self.setup.query_batch(job)
-        arrow_io.write_queries(route / "queries.arrow", batch.queries)
-        if encoded is not None:
-            encoded.write(route / "vectors", list(batch.queries.text))
-        models = list(train.pool.models)
-        route_report = self.workers.run(
-            RouteRequest(job.label, job.plugin, job.options, models, dict(job.extensions)),
-            route,
-            access,
-            deadline,
-            libraries=libraries,
+        serve = self._step if job.steps else self._route
+        routed = serve(job, route, access, deadline, train.pool.models)
+        if routed.state != "ok":
+            return replace(routed, log=routed.log + before)
+        return replace(
+            routed,
+            timing=_timing(fitted.timing, routed.timing),
+            warnings=tuple(
+                dict.fromkeys([*given.warnings, *fit_report.warnings, *routed.warnings])
+            ),
+            facts=fitted.facts | routed.facts,
         )
-        routed = route_report.reply
+
+    def _route(
+        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
+    ) -> Result:
+        """Route the queries of a job in a process that has no table."""
+        batch, encoded = self.setup.query_batch(job), self.setup.encoded
+        self._write_queries(route, batch.queries)
+        request = RouteRequest(
+            job.label, job.plugin, job.options, list(models), dict(job.extensions)
+        )
+        libraries = self.setup.libraries(job)
+        report = self.workers.run(request, route, access, deadline, libraries=libraries)
+        routed = report.reply
         if not isinstance(routed, RouteReply):
-            failed = self._failure("route", routed)
-            return replace(failed, log=failed.log + before)
-        only_files(route / "checkpoint")
-        parts = batch.parts(arrow_io.read_decisions(route / "decisions.arrow"))
+            return self._failure("route", routed)
+        left.only_files(route / "checkpoint")
+        decided = left.read_decisions(route / "decisions.arrow", len(batch.queries), len(models))
+        if job.seed == job.fold == 0:
+            # A router could remember what it said in the batch: a process that never saw it is
+            # asked too, once per router.
+            single = self._singly(request, route, access, deadline, batch.queries, libraries)
+            if isinstance(single, Result):
+                return single
+            asked = len(single.choice)
+            if count := differing(take(decided, np.arange(asked)), single):
+                raise disagreement(count, asked)
+        parts = batch.parts(decided)
         return Result(
             "ok",
             decisions=parts.test,
             validation=parts.validation,
             perturbed=parts.perturbed,
-            timing=_timing(fitted.timing, routed.timing)
-            | {"encodes": encoded is not None and routed.encoded},
-            warnings=tuple(
-                dict.fromkeys([*given.warnings, *fit_report.warnings, *route_report.warnings])
-            ),
-            isolation=route_report.isolation,
-            facts=fitted.facts | routed.facts,
+            timing=routed.timing | {"encodes": encoded is not None and routed.encoded},
+            warnings=tuple(report.warnings),
+            isolation=report.isolation,
+            facts=routed.facts,
         )
+
+    def _singly(
+        self,
+        request: RouteRequest,
+        route: Path,
+        access: Access,
+        deadline: float | None,
+        queries: Queries,
+        libraries: tuple[str, ...],
+    ) -> Decisions | Result:
+        """Return the decisions on some queries of a process that is asked each by itself."""
+        place, some = route / "singly", queries.take(np.arange(min(SINGLES, len(queries))))
+        place.mkdir()
+        shutil.copytree(route / "checkpoint", place / "checkpoint")
+        self._write_queries(place, some)
+        again = replace(request, singly=True)
+        reply = self.workers.run(again, place, access, deadline, libraries=libraries).reply
+        if not isinstance(reply, RouteReply):
+            return self._failure("route", reply)
+        single = left.read_decisions(place / "decisions.arrow", len(some), len(request.models))
+        shutil.rmtree(place)
+        return single
+
+    def _step(
+        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
+    ) -> Result:
+        """Step the queries of a job at every trade-off, each in a process of its own.
+
+        What one has bought must not be known to the next, which would not pay for it.
+        """
+        batch, encoded = self.setup.step_batch(job), self.setup.encoded
+        recorded, trade_offs = self.setup.answers(job, batch), self.setup.trade_offs(job)
+        made: list[Result] = []
+        for at, trade_off in enumerate(trade_offs):
+            place = route / f"trade-off-{at}"
+            place.mkdir()
+            shutil.copytree(route / "checkpoint", place / "checkpoint")
+            self._write_queries(place, batch.queries)
+            bought = Purchases(recorded, models, route / f"bought-{at}")
+            report = self.workers.run(
+                StepRequest(
+                    job.label, job.plugin, job.options, list(models), trade_off, not at,
+                    dict(job.extensions),
+                ),
+                place,
+                replace(access, given=str(bought.folder)),
+                deadline,
+                libraries=self.setup.libraries(job),
+                sell=bought,
+            )  # fmt: skip
+            stepped = report.reply
+            if not isinstance(stepped, StepReply):
+                return self._failure("step", stepped)
+            left.only_files(place / "checkpoint")
+            n, m = len(batch.queries), len(models)
+            decided = left.read_decisions(place / "decisions.arrow", n, m)
+            parts = batch.parts(bought.complete(decided))
+            shutil.rmtree(place)
+            shutil.rmtree(bought.folder)
+            made.append(
+                Result(
+                    "ok",
+                    decisions=self.setup.widened(job, TEST, parts.test),
+                    validation=self.setup.widened(job, VALIDATION, parts.validation),
+                    perturbed=parts.perturbed,
+                    timing=stepped.timing | {"encodes": encoded is not None and stepped.encoded},
+                    warnings=tuple(report.warnings),
+                    isolation=report.isolation,
+                    facts=stepped.facts,
+                )
+            )
+        return replace(made[0], trade_offs=TradeOffs.of(trade_offs, made))
+
+    def _write_queries(self, folder: Path, queries: Queries) -> None:
+        arrow_io.write_queries(folder / "queries.arrow", queries)
+        if self.setup.encoded is not None:
+            self.setup.encoded.write(folder / "vectors", list(queries.text))
 
     def _failure(self, stage: str, reply: Reply) -> Result:
         if not isinstance(reply, Failed):
@@ -204,14 +314,7 @@ class Processes:
 def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
     """Return the timing of both stages combined; of memory the higher peak."""
     both = fitted | routed
+    if "cpu_seconds" in fitted and "cpu_seconds" in routed:
+        both["cpu_seconds"] = fitted["cpu_seconds"] + routed["cpu_seconds"]
     peaks = {name for name in both if name.startswith("peak")}
     return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}
-
-
-def only_files(checkpoint: Path) -> None:
-    """Refuse links, sockets and pipes in a checkpoint: it must be whole wherever it is copied."""
-    for folder, folders, names in os.walk(checkpoint):
-        for name in (*folders, *names):
-            path = Path(folder, name)
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise RoutebenchError(f"save left {name!r}, which is no regular file")

@@ -9,12 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from pydantic import Field, StringConstraints
 
 from routebench.errors import PluginError
 from routebench.hookspecs import AnswerTexts, JudgeUsage, StoredQuestion
 from routebench.plugin.budget import Budget
 from routebench.records import Grade, Pool, Vectors
+
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+Facts = Annotated[
+    dict[str, Text | Annotated[int | float, Field(allow_inf_nan=False)]], Field(max_length=100)
+]
+"""What a router says of itself, as far as it is believed."""
 
 
 @runtime_checkable
@@ -40,6 +48,13 @@ class StartsProcesses(Protocol):
 
 
 @runtime_checkable
+class NeedsNetwork(Protocol):
+    """A router that uses the network, or does with some options: other jobs have none."""
+
+    needs_network: bool
+
+
+@runtime_checkable
 class UsesLibraries(Protocol):
     """A router or encoder that names the libraries it imports, such as `("encoder", "torch")`.
 
@@ -55,6 +70,13 @@ class Deterministic(Protocol):
     """A router whose decisions do not depend on `context.seed`: a run trains it for one seed."""
 
     deterministic: bool
+
+
+@runtime_checkable
+class IsReference(Protocol):
+    """A router that any learned one must beat: the board makes no verdict of it."""
+
+    reference: bool
 
 
 @runtime_checkable
@@ -137,6 +159,20 @@ class GradesEach(Protocol):
 
 
 @runtime_checkable
+class ReadsFinals(Protocol):
+    """A judge that reads final answers without a reference, as it does to grade them.
+
+    Two answers to a question with equal finals get equal grades, as far as it can tell.
+    """
+
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> Sequence[str | None]:
+        """Return a short form of each final answer: a letter, a number, folded words.
+
+        None for an answer that declines, says nothing, or settles on no single one.
+        """
+
+
+@runtime_checkable
 class CountsTexts(Protocol):
     """A judge that counts reasoning traces and empty texts among the answers it gets."""
 
@@ -211,6 +247,11 @@ def starts_processes(router: Any) -> bool:
     return isinstance(router, StartsProcesses) and bool(router.starts_processes)
 
 
+def needs_network(router: Any) -> bool:
+    """Return whether the router declares that it uses the network."""
+    return isinstance(router, NeedsNetwork) and bool(router.needs_network)
+
+
 def libraries(router: Any) -> list[str]:
     """Return the libraries that a router with its options says its jobs import.
 
@@ -228,6 +269,11 @@ def libraries(router: Any) -> list[str]:
 def is_deterministic(router: Any) -> bool:
     """Return whether a router with its options decides alike whatever its seed."""
     return isinstance(router, Deterministic) and bool(router.deterministic)
+
+
+def is_reference(router: Any) -> bool:
+    """Return whether a router declares that it is there to be compared with."""
+    return isinstance(router, IsReference) and bool(router.reference)
 
 
 def effort(router: Any) -> float | None:

@@ -49,7 +49,7 @@ def _fixed(sheet: Sheet, board: Leaderboard) -> dict[str, Ints]:
     facts, models = board.diagnostics.folds, board.suite.models
     return {
         name: np.array([models.index(getattr(fold, name)) for fold in facts])[sheet.fold]
-        for name in ("best_single", "cheapest", "strongest")
+        for name in ("best_single", "cheapest", "most_expensive")
         if all(getattr(fold, name) is not None for fold in facts)
     }
 
@@ -58,6 +58,8 @@ def _scored(sheet: Sheet, routers: set[str], fixed: dict[str, Ints]) -> Mask:
     """Return [n] whether every model that is chosen for a query has a usable answer."""
     chosen = [choice for (router, _), choice in sheet.choice.items() if router in routers]
     scored = np.ones(len(sheet.value), dtype=np.bool_)
+    if any(router in routers for router, _ in sheet.asked):
+        scored &= ~np.isnan(sheet.value).any(axis=1)
     for choice in (*chosen, *fixed.values()):
         scored &= ~np.isnan(sheet.scores(choice))
     return scored
@@ -141,7 +143,7 @@ class _Numbers:
     def _spending(self, at: str, jobs: list[Job]) -> None:
         """Add costs of answers and of routing, and what is saved."""
         values = self.values
-        cost = _over_seeds(self.sheet.costs, [self.sheet.choice[job] for job in jobs])
+        cost = _mean(_mean(self.sheet.paid(job)) for job in jobs)
         values[f"{at}.metrics.cost_per_1k.value"] = 1000 * cost
         spent = [self.sheet.spent[job] for job in jobs]
         if any(np.isnan(each).any() for each in spent):
@@ -149,7 +151,7 @@ class _Numbers:
         routing = _mean(_mean(each) for each in spent)
         values[f"{at}.metrics.router_cost_per_1k.value"] = 1000 * routing
         values[f"{at}.metrics.total_cost_per_1k.value"] = 1000 * (cost + routing)
-        for name in ("best_single", "strongest"):
+        for name in ("best_single", "most_expensive"):
             if paid := self.costs.get(name):
                 values[f"{at}.metrics.savings_vs_{name}.value"] = 1 - (cost + routing) / paid
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from routebench import config
 from routebench.board import build
+from routebench.board.asked_lists import STEPS
 from routebench.board.read_decisions import Key, by_job, named
 from routebench.board.read_run import Stored
 from routebench.board.read_tables import numbers, read_table, text
 from routebench.board.run_folder import RUN_FILE
+from routebench.board.steps.tables import read_step_table
 from routebench.board.write_tables import HELD_OUT, PARTS
 from routebench.data.fingerprints import pool_fingerprint
 from routebench.data.perturbations import KINDS
@@ -22,6 +24,7 @@ from routebench.errors import DataError
 from routebench.jobs.finished import Result
 from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
+from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin.discovery import PluginInfo
 from routebench.prices.apply import PriceInfo
 from routebench.records import Decisions, Floats, Ints, State
@@ -41,7 +44,8 @@ def recompute(run: Stored) -> Leaderboard:
     setup = replace(run.setup, perturb=options.perturb if has_forms else 0)
     entrants = [_entrant(row, run) for row in board.rows]
     results = _results(run, setup, {entrant.label: entrant for entrant in entrants})
-    scored = build.score(setup, entrants, results, board.resamples, options.against)
+    asked = AskedPoints.of(options.point, options.margin)
+    scored = build.score(setup, entrants, results, board.resamples, options.against, asked)
     made = build.board(
         options, setup, _prices(run), _fingerprints(run), entrants, results, scored
     )  # fmt: skip
@@ -69,12 +73,21 @@ def _entrant(row: Row, run: Stored) -> Entrant:
     has_decisions = any(label == row.router for label, _, _ in run.decisions)
     state = "skipped" if row.state == "skipped" else "ready" if has_decisions else "failed"
     message = row.message or "no decisions are stored"
-    return Entrant(row.router, plugin, row.options, row.fingerprint or "", state, message)
+    return Entrant(
+        row.router,
+        plugin,
+        row.options,
+        row.fingerprint or "",
+        state,
+        message,
+        reference=row.reference,
+    )
 
 
 def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Job, Result]:
     quality = _quality(run, setup)
     forms = _forms(run, setup)
+    trade_offs = read_step_table(run.folder, setup) if STEPS in run.board.files else {}
     results = {}
     for key, stored in sorted(run.decisions.items(), key=lambda item: item[0]):
         label, seed, fold = key
@@ -89,6 +102,7 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
             decisions=replace(stored.decisions, quality=quality.get((key, TEST))),
             validation=Decisions(nothing, quality=known),
             perturbed=Decisions(forms.get(key, np.zeros(0, dtype=np.int64))),
+            trade_offs=trade_offs.get(key),
         )
     return results
 

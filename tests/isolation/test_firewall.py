@@ -42,7 +42,8 @@ def cheats(
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     board = read_board(out)
-    assert ("landlock" if landlock_abi() else "audit") in board["environment"]["isolation"]
+    best = max(board["environment"]["isolation"], key=len)
+    assert ("landlock" if landlock_abi() else "audit") in best
     # What a successful cheater would have: far above any honest router here.
     assert board["references"]["oracle"]["accuracy"]["value"] > 0.9
     return rows(board)
@@ -91,7 +92,9 @@ def test_its_code_never_runs_where_the_outcomes_are(cheats: dict[str, dict[str, 
 
 @pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock")
 def test_earlier_runs_are_out_of_reach(cheats: dict[str, dict[str, Any]]) -> None:
-    assert cheats["ReadsEarlierRuns"]["state"] == "ok"
+    row = cheats["ReadsEarlierRuns"]
+    assert row["state"] == "failed"
+    assert "tried to read the run's own data" in row["message"], "looking for them is enough"
 
 
 def test_the_cheaters_would_win_without_the_firewall(tmp_path: Path) -> None:

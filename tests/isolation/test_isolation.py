@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from routebench.errors import IsolationError
-from routebench.isolation import firewall, landlock
+from routebench.isolation import firewall, landlock, namespaces, syscalls
 from routebench.isolation.audit import AuditHook
+from routebench.isolation.messages import Access, DescribeRequest, Start
+from routebench.plugin.discovery import PluginInfo
 
 
 def test_the_environment_is_scrubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +71,7 @@ class TestAuditHook:
         monkeypatch.chdir(folder / "job")
         protected = [folder / "data" / "secret.csv", folder / "data" / "all"]
         banned = frozenset({"some_suites", "other.table"})
-        return AuditHook([folder / "job"], protected, banned, False, [])
+        return AuditHook([folder / "job"], protected, banned, Access(), [])
 
     def ask(self, watch: AuditHook, event: str, *words: object) -> str:
         """Nothing, or the reason of the refusal, which is also on record."""
@@ -108,11 +110,12 @@ class TestAuditHook:
             assert not said or "run's own data" in said
         for name in (place, f"file:{place}?mode=ro"):
             assert bool(self.ask(watch, "sqlite3.connect", name)) == refused
-        assert self.ask(watch, "os.listdir", place) == "", "names alone tell nothing"
+        for event in ("os.listdir", "os.scandir"):
+            assert bool(self.ask(watch, event, place)) == refused, "a name can tell a lot"
         assert bool(self.ask(watch, "open", place, None, os.O_RDONLY | os.O_CLOEXEC)) == refused
 
     def test_a_job_inside_a_protected_folder_reads_its_own(self, folder: Path) -> None:
-        watch = AuditHook([folder / "job"], [folder], frozenset(), False, [])
+        watch = AuditHook([folder / "job"], [folder], frozenset(), Access(), [])
         assert self.ask(watch, "open", str(folder / "job" / "queries"), "r", 0) == ""
         assert "run's own data" in self.ask(watch, "open", str(folder / "job2"), "r", 0)
 
@@ -181,15 +184,23 @@ class TestAuditHook:
         assert "started a shell" in self.ask(watch, "os.system", "lscpu; cat data")
         for program in ("lscpu", "/usr/bin/lscpu", b"uname"):
             assert self.ask(watch, "subprocess.Popen", program, []) == ""
-        declared = AuditHook([folder / "job"], [], frozenset(), True, [])
+        declared = AuditHook(
+            [folder / "job"], [], frozenset(), Access(processes=True, network=True), []
+        )
         assert self.ask(declared, "subprocess.Popen", "/usr/bin/curl", []) == ""
         assert self.ask(declared, "os.fork") == ""
 
     def test_a_command_that_ends_in_a_harmless_name(self, watch: AuditHook) -> None:
         assert self.ask(watch, "os.system", "cat data/secret.csv; /usr/bin/lscpu")
 
+    def test_network(self, watch: AuditHook, folder: Path) -> None:
+        declared = AuditHook([folder / "job"], [], frozenset(), Access(network=True), [])
+        for event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            assert "needs_network = True" in self.ask(watch, event, None, ("127.0.0.1", 1))
+            assert self.ask(declared, event, None, ("127.0.0.1", 1)) == ""
+
     def test_unknown_events_pass(self, watch: AuditHook) -> None:
-        assert self.ask(watch, "socket.connect", None, ("127.0.0.1", 1)) == ""
+        assert self.ask(watch, "socket.gethostname") == ""
 
     def test_protected_paths_cannot_be_read_off_it(self, watch: AuditHook, folder: Path) -> None:
         assert str(folder / "data" / "secret.csv") not in repr(vars(watch))
@@ -198,11 +209,12 @@ class TestAuditHook:
 TRIES = """
 import os, sys
 from pathlib import Path
-from routebench.isolation import landlock
+from routebench.isolation import landlock, readable
 
 folder, secret, sibling, outside, parent = sys.argv[1:]
 import pyarrow.parquet as pq
-assert landlock.restrict([Path(folder)], [Path(secret)], False)
+paths = [Path(secret).parent, *readable.system_paths(False), *readable.code_paths([])[0]]
+assert landlock.restrict([Path(folder)], paths, [Path(secret)], False, False)
 
 def refused(action):
     try:
@@ -215,6 +227,8 @@ print("secret", refused(lambda: pq.read_table(secret)))
 print("secret by open", refused(lambda: open(secret)))
 print("secret by a child", os.system(f"cat {secret} >{folder}/stolen 2>/dev/null") != 0)
 print("sibling", refused(lambda: pq.read_table(sibling)))
+print("beside", refused(lambda: open(folder + "/../beside")))
+print("listed", refused(lambda: os.listdir(folder + "/..")))
 print("outside", refused(lambda: open(outside, "w")))
 print("outside made", refused(lambda: os.mkdir(outside + "-folder")))
 print("moved", refused(lambda: os.rename(sibling, folder + "/moved")))
@@ -231,6 +245,7 @@ def test_what_the_kernel_refuses(tmp_path: Path) -> None:
     data, job = tmp_path / "data", tmp_path / "job"
     data.mkdir()
     job.mkdir()
+    (tmp_path / "beside").touch()
     secret, sibling = data / "secret.parquet", data / "sibling.parquet"
     for path in (secret, sibling):
         pq.write_table(pa.table({"x": [1]}), path)
@@ -245,6 +260,8 @@ def test_what_the_kernel_refuses(tmp_path: Path) -> None:
         "secret by open": "True",
         "secret by a child": "True",
         "sibling": "False",
+        "beside": "True",
+        "listed": "True",
         "outside": "True",
         "outside made": "True",
         "moved": "True",
@@ -266,4 +283,9 @@ def test_no_place_for_downloads_is_no_reason_to_fail(
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setattr(landlock, "restrict", lambda *_: False)
     monkeypatch.setattr(sys, "addaudithook", lambda _: None)
-    assert firewall.enter(tmp_path, [], [], processes=False, downloads=True)[0] == "audit"
+    monkeypatch.setattr(namespaces, "enter", lambda *_: False)
+    monkeypatch.setattr(syscalls, "restrict", lambda *_: False)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    order = DescribeRequest("x", PluginInfo("router", "x", "x:X", None, None), {}, "embedded")
+    start = Start(order, str(tmp_path), [], Access(downloads=True))
+    assert firewall.enter(start, [], lambda *_: None)[0] == "audit"

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from routebench.bought import Bought
 from routebench.jobs import arrow_io
 from routebench.records import Decisions, Outcomes, Pool, Queries, Table, Usage, Users
 
@@ -46,6 +47,7 @@ def outcomes() -> Outcomes:
         relative_cost=base / 9,
         cached_tokens=base + 1,
         thinking_tokens=base / 2,
+        confidence=np.array([[-0.1, np.nan], [0.5, 1.0], [np.nan, 0.0]]),
         samples=np.stack([base, base / 3, base - np.nan, base + 1], axis=-1),
     )
 
@@ -67,6 +69,19 @@ def users() -> Users:
     return Users(texts("u1", "ü2"), np.array([0.1, 1 / 3]), asked)
 
 
+def answers() -> Bought:
+    return Bought(
+        asked=np.array([[True, True], [True, False], [False, True]]),
+        answered=np.array([[True, False], [True, False], [False, True]]),
+        response=np.array([["é", None], ["", None], [None, "b"]], dtype=object),
+        final=np.array([["E", None], [None, None], [None, "B"]], dtype=object),
+        **{
+            name: np.array([[0.1, np.nan], [1 / 3, np.nan], [np.nan, 2.0]])
+            for name in ("input_tokens", "output_tokens", "cost", "latency", "confidence")
+        },
+    )
+
+
 def same(one: Any, other: Any) -> None:
     assert type(one) is type(other)
     for field in fields(one):
@@ -82,11 +97,16 @@ def same(one: Any, other: Any) -> None:
 
 
 def test_whole_tables(tmp_path: Path) -> None:
-    table = Table(queries(), outcomes(), pool(), users())
+    table = Table(queries(), outcomes(), pool(), users(), answers())
     for record in (table, table.queries, table.outcomes, table.pool):
         assert all(getattr(record, f.name) is not None for f in fields(record)), "test all fields"
     arrow_io.write_table(tmp_path / "t.arrow", table)
     same(table, arrow_io.read_table(tmp_path / "t.arrow"))
+
+
+def test_bought_answers(tmp_path: Path) -> None:
+    arrow_io.write_record(tmp_path / "b.arrow", answers())
+    same(answers(), arrow_io.read_record(tmp_path / "b.arrow", Bought))
 
 
 def test_bare_tables(tmp_path: Path) -> None:
@@ -128,6 +148,7 @@ def test_queries_and_decisions(tmp_path: Path) -> None:
         policy=texts("p", "q", "p"),
         reason=texts("", "because", "ß"),
         usage=usage,
+        asked=np.array([[1, 0, 0], [0, 1, 2], [1, 1, 1]], dtype=np.int8),
     )
     for decisions in (whole, Decisions(np.array([1, 0, 0])), Decisions(whole.choice, usage=usage)):
         arrow_io.write_decisions(tmp_path / "d.arrow", decisions)

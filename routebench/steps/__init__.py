@@ -1,0 +1,1 @@
+"""Routers that see answers: what they are shown, how they are stepped, and who serves them."""

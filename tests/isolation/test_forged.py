@@ -1,0 +1,50 @@
+"""The run takes no process at its word: who forges a result fails its own row, and no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import noise, read_board, real, rows
+from runs import put
+
+FORGERS = Path(__file__).parents[1] / "forgers.py"
+REASONS = {
+    "NegativeTime": "gave a report that is refused",
+    "NoDecisions": "left no decisions.arrow",
+    "EndlessLine": "gave a report that is refused",
+    "Sleeps": "no end after",
+}
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they look into /proc")
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    here = tmp_path_factory.mktemp("forged")
+    done = real(
+        "run", "--quiet", "--suite", put(here / "data", noise()), "--perturb", 0,
+        "--job-timeout", 20, "--out", here / "out", "--router",
+        "best-single," + ",".join(f"{FORGERS}:{name}" for name in REASONS), cwd=here,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    return rows(read_board(here / "out"))
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_its_row_fails_and_says_why(board: dict[str, Any], name: str) -> None:
+    assert board[name]["state"] == "failed"
+    assert REASONS[name] in board[name]["message"]
+
+
+def test_the_others_are_scored(board: dict[str, Any]) -> None:
+    assert board["best-single"]["state"] == "ok"
+
+
+def test_nothing_is_left_running(board: dict[str, Any]) -> None:
+    assert board["Sleeps"]["state"] == "failed"
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False)
+    assert "time.sleep(600)" not in listed.stdout
+    assert not [line for line in listed.stdout.splitlines() if str(FORGERS) in line]
