@@ -221,8 +221,9 @@ def _footnotes(board: Leaderboard, out: RichConsole) -> None:
     if few_seeds(board):
         notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
     out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
-    if (text := verdict_table.undecided(board)) is not None:
-        out.print(text)
+    for text in (verdict_table.undecided(board), _detectable(board)):
+        if text is not None:
+            out.print(escape(text))
 
 
 def _about_costs(board: Leaderboard) -> list[str]:
@@ -267,6 +268,17 @@ def _references(board: Leaderboard) -> list[list[str]]:
         for text, m in metrics
         if m
     ]
+
+
+def _detectable(board: Leaderboard) -> str | None:
+    """Return the smallest difference from the best single model that each router could show."""
+    scale, digits = (1.0, 3) if board.suite.users else (100.0, 1)
+    known = [(row.router, row.mde) for row in board.rows if row.mde is not None]
+    if not known:
+        return None
+    each = ", ".join(f"{name} {scale * value:.{digits}f}" for name, value in known)
+    unit = "" if board.suite.users else ", pp"
+    return f"smallest difference from best single that each could show{unit}: {each}"
 
 
 def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
