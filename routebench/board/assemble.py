@@ -199,7 +199,10 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
-    chosen_with = ValidationFold(known, cost, fixed["best_single"], fixed["strongest"])
+    tested = int(np.count_nonzero(setup.split.codes == TEST))
+    chosen_with = ValidationFold(
+        known, cost, fixed["best_single"], fixed["strongest"], test_queries=tested
+    )
     return sweep(chosen_with, quality, test)
 
 
