@@ -60,7 +60,7 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
         STEPS: [
             step_table(setup, (job.label, job.seed, job.fold), result.trade_offs)
             for job, result in finished
-            if result.trade_offs is not None
+            if result.trade_offs is not None and len(result.trade_offs.lambdas) > 1
         ],
         "perturbed.parquet": [_perturbed(setup, job, result) for job, result in finished],
         "scores.parquet": [

@@ -108,7 +108,7 @@ def test_its_points_are_those_of_its_trade_offs(done: Path, board: dict[str, Any
     assert row["verdict"]["point"] == "within-1pp"
     costs = [point["total_cost_per_1k"] for point in row["curve"]]
     assert costs[0] == pytest.approx(row["metrics"]["total_cost_per_1k"]["value"])
-    assert costs == sorted(costs, reverse=True)
+    assert np.diff(costs).max() < 1e-9
     assert costs[-1] == pytest.approx(3.0), "at last a and b alone"
     table = pq.read_table(done / "steps.parquet")
     assert set(table["router"].to_pylist()) == {"PairThenTop"}
