@@ -29,6 +29,7 @@ from routebench.jobs.finished import Finished, Result
 from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.suite import judge_answers
+from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices import listed
@@ -69,6 +70,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     check_device(config.device)
+    asked = AskedPoints.of(config.point, config.margin)
     with (
         scratch_folder() as scratch,
         warm_workers(scratch, config.isolation, config.device) as workers,
@@ -116,7 +118,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
                     extensions.tell("job_finished", **about(job, result))
             listener.stage("scoring")
             results = plan.by_seed(results, config.seeds)
-            scored = build.score(setup, entrants, results, against=config.against)
+            scored = build.score(setup, entrants, results, against=config.against, asked=asked)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             listener.stage("writing the board")
             board = write_run.write(

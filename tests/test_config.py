@@ -30,6 +30,9 @@ FULL: dict[str, Any] = {
     "profile": "paper",
     "perturb": 20,
     "against": ["knn"],
+    "point": ["savings=40%"],
+    "margin": "2pp",
+    "volume": "100000/day",
     "objective": {"performance": 0.5, "cost": 0.25},
     "max_missing": 0.05,
     "assume_output_tokens": 99,
@@ -117,3 +120,21 @@ def test_set_must_be_tables(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"mine\.toml: set = ") as raised:
             config.read(path)
         assert "[set.NAME]" in raised.value.hint
+
+
+def test_an_older_name_of_a_router_is_read_as_that_of_today() -> None:
+    given = {
+        "suite": "simpleqa",
+        "router": ["knn", "strongest@x"],
+        "against": ["strongest"],
+        "set": {"strongest": {"model": "a"}},
+    }
+    made = config.make(given)
+    assert made.router == ("knn", "most-expensive@x")
+    assert made.against == ("most-expensive",)
+    assert made.set == {"most-expensive": {"model": "a"}}
+    assert config.older_names(given) == [
+        "strongest@x is called most-expensive@x now",
+        "strongest is called most-expensive now",
+    ]
+    assert config.older_names({"suite": "simpleqa", "router": ["knn"]}) == []

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from routebench.data.perturbations import KINDS
-from routebench.data.splits import TEST, TRAIN
+from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
+from routebench.metrics.points.point import DEFAULT, Point
 from routebench.metrics.points.sweep import Swept, ValidationFold, sweep
 from routebench.metrics.setting import RouterChoices
 from routebench.plugin.selection import best_single, by_cost
@@ -23,7 +24,10 @@ def tested_rows(setup: Setup, fold: int) -> Ints:
 
 
 def assemble_decisions(
-    setup: Setup, label: str, results: Iterable[tuple[Job, Result]]
+    setup: Setup,
+    label: str,
+    results: Iterable[tuple[Job, Result]],
+    points: Sequence[Point] = DEFAULT,
 ) -> RouterChoices:
     """Return one router's choices and expectations by seed [S, n], folds one after the other.
 
@@ -56,7 +60,7 @@ def assemble_decisions(
         known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
     if known["quality"] is not None:
         known["pair"] = _pair(setup, folds, known["quality"])
-        swept = {at: _sweep(setup, at[1], result) for at, result in by_job.items()}
+        swept = {at: _sweep(setup, at[1], result, points) for at, result in by_job.items()}
         if all(swept.values()):
             known |= _swept([[swept[s, f] for f in folds] for s in seeds])  # type: ignore[misc]
     return RouterChoices(label, **known)
@@ -128,11 +132,11 @@ def references(setup: Setup, fold: int) -> dict[str, int]:
     pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
     cost = train.mean_cost()
     fixed = {"best_single": best_single(_both(train, validation), cost)}
-    for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
+    for name, declared in (("cheapest", pool.small), ("most_expensive", pool.large)):
         if declared is not None:
             fixed[name] = pool.index(declared)
         elif cost is not None:
-            fixed[name] = by_cost(train, cost, dearest=name == "strongest")
+            fixed[name] = by_cost(train, cost, dearest=name == "most_expensive")
     return fixed
 
 
@@ -189,7 +193,7 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
     return weak, strong
 
 
-def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
+def _sweep(setup: Setup, fold: int, result: Result, points: Sequence[Point]) -> Swept | None:
     """Return a job's trade-offs; None where no model it considers has a known cost."""
     train, known = (table.outcomes for table in setup.tables(fold))
     cost, fixed = train.mean_cost(), references(setup, fold)
@@ -199,11 +203,12 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
+    texts = setup.data.text_hash[setup.rows(fold, VALIDATION)].astype(str)
+    _, clusters = np.unique(texts, return_inverse=True)
     tested = int(np.count_nonzero(setup.split.codes == TEST))
-    chosen_with = ValidationFold(
-        known, cost, fixed["best_single"], fixed["strongest"], test_queries=tested
-    )
-    return sweep(chosen_with, quality, test)
+    single, dearest = fixed["best_single"], fixed["most_expensive"]
+    chosen_with = ValidationFold(known, cost, single, dearest, clusters, tested)
+    return sweep(chosen_with, quality, test, points)
 
 
 def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:

@@ -168,6 +168,7 @@ class DescribeReply:
     libraries: list[str] = field(default_factory=list)
     """Those that its jobs import."""
     deterministic: bool = False
+    reference: bool = False
     effort: float | None = None
     """Seconds that a job takes; None where it does not say."""
     stateless: bool = False

@@ -54,6 +54,8 @@ class Entrant:
     libraries: tuple[str, ...] = ()
     deterministic: bool = False
     effort: float | None = None
+    reference: bool = False
+    """Whether it declares itself a reference, of which no verdict is made."""
 
 
 def entrants(
@@ -243,6 +245,7 @@ def _entrant(
         libraries=tuple(described.libraries),
         deterministic=described.deterministic,
         effort=described.effort,
+        reference=described.reference,
     )
 
 

@@ -264,6 +264,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         personal=optional.is_personal(cls),
         libraries=optional.libraries(router),
         deterministic=optional.is_deterministic(router),
+        reference=optional.is_reference(router),
         effort=optional.effort(router),
         **facts,
     )

@@ -112,7 +112,7 @@ def cell_columns(cells: ChosenCells) -> Columns:
 
 
 def reference_columns(setting: Setting) -> dict[str, PerQuery]:
-    """Return oracle, random, best_single, best_single_hindsight; cheapest, strongest if known."""
+    """Return the columns of all references; of cheapest and most_expensive where known."""
     outcomes = setting.outcomes
     choices = {"oracle": oracle_choice(outcomes), **setting.fixed}
     if setting.blind_oracle is not None:

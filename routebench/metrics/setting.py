@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from routebench.plugin.selection import covered
 from routebench.records import Floats, Ints, Mask, Outcomes, Pool, State, Strings
 from routebench.schema import Measure
 
@@ -38,6 +39,8 @@ class RouterChoices:
     """By operating point [S, n]: choices, and where they are a fixed model's, unrouted."""
     lambdas: dict[str, list[float | None]] = field(default_factory=dict)
     """By operating point: its λ by seed, then fold; None where one fixed model stands in."""
+    reference: bool = False
+    """Whether it declares itself a reference, of which no verdict is made."""
 
     @property
     def considered(self) -> Mask:
@@ -108,7 +111,7 @@ class Setting:
     """[n] the model best on train and validation of the query's fold."""
     clusters: Ints
     """[n] rows with the same number are drawn together (one query asked by several users)."""
-    strongest: Ints | None = None
+    most_expensive: Ints | None = None
     """[n]; None when unknown (no declared large model, and unpriced)."""
     cheapest: Ints | None = None
     """[n]; None when unknown (unpriced)."""
@@ -128,10 +131,19 @@ class Setting:
         """Return the known references that choose, before the test, one model per query."""
         known = {
             "best_single": self.best_single,
-            "strongest": self.strongest,
+            "most_expensive": self.most_expensive,
             "cheapest": self.cheapest,
         }
         return {name: choice for name, choice in known.items() if choice is not None}
+
+    @property
+    def cost_bounds(self) -> tuple[int, int]:
+        """Return the pool's cheapest and dearest covered model by mean training cost."""
+        cost = self.mean_cost
+        assert cost is not None
+        known = np.where(covered(self.outcomes.ok), cost, np.nan)
+        known = known if np.isfinite(known).any() else np.nan_to_num(cost, nan=np.inf)
+        return int(np.nanargmin(known)), int(np.nanargmax(known))
 
     def take(self, rows: Mask) -> Setting:
         """Return the given queries."""

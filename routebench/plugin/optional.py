@@ -58,6 +58,13 @@ class Deterministic(Protocol):
 
 
 @runtime_checkable
+class IsReference(Protocol):
+    """A router that any learned one must beat: the board makes no verdict of it."""
+
+    reference: bool
+
+
+@runtime_checkable
 class StatesEffort(Protocol):
     """A router that says how long a job takes: a run starts the longest first.
 
@@ -228,6 +235,11 @@ def libraries(router: Any) -> list[str]:
 def is_deterministic(router: Any) -> bool:
     """Return whether a router with its options decides alike whatever its seed."""
     return isinstance(router, Deterministic) and bool(router.deterministic)
+
+
+def is_reference(router: Any) -> bool:
+    """Return whether a router declares that it is there to be compared with."""
+    return isinstance(router, IsReference) and bool(router.reference)
 
 
 def effort(router: Any) -> float | None:

@@ -101,8 +101,9 @@ def test_a_row() -> None:
         "2 seeds",
     ):
         assert fact in head
-    assert "3.6 pp" in head
     assert "headroom 20.0 pp" in text
+    could = shown(board(row("mf", mde=0.036), row("knn")))
+    assert "smallest difference from best single that each could show, pp: mf 3.6\n" in could
     oracle = " ".join(line_of(text, "80.0 ±5.0").split())
     assert oracle.startswith("oracle")
     assert "0.5000" in oracle

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.markup import escape
 
+from routebench.report.format import MISSING
+from routebench.report.points import in_reading_order, lambda_words, pair_words
 from routebench.report.terminal.console import (
     LABEL,
     difference,
@@ -15,7 +17,7 @@ from routebench.report.terminal.console import (
     percent,
     short,
 )
-from routebench.schema import Estimate, Leaderboard, OperatingPoint, Row
+from routebench.schema import BEST_SINGLE, Estimate, Leaderboard, PointResult, Row
 
 TASKS = 4
 """The largest number of tasks that are printed with a table each."""
@@ -24,7 +26,7 @@ TASKS = 4
 def show(board: Leaderboard, out: Console) -> None:
     """Print the routers' operating points, and their pair of models overall and by task."""
     rows = [row for row in board.rows if row.state == "ok"]
-    swept = [row for row in rows if row.operating_points]
+    swept = [row for row in rows if row.points]
     if swept:
         _points(swept, out)
     elif rows:
@@ -36,40 +38,59 @@ def show(board: Leaderboard, out: Console) -> None:
 
 
 def _points(rows: list[Row], out: Console) -> None:
-    out.print("[bold]Best single model's accuracy for less[/bold]")
+    out.print("[bold]Operating points: chosen on validation, fixed before the test[/bold]")
     table = make_table(
-        "router", "saves, %", "accuracy", "Δ best single, pp", "−1 pp: saves", "AIQ", "QNC"
+        "router",
+        "point",
+        "λ",
+        "saves, %",
+        "accuracy",
+        "Δ best single, pp",
+        "$ / 1k",
+        left=("point",),
     )
     for row in rows:
-        at, less = _known(row.operating_points)
-        table.add_row(
-            _label(row),
-            interval(at.savings_vs_best_single, 100, "{:.0f}"),
-            percent(at.accuracy),
-            difference(at.against_best_single),
-            interval(less.savings_vs_best_single, 100, "{:.0f}"),
-            _number(_get(row.metrics, "aiq"), "{:.3f}"),
-            _number(_get(row.metrics, "qnc"), "{:.2f}"),
-        )
+        for i, (name, point) in enumerate(in_reading_order(row.points)):
+            apart = point.against.get(BEST_SINGLE, {}).get("accuracy")
+            table.add_row(
+                "" if i else _label(row),
+                escape(name),
+                lambda_words(point),
+                interval(point.metrics.get("savings_vs_best_single"), 100, "{:.0f}"),
+                percent(_of(point, "accuracy")),
+                MISSING if apart is None else difference(apart),
+                _number(_of(point, "total_cost_per_1k"), "{:#.3g}"),
+            )
     out.print(table)
     out.print(
-        "[dim]the cheapest trade-off that was as accurate as the best single model on validation "
-        "(or 1 pp less), frozen, on the test queries; AIQ: mean accuracy over the pool's range of "
-        "cost; QNC: share of the best single model's cost that reaches its accuracy, read off the "
-        "test queries[/dim]\n"
+        "[dim]λ: what a router gives up in score to save a USD: it chooses by expected quality − "
+        "λ · cost (of several seeds and folds, the least and the largest; own: its own choice; "
+        "n fixed: jobs in which the best single model stands in); routebench route RUN ROUTER "
+        "--point NAME decides so[/dim]\n"
+    )
+    money = make_table("router", "AIQ", "QNC")
+    for row in rows:
+        money.add_row(
+            _label(row),
+            interval(_get(row.metrics, "aiq"), 1, "{:.3f}"),
+            interval(_get(row.metrics, "qnc"), 1, "{:.2f}"),
+        )
+    out.print(money)
+    out.print(
+        "[dim]AIQ: mean accuracy over the pool's range of cost; QNC: share of the best single "
+        "model's cost that reaches its accuracy, read off the test queries[/dim]\n"
     )
 
 
-def _known(points: Mapping[str, OperatingPoint]) -> tuple[OperatingPoint, OperatingPoint]:
-    """Return the two points that every router has, also under their names in older boards."""
-    if "same-accuracy" in points:
-        return points["same-accuracy"], points["within-1pp"]
-    return points["iso_accuracy"], points["iso_accuracy_1pp"]
+def _of(point: PointResult, name: str) -> Estimate:
+    return _get(point.metrics, name)
 
 
 def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
     """Print one pair of models by router, with the router's calibration and stability."""
     out.print("[bold]From the weak to the strong model, and what routers know of themselves[/bold]")
+    for words in pair_words(rows):
+        out.print(f"[dim]{escape(words)}[/dim]")
     table = make_table("router", *_PAIR.values(), "over mixing, pp", "ECE", "Brier", "stable")
     for row in rows:
         table.add_row(
@@ -87,8 +108,9 @@ def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
     out.print(
         "[dim]APGR: mean share of the gap from weak to strong closed over all shares of strong "
         "calls; CPT: share of strong calls that closes 50 or 80% of it; over mixing: accuracy "
-        "above a coin between the two for the same money; ECE and Brier: of the stated confidence; "
-        "stable: decisions that case, spaces, typos or another phrasing do not change[/dim]\n"
+        "above a coin between the two for the same money (references claim none); ECE and Brier: "
+        "of the stated confidence; stable: decisions that case, spaces, typos or another phrasing "
+        "do not change[/dim]\n"
     )
 
 
