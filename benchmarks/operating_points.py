@@ -165,8 +165,8 @@ class Case:
         return rule(self.score, self.cost, self.reference, self.paid)
 
     def result(self, at: int | None) -> tuple[float, float, float]:
-        """Return the difference in accuracy, what is saved, and whether nothing was chosen."""
-        if at is None:
+        """Return the difference in accuracy, what is saved, and whether it is all one model's."""
+        if at is None or np.array_equal(self.cost[at], self.paid):
             return 0.0, 0.0, 1.0
         gained = float((self.score[at] - self.reference).mean())
         return gained, 1 - float(self.cost[at].mean() / self.paid.mean()), 0.0
@@ -244,7 +244,7 @@ def planted(kind: str, n: int, worlds: int) -> Iterator[tuple[str, Floats]]:
                 values[label].append((0.0, 0.0, 1.0))
                 continue
             cheap = int(np.searchsorted(seen[order], lambdas[at] * (cost[1] - cost[0])))
-            values[label].append((-float(lost[cheap]), 0.9 * cheap / TRUTH, 0.0))
+            values[label].append((-float(lost[cheap]), 0.9 * cheap / TRUTH, float(cheap == 0)))
     for label, each in values.items():
         yield label, np.mean(each, axis=0)
 

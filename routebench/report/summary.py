@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from routebench.metrics.points.words import signed
-from routebench.report import lengths
+from routebench.report import lengths, steps
 from routebench.report.format import (
     BASELINE,
     COLLAPSED,
@@ -96,6 +96,7 @@ def notices(board: Leaderboard) -> list[str]:
         guess = lengths.assumed(board) or "lengths taken from the texts"
         texts.append(f"costs are estimated: {guess}")
         texts += filter(None, [lengths.by_length(board)])
+    texts += filter(None, [steps.asked(board)])
     if diagnostics.leaked:
         texts.append(
             f"{diagnostics.leaked:,} test queries had a duplicate in train or validation; "

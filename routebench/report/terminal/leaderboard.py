@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from routebench.report import lengths
+from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds
 from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
@@ -222,7 +222,12 @@ def _footnotes(board: Leaderboard, out: RichConsole) -> None:
     if few_seeds(board):
         notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
     out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
-    texts = (lengths.by_length(board), verdict_table.undecided(board), _detectable(board))
+    texts = (
+        lengths.by_length(board),
+        verdict_table.undecided(board),
+        steps.asked(board),
+        _detectable(board),
+    )
     for text in texts:
         if text is not None:
             out.print(escape(text))

@@ -154,6 +154,11 @@ def test_few_worlds_hold_a_false_proof(world: str) -> None:
     assert promise.false_worlds(getattr(promise, world), 1300, 20) <= promise.most_false(20)
 
 
+def test_few_worlds_of_seeds_and_repeated_texts_hold_a_false_proof() -> None:
+    promise = _promise()
+    assert promise.false_worlds(promise.by_seed, 600, 10) <= promise.most_false(10)
+
+
 def test_a_bound_that_is_only_the_estimate_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExactBounds, "low", lambda one, tail: one.value)
     promise = _promise()
