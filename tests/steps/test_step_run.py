@@ -193,3 +193,24 @@ def test_a_router_that_breaks_the_contract_fails_alone(tmp_path: Path) -> None:
     found = rows(json.loads((folder / "leaderboard.json").read_text()))
     assert "asks 'a' twice for one query" in found["Twice"]["message"]
     assert found["best-single"]["state"] == "ok"
+
+
+def test_a_step_that_depends_on_the_batch_fails_its_row(tmp_path: Path) -> None:
+    router = tmp_path / "crowd.py"
+    router.write_text(
+        "import numpy as np\n"
+        "from routebench import Steps, hookimpl\n"
+        "class Crowd:\n"
+        "    @hookimpl\n"
+        "    def step(self, queries, bought):\n"
+        "        stop = bought.asked.any(axis=1)\n"
+        "        ask = np.zeros(bought.asked.shape, dtype=bool)\n"
+        "        ask[~stop, int(len(queries) > 1)] = True\n"
+        "        return Steps(ask, np.where(stop, bought.asked.argmax(axis=1), -1))\n"
+    )
+    folder = finish(
+        tmp_path / "out", suite=put(tmp_path, agreeing()), answers_as="multiple-choice",
+        router=[f"{router}:Crowd", "best-single"],
+    )  # fmt: skip
+    message = rows(read_board(folder))["Crowd"]["message"]
+    assert "batch and single stepping disagree on 64 of 64 queries" in message
