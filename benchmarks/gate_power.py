@@ -26,13 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routebench.gate.verdict import (
+from routebench.gate.verdict import Verdict, verdicts
+from routebench.metrics.effects import (
     Differences,
     Effect,
-    Verdict,
     flips,
     typical_size,
-    verdicts,
     weighed,
 )
 

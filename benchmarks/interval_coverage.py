@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from routebench.metrics.bootstrap import bootstrap_means
-from routebench.metrics.operating_points import POINTS
+from routebench.metrics.points.point import DEFAULT
 from routebench.metrics.predictions import predictions
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import Interval, interval, proportion_interval
@@ -100,8 +100,8 @@ def _pair(rng: np.random.Generator, n: int) -> tuple[Setting, list[RouterChoices
         quality=quality,
         confidence=np.clip(quality.max(axis=2), 0, 0.7),
         swept=swept,
-        points=dict.fromkeys(POINTS, frozen),
-        lambdas={name: [1.0] for name in POINTS},
+        points=dict.fromkeys([point.name for point in DEFAULT], frozen),
+        lambdas={name: [1.0] for name in [point.name for point in DEFAULT]},
     )
     return setting, [routed]
 

@@ -13,6 +13,7 @@ from routebench.data.files import is_outcomes_name
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import absolute
 from routebench.plugin import discovery, options
+from routebench.plugin.renamed import current_name
 from routebench.records import HIDEABLE
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,6 +39,9 @@ class RunConfig(BaseModel):
     )
     router: tuple[str, ...] = Field(("all",), min_length=1)
     judge: str | None = Field(None, description="grades answers that have no score")
+    answers_as: str | None = Field(
+        None, description="judge that reads final answers, for routers that see answers"
+    )
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     seeds: int = Field(1, ge=1, le=100)
     split: Literal["auto", "given", "hash"] = "auto"
@@ -49,6 +53,9 @@ class RunConfig(BaseModel):
     profile: Literal["embedded", "paper"] = "embedded"
     perturb: int = Field(100, ge=0, description="test queries that are also asked perturbed")
     against: tuple[str, ...] = Field((), description="routers that all others are compared with")
+    point: tuple[str, ...] = Field((), description="more operating points: savings=40%, cost=0.2")
+    margin: str = Field("1pp", description="accuracy that a router may lose: within-1pp is judged")
+    volume: str | None = Field(None, description="queries to count dollars for: 100000/day")
     objective: dict[Literal["performance", "cost"], Weight] = {"performance": 1.0, "cost": 0.0}
     max_missing: float = Field(0.01, ge=0, le=1)
     assume_output_tokens: int = Field(256, ge=0)
@@ -110,7 +117,8 @@ def make(values: dict[str, Any]) -> RunConfig:
                 f"unknown option {name!r}", did_you_mean(name, RunConfig.model_fields)
             )
     try:
-        config = RunConfig.model_validate(values | {"suite": as_suite(values["suite"])})
+        named = _current(values) | {"suite": as_suite(values["suite"])}
+        config = RunConfig.model_validate(named)
     except ValidationError as error:
         raise OptionError(options.explain(error, "--")) from error
     if config.data and ":" in config.suite:
@@ -121,6 +129,24 @@ def make(values: dict[str, Any]) -> RunConfig:
         if column not in HIDEABLE:
             raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))
     return config
+
+
+def older_names(values: dict[str, Any]) -> list[str]:
+    """Return a note for each router that is given by its older name."""
+    given = [*values.get("router", ()), *values.get("against", ()), *values.get("set", {})]
+    found = dict.fromkeys(name for name in map(str, given) if current_name(name) != name)
+    return [f"{name} is called {current_name(name)} now" for name in found]
+
+
+def _current(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with routers called as they are today."""
+    made = dict(values)
+    for option in ("router", "against"):
+        if isinstance(values.get(option), list | tuple):
+            made[option] = [current_name(str(name)) for name in values[option]]
+    if isinstance(values.get("set"), dict):
+        made["set"] = {current_name(name): given for name, given in values["set"].items()}
+    return made
 
 
 def as_suite(text: Any) -> Any:

@@ -107,6 +107,8 @@ class Outcomes:
     """Those of the prompt tokens that the server had cached; None where nothing is recorded."""
     thinking_tokens: Floats | None = None
     """Those of the answer tokens that went into reasoning; None where nothing is recorded."""
+    confidence: Floats | None = None
+    """The model's own confidence in its answer; None where the run names no such column."""
 
     @property
     def ok(self) -> Mask:
@@ -351,8 +353,12 @@ class SuiteData:
     answers: Any = None
     """Arrow string array [n · m] of the answers, row by row; null where there is none. The
     first of repeated ones."""
+    finals: Any = None
+    """Arrow string array [n · m] of the final answers in them; None until they are read."""
     judge: str | None = None
     """The judge that grades its answers, unless the run names another."""
+    answers_as: str | None = None
+    """The judge that reads final answers in them, for routers that see answers."""
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
     """Train, validation and test of a hash split."""
     ungraded_repeats: int = 0

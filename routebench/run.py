@@ -28,7 +28,9 @@ from routebench.jobs import arrow_io, plan
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
+from routebench.judge.finals import read_finals
 from routebench.judge.suite import judge_answers
+from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices import listed
@@ -69,6 +71,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     check_device(config.device)
+    asked = AskedPoints.of(config.point, config.margin)
     with (
         scratch_folder() as scratch,
         warm_workers(scratch, config.isolation, config.device) as workers,
@@ -87,9 +90,13 @@ def run(config: RunConfig, listener: RunListener) -> Run:
         data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
         workers.protect(run_folder.protected(config, data.files))
         encoder = plan.encoder(config, workers)
-        around = extensions.around("fit", "route")
+        around = extensions.around("fit", "route", "step")
         shared = dependencies(config, data, prints, encoder, around)
         entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
+        if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
+            listener.stage("reading final answers")
+            values = config.set.get(data.answers_as or "", {})
+            data = read_finals(data, values, named=config.answers_as is not None)
         setup = Setup(
             data,
             split,
@@ -116,7 +123,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
                     extensions.tell("job_finished", **about(job, result))
             listener.stage("scoring")
             results = plan.by_seed(results, config.seeds)
-            scored = build.score(setup, entrants, results, against=config.against)
+            scored = build.score(setup, entrants, results, against=config.against, asked=asked)
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             listener.stage("writing the board")
             board = write_run.write(
@@ -141,6 +148,7 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     if missing:
         raise OptionError(f"--show {missing[0]}: this suite has no {missing[0]} column")
     data = replace(data, visible=data.visible | set(config.show))
+    data = replace(data, answers_as=config.answers_as or config.judge or data.judge)
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:

@@ -42,8 +42,8 @@ class BelowBestSingle:
         return f"{self.measure}{_BELOW}"
 
 
-BEST_SINGLE, STRONGEST, RANDOM = "best-single", "strongest", "random"
-REFERENCES = {BEST_SINGLE: "best_single", STRONGEST: "strongest", RANDOM: "random"}
+BEST_SINGLE, MOST_EXPENSIVE, RANDOM = "best-single", "most-expensive", "random"
+REFERENCES = {BEST_SINGLE: "best_single", MOST_EXPENSIVE: "most_expensive", RANDOM: "random"}
 """What every router is compared with, as rows name it, and its name under `references`.
 
 They are computed from the outcomes; no router of such a name has to take part.
@@ -109,17 +109,45 @@ class CurvePoint(StrictModel):
     total_cost_per_1k: float
 
 
-class OperatingPoint(StrictModel):
-    """A trade-off chosen on validation, frozen, and its results on the test queries."""
+class PointResult(StrictModel):
+    """One setting of a router, frozen before the test, and its results on the test queries."""
 
     n: int = Field(description="test queries on which all models that could be chosen answered")
     lambdas: list[float | None] = Field(
-        description="λ in score per USD by seed, then fold; null: one fixed model stands in"
+        [],
+        description="λ in score per USD by seed, then fold; null: one fixed model stands in; "
+        "empty: the router's own choice",
     )
-    accuracy: Estimate
-    against_best_single: Estimate = Field(description="paired difference in accuracy")
-    total_cost_per_1k: Estimate
-    savings_vs_best_single: Estimate
+    fixed: float = Field(0.0, description="share of jobs in which one fixed model stands in")
+    metrics: dict[str, Estimate] = Field(description="as `metrics` of a row")
+    against: dict[str, dict[str, Difference]] = Field(
+        {}, description="paired differences from best-single, on the point's queries"
+    )
+    usage: dict[str, float] = Field({}, description="share of decisions by model")
+
+
+class RouterVerdict(StrictModel):
+    """Whether a router costs less within a margin of the best single model's accuracy."""
+
+    point: str = Field(description="of `points`: fixed before the test, one per router")
+    margin: float = Field(description="share of queries that may be lost: .01 is 1 pp")
+    kind: Literal["proven", "worse", "not proven", "same"] = Field(
+        description="proven: the loss is below the margin; worse: it is above; same: it is "
+        "best-single on every query"
+    )
+    difference: float = Field(description="accuracy minus that of best-single")
+    low: float = Field(
+        description="one-sided lower bound, at the router's step of Holm's procedure over the "
+        "learned routers of the run"
+    )
+    high: float = Field(description="the same from above")
+    level: float = Field(description="one-sided level of `low`: .05 over the routers left")
+    p: float = Field(description="one-sided, of a loss of the margin or more; Holm-adjusted")
+    savings: Estimate = Field(description="1 - total cost / best-single's, at the point")
+    queries_needed: int | None = Field(
+        None, description="test queries that would decide, if the estimate were true"
+    )
+    sentence: str
 
 
 class PolicyUse(StrictModel):
@@ -174,6 +202,9 @@ class Row(StrictModel):
     distribution: str | None = None
     version: str | None = None
     options: dict[str, Any] = {}
+    reference: bool = Field(
+        False, description="declares that any learned router must beat it: no verdict is made"
+    )
     fingerprint: str | None = Field(None, description="hash of plugin, options and code")
     seeds: list[int] = []
     deterministic: bool = Field(
@@ -181,7 +212,20 @@ class Row(StrictModel):
     )
     interval_scope: Literal["queries and seeds", "this checkpoint only"] | None = None
     metrics: dict[str, Estimate] = {}
-    operating_points: dict[str, OperatingPoint] = {}
+    pair: tuple[str, str] | None = Field(
+        None,
+        description="the weak and the strong model that APGR, CPT and mix_lift are about: the "
+        "router's own, else cheapest and most-expensive; null where folds differ",
+    )
+    points: dict[str, PointResult] = Field(
+        {}, description="settings frozen before the test, by name: most-accurate, within-1pp, …"
+    )
+    verdict: RouterVerdict | None = Field(
+        None, description="of learned routers in a priced run without users"
+    )
+    mde: float | None = Field(
+        None, description="smallest difference from best-single that this row could show"
+    )
     curve: list[CurvePoint] = Field([], description="from quality alone to the least cost")
     seed_spread: dict[str, float] = Field({}, description="standard deviation over seeds")
     against: dict[str, dict[str, Difference]] = {}
@@ -208,7 +252,7 @@ class Row(StrictModel):
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out fields that say nothing, as in files without them."""
         values: dict[str, Any] = handler(self)
-        for name in ("policies", "facts", "deterministic"):
+        for name in ("policies", "facts", "deterministic", "reference"):
             if not getattr(self, name):
                 values.pop(name, None)
         return values
@@ -252,7 +296,7 @@ class FoldFacts(StrictModel):
 
     best_single: str
     cheapest: str | None = None
-    strongest: str | None = None
+    most_expensive: str | None = None
     mean_cost: dict[str, float | None] | None = Field(None, description="USD per training query")
     mean_score: dict[str, float | None] | None = Field(
         None, description="on training queries: tells weak from strong in an unpriced run"
@@ -285,7 +329,10 @@ class Diagnostics(StrictModel):
 class Leaderboard(StrictModel):
     """One run: what was compared on what, and every number with its interval."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    headline: str | None = Field(
+        None, description="what the best verdict says, or that no router saves anything"
+    )
     suite: SuiteInfo
     fingerprints: Fingerprints
     priced: Literal["recorded", "prices", "estimated", "unpriced"]

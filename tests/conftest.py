@@ -113,7 +113,7 @@ HARDLY_TRAINED = tuple(
 """For runs of all routers: a language model trained as usual takes a minute per job."""
 
 
-CHEAP = {"best-single", "cheapest", "knn", "linear", "random", "strongest", "task-prior"}
+CHEAP = {"best-single", "cheapest", "knn", "linear", "most-expensive", "random", "task-prior"}
 """Routers that are trained in no time."""
 
 SMALLER = ("--set", "tfidf-svd.dimension=8")

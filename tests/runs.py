@@ -24,7 +24,7 @@ from routebench.__main__ import main
 from routebench.encode import encoders
 from routebench.isolation import messages
 from routebench.isolation.messages import Access, Failed, Report, Request, Start
-from routebench.isolation.subprocesses import Workers
+from routebench.isolation.subprocesses import GiveAnswers, Workers
 from routebench.jobs import worker
 
 Board = dict[str, Any]
@@ -83,6 +83,7 @@ def _here(
     progress: Callable[[float, str], None] = lambda done, note: None,
     libraries: Iterable[str] = (),
     answer: object = None,
+    sell: GiveAnswers | None = None,
 ) -> Report:
     """Do what `Workers.run` does, all messages written and read, but in no process of its own."""
     if workers.stopped:
@@ -96,6 +97,14 @@ def _here(
         assert isinstance(read, messages.ProgressUpdate)
         progress(read.done, read.note)
 
+    def buy(cells: list[int]) -> messages.AnswersGiven:
+        assert sell is not None
+        needed = messages.read(messages.write(messages.AnswersNeeded(cells)))
+        assert isinstance(needed, messages.AnswersNeeded)
+        given = messages.read(messages.write(sell(needed)))
+        assert isinstance(given, messages.AnswersGiven)
+        return given
+
     with _TURN, warnings.catch_warnings(record=True) as caught:
         # What a fresh process starts with: its warnings are noted, and stop nothing.
         warnings.resetwarnings()
@@ -108,7 +117,7 @@ def _here(
             warnings.simplefilter("ignore", quiet)
         encoders.Served.store, encoders.Served.used = None, False
         try:
-            answer = worker.carry_out(sent.request, folder, send)
+            answer = worker.carry_out(sent.request, folder, send, buy=buy)
         except Exception as error:
             reason = f"{request.stage}: {worker.reason(error)}"
             answer = Failed(reason.replace(str(folder), "<job>"), traceback.format_exc())

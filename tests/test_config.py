@@ -117,3 +117,21 @@ def test_set_must_be_tables(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"mine\.toml: set = ") as raised:
             config.read(path)
         assert "[set.NAME]" in raised.value.hint
+
+
+def test_an_older_name_of_a_router_is_read_as_that_of_today() -> None:
+    given = {
+        "suite": "simpleqa",
+        "router": ["knn", "strongest@x"],
+        "against": ["strongest"],
+        "set": {"strongest": {"model": "a"}},
+    }
+    made = config.make(given)
+    assert made.router == ("knn", "most-expensive@x")
+    assert made.against == ("most-expensive",)
+    assert made.set == {"most-expensive": {"model": "a"}}
+    assert config.older_names(given) == [
+        "strongest@x is called most-expensive@x now",
+        "strongest is called most-expensive now",
+    ]
+    assert config.older_names({"suite": "simpleqa", "router": ["knn"]}) == []

@@ -59,7 +59,7 @@ def check_planted_rule(done: dict[str, Any]) -> None:
         assert by_name[name]["against"]["best-single"]["accuracy"]["p"] < 0.01
     assert by_name["best-single"]["metrics"]["gap_recovered"]["value"] == 0
     assert by_name["random"]["rank"] > 1
-    for name in ("cheapest", "strongest"):
+    for name in ("cheapest", "most-expensive"):
         assert by_name[name]["state"] == "skipped"
         assert "needs prices" in by_name[name]["message"]
     assert done["priced"] == "unpriced"

@@ -41,6 +41,7 @@ class Random(DeclaredState):
     Its expectation is known in closed form: the board's reference `random`.
     """
 
+    reference = True
     effort = 0.1
     seed: int
     models: int
@@ -63,6 +64,7 @@ class Random(DeclaredState):
 class _OneModel(DeclaredState):
     """A constant router: always the model that the subclass picks."""
 
+    reference = True
     deterministic = True
     effort = 0.1
     choice: int
@@ -120,7 +122,7 @@ class Cheapest(_ByPrice):
     """The model with the lowest mean cost on the training queries."""
 
 
-class Strongest(_ByPrice):
+class MostExpensive(_ByPrice):
     """The model the suite declares large, else the dearest on the training queries."""
 
     dearest = True
@@ -129,6 +131,7 @@ class Strongest(_ByPrice):
 class TaskPrior(DeclaredState):
     """The best model of each query's task on train and validation; overall best for new tasks."""
 
+    reference = True
     deterministic = True
     effort = 0.1
     choices: dict[str, int]

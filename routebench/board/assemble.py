@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from routebench.board.fixed import references
+from routebench.board.stepped import stepped
 from routebench.data.perturbations import KINDS
-from routebench.data.splits import TEST, TRAIN
+from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
-from routebench.metrics.operating_points import POINTS, Swept, ValidationFold, sweep
+from routebench.metrics.points.point import DEFAULT, Point
+from routebench.metrics.points.sweep import Swept, ValidationFold, sweep
 from routebench.metrics.setting import RouterChoices
-from routebench.plugin.selection import best_single, by_cost
-from routebench.records import Decisions, Floats, Ints, Outcomes
+from routebench.records import Decisions, Floats, Ints
 
 
 def tested_rows(setup: Setup, fold: int) -> Ints:
@@ -23,7 +25,10 @@ def tested_rows(setup: Setup, fold: int) -> Ints:
 
 
 def assemble_decisions(
-    setup: Setup, label: str, results: Iterable[tuple[Job, Result]]
+    setup: Setup,
+    label: str,
+    results: Iterable[tuple[Job, Result]],
+    points: Sequence[Point] = DEFAULT,
 ) -> RouterChoices:
     """Return one router's choices and expectations by seed [S, n], folds one after the other.
 
@@ -52,11 +57,14 @@ def assemble_decisions(
     }
     if any(_test(result).usage for result in by_job.values()):
         known["router_cost"] = table(lambda _, result: routing_cost(_test(result)))
+    if (asked := column("asked")) is not None:
+        jobs = [[by_job[seed, fold] for fold in folds] for seed in seeds]
+        return RouterChoices(label, **known, **stepped(setup, asked, folds, jobs, points))
     if setup.perturb:
         known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
     if known["quality"] is not None:
         known["pair"] = _pair(setup, folds, known["quality"])
-        swept = {at: _sweep(setup, at[1], result) for at, result in by_job.items()}
+        swept = {at: _sweep(setup, at[1], result, points) for at, result in by_job.items()}
         if all(swept.values()):
             known |= _swept([[swept[s, f] for f in folds] for s in seeds])  # type: ignore[misc]
     return RouterChoices(label, **known)
@@ -122,27 +130,6 @@ def _differently(row: Ints, choice: Ints) -> Floats:
     return np.where(several, low < high, np.nan)[query]
 
 
-def references(setup: Setup, fold: int) -> dict[str, int]:
-    """Return the fixed models that a fold's training data name, as indices into the pool."""
-    tables = setup.tables(fold)
-    pool, (train, validation) = tables[0].pool, (table.outcomes for table in tables)
-    cost = train.mean_cost()
-    fixed = {"best_single": best_single(_both(train, validation), cost)}
-    for name, declared in (("cheapest", pool.small), ("strongest", pool.large)):
-        if declared is not None:
-            fixed[name] = pool.index(declared)
-        elif cost is not None:
-            fixed[name] = by_cost(train, cost, dearest=name == "strongest")
-    return fixed
-
-
-def _both(one: Outcomes, other: Outcomes) -> Outcomes:
-    """Concatenate scores and states of two parts."""
-    return Outcomes(
-        np.concatenate([one.score, other.score]), np.concatenate([one.state, other.state])
-    )
-
-
 def _test(result: Result) -> Decisions:
     assert result.decisions is not None, "only routers whose jobs all ended well are put together"
     return result.decisions
@@ -189,7 +176,7 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
     return weak, strong
 
 
-def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
+def _sweep(setup: Setup, fold: int, result: Result, points: Sequence[Point]) -> Swept | None:
     """Return a job's trade-offs; None where no model it considers has a known cost."""
     train, known = (table.outcomes for table in setup.tables(fold))
     cost, fixed = train.mean_cost(), references(setup, fold)
@@ -199,8 +186,12 @@ def _sweep(setup: Setup, fold: int, result: Result) -> Swept | None:
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
-    chosen_with = ValidationFold(known, cost, fixed["best_single"], fixed["strongest"])
-    return sweep(chosen_with, quality, test)
+    texts = setup.data.text_hash[setup.rows(fold, VALIDATION)].astype(str)
+    _, clusters = np.unique(texts, return_inverse=True)
+    chosen_with = ValidationFold(
+        known, cost, fixed["best_single"], fixed["most_expensive"], clusters
+    )
+    return sweep(chosen_with, quality, test, points)
 
 
 def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:
@@ -212,7 +203,7 @@ def _swept(jobs: list[list[Swept]]) -> dict[str, Any]:
         return job.choice[np.minimum(np.arange(steps), len(job.lambdas) - 1)]
 
     points, lambdas = {}, {}
-    for name in POINTS:
+    for name in jobs[0][0].points:
         at = [[job.points[name] for job in seed] for seed in jobs]
         choices = np.stack([np.concatenate([choice for choice, _ in seed]) for seed in at])
         fixed = [np.concatenate([np.full(len(c), x is None) for c, x in seed]) for seed in at]

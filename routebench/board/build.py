@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from routebench.board.assemble import assemble_decisions, references, tested_rows
+from routebench.board.assemble import assemble_decisions, tested_rows
+from routebench.board.fixed import references
 from routebench.board.left_out import left_out
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
@@ -19,6 +20,8 @@ from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate
+from routebench.metrics.points.asked import AskedPoints
+from routebench.metrics.points.words import headline
 from routebench.metrics.setting import Setting
 from routebench.plugin.selection import COVERED
 from routebench.prices.apply import PriceInfo
@@ -61,8 +64,11 @@ def score(
     results: Mapping[Job, Result],
     resamples: int = RESAMPLES,
     against: Sequence[str] = (),
+    asked: AskedPoints | None = None,
 ) -> ScoredQueries:
     """Put the decisions of each router's jobs together and evaluate them."""
+    asked = asked or AskedPoints()
+    references = {entrant.label for entrant in entrants if entrant.reference}
     folds = range(len(setup.split.codes))
     parts = [tested_rows(setup, fold) for fold in folds]
     rows = np.concatenate(parts)
@@ -79,7 +85,8 @@ def score(
             where = f"seed {seed}" + (f", fold {fold}" if len(folds) > 1 else "")
             failures[label] = f"{message} [{where}; {len(failed)} of {len(jobs)} jobs failed]"
             continue
-        one = assemble_decisions(setup, label, jobs)
+        one = assemble_decisions(setup, label, jobs, asked.points)
+        one = replace(one, reference=label in references)
         usable = setting.outcomes.ok[np.arange(len(rows)), one.choice].mean()
         if usable < COVERED:
             # All rows are scored on the same queries: this one would take the others' away.
@@ -89,7 +96,7 @@ def score(
             )
         else:
             routed.append(one)
-    evaluation = evaluate(setting, routed, resamples, against=against)
+    evaluation = evaluate(setting, routed, resamples, against=against, judged=asked.judged)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
     return ScoredQueries(rows, numbers, evaluation, failures, left_out(setting, routed))
 
@@ -139,6 +146,7 @@ def board(
         f"at most {config.max_missing:.1%} may be (--max-missing)"
     )
     return Leaderboard(
+        headline=headline(rows),
         suite=suite,
         fingerprints=fingerprints,
         priced=prices.label,
@@ -226,6 +234,7 @@ def _row(
         "distribution": entrant.plugin.distribution,
         "version": entrant.plugin.version,
         "options": entrant.options,
+        "reference": entrant.reference,
     }
     if entrant.state == "skipped":
         return Row(state="skipped", message=entrant.message, **base)

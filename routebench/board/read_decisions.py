@@ -13,6 +13,7 @@ from routebench.board.read_tables import numbers, read_table, text, whole
 from routebench.data.splits import TEST
 from routebench.errors import DataError
 from routebench.jobs.setup import Setup
+from routebench.plugin.renamed import current_name
 from routebench.records import Decisions, Ints, Usage
 
 Key = tuple[str, int, int]
@@ -87,7 +88,7 @@ def by_job(table: pa.Table, place: str) -> Iterator[tuple[Key, Ints]]:
     changes = np.logical_or.reduce([np.diff(column[order]) != 0 for column in columns])
     for rows in np.split(order, np.flatnonzero(changes) + 1):
         label, seed, fold = (int(column[rows[0]]) for column in columns)
-        yield (router.values[label], seed, fold), rows
+        yield (current_name(router.values[label]), seed, fold), rows
 
 
 def named(key: Key) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from routebench.board.old_boards import OLD_SCHEMA, upgraded
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
 from routebench.files import lock_file, replace_file
@@ -120,21 +121,29 @@ def read(path: Path) -> Leaderboard:
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not a leaderboard: it is no text") from error
     try:
+        held = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{place}: not a leaderboard: it is no JSON") from error
+    try:
+        if isinstance(held, dict) and held.get("schema_version") == OLD_SCHEMA:
+            return Leaderboard.model_validate(upgraded(held))
         return Leaderboard.model_validate_json(text)
     except ValidationError as error:
-        raise DataError(f"{place}: {_not_a_board(text, error)}") from error
+        raise DataError(f"{place}: {_not_a_board(held, error)}") from error
 
 
-def _not_a_board(text: str, error: ValidationError) -> str:
-    """Return in a few words why a text is no board of this version."""
-    try:
-        held = json.loads(text)
-    except ValueError:
-        return "not a leaderboard: it is no JSON"
+def schema_version(path: Path) -> int:
+    """Return the schema version of a board's file, which `read` can read."""
+    place = path / BOARD if path.is_dir() else path
+    return int(json.loads(place.read_text(encoding="utf-8"))["schema_version"])
+
+
+def _not_a_board(held: Any, error: ValidationError) -> str:
+    """Return in a few words why the content of a file is no board of this version."""
     if not isinstance(held, dict) or "schema_version" not in held:
         return "not a leaderboard of RouteBench"
     known = Leaderboard.model_fields["schema_version"].default
-    if (version := held["schema_version"]) != known:
+    if (version := held["schema_version"]) not in (OLD_SCHEMA, known):
         return (
             f"not a leaderboard: schema_version does not fit: schema {version!r}, this is {known}"
         )

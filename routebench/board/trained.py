@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from routebench import config
-from routebench.board import run_folder
+from routebench.board import checkpoint_points, run_folder
+from routebench.board.checkpoint_points import CheckpointPoints
 from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
+from routebench.metrics.points.point import Point
 from routebench.plugin import discovery, extensions
 from routebench.plugin.budget import Budget
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.optional import KeepsBudget, route_options
+from routebench.plugin.renamed import current_name
 from routebench.records import Decisions, Queries
 from routebench.schema import Leaderboard
 
@@ -33,7 +36,11 @@ class TrainedRouter:
     """USD per call by model, mean over the run's training queries; empty in an unpriced run."""
     visible: tuple[str, ...]
     """Columns that the run's routers saw beside the text."""
+    checkpoint: Path
     _harness: Harness
+    point: str | None = None
+    """The operating point at which it decides; None: its own choice."""
+    points: CheckpointPoints | None = None
 
     @classmethod
     def load(
@@ -43,19 +50,24 @@ class TrainedRouter:
         seed: int = 0,
         fold: int = 0,
         changes: dict[str, Any] | None = None,
+        point: str | None = None,
     ) -> TrainedRouter:
         """Load the checkpoint that a run folder keeps of a router.
 
         `changes` are options that the router reads when it routes: those that its class names in
-        `route_options`.
+        `route_options`. `point` is an operating point that the run chose.
 
         Raises:
             DataError: no run, or no whole checkpoint of that router, seed and fold.
-            OptionError: an option that is fixed by training.
+            OptionError: an option that is fixed by training, or no such point.
         """
-        board = run_folder.read(run)
+        board, label = run_folder.read(run), current_name(label)
         folder = run if run.is_dir() else run.parent
         place = _place(folder, board, label, seed, fold)
+        points = None
+        if point is not None:
+            points, point = checkpoint_points.read(place / "checkpoint"), _as_named(point)
+            points.named(point)
         header = _header(place / "job.json")
         info = _plugin(folder, header["plugin"])
         _changeable(discovery.load(info), label, changes or {})
@@ -65,7 +77,7 @@ class TrainedRouter:
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
         visible = (*board.suite.shown, *(["users"] if board.suite.users else []))
-        return cls(label, router, models, cost or {}, visible, harness)
+        return cls(label, router, models, cost or {}, visible, place, harness, point, points)
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""
@@ -80,6 +92,10 @@ class TrainedRouter:
 
     def route(self, texts: list[str]) -> Decisions:
         """Return decisions for queries of which only the text is known."""
+        if self.points is not None and self.point is not None:
+            fixed = self.points.fixed(self.point, len(texts))
+            if fixed is not None:
+                return Decisions(fixed)  # as in the run: the router is not asked
         queries = Queries(np.array(texts, dtype=object))
         seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
         made: Decisions = _guarded(
@@ -88,7 +104,38 @@ class TrainedRouter:
             lambda: self._harness.route(queries, len(self.models)),
             seen,
         )
-        return made
+        return self._at_point(made)
+
+    def _at_point(self, made: Decisions) -> Decisions:
+        """Return the decisions at the point; what the router said of its own choice is gone."""
+        if self.points is None or self.point is None:
+            return made
+        if made.quality is None:
+            known = self.points.named(self.point)
+            if known is None:
+                return made
+            raise PluginError(f"{self.label} returned no quality, which --point needs")
+        choice = self.points.choose(self.point, made.quality)
+        if choice is None:
+            return made
+        return Decisions(choice, quality=made.quality, usage=made.usage)
+
+    @property
+    def setting(self) -> str:
+        """Return the words for what decides at the point."""
+        known = self.points.named(self.point) if self.points and self.point else None
+        if known is None:
+            return "its own choice"
+        return known if isinstance(known, str) else f"λ {known:.6g} score per USD"
+
+    @property
+    def place(self) -> str:
+        """Return the words for the seed and fold whose checkpoint decides."""
+        return (
+            self.checkpoint.parent.name.replace("-", " ")
+            + ", "
+            + self.checkpoint.name.replace("-", " ")
+        )
 
     def charge(self, budget: Budget, decisions: Decisions) -> None:
         """Charge the expected cost of the chosen models, and what routing itself spent."""
@@ -116,6 +163,14 @@ def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -
     raise DataError(f"{folder}: no checkpoint of {label}, seed {seed}, fold {fold}", hint)
 
 
+def _as_named(point: str) -> str:
+    """Return the name of a point as boards write it; what is none of any form stays as it is."""
+    try:
+        return Point.parse(point).name
+    except OptionError:
+        return point
+
+
 def _header(path: Path) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -127,7 +182,7 @@ def _header(path: Path) -> dict[str, Any]:
 def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:
     """Return the plugin, installed or in the file that the run names."""
     if ".py:" not in plugin["target"]:
-        return discovery.find("router", plugin["name"])
+        return discovery.find("router", current_name(plugin["name"]))
     for text in config.read(folder / run_folder.RUN_FILE)["router"]:
         name = text.partition("@")[0]
         if Path(name.rpartition(":")[0]).name + ":" + name.rpartition(":")[2] == plugin["target"]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from routebench.board import write_tables
+from routebench.board import checkpoint_points, write_tables
 from routebench.board.run_folder import BOARD, RUN_FILE, to_json
 from routebench.config import RunConfig, dump, located
 from routebench.files import replace_file, sha256
@@ -51,6 +51,7 @@ def write(
             "timing": timing(setup, results) | {"seconds": round(time.time() - started, 3)},
         }
     )
+    checkpoint_points.write(folder, board)
     replace_file(folder / BOARD, to_json(board).encode())
     return board
 

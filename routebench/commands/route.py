@@ -24,6 +24,7 @@ _CHUNK = 1024
 @click.argument("texts", nargs=-1, metavar="[TEXT…]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
 @click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
+@click.option("--point", metavar="NAME", help="At this operating point, such as within-1pp.")
 @click.option(
     "--set",
     "set_",
@@ -40,6 +41,7 @@ def command(
     texts: tuple[str, ...],
     seed: int,
     fold: int,
+    point: str | None,
     set_: tuple[str, ...],
     budget: float | None,
     spent: float | None,
@@ -49,10 +51,13 @@ def command(
 
     \b
     routebench route results/simpleqa/0123456789ab knn "Who wrote Emma?"
+    routebench route results/simpleqa/0123456789ab mf --point within-1pp "Who wrote Emma?"
     routebench route results/simpleqa/0123456789ab policy --budget 10 --spent 8.5 < queries.txt
 
     The checkpoint of one seed and fold decides, by the text alone. Nothing is asked of any
-    model. With a budget every query is charged the mean cost of the model chosen for it.
+    model. At an operating point it decides as the run did there; the run's table lists them
+    (routebench show RUN --curves). With a budget every query is charged the mean cost of the
+    model chosen for it.
     """
     from routebench.board.trained import TrainedRouter
     from routebench.errors import OptionError
@@ -61,7 +66,11 @@ def command(
     if spent is not None and budget is None:
         raise OptionError("--spent is a part of a budget", "--budget USD")
     limit = None if budget is None else Budget(budget, spent or 0.0)
-    trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_))
+    trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_), point)
+    if point is not None:
+        click.echo(
+            f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True
+        )
     if limit is not None:
         trained.spend(limit)
     routed = False
@@ -115,6 +124,8 @@ def _told(
 ) -> dict[str, Any]:
     """Return the decision on one query, with all that is known of it, as plain values."""
     told: dict[str, Any] = {"query": text, "model": trained.models[decisions.choice[row]]}
+    if trained.point is not None:
+        told["point"] = trained.point
     if decisions.quality is not None:
         both = zip(trained.models, decisions.quality[row].tolist(), strict=True)
         told["quality"] = {model: value for model, value in both if value == value}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-_LISTS = {"router", "show", "against"}
+_LISTS = {"router", "show", "against", "point"}
 
 
 @click.command()
@@ -74,8 +74,21 @@ _LISTS = {"router", "show", "against"}
     metavar="ROUTER,…",
     help="Compare all routers with these too; the first one is shown.",
 )
+@click.option(
+    "--point",
+    multiple=True,
+    metavar="NAME,…",
+    help="More operating points: savings=40%, drop=0.5pp, cost=0.2 (USD per 1,000 queries).",
+)
+@click.option("--margin", metavar="1pp", help="Accuracy that may be lost: each router's verdict.")
+@click.option("--volume", metavar="N/day", help="Print dollars a month too: 100000/day.")
 @click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
 @click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
+@click.option(
+    "--answers-as",
+    metavar="JUDGE",
+    help="Read final answers as this judge does, for routers that see answers; grades stay.",
+)
 @click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained.")
 @click.option(
     "--set",
@@ -144,8 +157,11 @@ def command(
     from routebench.run import RunListener, run
 
     values = config.read(file) if file else {}
-    chosen = config.make(values | _given(ctx, given, values))
+    values |= _given(ctx, given, values)
+    chosen = config.make(values)
     errors = console.make(error=True)
+    for note in [] if quiet else config.older_names(values):
+        errors.print(f"note: {note}", markup=False)
     progress = RunListener() if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:

@@ -11,7 +11,8 @@ from routebench.gate.measures import MetricPair, quality, spending
 from routebench.gate.paired import CommonQueries, RouterPair
 from routebench.gate.rules import AUTO, Margins, Metric, Rules
 from routebench.gate.schema import Comparison
-from routebench.gate.verdict import Effect, Verdict, queries_needed, verdicts, weighed
+from routebench.gate.verdict import Verdict, queries_needed, verdicts
+from routebench.metrics.effects import Effect, weighed
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 from routebench.gate.paired import CommonQueries, RouterPair
 from routebench.gate.rules import Against, Limited, Rules
 from routebench.gate.schema import Finding
-from routebench.gate.verdict import Differences, jensen_shannon, weighed
+from routebench.gate.verdict import jensen_shannon
 from routebench.metrics.definitions import top_model_share
+from routebench.metrics.effects import Differences, weighed
 from routebench.metrics.statistics import ALPHA, difference, holm
 from routebench.records import Floats, Mask
 from routebench.schema import BEST_SINGLE, RANDOM, Leaderboard

@@ -8,9 +8,9 @@ import numpy as np
 
 from routebench.gate.paired import RouterPair
 from routebench.gate.schema import Flip, Flips
-from routebench.gate.verdict import Differences, Effect, flips, same, typical_size
 from routebench.metrics import definitions
 from routebench.metrics.bootstrap import Column, Groups
+from routebench.metrics.effects import Differences, Effect, flips, same, typical_size
 from routebench.metrics.estimates import is_binary
 from routebench.metrics.per_query import collapsed
 from routebench.metrics.statistics import difference, tied

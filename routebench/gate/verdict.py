@@ -1,31 +1,16 @@
-"""Inference from paired differences: interval, p, and PASS, REGRESSION or INCONCLUSIVE.
-
-Differences are signed so that worse is negative. Both bounds and p come from one construction
-(Gaffke 2005): draw weights of the queries from the flat Dirichlet distribution and add one
-unseen query: the worst possible one for the lower bound, the best possible one for the upper
-bound and for p. For 0/1 scores p is then the exact one-sided McNemar test and a bound on losses
-alone that of Clopper and Pearson. A bootstrap without the unseen query treats five flips as all
-that can happen, and so excludes losses that five flips cannot exclude.
-"""
+"""PASS, REGRESSION or INCONCLUSIVE, decided from paired effects."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 import numpy as np
 
-from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups, one_thread, seed_weights
-from routebench.metrics.statistics import ALPHA, TAIL, holm, mde
-from routebench.records import Floats, Ints
-
-RESAMPLES = 10_000
-POWER = 0.8
-_CHUNK = 64  # resamples per matrix product: their weights stay in the cache
-_GRID = 256
+from routebench.metrics.effects import Effect, power_z
+from routebench.metrics.statistics import ALPHA, TAIL, holm
+from routebench.records import Floats
 
 
 class Verdict(StrEnum):
@@ -35,148 +20,6 @@ class Verdict(StrEnum):
     REGRESSION = "regression"
     INCONCLUSIVE = "inconclusive"
     MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One paired difference, new minus old, worse is negative; NaN where it is undefined."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-    """One-sided, of no loss at all."""
-    mde: float
-    """The smallest loss this comparison detects in 80% of cases, two-sided 5%."""
-    identical: bool = False
-
-
-@dataclass(frozen=True)
-class Differences:
-    """The per-query differences to test: [n] or, by crossed seeds, [S, n]."""
-
-    difference: Floats
-    """Worse is negative."""
-    worst: float
-    """The worst difference that one unseen query could have; at most 0."""
-    best: float
-    """The best difference that one unseen query could have; at least 0."""
-    base: Floats | None = None
-    """[n] the divisors of a relative difference, whose sum divides that of the differences."""
-
-
-def typical_size(steps: Floats) -> float:
-    """Return the size of one step where few large ones make up a sum: mean square over mean.
-
-    Costs are skewed: a few long answers decide a total, and their number is what is uncertain.
-    """
-    total = float(np.abs(steps).sum())
-    return float((steps**2).sum()) / total if total else 0.0
-
-
-def same() -> Effect:
-    """Return the effect of two sides that decide alike: nothing to test."""
-    return Effect(0.0, 0.0, 0.0, 1.0, 0.0, identical=True)
-
-
-def flips(losses: int, gains: int, n: int) -> Effect:
-    """Return the exact effect of so many losses and gains in n queries with 0/1 scores."""
-    from scipy.special import bdtr
-
-    p = float(bdtr(gains, losses + gains, 0.5)) if losses else 1.0
-    low, high = lower_bound(losses, gains, n), -lower_bound(gains, losses, n)
-    return Effect((gains - losses) / n, low, high, p, mde((losses + gains + 1) / n, n))
-
-
-@lru_cache(maxsize=1 << 16)
-def lower_bound(losses: int, gains: int, n: int, tail: float = TAIL) -> float:
-    """Return the lower bound of the mean of so many -1, +1 and 0 in n, by bisection.
-
-    Shares of losses, gains and the rest are Dirichlet(losses + 1, gains, rest): how many
-    queries flip, and which part of those are losses, are then independent beta variables.
-    """
-    from scipy.special import betainc, betaincinv
-
-    rest = n - losses - gains
-    grid = (np.arange(_GRID) + 0.5) / _GRID
-    flipped = betaincinv(losses + 1 + gains, rest, grid) if rest else np.ones(1)
-    if not gains:
-        return -float(betaincinv(losses + 1, rest, 1 - tail)) if rest else -1.0
-    low, high = -1.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        share = np.clip((1 - middle / flipped) / 2, 0, 1)
-        below = 1 - betainc(losses + 1, gains, share).mean()
-        low, high = (middle, high) if below < tail else (low, middle)
-    return (low + high) / 2
-
-
-def weighed(
-    columns: Sequence[Differences], clusters: Ints, resamples: int = RESAMPLES, seed: int = 0
-) -> list[Effect]:
-    """Return the effect of each difference, from the same resampled weights of the clusters."""
-    if not columns:
-        return []
-    groups = Groups.of(clusters, len(clusters))
-    summed = [_Summed.of(column, groups) for column in columns]
-    matrix = np.concatenate([np.stack([*one.rows, one.base]) for one in summed])
-    sums, unseen = _sums(matrix, groups.count, resamples, seed)
-    effects, start = [], 0
-    for one in summed:
-        rows = sums[:, start : start + len(one.rows)]
-        base = sums[:, start + len(one.rows)]
-        start += len(one.rows) + 1
-        total = (rows * seed_weights(len(one.rows), resamples, seed)).sum(axis=1)
-        effects.append(one.effect(total, base, unseen))
-    return effects
-
-
-@dataclass(frozen=True)
-class _Summed:
-    """A column by cluster."""
-
-    rows: list[Floats]
-    """[G] each: one per crossed seed."""
-    base: Floats
-    """[G]."""
-    worst: float
-    best: float
-
-    @classmethod
-    def of(cls, column: Differences, groups: Groups) -> _Summed:
-        seeds = np.atleast_2d(column.difference)
-        if len(seeds) < CROSSED_SEEDS or (seeds == seeds[0]).all():
-            seeds = seeds.mean(axis=0, keepdims=True)
-        ones = np.ones(seeds.shape[1])
-        base = groups.sum(ones if column.base is None else column.base)
-        size = seeds.shape[1] / groups.count
-        rows = [np.asarray(groups.sum(row), np.float64) for row in seeds]
-        return cls(rows, np.asarray(base, np.float64), size * column.worst, size * column.best)
-
-    def effect(self, total: Floats, base: Floats, unseen: Floats) -> Effect:
-        """Return the effect by resampled sums [B] and the unseen query's weights [B]."""
-        whole = self.base.sum()
-        if not whole > 0:
-            return Effect(math.nan, math.nan, math.nan, math.nan, math.nan)
-        value = float(np.mean([row.sum() for row in self.rows]) / whole)
-        below = base + unseen * self.base.mean()
-        lows, highs = ((total + unseen * end) / below for end in (self.worst, self.best))
-        p = (1 + np.count_nonzero(highs >= 0)) / (len(highs) + 1)
-        low, high = np.quantile(lows, TAIL), np.quantile(highs, 1 - TAIL)
-        return Effect(value, float(low), float(high), p, _z(TAIL) * float(lows.std()))
-
-
-def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Return [B, k] weighted sums of k rows [G], and the [B] weights of the unseen query."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
-    sums = np.empty((resamples, len(matrix)))
-    with one_thread():
-        for start in range(0, resamples, _CHUNK):
-            rows = min(_CHUNK, resamples - start)
-            # Exponential weights, divided by their sum, are flat Dirichlet ones.
-            weights = rng.standard_exponential((rows, groups), dtype=np.float32)
-            sums[start : start + rows] = weights.astype(np.float64) @ matrix.T
-    return sums, rng.standard_exponential(resamples)
 
 
 def verdicts(effects: Sequence[Effect], margins: Sequence[float]) -> tuple[list[Verdict], Floats]:
@@ -204,20 +47,13 @@ def queries_needed(effect: Effect, margin: float, n: int, family: int) -> int | 
 
     None where that is unknown, or beyond all reason: the estimate lies at the margin.
     """
-    error = effect.mde / _z(TAIL)
+    error = effect.mde / power_z(TAIL)
     if effect.value <= -margin:
-        gap, z = -effect.value, _z(ALPHA / family)
+        gap, z = -effect.value, power_z(ALPHA / family)
     else:
-        gap, z = effect.value + margin, _z(TAIL)
+        gap, z = effect.value + margin, power_z(TAIL)
     wanted = n * (z * error / gap) ** 2 if gap > 0 else math.inf
     return math.ceil(wanted) if wanted < 1e8 else None
-
-
-def _z(tail: float) -> float:
-    """Return standard errors between a one-sided limit and what passes it at the usual power."""
-    from scipy.special import ndtri
-
-    return float(ndtri(1 - tail) + ndtri(POWER))
 
 
 def jensen_shannon(first: Floats, second: Floats) -> float:

@@ -1,7 +1,8 @@
 """Messages between a run and the processes of its jobs: one JSON line a message.
 
 A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
-then one `Report`. A `FitNeeded` in between is answered on stdin by a `FitGiven`.
+then one `Report`. In between, a `FitNeeded` is answered on stdin by a `FitGiven`, and an
+`AnswersNeeded` by an `AnswersGiven`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class FitRequest:
     kept: str
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Those that wrap the router, with their options."""
+    trade_offs: list[float] = field(default_factory=lambda: [0.0])
+    """Those at which a router that steps will be asked."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,21 @@ class RouteRequest:
     plugin: PluginInfo
     options: dict[str, Any]
     models: list[str]
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """Load the checkpoint in the folder, and step the queries there at one trade-off."""
+
+    stage: ClassVar = "step"
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    models: list[str]
+    trade_off: float
+    singly: bool
+    """Whether some queries are stepped again one by one, and compared."""
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -97,7 +115,9 @@ class FitTextsRequest:
     settings: dict[str, Any]
 
 
-Request = FitRequest | RouteRequest | DescribeRequest | EncodeRequest | FitTextsRequest
+Request = (
+    FitRequest | RouteRequest | StepRequest | DescribeRequest | EncodeRequest | FitTextsRequest
+)
 
 
 @dataclass(frozen=True)
@@ -138,6 +158,25 @@ class FitGiven:
 
 
 @dataclass(frozen=True)
+class AnswersNeeded:
+    """A router that steps buys answers, and waits for an `AnswersGiven`."""
+
+    cells: list[int]
+    """Query in the folder · number of models + model, for each."""
+
+
+@dataclass(frozen=True)
+class AnswersGiven:
+    """The run's answer to `AnswersNeeded`."""
+
+    place: str | None
+    """An Arrow file of the queries that were asked about, in their order; None: they cannot be
+    bought, for the reason in `problem`."""
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class FitReply:
     """Reply to `FitRequest`."""
 
@@ -156,6 +195,16 @@ class RouteReply:
 
 
 @dataclass(frozen=True)
+class StepReply:
+    """Reply to `StepRequest`; the decisions lie in the folder, without who was asked: the run
+    knows that."""
+
+    timing: dict[str, Any]
+    facts: dict[str, Any]
+    encoded: bool
+
+
+@dataclass(frozen=True)
 class DescribeReply:
     """Reply to `DescribeRequest`."""
 
@@ -165,9 +214,14 @@ class DescribeReply:
     """Why the router cannot run on this suite; None where it can."""
     starts_processes: bool
     personal: bool
+    steps: bool = False
+    """Whether it sees answers: it has `step`, and no `route`."""
+    trades_off: bool = False
+    """Whether its `step` takes a trade-off."""
     libraries: list[str] = field(default_factory=list)
     """Those that its jobs import."""
     deterministic: bool = False
+    reference: bool = False
     effort: float | None = None
     """Seconds that a job takes; None where it does not say."""
     stateless: bool = False
@@ -215,7 +269,15 @@ class Failed:
 
 
 Reply = (
-    FitReply | RouteReply | DescribeReply | EncodeReply | FitTextsReply | Refused | Broken | Failed
+    FitReply
+    | RouteReply
+    | StepReply
+    | DescribeReply
+    | EncodeReply
+    | FitTextsReply
+    | Refused
+    | Broken
+    | Failed
 )
 
 
@@ -236,13 +298,14 @@ _MESSAGES = {"request", "access", "reply", "plugin"}
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(Start, Access, PluginInfo, ProgressUpdate, Report, FitNeeded, FitGiven),
+        *(Start, Access, PluginInfo, ProgressUpdate, Report),
+        *(FitNeeded, FitGiven, AnswersNeeded, AnswersGiven),
         *(*get_args(Request), *get_args(Reply)),
     )
 }
 
 
-Message = Start | ProgressUpdate | FitNeeded | FitGiven | Report
+Message = Start | ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Report
 
 
 def write(message: Message) -> str:
@@ -260,7 +323,8 @@ def read(line: str) -> Message:
         message = _typed(json.loads(line))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    if isinstance(message, ProgressUpdate | FitNeeded | FitGiven) or (
+    between = ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven
+    if isinstance(message, between) or (
         isinstance(message, Start) and isinstance(message.request, Request)
     ):
         return message

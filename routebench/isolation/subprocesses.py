@@ -27,6 +27,8 @@ from routebench.isolation.forkserver import (
 )
 from routebench.isolation.messages import (
     Access,
+    AnswersGiven,
+    AnswersNeeded,
     Failed,
     FitGiven,
     FitNeeded,
@@ -37,6 +39,7 @@ from routebench.isolation.messages import (
 )
 
 OnProgress = Callable[[float, str], None]
+GiveAnswers = Callable[[AnswersNeeded], AnswersGiven]
 Process = subprocess.Popen[str] | ForkedProcess
 _ENTRY = "routebench.jobs.worker"
 _LOG_TAIL = 4000
@@ -82,12 +85,13 @@ class Workers:
         progress: OnProgress = lambda done, note: None,
         libraries: Iterable[str] = (),
         answer: Callable[[FitNeeded], str | None] | None = None,
+        sell: GiveAnswers | None = None,
     ) -> Report:
         """Run one process to its end and return its report; `Failed` where it gave none.
 
         The process may write to `folder` only; its log lies beside that folder. `deadline` is a
         time of `time.monotonic`. `libraries` are those that it will import; `answer` gives it
-        fits that it needs.
+        fits that it needs, `sell` answers that a router buys.
         """
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
@@ -97,7 +101,7 @@ class Workers:
             self._started(folder, stream, access, libraries) as process,
         ):
             reader = threading.Thread(
-                target=_listen, args=(process, reports, progress, answer), daemon=True
+                target=_listen, args=(process, reports, progress, answer, sell), daemon=True
             )
             reader.start()
             timed_out = False
@@ -249,6 +253,7 @@ def _listen(
     reports: list[Report],
     progress: OnProgress,
     answer: Callable[[FitNeeded], str | None] | None,
+    sell: GiveAnswers | None,
 ) -> None:
     assert process.stdout is not None
     for line in process.stdout:
@@ -261,21 +266,34 @@ def _listen(
             elif isinstance(message, Report):
                 reports.append(message)
             elif isinstance(message, FitNeeded):
-                _give(process, message, answer)
+                _send(process, FitGiven(_fit(message, answer)))
+            elif isinstance(message, AnswersNeeded):
+                _send(process, _sold(message, sell))
 
 
-def _give(
-    process: Process, needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None
-) -> None:
+def _fit(needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None) -> str | None:
     place = None
     if answer is not None:
         # On a full disk, or in a run that is being stopped, the job makes the fit itself: it
         # waits for an answer, and must get one.
         with contextlib.suppress(Exception, KeyboardInterrupt):
             place = answer(needed)
+    return place
+
+
+def _sold(needed: AnswersNeeded, sell: GiveAnswers | None) -> AnswersGiven:
+    if sell is None:
+        return AnswersGiven(None, "answers are for a router that steps")
+    try:
+        return sell(needed)
+    except Exception as error:  # a full disk, or cells that are none: its row fails, and says why
+        return AnswersGiven(None, f"{type(error).__name__}: {error}")
+
+
+def _send(process: Process, message: FitGiven | AnswersGiven) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(messages.write(FitGiven(place)) + "\n")
+        process.stdin.write(messages.write(message) + "\n")
         process.stdin.flush()
 
 

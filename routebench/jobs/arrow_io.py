@@ -49,13 +49,13 @@ def read_table(path: Path) -> Table:
     return Table(_record(Queries, columns), _record(Outcomes, columns), pool, users, answers)
 
 
-def write_bought(path: Path, bought: Bought) -> None:
-    """Write the answers that a router has bought."""
-    _write(path, _columns(bought), {})
+def write_record(path: Path, record: Any) -> None:
+    """Write a record of aligned arrays, such as the answers that a router has bought."""
+    _write(path, _columns(record), {})
 
 
-def read_bought(path: Path) -> Bought:
-    return _record(Bought, _read(path)[0])
+def read_record(path: Path, cls: type[_T]) -> _T:
+    return _record(cls, _read(path)[0])
 
 
 def write_queries(path: Path, queries: Queries) -> None:

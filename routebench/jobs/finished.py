@@ -4,17 +4,55 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from routebench.errors import RoutebenchError
 from routebench.files import file_sha256, new_folder, reason
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
-from routebench.records import Decisions
+from routebench.records import Codes, Decisions, Ints
 
+_STEPPED = ("stepped-validation.arrow", "stepped-test.arrow")
 _PARTS = ("decisions.arrow", "validation.arrow", "perturbed.arrow")
+
+
+@dataclass(frozen=True)
+class SteppedPart:
+    """Decisions on n queries at L trade-offs."""
+
+    choice: Ints
+    """[n, L] index of the model whose answer was given."""
+    asked: Codes
+    """[n, L, m] the round in which each model was asked, from 1; 0 where it was not."""
+
+
+@dataclass(frozen=True)
+class TradeOffs:
+    """The decisions of a router that sees answers at every trade-off."""
+
+    lambdas: tuple[float, ...]
+    """[L] in score per USD, from 0 on."""
+    validation: SteppedPart
+    test: SteppedPart
+
+    @classmethod
+    def of(cls, lambdas: tuple[float, ...], results: Sequence[Result]) -> TradeOffs:
+        """Return the decisions of the results of all trade-offs."""
+        parts = []
+        for name in ("validation", "decisions"):
+            decided = [getattr(result, name) for result in results]
+            parts.append(
+                SteppedPart(
+                    np.stack([one.choice for one in decided], axis=1),
+                    np.stack([one.asked for one in decided], axis=1),
+                )
+            )
+        return cls(lambdas, *parts)
 
 
 @dataclass(frozen=True)
@@ -40,6 +78,8 @@ class Result:
     """The last thing the router said of its training."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the board says of the router: strings and numbers by name."""
+    trade_offs: TradeOffs | None = None
+    """Of a router that sees answers: its decisions at every trade-off, the first the main ones."""
 
 
 class Finished:
@@ -63,6 +103,7 @@ class Finished:
             warnings = tuple(header["warnings"])
             one, two, three = parts
             known = {name: header[name] for name in ("timing", "isolation", "note", "facts")}
+            known["trade_offs"] = _read_trade_offs(place, header.get("trade_offs"))
             return Result("ok", "", one, two, three, warnings=warnings, **known)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # missing or damaged: do it again
@@ -94,6 +135,25 @@ class Finished:
             ) from error
 
 
+def _write_trade_offs(part: Path, trade_offs: TradeOffs) -> dict[str, Any]:
+    hashes = []
+    for name, one in zip(_STEPPED, (trade_offs.validation, trade_offs.test), strict=True):
+        arrow_io.write_record(part / name, one)
+        hashes.append(file_sha256(part / name))
+    return {"lambdas": trade_offs.lambdas, "sha256": hashes}
+
+
+def _read_trade_offs(place: Path, header: dict[str, Any] | None) -> TradeOffs | None:
+    if header is None:
+        return None
+    parts = []
+    for name, sha256 in zip(_STEPPED, header["sha256"], strict=True):
+        if sha256 != file_sha256(place / name):
+            raise ValueError(f"{name} is damaged")
+        parts.append(arrow_io.read_record(place / name, SteppedPart))
+    return TradeOffs(tuple(header["lambdas"]), *parts)
+
+
 def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> None:
     """Write the parts of a result, with their hashes, or the error, to a folder."""
     if checkpoint is not None:
@@ -115,6 +175,8 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
             "note": result.note,
             "facts": result.facts,
         }
+        if result.trade_offs is not None:
+            header["trade_offs"] = _write_trade_offs(part, result.trade_offs)
         (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))
     else:
         text = f"{result.message}\n\n{result.log}"

@@ -1,4 +1,4 @@
-"""One router on its hooks: fitted, asked, and checked against the contract.
+"""One router on its hooks: fitted, asked or stepped, and checked against the contract.
 
 The same code serves jobs, in-process runs and the conformance tests.
 """
@@ -14,11 +14,13 @@ import numpy as np
 import pluggy
 
 from routebench import hookspecs
+from routebench.bought import Bought, Stepped
 from routebench.errors import PluginError
 from routebench.hookspecs import Context
 from routebench.plugin.defaults import LEARNING
 from routebench.plugin.extensions import attributed
 from routebench.records import Decisions, Queries, Table, Usage
+from routebench.steps.replay import AnswerSource, RecordedAnswers, UnrecordedError, step_through
 
 CHUNK = 1024
 SINGLES = 64
@@ -31,6 +33,9 @@ class Metering:
     def __init__(self) -> None:
         self.fit_seconds = 0.0
         self.route_seconds: list[float] = []
+        self.step_seconds: list[float] = []
+        self.single_seconds: list[float] = []
+        """Of queries that were stepped one by one: all their steps."""
 
     @hookspecs.hookimpl(wrapper=True)
     def fit(self) -> Generator[None, Any, Any]:
@@ -47,6 +52,14 @@ class Metering:
             return (yield)
         finally:
             self.route_seconds.append(time.perf_counter() - start)
+
+    @hookspecs.hookimpl(wrapper=True)
+    def step(self) -> Generator[None, Any, Any]:
+        start = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self.step_seconds.append(time.perf_counter() - start)
 
 
 class Harness:
@@ -69,23 +82,37 @@ class Harness:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             text = " ".join(str(error).split())
-            hint = "hooks are fit(train, validation, context) and route(queries)"
+            hint = (
+                "hooks are fit(train, validation, context) and route(queries) or step(queries, …)"
+            )
             raise PluginError(text, hint) from error
-        for name in ("fit", "route"):
-            impls = getattr(self._manager.hook, name).get_hookimpls()
-            if not any(impl.plugin is router for impl in impls):
+        step = self._implemented("step")
+        self.steps = step is not None
+        """Whether it sees answers: it has `step` in place of `route`."""
+        self.trades_off = step is not None and "trade_off" in step.argnames
+        for name in ("fit", "step" if callable(getattr(router, "step", None)) else "route"):
+            if self._implemented(name) is None:
                 there = callable(getattr(router, name, None))
                 raise PluginError(
                     f"{type(router).__name__} has no {name} hook"
                     + (f": {name} is there, without @hookimpl" if there else ""),
                     f"decorate its method {name} with @routebench.hookimpl",
                 )
+        if self.steps and self._implemented("route") is not None:
+            raise PluginError(
+                f"{type(router).__name__} has both route and step",
+                "a router that sees answers has step alone",
+            )
         for name in LEARNING:
             if not callable(getattr(router, name, None)):
                 raise PluginError(
                     f"{type(router).__name__} has no method {name}",
                     "fit and route run in different processes: what route needs goes through save",
                 )
+
+    def _implemented(self, name: str) -> pluggy.HookImpl | None:
+        impls = getattr(self._manager.hook, name).get_hookimpls()
+        return next((impl for impl in impls if impl.plugin is self.router), None)
 
     def fit(self, train: Table, validation: Table, context: Context) -> None:
         """Train the router."""
@@ -101,6 +128,45 @@ class Harness:
             self._ask(queries, np.arange(s, min(s + CHUNK, len(queries))), models) for s in starts
         ]
         return concatenate(parts)
+
+    def step(
+        self,
+        queries: Queries,
+        models: tuple[str, ...],
+        trade_off: float,
+        source: AnswerSource,
+    ) -> Stepped:
+        """Step all queries to their answers, bought from `source`; see `step_through`."""
+
+        def step(chunk: Queries, bought: Bought) -> Any:
+            with attributed(self._manager.hook.step, self._extensions):
+                return self._manager.hook.step(queries=chunk, bought=bought, trade_off=trade_off)
+
+        return step_through(step, queries, models, source)
+
+    def stepped_otherwise(
+        self, queries: Queries, models: tuple[str, ...], trade_off: float, stepped: Stepped
+    ) -> int:
+        """Count the first queries that end otherwise, or ask others, when stepped one by one.
+
+        They buy again what they bought together, and nothing else.
+        """
+        count, batch = 0, len(self.metering.step_seconds)
+        for row in range(min(SINGLES, len(queries))):
+            alone = np.array([row])
+            source = RecordedAnswers(stepped.bought.take(alone), models)
+            start = len(self.metering.step_seconds)
+            try:
+                single = self.step(queries.take(alone), models, trade_off, source)
+                same = single.answer[0] == stepped.answer[row] and (
+                    np.array_equal(single.asked[0], stepped.asked[row])
+                )
+            except UnrecordedError:
+                same = False
+            self.metering.single_seconds.append(sum(self.metering.step_seconds[start:]))
+            count += not same
+        del self.metering.step_seconds[batch:]
+        return count
 
     def disagreements(self, queries: Queries, decisions: Decisions, models: int) -> int:
         """Count the first queries that are decided otherwise when asked one by one.

@@ -54,6 +54,10 @@ class Entrant:
     libraries: tuple[str, ...] = ()
     deterministic: bool = False
     effort: float | None = None
+    steps: bool = False
+    trades_off: bool = False
+    reference: bool = False
+    """Whether it declares itself a reference, of which no verdict is made."""
 
 
 def entrants(
@@ -80,6 +84,7 @@ def entrants(
             raise OptionError(f"--against {name}: no router of this run", did_you_mean(name, asked))
     known = [*asked, *(label.partition("@")[0] for label in asked)]
     known += [config.suite_name, config.encoder_name, *filter(None, [config.judge or data.judge])]
+    known += filter(None, [data.answers_as])
     known += [info.name for info in discovery.installed("extension")]
     for name in config.set:
         if name not in known:
@@ -90,6 +95,8 @@ def entrants(
         ends = models.models[0], models.models[-1]
         models = replace(models, small=models.small or ends[0], large=models.large or ends[1])
         shown = shown | {"users"}
+    if data.answers is not None and data.answers.null_count < len(data.answers):
+        shown = shown | {"answers"}
     facts = {
         "pool": arrow_io.pool_to_json(models),
         "shown": sorted(shown),
@@ -185,6 +192,8 @@ def jobs(
             e.libraries,
             e.deterministic and not extensions,
             e.effort,
+            e.steps,
+            e.trades_off,
         )
         for e in ready
         for seed in range(1 if e.deterministic and not extensions else seeds)
@@ -243,6 +252,9 @@ def _entrant(
         libraries=tuple(described.libraries),
         deterministic=described.deterministic,
         effort=described.effort,
+        steps=described.steps,
+        trades_off=described.trades_off,
+        reference=described.reference,
     )
 
 

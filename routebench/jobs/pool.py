@@ -14,6 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from routebench.data.splits import TEST, VALIDATION
 from routebench.errors import RoutebenchError
 from routebench.isolation.messages import (
     Access,
@@ -23,13 +24,17 @@ from routebench.isolation.messages import (
     Reply,
     RouteReply,
     RouteRequest,
+    StepReply,
+    StepRequest,
 )
 from routebench.isolation.subprocesses import OnProgress, Workers, printed
 from routebench.jobs import arrow_io
-from routebench.jobs.finished import Finished, Result
+from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
+from routebench.jobs.purchases import Purchases
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import discovery
+from routebench.records import Queries
 
 
 class LongestFirst:
@@ -116,7 +121,8 @@ class Processes:
     def _stages(self, job: Job, place: Path, progress: OnProgress) -> Result:
         timeout = self.setup.timeout
         deadline = time.monotonic() + timeout if timeout else None
-        train, validation = self.setup.tables(job.fold, job.personal)
+        train, validation = self.setup.tables(job.fold, job.personal, job.steps)
+        trade_offs = self.setup.trade_offs(job)
         fit, route = place / "fit", place / "route"
         fit.mkdir()
         arrow_io.write_table(fit / "train.arrow", train)
@@ -138,6 +144,7 @@ class Processes:
             objective=asdict(self.setup.objective),
             kept=kept,
             extensions=dict(job.extensions),
+            trade_offs=list(trade_offs),
         )
         libraries = self.setup.libraries(job)
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)
@@ -160,22 +167,35 @@ class Processes:
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
         shutil.rmtree(fit)
-        batch = self.setup.query_batch(job)
-        arrow_io.write_queries(route / "queries.arrow", batch.queries)
-        if encoded is not None:
-            encoded.write(route / "vectors", list(batch.queries.text))
-        models = list(train.pool.models)
-        route_report = self.workers.run(
-            RouteRequest(job.label, job.plugin, job.options, models, dict(job.extensions)),
+        serve = self._step if job.steps else self._route
+        routed = serve(job, route, access, deadline, train.pool.models)
+        if routed.state != "ok":
+            return replace(routed, log=routed.log + before)
+        return replace(
+            routed,
+            timing=_timing(fitted.timing, routed.timing),
+            warnings=tuple(
+                dict.fromkeys([*given.warnings, *fit_report.warnings, *routed.warnings])
+            ),
+            facts=fitted.facts | routed.facts,
+        )
+
+    def _route(
+        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
+    ) -> Result:
+        """Route the queries of a job in a process that has no table."""
+        batch, encoded = self.setup.query_batch(job), self.setup.encoded
+        self._write_queries(route, batch.queries)
+        report = self.workers.run(
+            RouteRequest(job.label, job.plugin, job.options, list(models), dict(job.extensions)),
             route,
             access,
             deadline,
-            libraries=libraries,
+            libraries=self.setup.libraries(job),
         )
-        routed = route_report.reply
+        routed = report.reply
         if not isinstance(routed, RouteReply):
-            failed = self._failure("route", routed)
-            return replace(failed, log=failed.log + before)
+            return self._failure("route", routed)
         only_files(route / "checkpoint")
         parts = batch.parts(arrow_io.read_decisions(route / "decisions.arrow"))
         return Result(
@@ -183,14 +203,64 @@ class Processes:
             decisions=parts.test,
             validation=parts.validation,
             perturbed=parts.perturbed,
-            timing=_timing(fitted.timing, routed.timing)
-            | {"encodes": encoded is not None and routed.encoded},
-            warnings=tuple(
-                dict.fromkeys([*given.warnings, *fit_report.warnings, *route_report.warnings])
-            ),
-            isolation=route_report.isolation,
-            facts=fitted.facts | routed.facts,
+            timing=routed.timing | {"encodes": encoded is not None and routed.encoded},
+            warnings=tuple(report.warnings),
+            isolation=report.isolation,
+            facts=routed.facts,
         )
+
+    def _step(
+        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
+    ) -> Result:
+        """Step the queries of a job at every trade-off, each in a process of its own.
+
+        What one has bought must not be known to the next, which would not pay for it.
+        """
+        batch, encoded = self.setup.step_batch(job), self.setup.encoded
+        recorded, trade_offs = self.setup.answers(job, batch), self.setup.trade_offs(job)
+        made: list[Result] = []
+        for at, trade_off in enumerate(trade_offs):
+            place = route / f"trade-off-{at}"
+            place.mkdir()
+            shutil.copytree(route / "checkpoint", place / "checkpoint")
+            self._write_queries(place, batch.queries)
+            bought = Purchases(recorded, models, route / f"bought-{at}")
+            report = self.workers.run(
+                StepRequest(
+                    job.label, job.plugin, job.options, list(models), trade_off, not at,
+                    dict(job.extensions),
+                ),
+                place,
+                replace(access, given=str(bought.folder)),
+                deadline,
+                libraries=self.setup.libraries(job),
+                sell=bought,
+            )  # fmt: skip
+            stepped = report.reply
+            if not isinstance(stepped, StepReply):
+                return self._failure("step", stepped)
+            only_files(place / "checkpoint")
+            parts = batch.parts(bought.complete(arrow_io.read_decisions(place / "decisions.arrow")))
+            shutil.rmtree(place)
+            shutil.rmtree(bought.folder)
+            made.append(
+                Result(
+                    "ok",
+                    decisions=self.setup.widened(job, TEST, parts.test),
+                    validation=self.setup.widened(job, VALIDATION, parts.validation),
+                    perturbed=parts.perturbed,
+                    timing=stepped.timing | {"encodes": encoded is not None and stepped.encoded},
+                    warnings=tuple(report.warnings),
+                    isolation=report.isolation,
+                    facts=stepped.facts,
+                )
+            )
+        return replace(made[0], trade_offs=TradeOffs.of(trade_offs, made))
+
+    def _write_queries(self, folder: Path, queries: Queries) -> None:
+        arrow_io.write_queries(folder / "queries.arrow", queries)
+        if self.setup.encoded is not None:
+            self.setup.encoded.write(folder / "vectors", list(queries.text))
 
     def _failure(self, stage: str, reply: Reply) -> Result:
         if not isinstance(reply, Failed):

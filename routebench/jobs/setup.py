@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from routebench.bought import Bought
 from routebench.data.perturbations import KINDS, perturb
 from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
 from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
 from routebench.jobs.query_batch import QueryBatch
 from routebench.plugin.discovery import PluginInfo
+from routebench.plugin.selection import best_single
 from routebench.records import (
+    Decisions,
     Ints,
     Mask,
     Objective,
@@ -25,6 +28,10 @@ from routebench.records import (
     SuiteData,
     Table,
 )
+from routebench.steps.recorded import recorded_answers
+
+TRADE_OFFS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+"""Scores that are given up for what one call of the best single model costs."""
 
 
 @dataclass(frozen=True, eq=False)  # a job is itself: usable as a key, never compared
@@ -51,6 +58,10 @@ class Job:
     """Whether its result is that of every seed: its router decides alike for all."""
     effort: float | None = None
     """Seconds it is said to take; None where the router does not say."""
+    steps: bool = False
+    """Whether it sees answers: it is stepped, not asked to route."""
+    trades_off: bool = False
+    """Whether it is stepped at every trade-off; at accuracy alone, if not."""
 
     @property
     def path(self) -> Path:
@@ -90,9 +101,78 @@ class Setup:
         named = [encoder if name == "encoder" else (name,) for name in job.libraries]
         return tuple(dict.fromkeys(name for names in named for name in names))
 
-    def tables(self, fold: int, personal: bool = False) -> tuple[Table, Table]:
-        """Return train and validation, as fresh tables of the visible columns."""
-        return self.table(fold, TRAIN, personal), self.table(fold, VALIDATION, personal)
+    def tables(self, fold: int, personal: bool = False, steps: bool = False) -> tuple[Table, Table]:
+        """Return train and validation, as fresh tables of the visible columns.
+
+        A router that steps gets their answers with them.
+        """
+        train, validation = (self.table(fold, code, personal) for code in (TRAIN, VALIDATION))
+        if steps:
+            train = replace(train, answers=self._known_answers(fold, TRAIN))
+            validation = replace(validation, answers=self._known_answers(fold, VALIDATION))
+        return train, validation
+
+    def _known_answers(self, fold: int, code: int) -> Bought:
+        answers = recorded_answers(self.data, self.rows(fold, code))
+        if self.split.protocol == "llm":
+            answers = answers.only(np.broadcast_to(~self.held_out(fold), answers.asked.shape))
+        return answers
+
+    def trade_offs(self, job: Job) -> tuple[float, ...]:
+        """Return the λ, in score per USD, at which a job is stepped: from accuracy alone on.
+
+        They are set by what the best single model costs in training: the last gives up a score
+        of more than half for one of its calls.
+        """
+        if not job.trades_off or self.data.outcomes.cost is None:
+            return (0.0,)
+        train, validation = (table.outcomes for table in self.tables(job.fold))
+        cost = train.mean_cost()
+        assert cost is not None, "a part of a priced table is priced"
+        both = Outcomes(
+            np.concatenate([train.score, validation.score]),
+            np.concatenate([train.state, validation.state]),
+        )
+        unit = cost[best_single(both, cost)]
+        return tuple(float(share / unit) for share in TRADE_OFFS) if unit > 0 else (0.0,)
+
+    def complete(self, fold: int, code: int) -> Mask:
+        """Return which rows of a part are stepped: those that every model answered.
+
+        They are known before anything is asked: no router chooses what it is scored on.
+        """
+        whole: Mask = np.logical_and.reduce(self.data.outcomes.ok[self.rows(fold, code)], axis=1)
+        return whole
+
+    def step_batch(self, job: Job) -> QueryBatch:
+        """Return the queries that are stepped, shuffled; none of them in another form."""
+        validation, test = self._stepped_rows(job)
+        none = np.zeros(0, dtype=np.int64)
+        everything = self.data.queries.show(self.data.visible)
+        return QueryBatch.of(everything, validation, test, none, [job.seed, job.fold])
+
+    def answers(self, job: Job, batch: QueryBatch) -> Bought:
+        """Return the recorded answers to the queries of a batch, in its order."""
+        return recorded_answers(self.data, np.concatenate(self._stepped_rows(job))[batch.order])
+
+    def _stepped_rows(self, job: Job) -> list[Ints]:
+        parts = (VALIDATION, TEST)
+        return [self.rows(job.fold, code)[self.complete(job.fold, code)] for code in parts]
+
+    def widened(self, job: Job, code: int, decisions: Decisions) -> Decisions:
+        """Return decisions on all queries of a part; on those not stepped nobody is asked.
+
+        They choose the first model, which no score counts.
+        """
+        stepped = self.complete(job.fold, code)
+        changes: dict[str, Any] = {}
+        for f in fields(decisions):
+            if isinstance(value := getattr(decisions, f.name), np.ndarray):
+                empty: Any = "" if value.dtype == object else 0
+                whole = np.full((len(stepped), *value.shape[1:]), empty, dtype=value.dtype)
+                whole[stepped] = value
+                changes[f.name] = whole
+        return replace(decisions, **changes)
 
     def table(self, fold: int, code: int, personal: bool = False) -> Table:
         """Return a fold's table of one part; without users for a router that knows none."""

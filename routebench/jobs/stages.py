@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from routebench.bought import Bought
 from routebench.encode import encoders
 from routebench.errors import DataError, PluginError
 from routebench.hookspecs import Context
+from routebench.isolation.messages import AnswersGiven
 from routebench.isolation.subprocesses import OnProgress
+from routebench.jobs import arrow_io
 from routebench.jobs.finished import Result
 from routebench.jobs.harness import SINGLES, Harness
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import extensions, optional, options
 from routebench.plugin.discovery import PluginInfo, load
-from routebench.records import Decisions, Queries, Table
+from routebench.records import Decisions, Ints, Mask, Queries, Table
+from routebench.steps.replay import AnswerSource
 
 
 def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
@@ -42,13 +49,7 @@ def load_and_route(
     harness: Harness, folder: Path, queries: Queries, models: tuple[str, ...]
 ) -> Decisions:
     """Read the checkpoint, route everything, and re-route some queries one by one."""
-    header = json.loads((folder / "router.json").read_text())
-    if tuple(header["models"]) != models:
-        raise DataError(
-            f"checkpoint of another pool: it knows {', '.join(header['models'])}; "
-            f"this run has {', '.join(models)}"
-        )
-    harness.router.load(folder / "state")
+    _load(harness, folder, models)
     decisions = harness.route(queries, len(models))
     differing = harness.disagreements(queries, decisions, len(models))
     if differing:
@@ -58,6 +59,57 @@ def load_and_route(
             "a decision must depend on its own query only",
         )
     return decisions
+
+
+def _load(harness: Harness, folder: Path, models: tuple[str, ...]) -> None:
+    header = json.loads((folder / "router.json").read_text())
+    if tuple(header["models"]) != models:
+        raise DataError(
+            f"checkpoint of another pool: it knows {', '.join(header['models'])}; "
+            f"this run has {', '.join(models)}"
+        )
+    harness.router.load(folder / "state")
+
+
+class Purchaser:
+    """Buys the answers that a router asks for from the run, which keeps them."""
+
+    def __init__(self, buy: Callable[[list[int]], AnswersGiven]) -> None:
+        self._buy = buy
+
+    def buy(self, rows: Ints, ask: Mask) -> Bought:
+        at, model = np.nonzero(ask)
+        given = self._buy((rows[at] * ask.shape[1] + model).tolist())
+        if given.place is None:
+            raise PluginError(given.problem, given.hint)
+        return arrow_io.read_record(Path(given.place), Bought)
+
+
+def load_and_step(
+    harness: Harness,
+    folder: Path,
+    queries: Queries,
+    models: tuple[str, ...],
+    trade_off: float,
+    source: AnswerSource,
+    singly: bool,
+) -> Decisions:
+    """Read the checkpoint, step everything, and with `singly` some queries again one by one."""
+    _load(harness, folder, models)
+    stepped = harness.step(queries, models, trade_off, source)
+    differing = harness.stepped_otherwise(queries, models, trade_off, stepped) if singly else 0
+    if differing:
+        asked = min(SINGLES, len(queries))
+        raise PluginError(
+            f"batch and single stepping disagree on {differing} of {asked} queries",
+            "a step must depend on its own query only",
+        )
+    return Decisions(
+        stepped.answer,
+        confidence=stepped.confidence,
+        reason=stepped.reason,
+        asked=stepped.asked,
+    )
 
 
 def run_here(job: Job, setup: Setup, progress: OnProgress, keep: Path | None = None) -> Result:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
 import os
 import sys
 import threading
@@ -23,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from routebench.isolation import firewall, messages
 from routebench.isolation.messages import (
+    AnswersGiven,
+    AnswersNeeded,
     Broken,
     DescribeReply,
     DescribeRequest,
@@ -43,12 +44,15 @@ from routebench.isolation.messages import (
     RouteReply,
     RouteRequest,
     Start,
+    StepReply,
+    StepRequest,
 )
 
 if TYPE_CHECKING:
     from routebench.encode.shared import Ask
 
 Send = Callable[[ProgressUpdate], None]
+Buy = Callable[[list[int]], AnswersGiven]
 AHEAD = (
     "numpy", "pyarrow", "pandas", "safetensors.numpy", "routebench.encode.encoders",
     "routebench.jobs.arrow_io", "routebench.jobs.stages", "routebench.plugin.extensions",
@@ -87,7 +91,7 @@ def main() -> None:
         f"{category.__name__}: {message}"
     )
 
-    def send(message: ProgressUpdate | FitNeeded | Report) -> None:
+    def send(message: ProgressUpdate | FitNeeded | AnswersNeeded | Report) -> None:
         print(messages.write(message), file=channel, flush=True)
 
     turn = threading.Lock()
@@ -99,8 +103,15 @@ def main() -> None:
         assert isinstance(reply, FitGiven)
         return None if reply.place is None else Path(reply.place)
 
+    def buy(cells: list[int]) -> AnswersGiven:
+        with turn:
+            send(AnswersNeeded(cells))
+            reply = messages.read(given.get())
+        assert isinstance(reply, AnswersGiven)
+        return reply
+
     try:
-        answer = carry_out(order, folder, send, ask)
+        answer = carry_out(order, folder, send, ask, buy)
         if violations:
             answer = Failed(f"isolation: {violations[0]}")
     except BaseException as error:  # a router may raise anything, SystemExit too
@@ -113,8 +124,13 @@ def main() -> None:
     os._exit(0)
 
 
-def carry_out(order: Request, folder: Path, send: Send, ask: Ask | None = None) -> Reply:
-    """Execute the request in this process, in the job's folder; `ask` is for the run's fits."""
+def carry_out(
+    order: Request, folder: Path, send: Send, ask: Ask | None = None, buy: Buy | None = None
+) -> Reply:
+    """Execute the request in this process, in the job's folder.
+
+    `ask` is for the run's fits, `buy` for answers that it keeps.
+    """
     match order:
         case FitRequest():
             return _fit(order, folder, send, ask)
@@ -122,6 +138,9 @@ def carry_out(order: Request, folder: Path, send: Send, ask: Ask | None = None) 
             return _fit_texts(order, folder, ask)
         case RouteRequest():
             return _route(order, folder)
+        case StepRequest():
+            assert buy is not None, "a router that steps buys its answers"
+            return _step(order, folder, buy)
         case DescribeRequest():
             return _describe(order)
         case EncodeRequest():
@@ -131,7 +150,7 @@ def carry_out(order: Request, folder: Path, send: Send, ask: Ask | None = None) 
 def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitReply:
     from routebench.encode import shared
     from routebench.hookspecs import Context
-    from routebench.jobs import arrow_io, stages
+    from routebench.jobs import arrow_io, footprint, stages
     from routebench.plugin import optional
     from routebench.records import Objective
 
@@ -150,12 +169,14 @@ def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitRep
         (folder / name).unlink()
     objective = Objective(**order.objective)
     kept = Path(order.kept)
-    context = Context(order.seed, encoder, work, order.device, objective, progress, kept)
+    context = Context(
+        order.seed, encoder, work, order.device, objective, progress, kept, tuple(order.trade_offs)
+    )
     harness = _harness(order)
     stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
-    size = _size(folder / "checkpoint")
-    return FitReply(timing | size | _memory(), optional.facts(harness.router))
+    size = footprint.size(folder / "checkpoint")
+    return FitReply(timing | size | footprint.memory(), optional.facts(harness.router))
 
 
 def _fit_texts(order: FitTextsRequest, folder: Path, ask: Ask | None) -> FitTextsReply:
@@ -186,7 +207,7 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
     import numpy as np
 
     from routebench.encode.encoders import Served
-    from routebench.jobs import arrow_io, stages
+    from routebench.jobs import arrow_io, footprint, stages
     from routebench.jobs.harness import CHUNK
     from routebench.plugin import optional
 
@@ -207,7 +228,34 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
     if decisions.usage is not None and (tokens := decisions.usage.input_tokens.sum()):
         tokens += decisions.usage.output_tokens.sum()
         timing["router_tokens_per_second"] = float(tokens) / max(sum(seconds[:chunks]), 1e-9)
-    return RouteReply(timing | _memory(), optional.facts(harness.router), Served.used)
+    return RouteReply(timing | footprint.memory(), optional.facts(harness.router), Served.used)
+
+
+def _step(order: StepRequest, folder: Path, buy: Buy) -> StepReply:
+    import numpy as np
+
+    from routebench.encode.encoders import Served
+    from routebench.jobs import arrow_io, footprint, stages
+    from routebench.plugin import optional
+
+    if (folder / "vectors").exists():
+        Served.store = folder / "vectors"
+    queries = arrow_io.read_queries(folder / "queries.arrow")
+    harness = _harness(order)
+    decisions = stages.load_and_step(
+        harness, folder / "checkpoint", queries, tuple(order.models), order.trade_off,
+        stages.Purchaser(buy), order.singly,
+    )  # fmt: skip
+    arrow_io.write_decisions(folder / "decisions.arrow", decisions)
+    batch, singles = harness.metering.step_seconds, harness.metering.single_seconds
+    timing = {
+        "route_seconds": sum(batch),
+        "queries_per_second": len(queries) / max(sum(batch), 1e-9),
+    }
+    if singles:
+        single = 1000 * np.array(singles)
+        timing |= {f"latency_ms_p{q}": float(np.quantile(single, q / 100)) for q in (50, 95, 99)}
+    return StepReply(timing | footprint.memory(), optional.facts(harness.router), Served.used)
 
 
 def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
@@ -252,7 +300,9 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
         try:
-            Harness(router)
+            harness = Harness(router)
+            facts = {"steps": harness.steps, "trades_off": harness.trades_off}
+            lacks = (_needed_to_step(frozenset(order.shown)) if harness.steps else None) or lacks
         except PluginError as error:
             if error.__cause__ is None:  # what it lacks would fail each of its jobs
                 return Broken(error.message, error.hint)
@@ -264,9 +314,18 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         personal=optional.is_personal(cls),
         libraries=optional.libraries(router),
         deterministic=optional.is_deterministic(router),
+        reference=optional.is_reference(router),
         effort=optional.effort(router),
         **facts,
     )
+
+
+def _needed_to_step(shown: frozenset[str]) -> str | None:
+    if "answers" not in shown:
+        return "is not applicable: no recorded answers"
+    if "users" in shown:
+        return "is not applicable: it sees answers, and knows no users"
+    return None
 
 
 def _encode(order: EncodeRequest, folder: Path, send: Send) -> EncodeReply | Refused:
@@ -297,40 +356,13 @@ def _encode(order: EncodeRequest, folder: Path, send: Send) -> EncodeReply | Ref
     return EncodeReply(seconds)
 
 
-def _harness(order: FitRequest | RouteRequest) -> Any:
+def _harness(order: FitRequest | RouteRequest | StepRequest) -> Any:
     from routebench.jobs import stages
     from routebench.jobs.harness import Harness
     from routebench.plugin import extensions
 
     router = stages.create(order.plugin, order.options, order.label)
     return Harness(router, extensions.load_all(order.extensions))
-
-
-def _size(checkpoint: Path) -> dict[str, Any]:
-    """Return a checkpoint's bytes, and the number of values in its safetensors files."""
-    from safetensors import safe_open
-
-    files = [path for path in checkpoint.rglob("*") if path.is_file()]
-    numbers = 0
-    for path in files:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "np") as arrays:
-                numbers += sum(math.prod(arrays.get_slice(k).get_shape()) for k in arrays.keys())  # noqa: SIM118
-    return {"parameters": numbers, "checkpoint_bytes": sum(path.stat().st_size for path in files)}
-
-
-def _memory() -> dict[str, Any]:
-    peaks = {}
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not getrusage: on Linux its peak is inherited from the process that started this one.
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                peaks["peak_rss_bytes"] = int(line.split()[1]) * 1024
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        peaks["peak_device_bytes"] = torch.cuda.max_memory_allocated()
-    return peaks
 
 
 def reason(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from routebench.schema import Estimate
 
 UNPRICED = "unpriced"
 UNDEFINED = {
-    "savings_vs_strongest": "the strongest model costs nothing",
+    "savings_vs_most_expensive": "the most expensive model costs nothing",
     "savings_vs_best_single": "the best single model costs nothing",
     "gap_recovered": "the oracle is no better than the best single model",
     "gain_at_random": "a task on which random scores 0",
@@ -90,9 +90,9 @@ def router_metrics(means: Values, references: Mapping[str, Values]) -> dict[str,
         metrics["total_cost_per_1k"] = definitions.cost_per_1k(total)
         metrics["savings_vs_best_single"] = definitions.savings(total, best["cost"])
         metrics["arena_score"] = arena_score(means["score"], metrics["total_cost_per_1k"])
-        if "strongest" in references:
-            strongest = references["strongest"]["cost"]
-            metrics["savings_vs_strongest"] = definitions.savings(total, strongest)
+        if "most_expensive" in references:
+            most_expensive = references["most_expensive"]["cost"]
+            metrics["savings_vs_most_expensive"] = definitions.savings(total, most_expensive)
     return metrics
 
 
@@ -105,7 +105,7 @@ def router_estimates(
     for values, shares in ((point, means.usage), (samples, means.usage_samples)):
         values["usage_entropy"] = definitions.usage_entropy(shares)
         values["top_model_share"] = definitions.top_model_share(shares)
-    return _estimates(point, samples, entrant, n) | _nulls(point, "strongest" in references)
+    return _estimates(point, samples, entrant, n) | _nulls(point, "most_expensive" in references)
 
 
 def reference_estimates(entrant: PerQuery, means: Means, n: int) -> dict[str, Estimate]:
@@ -133,12 +133,12 @@ def _estimates(
     }
 
 
-def _nulls(known: Mapping[str, Floats], strongest: bool) -> dict[str, Estimate]:
+def _nulls(known: Mapping[str, Floats], most_expensive: bool) -> dict[str, Estimate]:
     nulls = {name: null(UNPRICED) for name in COSTS if name not in known}
-    if "savings_vs_strongest" not in known:
+    if "savings_vs_most_expensive" not in known:
         priced = "cost_per_1k" in known
-        reason = "no strongest model is known" if priced and not strongest else UNPRICED
-        nulls["savings_vs_strongest"] = null(reason)
+        reason = "no most expensive model is known" if priced and not most_expensive else UNPRICED
+        nulls["savings_vs_most_expensive"] = null(reason)
     return nulls
 
 

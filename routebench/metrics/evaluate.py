@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -21,11 +20,22 @@ from routebench.metrics.estimates import (
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
 from routebench.metrics.facets import Sections, facet, gains, sections, worst
 from routebench.metrics.per_query import PerQuery, reference_columns, resample, router_columns
+from routebench.metrics.points.point import MOST_ACCURATE, WITHIN_1PP, Point
+from routebench.metrics.points.results import (
+    AtPoint,
+    Place,
+    at_points,
+    compared,
+    resampled_apart,
+    results,
+)
+from routebench.metrics.points.verdict import PointVerdict, point_verdicts
+from routebench.metrics.points.words import router_verdict
 from routebench.metrics.policies import policies
 from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
-from routebench.metrics.predictions import Predictions, predictions, reference_curves
+from routebench.metrics.predictions import SAVINGS, Predictions, predictions, reference_curves
 from routebench.metrics.setting import RouterChoices, Setting, missing_share, scorable, state_counts
-from routebench.metrics.statistics import ALPHA, difference
+from routebench.metrics.statistics import ALPHA, difference, mde
 from routebench.records import Mask
 from routebench.schema import (
     BEST_SINGLE,
@@ -35,10 +45,14 @@ from routebench.schema import (
     Estimate,
     Facet,
     Measure,
-    OperatingPoint,
+    PointResult,
     Policies,
+    RouterVerdict,
     collapse,
 )
+
+DISCORDANCE = 0.1
+"""Two routers of one kind often differ on about as many queries: what a run can tell then."""
 
 __all__ = ["Evaluation", "RouterChoices", "Scores", "Setting", "evaluate"]
 
@@ -58,7 +72,10 @@ class Scores:
     by_topic: dict[str, Facet]
     by_user: dict[str, Facet]
     policies: Policies | None
-    operating_points: dict[str, OperatingPoint]
+    pair: tuple[str, str] | None
+    points: dict[str, PointResult]
+    verdict: RouterVerdict | None
+    mde: float | None
     curve: list[CurvePoint]
     warnings: list[str]
 
@@ -91,12 +108,16 @@ class _Entrants:
     """Routers and references with their means on the scored queries."""
 
     setting: Setting
+    judged: Point
     groups: Groups
     routers: dict[str, Resampled]
     references: dict[str, Resampled]
     sections: Sections
     predictions: dict[str, Predictions]
     policies: dict[str, Policies]
+    points: dict[str, dict[str, PointResult]]
+    """By router, then point: all but the router's own choice."""
+    verdicts: dict[str, PointVerdict]
 
 
 def evaluate(
@@ -105,10 +126,12 @@ def evaluate(
     resamples: int = 10_000,
     seed: int = 0,
     against: Sequence[str] = (),
+    judged: Point = WITHIN_1PP,
 ) -> Evaluation:
     """Score routers against the references of a setting, and against some of themselves.
 
-    All are scored on the queries on which every model that any of them chose is OK. Raises
+    Learned ones are judged at the point `judged`, or by their own choice where that is all they
+    have. All are scored on the queries on which every model that any of them chose is OK. Raises
     `DataError` where no such query is left.
     """
     scored = scorable(setting, routed)
@@ -120,10 +143,12 @@ def evaluate(
             f"test cells by state: {counts}",
         )
     _check_complete(setting, scored)
-    entrants = _measure(setting.take(scored), routed, scored, resamples, seed)
+    entrants = _measure(setting.take(scored), routed, scored, resamples, seed, judged)
     compared = _against(entrants, against)
     curves = reference_curves(entrants.setting, min(resamples, CURVE_RESAMPLES), seed)
-    smallest = _median_mde(compared)
+    smallest = None
+    if setting.measure == "accuracy":
+        smallest = mde(DISCORDANCE, entrants.groups.count)
     return Evaluation(
         routers=_scores(entrants, compared),
         references={
@@ -134,7 +159,7 @@ def evaluate(
         mde=smallest,
         mde_of=None
         if smallest is None
-        else f"{setting.measure} against {BEST_SINGLE}, median of the routers",
+        else f"two sides of which one alone is right on {DISCORDANCE:.0%} of the queries",
         scored=int(scored.sum()),
         left_out=int((~scored).sum()),
         missing=missing_share(states),
@@ -152,22 +177,40 @@ def _check_complete(setting: Setting, scored: Mask) -> None:
 
 
 def _measure(
-    setting: Setting, routed: list[RouterChoices], scored: Mask, resamples: int, seed: int
+    setting: Setting,
+    routed: list[RouterChoices],
+    scored: Mask,
+    resamples: int,
+    seed: int,
+    judged: Point,
 ) -> _Entrants:
     routers = {one.name: router_columns(one, scored, setting) for one in routed}
     if len(routers) < len(routed):
         raise ValueError("two routers of one name")
     references = reference_columns(setting)
-    entrants = [*routers.values(), *references.values()]
-    means = iter(resample(entrants, setting.clusters, resamples, seed))
     routed = [one.take(scored) for one in routed]
+    places = at_points(setting, routed)
+    whole = {place: one.columns(setting) for place, one in places.items() if one.whole}
+    entrants = [*routers.values(), *references.values(), *whole.values()]
+    means = iter(resample(entrants, setting.clusters, resamples, seed))
     within = {("router", name): entrant for name, entrant in routers.items()}
     within |= {("reference", name): references[name] for name in ("random", "best_single")}
+    groups = Groups.of(setting.clusters, len(setting.clusters))
+    by_router = {name: (entrant, next(means)) for name, entrant in routers.items()}
+    by_reference = {name: (entrant, next(means)) for name, entrant in references.items()}
+    at_whole = {place: (entrant, next(means)) for place, entrant in whole.items()}
+    found = results(setting, places, at_whole, by_reference, groups)
+    for part in resampled_apart(setting, places, resamples, seed):
+        found |= results(setting, places, *part)
+    points: dict[str, dict[str, PointResult]] = {}
+    for (router, point), result in found.items():
+        points.setdefault(router, {})[point] = result
     return _Entrants(
         setting,
-        Groups.of(setting.clusters, len(setting.clusters)),
-        {name: (entrant, next(means)) for name, entrant in routers.items()},
-        {name: (entrant, next(means)) for name, entrant in references.items()},
+        judged,
+        groups,
+        by_router,
+        by_reference,
         sections(setting, within, min(resamples, FACET_RESAMPLES), seed),
         predictions(
             setting,
@@ -176,6 +219,8 @@ def _measure(
             seed,
         ),
         policies(setting, routed, resamples, seed),
+        points,
+        _judge(setting, routed, places, judged, resamples, seed),
     )
 
 
@@ -214,6 +259,15 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
     usage = dict(zip(models, means.usage.tolist(), strict=True))
     by = {kind: _facets(entrants.sections, kind, name) for kind in ("task", "topic", "user")}
     predicted = entrants.predictions[name]
+    metrics = _metrics(entrants, name)
+    points = dict(entrants.points.get(name, {}))
+    if name in entrants.verdicts:
+        points[MOST_ACCURATE.name] = PointResult(
+            n=len(entrants.setting.best_single),
+            metrics={m: metrics[m] for m in metrics if m not in entrants.predictions[name].metrics},
+            against={BEST_SINGLE: against[BEST_SINGLE]},
+            usage=usage,
+        )
     for task, pair in predicted.by_task.items():
         if task in by["task"]:
             by["task"][task] = by["task"][task].model_copy(update={"pair": pair})
@@ -222,7 +276,7 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
         interval_scope=(
             "queries and seeds" if entrant.seeds >= CROSSED_SEEDS else "this checkpoint only"
         ),
-        metrics=_metrics(entrants, name),
+        metrics=metrics | _savings_at(points),
         seed_spread=_seed_spread(entrant),
         against=against,
         usage=usage,
@@ -233,10 +287,54 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
         by_topic=by["topic"],
         by_user=by["user"],
         policies=entrants.policies.get(name),
-        operating_points=predicted.points,
+        pair=predicted.pair,
+        points=points,
+        verdict=_verdict(entrants, name, points),
+        mde=against[BEST_SINGLE]["accuracy"].mde,
         curve=predicted.curve,
         warnings=_warnings(usage, against, entrants.setting.measure),
     )
+
+
+def _savings_at(points: Mapping[str, PointResult]) -> dict[str, Estimate]:
+    """Return the savings at the points that every router with trade-offs has."""
+    return {
+        metric: points[name].metrics["savings_vs_best_single"]
+        for metric, name in SAVINGS.items()
+        if name in points
+    }
+
+
+def _verdict(
+    entrants: _Entrants, name: str, points: Mapping[str, PointResult]
+) -> RouterVerdict | None:
+    """Return the verdict on a learned router, at its one point fixed before the test."""
+    made = entrants.verdicts.get(name)
+    if made is None:
+        return None
+    point = entrants.judged.name
+    point = point if point in points else MOST_ACCURATE.name
+    saved = points[point].metrics["savings_vs_best_single"]
+    return router_verdict(name, point, entrants.judged.value, made, saved)
+
+
+def _judge(
+    setting: Setting,
+    routed: Sequence[RouterChoices],
+    places: Mapping[Place, AtPoint],
+    judged: Point,
+    resamples: int,
+    seed: int,
+) -> dict[str, PointVerdict]:
+    """Return verdicts on the learned routers; none where savings or accuracy are not known."""
+    if setting.measure != "accuracy" or setting.outcomes.cost is None:
+        return {}
+    scores = {
+        one.name: compared(setting, one, places.get((one.name, judged.name)))
+        for one in routed
+        if not one.reference
+    }
+    return point_verdicts(scores, judged.value, resamples, seed)
 
 
 def _metrics(entrants: _Entrants, name: str) -> dict[str, Estimate]:
@@ -279,12 +377,6 @@ def _warnings(
     if quality.value is not None and quality.value < 0 and (quality.p or 0) < ALPHA:
         warnings.append(str(BelowBestSingle(measure)))
     return warnings
-
-
-def _median_mde(against: Mapping[str, Mapping[str, ByMetric]]) -> float | None:
-    known = [row["accuracy"].mde for row in against[BEST_SINGLE].values()]
-    differing = [value for value in known if value is not None]
-    return median(differing) if differing else None
 
 
 def _headroom(entrants: _Entrants) -> dict[str, Any]:

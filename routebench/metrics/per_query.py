@@ -10,7 +10,8 @@ import numpy as np
 from routebench.metrics.bootstrap import Column, bootstrap_means
 from routebench.metrics.headroom import ChosenCells, hindsight_choice, oracle_choice, random_mean
 from routebench.metrics.setting import RouterChoices, Setting
-from routebench.records import Floats, Grade, Ints, Mask, Outcomes
+from routebench.records import Codes, Floats, Grade, Ints, Mask, Outcomes
+from routebench.steps.billing import waited
 
 Columns = dict[str, Column]
 """Per query, [n] or [S, n]: `score`, and where known `cost`, `correct`, `incorrect`,
@@ -74,14 +75,20 @@ def _weighted(values: Values) -> Values:
         return {k: np.asarray(v / values["weight"]) for k, v in values.items() if k != "weight"}
 
 
-BESIDE = ("effect", "relative_cost", "best_llm_accuracy", "routed_differently")
-"""Columns that are metrics as they are: of suites with users."""
+STEPS = ("calls", "oracle_of_asked", "answer_seconds")
+"""Columns that are metrics as they are: of routers that see answers."""
+BESIDE = ("effect", "relative_cost", "best_llm_accuracy", "routed_differently", *STEPS)
+"""Columns that are metrics as they are: of suites with users, and of routers that see answers."""
 
 
 def router_columns(routed: RouterChoices, scored: Mask, setting: Setting) -> PerQuery:
     """Return a router's columns on the scored queries; seeds that all agree are kept once."""
     outcomes, choice = setting.outcomes, collapsed(routed.choice[:, scored])
     columns = cell_columns(ChosenCells.of(outcomes, choice)) | _beside(setting, choice)
+    if routed.answer_cost is not None:
+        columns["cost"] = collapsed(routed.answer_cost[:, scored])
+    if routed.asked is not None:
+        columns |= _step_columns(collapsed(routed.asked[:, scored]), outcomes)
     if routed.routed_differently is not None:
         differs = collapsed(routed.routed_differently[:, scored])
         several = ~np.isnan(differs)
@@ -93,6 +100,17 @@ def router_columns(routed: RouterChoices, scored: Mask, setting: Setting) -> Per
         columns["router_cost"] = np.zeros(choice.shape[-1])
     usage = [choice == model for model in range(outcomes.score.shape[1])]
     return PerQuery(columns, usage, len(routed.choice))
+
+
+def _step_columns(asked: Codes, outcomes: Outcomes) -> Columns:
+    """Return calls, seconds where they are known, and the best score among the asked models."""
+    columns: Columns = {
+        "calls": (asked > 0).sum(axis=-1).astype(np.float64),
+        "oracle_of_asked": np.where(asked > 0, outcomes.score, -np.inf).max(axis=-1),
+    }
+    if outcomes.latency is not None and np.isfinite(seconds := waited(asked, outcomes)).all():
+        columns["answer_seconds"] = seconds
+    return columns
 
 
 def collapsed(column: Column) -> Column:
@@ -112,7 +130,7 @@ def cell_columns(cells: ChosenCells) -> Columns:
 
 
 def reference_columns(setting: Setting) -> dict[str, PerQuery]:
-    """Return oracle, random, best_single, best_single_hindsight; cheapest, strongest if known."""
+    """Return the columns of all references; of cheapest and most_expensive where known."""
     outcomes = setting.outcomes
     choices = {"oracle": oracle_choice(outcomes), **setting.fixed}
     if setting.blind_oracle is not None:

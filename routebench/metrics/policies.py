@@ -21,8 +21,8 @@ from routebench.plugin.selection import COVERED
 from routebench.records import Floats, Ints, Mask
 from routebench.schema import (
     BEST_SINGLE,
+    MOST_EXPENSIVE,
     REFERENCES,
-    STRONGEST,
     Difference,
     Estimate,
     Policies,
@@ -33,7 +33,7 @@ from routebench.schema import (
 NOT_NAMED = "no query of the resample has this policy"
 HOLES = "the two models have no answer on most test queries"
 FREE = "the model costs nothing"
-_COMPARED = {REFERENCES[name]: name for name in (BEST_SINGLE, STRONGEST)}
+_COMPARED = {REFERENCES[name]: name for name in (BEST_SINGLE, MOST_EXPENSIVE)}
 """References that are one model for all queries, as every row of the board names them."""
 
 

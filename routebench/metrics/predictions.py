@@ -6,8 +6,8 @@ seeds drawn as well from three on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,23 +23,22 @@ from routebench.metrics.bootstrap import (
     seed_weights,
 )
 from routebench.metrics.curves import PairCurve
-from routebench.metrics.definitions import savings
-from routebench.metrics.estimates import UNPRICED, estimate, is_binary, null
+from routebench.metrics.estimates import UNPRICED, estimate, null
 from routebench.metrics.facets import rows_by_value
 from routebench.metrics.headroom import ChosenCells
+from routebench.metrics.points.results import covered_rows
 from routebench.metrics.setting import RouterChoices, Setting
-from routebench.metrics.statistics import difference
-from routebench.plugin.selection import COVERED, covered
+from routebench.plugin.selection import COVERED
 from routebench.records import Floats, Ints, Mask
-from routebench.schema import CurvePoint, Estimate, OperatingPoint
+from routebench.schema import CurvePoint, Estimate
 
 RESAMPLES = 1000
 LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}
 PAIR = ("apgr", *LEVELS)
 SWEPT = ("aiq", "qnc")
 SAVINGS = {
-    "savings_at_iso_accuracy": "iso_accuracy",
-    "savings_at_iso_accuracy_1pp": "iso_accuracy_1pp",
+    "savings_at_iso_accuracy": "same-accuracy",
+    "savings_at_iso_accuracy_1pp": "within-1pp",
 }
 CALIBRATION = ("brier", "ece", "aurc")
 
@@ -52,6 +51,7 @@ HOLES = "models it considers have no answer on most test queries"
 UNREACHED = "the level is never reached, or strong is no better than weak"
 NO_SPREAD = "all models cost the same"
 NO_MIX = "the router's cost is not between those of the weak and the strong model"
+REFERENCE = "a reference, which claims nothing"
 NEVER_AS_GOOD = "no operating point is as accurate as the best single model"
 
 
@@ -61,8 +61,9 @@ class Predictions:
 
     metrics: dict[str, Estimate]
     curve: list[CurvePoint] = field(default_factory=list)
-    points: dict[str, OperatingPoint] = field(default_factory=dict)
     by_task: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    pair: tuple[str, str] | None = None
+    """Weak and strong model, where they are the same in all folds."""
 
 
 def predictions(
@@ -78,10 +79,10 @@ def reference_curves(
     setting: Setting, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, dict[str, Estimate]]:
     """Return APGR and CPT of a coin toss (exactly .5) and of the perfect router of the pair."""
-    if setting.cheapest is None or setting.strongest is None:
+    if setting.cheapest is None or setting.most_expensive is None:
         return {}
     outcomes, rows = setting.outcomes, np.arange(len(setting.best_single))
-    weak, strong = (outcomes.score[rows, at] for at in (setting.cheapest, setting.strongest))
+    weak, strong = (outcomes.score[rows, at] for at in (setting.cheapest, setting.most_expensive))
     counts = resampled_counts(setting.clusters, resamples, seed)
     resampled = _ResampledQueries(setting, counts, seed, {})
     needs = {"random": np.zeros(len(rows)), "oracle": strong - weak}
@@ -110,6 +111,16 @@ class _ResampledQueries:
     tasks: dict[str, tuple[Ints, Bytes]]
 
     def of(self, one: RouterChoices) -> Predictions:
+        found = self.measured(one)
+        weak, strong = self.ends(one)
+        if one.reference or weak is None or strong is None:
+            return found
+        if (weak != weak[0]).any() or (strong != strong[0]).any():
+            return found
+        models = self.setting.pool.models
+        return replace(found, pair=(models[weak[0]], models[strong[0]]))
+
+    def measured(self, one: RouterChoices) -> Predictions:
         metrics = self.stability(one) | self.calibrated(one) | {"mix_lift": self.mix_lift(one)}
         by_task = {}
         pair, reason = self.pair(one)
@@ -130,9 +141,8 @@ class _ResampledQueries:
         if rows.mean() < COVERED:
             metrics |= {name: null(HOLES) for name in (*SWEPT, *SAVINGS)}
             return Predictions(metrics, by_task=by_task)
-        swept, curve, points = self.swept(one, rows)
-        metrics |= swept | {m: points[p].savings_vs_best_single for m, p in SAVINGS.items()}
-        return Predictions(metrics, curve, points, by_task)
+        swept, curve = self.swept(one, rows)
+        return Predictions(metrics | swept, curve, by_task)
 
     def estimate(
         self, sample: Sample, seeds: int, n: int, counts: Bytes, reason: str = "", exact: int = 0
@@ -175,8 +185,8 @@ class _ResampledQueries:
         return (weak, strong), ""
 
     def ends(self, one: RouterChoices) -> tuple[Ints, Ints] | tuple[None, None]:
-        """Return the router's own two models [n] each, else the cheapest and the strongest."""
-        weak, strong = one.pair or (self.setting.cheapest, self.setting.strongest)
+        """Return the router's own two models [n] each, else the cheapest and the most expensive."""
+        weak, strong = one.pair or (self.setting.cheapest, self.setting.most_expensive)
         if weak is None or strong is None or (weak == strong).any():
             return None, None
         return weak, strong
@@ -187,20 +197,7 @@ class _ResampledQueries:
         if pair is not None:
             both: Mask = ok[rows, pair[0]] & ok[rows, pair[1]]
             return both
-        needed = one.considered
-        needed[list(self.cost_bounds())] = True
-        for fixed in self.setting.fixed.values():
-            needed[fixed] = True
-        usable: Mask = np.logical_and.reduce(ok[:, needed], axis=1)
-        return usable
-
-    def cost_bounds(self) -> tuple[int, int]:
-        """Return the pool's cheapest and dearest covered model by mean training cost."""
-        cost = self.setting.mean_cost
-        assert cost is not None
-        known = np.where(covered(self.setting.outcomes.ok), cost, np.nan)
-        known = known if np.isfinite(known).any() else np.nan_to_num(cost, nan=np.inf)
-        return int(np.nanargmin(known)), int(np.nanargmax(known))
+        return covered_rows(self.setting, one)
 
     def pair_on(
         self, one: RouterChoices, pair: tuple[Ints, Ints], rows: Mask | Ints, counts: Bytes
@@ -237,6 +234,8 @@ class _ResampledQueries:
         outcomes, (weak, strong) = self.setting.outcomes, self.ends(one)
         if outcomes.cost is None:
             return null(UNPRICED)
+        if one.reference:
+            return null(REFERENCE)
         if weak is None or strong is None:
             return null(NO_PAIR)
         rows = self.usable(one, (weak, strong))
@@ -247,7 +246,7 @@ class _ResampledQueries:
 
         means = means_of(
             (
-                np.stack([*self.paid(one, choice, seed), *ends])[:, rows]
+                np.stack([*self.paid(one, choice, seed, one.answer_cost), *ends])[:, rows]
                 for seed, choice in enumerate(one.choice)
             ),
             counts,
@@ -258,12 +257,18 @@ class _ResampledQueries:
 
         return self.estimate(sample, len(one.choice), int(rows.sum()), counts, NO_MIX)
 
-    def paid(self, one: RouterChoices, choice: Ints, seed: int) -> tuple[Floats, Floats]:
-        """Return the score and all-in cost of choices [..., n]."""
+    def paid(
+        self, one: RouterChoices, choice: Ints, seed: int, answers: Floats | None
+    ) -> tuple[Floats, Floats]:
+        """Return the score and all-in cost of choices [..., n].
+
+        `answers` [S, ..., n] is the cost of all answers asked for; None: the chosen one's.
+        """
         cells = ChosenCells.of(self.setting.outcomes, choice)
-        assert cells.cost is not None
+        cost = cells.cost if answers is None else answers[seed]
+        assert cost is not None
         routing = one.router_cost
-        return cells.score, cells.cost if routing is None else cells.cost + routing[seed]
+        return cells.score, cost if routing is None else cost + routing[seed]
 
     def paid_fixed(self, model: Ints | int) -> tuple[Floats, Floats]:
         """Return the score and cost [n] of fixed models, which have no cost of routing."""
@@ -271,10 +276,8 @@ class _ResampledQueries:
         assert outcomes.cost is not None
         return outcomes.score[at, model], outcomes.cost[at, model]
 
-    def swept(
-        self, one: RouterChoices, rows: Mask
-    ) -> tuple[dict[str, Estimate], list[CurvePoint], dict[str, OperatingPoint]]:
-        """Return AIQ and QNC, the points they are made of, and the operating points."""
+    def swept(self, one: RouterChoices, rows: Mask) -> tuple[dict[str, Estimate], list[CurvePoint]]:
+        """Return AIQ and QNC, and the points they are made of."""
         assert one.swept is not None
         seeds, steps = one.swept.shape[:2]
         n, counts = int(rows.sum()), self.drawn(rows)
@@ -301,62 +304,19 @@ class _ResampledQueries:
             CurvePoint(accuracy=float(point[i]), total_cost_per_1k=1000 * float(point[steps + i]))
             for i in range(steps)
         ]
-        points = {}
-        for at, name in enumerate(one.points):
-            own = single + 2 + 2 * at
-
-            def four(seed: int, drawn: Bytes, own: int = own) -> Floats:
-                return means(seed, drawn)[:, [own, own + 1, single, single + 1]]
-
-            points[name] = self.point(one, name, rows, counts, four)
-        return estimates, curve, points
+        return estimates, curve
 
     def trade_offs(self, one: RouterChoices, seed: int) -> Floats:
         """Return columns [k, n] of scores and of costs.
 
         All scores of the sweep, then its costs; the cheapest model's score and cost, the dearest
-        one's cost, and the best single model's score and cost; those of every operating point.
+        one's cost, and the best single model's score and cost.
         """
         assert one.swept is not None
-        cheap, dear = (self.paid_fixed(model) for model in self.cost_bounds())
+        cheap, dear = (self.paid_fixed(model) for model in self.setting.cost_bounds)
         single = self.paid_fixed(self.setting.best_single)
-        points = []
-        for choices, fixed in one.points.values():
-            score, cost = self.paid(one, choices[seed], seed)
-            # Where one fixed model stands in, nothing is routed.
-            points += [score, np.where(fixed[seed], self.paid_fixed(choices[seed])[1], cost)]
-        ends = np.stack([*cheap, dear[1], *single, *points])
-        return np.concatenate([*self.paid(one, one.swept[seed], seed), ends])
-
-    def point(
-        self, one: RouterChoices, name: str, rows: Mask, counts: Bytes, means: Sample
-    ) -> OperatingPoint:
-        """Return the metrics on the test queries of a trade-off frozen on validation.
-
-        `means` [B, 4] are of its score and cost, and of those of the best single model.
-        """
-        choices, n = one.points[name][0], int(rows.sum())
-
-        def measured(
-            value: Callable[[Floats], Floats], reason: str = "", exact: int = 0
-        ) -> Estimate:
-            def sample(seed: int, drawn: Bytes) -> Floats:
-                return value(means(seed, drawn))
-
-            return self.estimate(sample, len(choices), n, counts, reason, exact)
-
-        binary = is_binary(ChosenCells.of(self.setting.outcomes, choices).score[:, rows])
-
-        return OperatingPoint(
-            n=n,
-            lambdas=one.lambdas[name],
-            accuracy=measured(lambda m: m[:, 0], exact=self.independent(rows) if binary else 0),
-            against_best_single=measured(lambda m: difference(m[:, 0], m[:, 2])),
-            total_cost_per_1k=measured(lambda m: 1000 * m[:, 1]),
-            savings_vs_best_single=measured(
-                lambda m: savings(m[:, 1], m[:, 3]), "the best single model costs nothing"
-            ),
-        )
+        ends = np.stack([*cheap, dear[1], *single])
+        return np.concatenate([*self.paid(one, one.swept[seed], seed, one.swept_cost), ends])
 
     def calibrated(self, one: RouterChoices) -> dict[str, Estimate]:
         """Return Brier score, calibration error, area under the risk–coverage curve."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from routebench.records import Floats, Ints, Mask, Outcomes, Pool, State, Strings
+from routebench.plugin.selection import covered
+from routebench.records import Codes, Floats, Ints, Mask, Outcomes, Pool, State, Strings
 from routebench.schema import Measure
 
 
@@ -38,10 +39,23 @@ class RouterChoices:
     """By operating point [S, n]: choices, and where they are a fixed model's, unrouted."""
     lambdas: dict[str, list[float | None]] = field(default_factory=dict)
     """By operating point: its λ by seed, then fold; None where one fixed model stands in."""
+    asked: Codes | None = None
+    """[S, n, m] the round in which each model was asked, from 1, and 0 for one that was not: of a
+    router that sees answers. None for one that asks whom it chooses."""
+    answer_cost: Floats | None = None
+    """[S, n] USD of all answers that it asked for; None where that is the chosen one's."""
+    swept_cost: Floats | None = None
+    """[S, L, n] the same at every trade-off."""
+    point_cost: dict[str, Floats] = field(default_factory=dict)
+    """[S, n] the same at every operating point."""
+    reference: bool = False
+    """Whether it declares itself a reference, of which no verdict is made."""
 
     @property
     def considered(self) -> Mask:
-        """Return [m] whether the router predicts a quality for each model."""
+        """Return [m] whether the router predicts a quality for each model, or may ask it."""
+        if self.asked is not None:
+            return np.ones(self.asked.shape[-1], dtype=np.bool_)
         if self.quality is None:
             raise ValueError(f"{self.name} has no expected quality")
         known: Mask = ~np.logical_and.reduce(np.isnan(self.quality), axis=(0, 1))
@@ -50,14 +64,16 @@ class RouterChoices:
     def once(self) -> RouterChoices:
         """Return one seed where all agree in everything; else the choices as they are."""
         arrays = [*self._by_seed.values(), *(a for both in self.points.values() for a in both)]
-        if self.swept is not None:
-            arrays.append(self.swept)
+        arrays += [one for one in (self.swept, self.swept_cost) if one is not None]
+        arrays += self.point_cost.values()
         if not all(_agree(array) for array in arrays):
             return self
         return replace(
             self,
             **{name: value[:1] for name, value in self._by_seed.items()},
             swept=None if self.swept is None else self.swept[:1],
+            swept_cost=None if self.swept_cost is None else self.swept_cost[:1],
+            point_cost={name: cost[:1] for name, cost in self.point_cost.items()},
             points={k: (at[:1], fixed[:1]) for k, (at, fixed) in self.points.items()},
         )
 
@@ -71,6 +87,8 @@ class RouterChoices:
             "stable",
             "policy",
             "routed_differently",
+            "asked",
+            "answer_cost",
         )
         return {name: value for name in columns if (value := getattr(self, name)) is not None}
 
@@ -81,6 +99,8 @@ class RouterChoices:
             **{name: value[:, rows] for name, value in self._by_seed.items()},
             pair=self.pair and (self.pair[0][rows], self.pair[1][rows]),
             swept=None if self.swept is None else self.swept[:, :, rows],
+            swept_cost=None if self.swept_cost is None else self.swept_cost[:, :, rows],
+            point_cost={name: cost[:, rows] for name, cost in self.point_cost.items()},
             points={k: (at[:, rows], fixed[:, rows]) for k, (at, fixed) in self.points.items()},
         )
 
@@ -108,7 +128,7 @@ class Setting:
     """[n] the model best on train and validation of the query's fold."""
     clusters: Ints
     """[n] rows with the same number are drawn together (one query asked by several users)."""
-    strongest: Ints | None = None
+    most_expensive: Ints | None = None
     """[n]; None when unknown (no declared large model, and unpriced)."""
     cheapest: Ints | None = None
     """[n]; None when unknown (unpriced)."""
@@ -128,10 +148,19 @@ class Setting:
         """Return the known references that choose, before the test, one model per query."""
         known = {
             "best_single": self.best_single,
-            "strongest": self.strongest,
+            "most_expensive": self.most_expensive,
             "cheapest": self.cheapest,
         }
         return {name: choice for name, choice in known.items() if choice is not None}
+
+    @property
+    def cost_bounds(self) -> tuple[int, int]:
+        """Return the pool's cheapest and dearest covered model by mean training cost."""
+        cost = self.mean_cost
+        assert cost is not None
+        known = np.where(covered(self.outcomes.ok), cost, np.nan)
+        known = known if np.isfinite(known).any() else np.nan_to_num(cost, nan=np.inf)
+        return int(np.nanargmin(known)), int(np.nanargmax(known))
 
     def take(self, rows: Mask) -> Setting:
         """Return the given queries."""
@@ -147,9 +176,15 @@ class Setting:
 
 
 def scorable(setting: Setting, routed: list[RouterChoices]) -> Mask:
-    """Mask [n] queries on which every model chosen by any router or fixed reference is OK."""
+    """Mask [n] queries on which every model chosen by any router or fixed reference is OK.
+
+    Where a router sees answers, those on which every model of the pool is: it could else choose
+    what it is scored on.
+    """
     rows = np.arange(len(setting.best_single))
     usable = np.ones(len(rows), dtype=np.bool_)
+    if any(router.asked is not None for router in routed):
+        usable &= setting.outcomes.ok.all(axis=1)
     for choice in (*setting.fixed.values(), *(router.choice for router in routed)):
         if choice.shape[-1] != len(rows):
             raise ValueError(f"a choice for {choice.shape[-1]} queries out of {len(rows)}")

@@ -107,7 +107,7 @@ def load(info: PluginInfo) -> Any:
             raise PluginError(f"command {info.name!r} is {type(found).__name__}, no click command")
     if info.kind != "router" or not isinstance(found, type):
         return found
-    if not {"Options", "route"} & set(dir(found)):
+    if not {"Options", "route", "step"} & set(dir(found)):
         raise PluginError(
             f"router {info.name!r}: {attribute} is no router: it has no method `route`",
             did_you_mean(attribute, classes)
@@ -122,7 +122,7 @@ def load(info: PluginInfo) -> Any:
 def _plugins_in(module: ModuleType) -> list[str]:
     """Return the names in a module that look like plugins."""
     members = vars(module).items()
-    return [name for name, one in members if {"Options", "route"} & set(dir(one))]
+    return [name for name, one in members if {"Options", "route", "step"} & set(dir(one))]
 
 
 def _incomplete(module: ModuleType) -> str:

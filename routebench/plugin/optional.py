@@ -58,6 +58,13 @@ class Deterministic(Protocol):
 
 
 @runtime_checkable
+class IsReference(Protocol):
+    """A router that any learned one must beat: the board makes no verdict of it."""
+
+    reference: bool
+
+
+@runtime_checkable
 class StatesEffort(Protocol):
     """A router that says how long a job takes: a run starts the longest first.
 
@@ -134,6 +141,20 @@ class GradesEach(Protocol):
         on_grade: Callable[[int, tuple[Grade, str]], None],
     ) -> None:
         """Call `on_grade(place, (grade, note))` for every answer; what it raises ends the work."""
+
+
+@runtime_checkable
+class ReadsFinals(Protocol):
+    """A judge that reads final answers without a reference, as it does to grade them.
+
+    Two answers to a question with equal finals get equal grades, as far as it can tell.
+    """
+
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> Sequence[str | None]:
+        """Return a short form of each final answer: a letter, a number, folded words.
+
+        None for an answer that declines, says nothing, or settles on no single one.
+        """
 
 
 @runtime_checkable
@@ -228,6 +249,11 @@ def libraries(router: Any) -> list[str]:
 def is_deterministic(router: Any) -> bool:
     """Return whether a router with its options decides alike whatever its seed."""
     return isinstance(router, Deterministic) and bool(router.deterministic)
+
+
+def is_reference(router: Any) -> bool:
+    """Return whether a router declares that it is there to be compared with."""
+    return isinstance(router, IsReference) and bool(router.reference)
 
 
 def effort(router: Any) -> float | None:

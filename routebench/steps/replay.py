@@ -17,6 +17,10 @@ CHUNK = 1024
 Step = Callable[[Queries, Bought], Any]
 
 
+class UnrecordedError(PluginError):
+    """A model was asked of which there is no call for that query."""
+
+
 class AnswerSource(Protocol):
     """Answers to what is asked: recorded ones, or those of live models."""
 
@@ -40,7 +44,7 @@ class RecordedAnswers:
         if (again := ask & self._given[rows]).any():
             raise PluginError(f"step asks {_named(again, self._models)} twice for one query")
         if (absent := ask & ~self._recorded.asked[rows]).any():
-            raise PluginError(
+            raise UnrecordedError(
                 f"step asks {_named(absent, self._models)} for a query it was never asked",
                 "no such call is recorded",
             )

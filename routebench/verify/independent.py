@@ -48,7 +48,7 @@ def _fixed(sheet: Sheet, board: Leaderboard) -> dict[str, Ints]:
     facts, models = board.diagnostics.folds, board.suite.models
     return {
         name: np.array([models.index(getattr(fold, name)) for fold in facts])[sheet.fold]
-        for name in ("best_single", "cheapest", "strongest")
+        for name in ("best_single", "cheapest", "most_expensive")
         if all(getattr(fold, name) is not None for fold in facts)
     }
 
@@ -148,7 +148,7 @@ class _Numbers:
         routing = _mean(_mean(each) for each in spent)
         values[f"{at}.metrics.router_cost_per_1k.value"] = 1000 * routing
         values[f"{at}.metrics.total_cost_per_1k.value"] = 1000 * (cost + routing)
-        for name in ("best_single", "strongest"):
+        for name in ("best_single", "most_expensive"):
             if paid := self.costs.get(name):
                 values[f"{at}.metrics.savings_vs_{name}.value"] = 1 - (cost + routing) / paid
 

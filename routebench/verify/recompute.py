@@ -22,6 +22,7 @@ from routebench.errors import DataError
 from routebench.jobs.finished import Result
 from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
+from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin.discovery import PluginInfo
 from routebench.prices.apply import PriceInfo
 from routebench.records import Decisions, Floats, Ints, State
@@ -41,7 +42,8 @@ def recompute(run: Stored) -> Leaderboard:
     setup = replace(run.setup, perturb=options.perturb if has_forms else 0)
     entrants = [_entrant(row, run) for row in board.rows]
     results = _results(run, setup, {entrant.label: entrant for entrant in entrants})
-    scored = build.score(setup, entrants, results, board.resamples, options.against)
+    asked = AskedPoints.of(options.point, options.margin)
+    scored = build.score(setup, entrants, results, board.resamples, options.against, asked)
     made = build.board(
         options, setup, _prices(run), _fingerprints(run), entrants, results, scored
     )  # fmt: skip
@@ -69,7 +71,15 @@ def _entrant(row: Row, run: Stored) -> Entrant:
     has_decisions = any(label == row.router for label, _, _ in run.decisions)
     state = "skipped" if row.state == "skipped" else "ready" if has_decisions else "failed"
     message = row.message or "no decisions are stored"
-    return Entrant(row.router, plugin, row.options, row.fingerprint or "", state, message)
+    return Entrant(
+        row.router,
+        plugin,
+        row.options,
+        row.fingerprint or "",
+        state,
+        message,
+        reference=row.reference,
+    )
 
 
 def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Job, Result]:

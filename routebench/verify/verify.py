@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board import run_folder
+from routebench.board import checkpoint_points, run_folder
 from routebench.board.read_run import Stored, read_run
 from routebench.errors import DataError, RoutebenchError
 from routebench.files import file_sha256
@@ -33,7 +33,9 @@ NOT_STORED = (
     re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|notes.*)"),
     re.compile(r"fingerprints\.(suite|outcomes|judge)"),
     re.compile(r"diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"),
-    re.compile(r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*)"),
+    re.compile(
+        r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*|reference)"
+    ),
 )
 """Paths of what no stored table can tell."""
 TEXTS = "fingerprints of suite, outcomes and judge, and leaks: texts are not stored (--regrade)"
@@ -49,7 +51,7 @@ _KINDS = (
     ("differences", r"rows\[.*?\]\.against[.\[]"),
     ("usage", r"rows\[.*?\]\.usage"),
     ("tasks, topics, users", r"rows\[.*?\]\.by_"),
-    ("curves and operating points", r"rows\[.*?\]\.(curve|operating_points)"),
+    ("curves and operating points", r"rows\[.*?\]\.(curve|points|verdict)"),
     ("ranks and seeds", r"rows"),
     ("references", r"references\."),
     ("diagnostics", r""),
@@ -90,6 +92,11 @@ def verify(path: Path, regrade: bool = False) -> Verification:
     Raises `DataError` where there is no run, or tables are missing.
     """
     board = run_folder.read(path)
+    if run_folder.schema_version(path) != board.schema_version:
+        raise DataError(
+            f"{path}: written by an older version, which chose operating points by other rules",
+            "run it again with this version, or verify it with that one",
+        )
     folder = path if path.is_dir() else path.parent
     result = Verification()
     _hashes(result, folder, board)
@@ -98,6 +105,7 @@ def verify(path: Path, regrade: bool = False) -> Verification:
         _numbers(result, board, recompute(run))
         _independent(result, run)
         _costs(result, run)
+        _checkpoints(result, run)
         if regrade:
             _regrade(result, run)
     except Exception as error:
@@ -148,6 +156,25 @@ def _independent(result: Verification, run: Stored) -> None:
     stored = leaves(run.board)
     for path, value in independent_values(run.folder, run.board).items():
         result.note(INDEPENDENT, path, stored.get(path, MISSING), value, INDEPENDENT)
+
+
+def _checkpoints(result: Verification, run: Stored) -> None:
+    """Check the points in checkpoints, where there are any, against those of the board."""
+    kind, some = "points in checkpoints", False
+    for row, seed, fold, place in checkpoint_points.jobs(run.folder, run.board):
+        some = True
+        found = checkpoint_points.read(place.parent)
+        expected = checkpoint_points.of_board(run.board, row, seed, fold)
+        at = f"{row.router}, seed {seed}, fold {fold}"
+        result.note(kind, f"points[{at}].models", list(expected.models), list(found.models))
+        for name in dict.fromkeys([*expected.points, *found.points]):
+            ours, theirs = (one.points.get(name, MISSING) for one in (expected, found))
+            result.note(kind, f"points[{at}].{name}", ours, theirs, "in the checkpoint")
+        for model, ours, theirs in zip(expected.models, expected.cost, found.cost, strict=False):
+            known = [None if np.isnan(cost) else float(cost) for cost in (ours, theirs)]
+            result.note(kind, f"points[{at}].cost[{model}]", *known, "in the checkpoint")
+    if not some:
+        result.not_remade.append("points in checkpoints: there are no checkpoints here")
 
 
 def _regrade(result: Verification, run: Stored) -> None:

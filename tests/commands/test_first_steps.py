@@ -74,7 +74,7 @@ def test_no_router_is_named(main: Main, table: Path) -> None:
         ("query_id,query\n", "not a leaderboard: it is no JSON"),
         (
             '{"schema_version": 0}',
-            "not a leaderboard: schema_version does not fit: schema 0, this is 1",
+            "not a leaderboard: schema_version does not fit: schema 0, this is 2",
         ),
         ('{"schema_version": 1}', "not a leaderboard: suite: field required"),
     ],
@@ -193,8 +193,8 @@ def test_models_of_one_name_by_two_providers(main: Main, tmp_path: Path) -> None
     models = pa.array([names[name] for name in made["model"].to_pylist()])
     made = made.set_column(made.column_names.index("model"), "model", models)
     pq.write_table(made, tmp_path / "t.parquet")
-    words = ("--quiet", "--perturb", "0", "--router", "cheapest,strongest,best-single")
-    words += ("--set", "cheapest.model=x/gpt", "--set", "strongest.model=x/other")
+    words = ("--quiet", "--perturb", "0", "--router", "cheapest,most-expensive,best-single")
+    words += ("--set", "cheapest.model=x/gpt", "--set", "most-expensive.model=x/other")
     code, out, err = main("run", "--suite", tmp_path / "t.parquet", *words, "--out", "o")
     assert code == 0, err
     assert "100% x/gpt" in out

@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from routebench.gate.verdict import (
+from routebench.gate.verdict import Verdict, jensen_shannon, queries_needed, verdict, verdicts
+from routebench.metrics.effects import (
     Differences,
     Effect,
-    Verdict,
     flips,
-    jensen_shannon,
     lower_bound,
-    queries_needed,
     same,
     typical_size,
-    verdict,
-    verdicts,
     weighed,
 )
 from routebench.metrics.statistics import mcnemar

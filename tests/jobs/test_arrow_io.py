@@ -47,6 +47,7 @@ def outcomes() -> Outcomes:
         relative_cost=base / 9,
         cached_tokens=base + 1,
         thinking_tokens=base / 2,
+        confidence=np.array([[-0.1, np.nan], [0.5, 1.0], [np.nan, 0.0]]),
         samples=np.stack([base, base / 3, base - np.nan, base + 1], axis=-1),
     )
 
@@ -104,8 +105,8 @@ def test_whole_tables(tmp_path: Path) -> None:
 
 
 def test_bought_answers(tmp_path: Path) -> None:
-    arrow_io.write_bought(tmp_path / "b.arrow", answers())
-    same(answers(), arrow_io.read_bought(tmp_path / "b.arrow"))
+    arrow_io.write_record(tmp_path / "b.arrow", answers())
+    same(answers(), arrow_io.read_record(tmp_path / "b.arrow", Bought))
 
 
 def test_bare_tables(tmp_path: Path) -> None:

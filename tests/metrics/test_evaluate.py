@@ -31,7 +31,7 @@ def test_a_perfect_router_by_hand() -> None:
             "cost_per_1k": 2.5,
             "router_cost_per_1k": 0.5,
             "total_cost_per_1k": 3.0,
-            "savings_vs_strongest": 0.25,
+            "savings_vs_most_expensive": 0.25,
             "savings_vs_best_single": 0.25,
             "gap_recovered": 1.0,
             "usage_entropy": 1.0,
@@ -54,7 +54,7 @@ def test_references_by_hand() -> None:
         "random": 0.625,
         "best_single": 0.75,
         "best_single_hindsight": 0.75,
-        "strongest": 0.75,
+        "most_expensive": 0.75,
         "cheapest": 0.5,
     }
     cost = {name: one["cost_per_1k"].value for name, one in found.references.items()}
@@ -64,7 +64,7 @@ def test_references_by_hand() -> None:
             "random": 2.5,
             "best_single": 4,
             "best_single_hindsight": 4,
-            "strongest": 4,
+            "most_expensive": 4,
             "cheapest": 1,
         }
     )
@@ -82,7 +82,7 @@ def test_difference_from_best_single_by_hand() -> None:
     assert found["best-single"]["total_cost_per_1k"].value == pytest.approx(-1.0)
     assert found["random"]["accuracy"].value == pytest.approx(0.375)
     assert found["random"]["accuracy"].test == "bootstrap"
-    assert set(found) == {"best-single", "strongest", "random"}
+    assert set(found) == {"best-single", "most-expensive", "random"}
 
 
 def test_a_router_that_is_the_reference_differs_by_exactly_nothing() -> None:
@@ -94,7 +94,8 @@ def test_a_router_that_is_the_reference_differs_by_exactly_nothing() -> None:
     assert found.routers["mine"].metrics["gap_recovered"].value == 0
     assert found.routers["mine"].metrics["gap_recovered"].high == 0
     other = found.routers["other"].against["best-single"]["accuracy"]
-    assert found.mde == other.mde
+    assert found.routers["mine"].mde is None
+    assert found.routers["other"].mde == other.mde
 
 
 def test_all_rows_are_scored_on_the_queries_that_every_choice_has() -> None:
@@ -115,15 +116,15 @@ def test_absent_cells_are_not_missing_and_unpriced_ones_are_never_scored() -> No
     state = [[0, 0], [0, State.ABSENT], [State.UNPRICED, 0], [0, 0]]
     score = [[1, 0], [1, NAN], [NAN, 1], [0, 1]]
     given = setting(
-        score, [[1, 2], [1, NAN], [NAN, 2], [1, 2]], state=state, best=0, strongest=None
+        score, [[1, 2], [1, NAN], [NAN, 2], [1, 2]], state=state, best=0, most_expensive=None
     )
     found = run(given, router([0, 0, 1, 1]))
     assert (found.missing, found.states["absent"], found.scored) == (1 / 7, 1, 3)
     assert found.references["random"]["accuracy"].value == pytest.approx((0.5 + 1 + 0.5) / 3)
-    assert "strongest" not in found.references
-    savings = found.routers["mine"].metrics["savings_vs_strongest"]
-    assert (savings.value, savings.reason) == (None, "no strongest model is known")
-    assert "strongest" not in found.routers["mine"].against
+    assert "most_expensive" not in found.references
+    savings = found.routers["mine"].metrics["savings_vs_most_expensive"]
+    assert (savings.value, savings.reason) == (None, "no most expensive model is known")
+    assert "most-expensive" not in found.routers["mine"].against
 
 
 def test_hindsight_counts_a_models_own_queries_only() -> None:
@@ -160,7 +161,7 @@ def test_unpriced_costs_are_null_with_the_reason() -> None:
             "cost_per_1k",
             "router_cost_per_1k",
             "total_cost_per_1k",
-            "savings_vs_strongest",
+            "savings_vs_most_expensive",
             "savings_vs_best_single",
             "arena_score",
             "mix_lift",
@@ -200,8 +201,8 @@ def test_undefined_ratios_are_null_with_the_reason() -> None:
     assert metrics["gap_recovered"].value is None
     assert metrics["gap_recovered"].reason == "the oracle is no better than the best single model"
     assert metrics["gap_recovered"].undefined == 1
-    assert metrics["savings_vs_strongest"].value is None
-    assert metrics["savings_vs_strongest"].reason == "the strongest model costs nothing"
+    assert metrics["savings_vs_most_expensive"].value is None
+    assert metrics["savings_vs_most_expensive"].reason == "the most expensive model costs nothing"
 
 
 def test_three_state_grades() -> None:
@@ -231,7 +232,7 @@ def test_recurring_queries_are_drawn_together() -> None:
         plain,
         outcomes=plain.outcomes.take(np.repeat(np.arange(400), 2)),
         best_single=np.repeat(plain.best_single, 2),
-        strongest=None,
+        most_expensive=None,
         cheapest=None,
         clusters=np.repeat(np.arange(400), 2),
     )
@@ -328,7 +329,7 @@ def test_best_single_may_differ_by_fold() -> None:
     found = run(given, router([0, 0, 1, 1]))
     assert found.references["best_single"]["accuracy"].value == 0.5
     assert found.routers["mine"].against["best-single"]["accuracy"].p == 1
-    assert (found.mde, found.mde_of) == (None, None)
+    assert found.routers["mine"].mde is None
 
 
 def test_a_cheapest_model_that_nobody_beats_dominates() -> None:
@@ -356,7 +357,17 @@ def test_a_run_whose_routers_all_failed_still_has_references() -> None:
     found = run(setting())
     assert found.routers == {}
     assert found.references["oracle"]["accuracy"].value == 1
-    assert found.mde is None
+
+
+def test_what_a_run_can_tell_does_not_move_with_the_company() -> None:
+    given = big()
+    alone = run(given, router([1] * 400))
+    wild = router(np.random.default_rng(1).integers(0, 3, 400), name="wild")
+    both = run(given, router([1] * 400), wild)
+    assert alone.mde == both.mde == pytest.approx(mde(0.1, 400))
+    assert alone.mde_of is not None
+    assert "10% of the queries" in alone.mde_of
+    assert alone.routers["mine"].mde == both.routers["mine"].mde != both.routers["wild"].mde
 
 
 def test_choices_of_the_wrong_shape_are_refused() -> None:

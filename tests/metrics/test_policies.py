@@ -121,7 +121,7 @@ def test_against_either_model_alone() -> None:
 
 
 def test_a_large_model_that_is_no_reference_is_compared_by_itself() -> None:
-    given = replace(big(m=3), best_single=np.full(400, 1), strongest=np.full(400, 1))
+    given = replace(big(m=3), best_single=np.full(400, 1), most_expensive=np.full(400, 1))
     made = found(given, named(given))
     large = made.large
     assert large is not None
@@ -137,7 +137,7 @@ def test_only_queries_that_both_models_answer_are_compared() -> None:
     one = named(given)
     gone = np.flatnonzero(one.choice[0] == 0)[:50]
     score[gone, 2] = NAN
-    holes = replace(setting(score, cost, best=1), strongest=None)
+    holes = replace(setting(score, cost, best=1), most_expensive=None)
     large = found(holes, one).large
     assert large is not None
     assert large.n == 350
@@ -146,7 +146,7 @@ def test_only_queries_that_both_models_answer_are_compared() -> None:
     assert large.accuracy is not None
     assert large.accuracy.value == pytest.approx(expected)
     score[:, 2] = np.where(one.choice[0] == 0, NAN, score[:, 2])
-    large = found(replace(setting(score, cost, best=1), strongest=None), one).large
+    large = found(replace(setting(score, cost, best=1), most_expensive=None), one).large
     assert large is not None
     assert large.accuracy is not None
     assert (large.accuracy.value, large.accuracy.reason) == (None, HOLES)

@@ -11,7 +11,7 @@ from routebench.metrics.evaluate import Evaluation, Scores
 from routebench.metrics.predictions import HOLES, NO_PAIR, NOT_CONSIDERED, UNREACHED
 from routebench.records import Floats
 
-POINTS = ("iso_accuracy", "iso_accuracy_1pp", "drop_1pct", "calls_50")
+POINTS = ("same-accuracy", "within-1pp")
 
 
 def expecting(quality: Any, choice: Any = None, **more: Any) -> Any:
@@ -108,12 +108,12 @@ def test_operating_points_and_curve_by_hand() -> None:
     world = setting()
     found = scores(run(world, frozen(world, np.array([[0, 1], [0, 1], [0, 1], [1, 0.0]]))))
     # Middle: models 0, 1, 0, 0 on scores 1/1, 0/1, 0/1, 1/0 at .001 and .004.
-    point = found.operating_points["iso_accuracy"]
-    assert point.accuracy.value == 0.75
-    assert point.total_cost_per_1k.value == pytest.approx(1.75)
-    assert point.savings_vs_best_single.value == pytest.approx(1 - 1.75 / 4)
-    assert point.against_best_single.value == pytest.approx(0.0)
-    assert found.metrics["savings_at_iso_accuracy"] == point.savings_vs_best_single
+    point = found.points["same-accuracy"]
+    assert point.metrics["accuracy"].value == 0.75
+    assert point.metrics["total_cost_per_1k"].value == pytest.approx(1.75)
+    assert point.metrics["savings_vs_best_single"].value == pytest.approx(1 - 1.75 / 4)
+    assert point.against["best-single"]["accuracy"].value == pytest.approx(0.0)
+    assert found.metrics["savings_at_iso_accuracy"] == point.metrics["savings_vs_best_single"]
     assert [(p.accuracy, p.total_cost_per_1k) for p in found.curve] == [
         (1.0, pytest.approx(3.25)), (0.75, pytest.approx(1.75)), (0.5, pytest.approx(1.0)),
     ]  # fmt: skip
@@ -128,11 +128,13 @@ def test_routing_costs_are_part_of_every_point_that_is_routed() -> None:
     world = setting()
     quality = np.array([[0, 1], [0, 1], [0, 1], [1, 0.0]])
     billed = replace(frozen(world, quality), router_cost=np.full((1, 4), 0.001))
-    point = scores(run(world, billed)).operating_points["iso_accuracy"]
-    assert point.total_cost_per_1k.value == pytest.approx(2.75)
+    point = scores(run(world, billed)).points["same-accuracy"]
+    assert point.metrics["total_cost_per_1k"].value == pytest.approx(2.75)
     unrouted = replace(frozen(world, quality, fixed=True), router_cost=np.full((1, 4), 0.001))
-    point = scores(run(world, unrouted)).operating_points["iso_accuracy"]
-    assert point.total_cost_per_1k.value == pytest.approx(1.75), "one fixed model asks nobody"
+    point = scores(run(world, unrouted)).points["same-accuracy"]
+    assert point.metrics["total_cost_per_1k"].value == pytest.approx(1.75), (
+        "one fixed model asks nobody"
+    )
 
 
 def test_curves_need_answers_of_all_the_models_they_compare() -> None:
@@ -219,9 +221,9 @@ def test_what_never_failed_may_still_fail() -> None:
     assert found.low == pytest.approx(0.025 ** (1 / 50)), "50 in a row show no more"
     right = np.tile([0.0, 0.0, 1.0], (n, 1))
     sure = replace(world, outcomes=replace(world.outcomes, score=np.ones((n, 3))))
-    point = scores(run(sure, frozen(sure, right))).operating_points["iso_accuracy"]
-    assert point.accuracy.value == 1.0
-    assert point.accuracy.low == pytest.approx(0.025 ** (1 / n))
+    point = scores(run(sure, frozen(sure, right))).points["same-accuracy"]
+    assert point.metrics["accuracy"].value == 1.0
+    assert point.metrics["accuracy"].low == pytest.approx(0.025 ** (1 / n))
 
 
 def test_the_interval_of_the_calibration_error_holds_the_true_one() -> None:

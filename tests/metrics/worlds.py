@@ -23,7 +23,7 @@ def setting(
     best: int = 1,
     **changes: Any,
 ) -> Setting:
-    """Model `best` is best-single, the last is strongest, the first cheapest."""
+    """Model `best` is best-single, the last is most expensive, the first cheapest."""
     values = np.array(score, dtype=np.float64)
     n, m = values.shape
     outcomes = Outcomes(
@@ -39,7 +39,7 @@ def setting(
         "pool": Pool(tuple(f"model-{i}" for i in range(m))),
         "best_single": np.full(n, best),
         "clusters": np.arange(n),
-        "strongest": None if cost is None else np.full(n, m - 1),
+        "most_expensive": None if cost is None else np.full(n, m - 1),
         "cheapest": None if cost is None else np.zeros(n, np.int64),
         "mean_cost": None if cost is None else np.nanmean(outcomes.cost, axis=0),  # type: ignore[arg-type]
     }

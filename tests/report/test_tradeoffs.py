@@ -24,10 +24,13 @@ def point(accuracy: float, saves: float) -> dict[str, Any]:
     return {
         "n": 1234,
         "lambdas": [1.5, None],
-        "accuracy": estimate(accuracy),
-        "against_best_single": estimate(-0.002),
-        "total_cost_per_1k": estimate(1.0),
-        "savings_vs_best_single": estimate(saves),
+        "fixed": 0.5,
+        "metrics": {
+            "accuracy": estimate(accuracy),
+            "total_cost_per_1k": estimate(1.0),
+            "savings_vs_best_single": estimate(saves),
+        },
+        "against": {"best-single": {"accuracy": estimate(-0.002)}},
     }
 
 
@@ -39,9 +42,9 @@ def swept(name: str, **more: Any) -> dict[str, Any]:
         "mix_lift": estimate(0.045), "ece": estimate(0.046), "brier": estimate(0.204),
         "stability": estimate(0.953),
     }  # fmt: skip
-    made["operating_points"] = {
-        "iso_accuracy": point(0.618, 0.59),
-        "iso_accuracy_1pp": point(0.611, 0.68),
+    made["points"] = {
+        "same-accuracy": point(0.618, 0.59),
+        "within-1pp": point(0.611, 0.68),
         "drop_1pct": point(0.612, 0.6),
         "calls_50": point(0.64, 0.3),
     }

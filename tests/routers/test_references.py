@@ -17,8 +17,8 @@ from routebench.records import Pool, Table
 from routebench_routers.references import (
     BestSingle,
     Cheapest,
+    MostExpensive,
     Random,
-    Strongest,
     TaskPrior,
     mean_scores,
     pooled,
@@ -58,21 +58,21 @@ def test_best_single() -> None:
     assert fixed(BestSingle, holes, holes) == "b", "means are over the cells that are there"
 
 
-def test_cheapest_and_strongest() -> None:
+def test_cheapest_and_most_expensive() -> None:
     scores = [[1, 0, 1], [1, 0, 1]]
     table = small_table(scores, cost=[2, 1, 3])
     assert fixed(Cheapest, table, table) == "b"
-    assert fixed(Strongest, table, table) == "c"
+    assert fixed(MostExpensive, table, table) == "c"
     declared = small_table(scores, cost=[2, 1, 3], small="a", large="b")
     assert fixed(Cheapest, declared, declared) == "a"
-    assert fixed(Strongest, declared, declared) == "b"
+    assert fixed(MostExpensive, declared, declared) == "b"
     assert fixed(Cheapest, declared, declared, model="c") == "c"
-    assert fixed(Strongest, declared, declared, model="c") == "c"
+    assert fixed(MostExpensive, declared, declared, model="c") == "c"
     same = small_table(scores, cost=[1, 1, 1])
-    assert fixed(Cheapest, same, same) == fixed(Strongest, same, same) == "a"
+    assert fixed(Cheapest, same, same) == fixed(MostExpensive, same, same) == "a"
 
 
-@pytest.mark.parametrize("cls", [Cheapest, Strongest])
+@pytest.mark.parametrize("cls", [Cheapest, MostExpensive])
 def test_needs_of_the_priced_ones(cls: Any) -> None:
     router = cls(cls.Options())
     reason = router.needs(Pool(("a", "b")), (), False)

@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field
 from routebench.hookspecs import hookimpl
 from routebench.records import Grade, Grades
 from routebench_judges.answers.dates import Order
+from routebench_judges.answers.final_phrase import final_phrase
 from routebench_judges.answers.folding import fold, words
 from routebench_judges.answers.grades import AnswerGrade, to_grades
 from routebench_judges.answers.marked import marked_finals
 from routebench_judges.answers.references import Reference, parse_reference
 from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, phrase_pattern
-from routebench_judges.answers.traces import FinalAnswers, tidied
+from routebench_judges.answers.traces import FinalAnswers, final_answer, tidied
 from routebench_judges.exact.matching import ParsedAnswer, grade_answer
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
@@ -78,6 +79,15 @@ class Exact:
             else:
                 answer_grades[row] = _grade(parsed[key], final.text, refusals, order)
         return to_grades(answer_grades)
+
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> list[str | None]:
+        """Return the words of each short final answer, without those of its question."""
+        refusals = phrase_pattern(self.options.refusals)
+        read = map(final_answer, answers)
+        return [
+            final_phrase(tidied(question), final.text, refusals) if final.text else None
+            for question, final in zip(questions, read, strict=True)
+        ]
 
 
 def _grade(

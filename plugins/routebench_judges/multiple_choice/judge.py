@@ -15,7 +15,7 @@ from routebench_judges.answers.folding import fold, words
 from routebench_judges.answers.grades import AnswerGrade, to_grades
 from routebench_judges.answers.references import aliases
 from routebench_judges.answers.refusals import declines, phrase_pattern
-from routebench_judges.answers.traces import FinalAnswers, tidied
+from routebench_judges.answers.traces import FinalAnswers, final_answer, tidied
 from routebench_judges.multiple_choice.choosing import Reader
 from routebench_judges.multiple_choice.options import AnswerOptions, key, read_options
 
@@ -74,6 +74,31 @@ class MultipleChoice:
             else:
                 answer_grades.append(_grade(reader, right, final.text, refusals))
         return to_grades(answer_grades)
+
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> list[str | None]:
+        """Return the letter of the one option that each answer settles on."""
+        refusals = phrase_pattern(self.options.refusals)
+        readers: dict[str, Reader] = {}
+        letters = []
+        for question, answer in zip(questions, answers, strict=True):
+            if question not in readers:
+                asked = tidied(question)
+                readers[question] = Reader(read_options(asked), asked)
+            letters.append(_letter(readers[question], final_answer(answer).text, refusals))
+        return letters
+
+
+def _letter(reader: Reader, text: str, refusals: re.Pattern[str] | None) -> str | None:
+    """Return the letter that is graded; None where there is none, or more than one."""
+    text = shortened(text)
+    choice = reader.chosen(text) if text else None
+    if choice is None or len(choice.letters) != 1:
+        return None
+    if not choice.firm:
+        folded = fold(plain(text))
+        if declines(folded, words(folded), refusals):
+            return None
+    return choice.letters[0]
 
 
 def _right(

@@ -16,7 +16,7 @@ from routebench_judges.answers.folding import words
 from routebench_judges.answers.grades import AnswerGrade, to_grades
 from routebench_judges.answers.references import aliases
 from routebench_judges.answers.refusals import declines, phrase_pattern
-from routebench_judges.answers.traces import FinalAnswers, tidied
+from routebench_judges.answers.traces import FinalAnswers, final_answer, tidied
 from routebench_judges.answers.units import requested_unit
 from routebench_judges.numeric.amounts import Amount, ComparisonRules, folded
 from routebench_judges.numeric.asked import Asked, read_asked
@@ -73,6 +73,17 @@ class Numeric:
                 answer_grades.append(_grade(rules, asked, right, final.text, refusals))
         return to_grades(answer_grades)
 
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> list[str | None]:
+        """Return the final number of each answer as an exact fraction: 50% and 0.5 are 1/2."""
+        refusals = phrase_pattern(self.options.refusals)
+        asked: dict[str, Asked] = {}
+        numbers = []
+        for question, answer in zip(questions, answers, strict=True):
+            if question not in asked:
+                asked[question] = read_asked(folded(tidied(question)))
+            numbers.append(_number(asked[question], final_answer(answer).text, refusals))
+        return numbers
+
 
 _VERSION = 2  # of the rules: grades of another version are other grades
 _NO_REFERENCE = AnswerGrade(Grade.NONE, "the reference is no single number")
@@ -109,6 +120,29 @@ def _right(reference: str | None) -> list[Amount]:
     return right
 
 
+def _number(asked: Asked, text: str, refusals: re.Pattern[str] | None) -> str | None:
+    """Return the number that is graded; None where there is none, or more than one."""
+    statements, _ = _statements(asked, Text(shortened(text)), refusals)
+    if not statements or not _alike(statements):
+        return None
+    amount = statements[0].amounts[0]
+    return None if amount.vague else str(_value(amount))
+
+
+def _statements(
+    asked: Asked, answer: Text, refusals: re.Pattern[str] | None
+) -> tuple[list[Statement], bool]:
+    """Return what an answer states as final, and whether it declines instead."""
+    if statements := answer.marked():
+        return statements, False
+    last = answer.last(asked)
+    if declines(answer.folded, words(answer.folded), refusals) and not (
+        last and answer.concluded(last, refusals)
+    ):
+        return [], True
+    return [last] if last else [], False
+
+
 def _grade(
     rules: ComparisonRules,
     asked: Asked,
@@ -119,16 +153,11 @@ def _grade(
     if not right:
         return _NO_REFERENCE
     answer = Text(shortened(text))
-    statements = answer.marked()
+    statements, declined = _statements(asked, answer, refusals)
+    if declined:
+        return AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
     if not statements:
-        last = answer.last(asked)
-        if declines(answer.folded, words(answer.folded), refusals) and not (
-            last and answer.concluded(last, refusals)
-        ):
-            return AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
-        if not last:
-            return _NOTHING
-        statements = [last]
+        return _NOTHING
     if len(statements) > 1 and not _alike(statements):
         return AnswerGrade(Grade.INCORRECT, f"{len(statements)} final numbers")
     return _compared(rules, right, statements[0], answer)
@@ -162,7 +191,8 @@ def _alike(statements: Sequence[Statement]) -> bool:
     """Return whether statements differ in form only, as 0.5 and 50% do."""
     if any(len(each.amounts) != 1 or each.several for each in statements):
         return False
-    values = {
-        each.amounts[0].value / (100 if each.amounts[0].percent else 1) for each in statements
-    }
-    return len(values) == 1
+    return len({_value(each.amounts[0]) for each in statements}) == 1
+
+
+def _value(amount: Amount) -> Fraction:
+    return amount.value / (100 if amount.percent else 1)

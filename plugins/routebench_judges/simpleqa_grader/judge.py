@@ -20,8 +20,9 @@ from routebench.prices.listed import load_file
 from routebench.prices.lists import ModelPrice
 from routebench.prices.snapshots import find_price
 from routebench.records import Grade, Grades
+from routebench_judges.answers.final_phrase import final_phrase
 from routebench_judges.answers.grades import AnswerGrade, to_grades
-from routebench_judges.answers.traces import FinalAnswers, Trace
+from routebench_judges.answers.traces import FinalAnswers, Trace, final_answer, tidied
 from routebench_judges.simpleqa_grader import prompt, replies
 from routebench_judges.simpleqa_grader.calls import Grading, OnGrade
 
@@ -84,6 +85,14 @@ class SimpleQAGrader:
         answer_grades = [AnswerGrade(Grade.NONE, "not asked")] * len(answers)
         self.judge_each(questions, references, answers, answer_grades.__setitem__)
         return to_grades(answer_grades)
+
+    def finals(self, questions: Sequence[str], answers: Sequence[str]) -> list[str | None]:
+        """Return the words of each short final answer, read without asking the model."""
+        read = map(final_answer, answers)
+        return [
+            final_phrase(tidied(question), final.text) if final.text else None
+            for question, final in zip(questions, read, strict=True)
+        ]
 
     def judge_each(
         self,

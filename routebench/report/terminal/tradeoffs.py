@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.markup import escape
 
+from routebench.report.format import MISSING
 from routebench.report.terminal.console import (
     LABEL,
     difference,
@@ -15,7 +16,7 @@ from routebench.report.terminal.console import (
     percent,
     short,
 )
-from routebench.schema import Estimate, Leaderboard, Row
+from routebench.schema import BEST_SINGLE, Estimate, Leaderboard, PointResult, Row
 
 TASKS = 4
 """The largest number of tasks that are printed with a table each."""
@@ -24,7 +25,7 @@ TASKS = 4
 def show(board: Leaderboard, out: Console) -> None:
     """Print the routers' operating points, and their pair of models overall and by task."""
     rows = [row for row in board.rows if row.state == "ok"]
-    swept = [row for row in rows if row.operating_points]
+    swept = [row for row in rows if row.points]
     if swept:
         _points(swept, out)
     elif rows:
@@ -41,13 +42,13 @@ def _points(rows: list[Row], out: Console) -> None:
         "router", "saves, %", "accuracy", "Δ best single, pp", "−1 pp: saves", "AIQ", "QNC"
     )
     for row in rows:
-        at, less = (row.operating_points[p] for p in ("iso_accuracy", "iso_accuracy_1pp"))
+        at, less = (row.points.get(p) for p in ("same-accuracy", "within-1pp"))
         table.add_row(
             _label(row),
-            interval(at.savings_vs_best_single, 100, "{:.0f}"),
-            percent(at.accuracy),
-            difference(at.against_best_single),
-            interval(less.savings_vs_best_single, 100, "{:.0f}"),
+            interval(_of(at, "savings_vs_best_single"), 100, "{:.0f}"),
+            percent(_of(at, "accuracy")),
+            difference(at.against[BEST_SINGLE]["accuracy"]) if at else MISSING,
+            interval(_of(less, "savings_vs_best_single"), 100, "{:.0f}"),
             _number(_get(row.metrics, "aiq"), "{:.3f}"),
             _number(_get(row.metrics, "qnc"), "{:.2f}"),
         )
@@ -58,6 +59,10 @@ def _points(rows: list[Row], out: Console) -> None:
         "cost; QNC: share of the best single model's cost that reaches its accuracy, read off the "
         "test queries[/dim]\n"
     )
+
+
+def _of(point: PointResult | None, name: str) -> Estimate:
+    return _get(point.metrics if point else {}, name)
 
 
 def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:

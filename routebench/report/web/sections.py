@@ -18,7 +18,7 @@ from routebench.report.web import plots, training
 from routebench.report.web.colours import HEAT
 from routebench.report.web.reliability import reliability
 from routebench.report.web.training import RouterCurves
-from routebench.schema import Estimate, Facet, Leaderboard
+from routebench.schema import BEST_SINGLE, Estimate, Facet, Leaderboard
 
 TASKS, FACETS = 30, 60
 """The largest numbers of tasks with bars, and of facets with a line each."""
@@ -189,12 +189,12 @@ def _points(board: Leaderboard) -> DisplayTable | None:
     rows = [
         [
             Cell(row.router, row.router),
-            share(point.savings_vs_best_single),
-            plain(point.accuracy, 100, 1),
-            change(point.against_best_single),
+            share(point.metrics.get("savings_vs_best_single")),
+            plain(point.metrics.get("accuracy"), 100, 1),
+            change(point.against.get(BEST_SINGLE, {}).get("accuracy")),
         ]
         for row in finished(board)
-        if (point := row.operating_points.get("iso_accuracy"))
+        if (point := row.points.get("same-accuracy"))
     ]
     return (
         DisplayTable(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.metrics.operating_points import POINTS, ValidationFold, sweep
+from routebench.metrics.points.point import DEFAULT, Point
+from routebench.metrics.points.sweep import ValidationFold, decide, sweep
 from routebench.records import Outcomes, State
 
 COST = np.array([1.0, 3.0, 10.0])
@@ -24,7 +25,7 @@ def test_the_cheapest_point_that_is_as_accurate_as_the_best_single_model() -> No
     # The cheap one is as good on half of the queries, and the router knows which.
     truth = np.array([[1, 0, 1], [0, 0, 1]] * 10)
     found = sweep(fold(truth), truth.astype(float), truth.astype(float))
-    choice, slope = found.points["iso_accuracy"]
+    choice, slope = found.points["same-accuracy"]
     assert choice.tolist() == [0, 2] * 10
     assert slope is not None
     assert 0 <= slope < 1 / 9, "from 1/9 on, ten dollars are worth more than an answer"
@@ -36,15 +37,15 @@ def test_test_scores_choose_nothing() -> None:
     # Other expectations on test: the same λ, whatever they lead to.
     other = sweep(fold(truth), truth.astype(float), np.flip(truth, axis=1).astype(float))
     assert np.array_equal(one.lambdas, other.lambdas)
-    for name in POINTS:
-        assert one.points[name][1] == other.points[name][1]
+    for point in DEFAULT:
+        assert one.points[point.name][1] == other.points[point.name][1]
 
 
 def test_where_no_point_is_good_enough_the_best_single_model_stands_in() -> None:
     truth = np.array([[0, 0, 1]] * 10)
     wrong = np.array([[0.9, 0.5, 0.1]] * 10)
     found = sweep(fold(truth), wrong, wrong)
-    for name in ("iso_accuracy", "iso_accuracy_1pp", "drop_1pct"):
+    for name in ("same-accuracy", "within-1pp"):
         choice, slope = found.points[name]
         assert slope is None, name
         assert set(choice) == {2}
@@ -55,32 +56,37 @@ def test_a_point_dearer_than_the_best_single_model_itself_saves_nothing() -> Non
     truth = np.ones((10, 3))
     likes = np.array([[0.1, 0.2, 0.9]] * 10)
     dear_only = np.where(np.arange(3) == 2, likes, np.nan)
-    choice, slope = sweep(fold(truth, best_single=0), dear_only, dear_only).points["iso_accuracy"]
+    choice, slope = sweep(fold(truth, best_single=0), dear_only, dear_only).points["same-accuracy"]
     assert slope is None
     assert set(choice) == {0}
 
 
-def test_one_percent_less_than_the_strongest() -> None:
-    # 100 queries; the cheap model is wrong on two of them. Which two, the router half knows.
-    truth = np.ones((100, 3))
-    truth[:2, 0] = 0
-    expected = np.ones((100, 3))
-    expected[0, 0] = 0
-    expected[:, 1] = 0
-    choice, slope = sweep(fold(truth), expected, expected).points["drop_1pct"]
-    assert slope is not None
-    assert choice.tolist() == [2] + [0] * 99, ".99 is at most 1% below 1"
-
-
-def test_at_most_half_of_the_calls_to_the_strongest() -> None:
+def test_at_most_a_share_of_the_cost_as_accurate_as_can_be() -> None:
     rng = np.random.default_rng(0)
     need = rng.random(200)
     truth = np.column_stack([rng.random(200) > need, np.zeros(200), np.ones(200)]).astype(float)
     expected = np.column_stack([1 - need, np.zeros(200), np.ones(200)])
-    choice, _ = sweep(fold(truth), expected, expected).points["calls_50"]
-    share = (choice == 2).mean()
-    assert 0.4 < share <= 0.5
-    assert need[choice == 2].min() > need[choice == 0].max(), "the most needed ones"
+    asked = [Point.parse("savings=40%"), Point.parse("cost=4000"), Point.parse("cost=0.5")]
+    found = sweep(fold(truth), expected, expected, asked).points
+    for name, most in (("savings=40%", 6), ("cost=4000", 4)):
+        choice = found[name][0]
+        assert 0.9 * most < COST[choice].mean() <= most
+        assert need[choice == 2].min() > need[choice == 0].max(), "the most needed ones"
+    assert set(found["cost=0.5"][0]) == {0}, "out of reach: the cheapest there is"
+
+
+def test_a_frozen_trade_off_decides_as_on_test() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 2, (300, 3)).astype(float)
+    expected = np.round(rng.random((300, 3)) + truth, 1)  # with ties
+    fresh = np.round(rng.random((1000, 3)), 1)
+    found = sweep(fold(truth), expected, fresh, [*DEFAULT, Point.parse("savings=40%")])
+    assert found.points["savings=40%"][1] is not None
+    for name, (choice, lam) in found.points.items():
+        if lam is None:
+            assert set(choice) == {found.fixed[name]}
+        else:
+            assert np.array_equal(decide(fresh, COST, lam), choice)
 
 
 def test_validation_queries_without_an_answer_are_passed_over() -> None:
@@ -89,10 +95,10 @@ def test_validation_queries_without_an_answer_are_passed_over() -> None:
     holes[0, 0] = np.nan
     whole = sweep(fold(truth[2:]), truth[2:], truth)
     passed = sweep(fold(holes), truth, truth)
-    assert passed.points["iso_accuracy"][0].tolist() == whole.points["iso_accuracy"][0].tolist()
+    assert passed.points["same-accuracy"][0].tolist() == whole.points["same-accuracy"][0].tolist()
     none = sweep(fold(np.full((5, 3), np.nan)), truth[:5], truth)
-    assert none.points["iso_accuracy"][1] is None
-    assert set(none.points["drop_1pct"][0]) == {2}
+    assert none.points["same-accuracy"][1] is None
+    assert none.fixed["same-accuracy"] == 2
 
 
 def test_a_router_of_two_models_can_be_run_at_any_threshold() -> None:
@@ -106,7 +112,7 @@ def test_a_router_of_two_models_can_be_run_at_any_threshold() -> None:
     assert set(found.choice[0]) == {2}
     assert set(found.choice[-1]) == {0}
     assert (np.diff(COST[found.choice].mean(axis=1)) < 0).all()
-    choice, slope = found.points["drop_1pct"]
+    choice, slope = found.points["within-1pp"]
     assert slope is not None
     assert slope < 0
     reached = truth[np.arange(60), choice].mean()
@@ -145,4 +151,4 @@ def test_rounding_does_not_choose_between_a_trade_off_and_the_model_it_comes_to(
         outcomes = Outcomes(score, np.zeros((57, 2), dtype=np.int8), cost)
         likes = np.tile([0.1, 0.9], (57, 1))
         known = ValidationFold(outcomes, cost.mean(axis=0), 1, 1)
-        assert sweep(known, likes, likes).points["iso_accuracy"][1] is not None
+        assert sweep(known, likes, likes).points["same-accuracy"][1] is not None

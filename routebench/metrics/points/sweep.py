@@ -7,22 +7,18 @@ at every threshold between them. Test outcomes choose nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from routebench.metrics import curves
+from routebench.metrics.points.choose import choose_point
+from routebench.metrics.points.point import DEFAULT, Point
 from routebench.records import Floats, Ints, Mask, Outcomes
 
 GRID = 33
 """Values of λ on the way from quality alone to the cheapest model."""
-
-POINTS = {
-    "iso_accuracy": "as accurate as the best single model on validation, as cheap as can be",
-    "iso_accuracy_1pp": "at most 1 pp less accurate than the best single model on validation",
-    "drop_1pct": "at most 1% less accurate than the strongest model on validation",
-    "calls_50": "at most half of validation sent to the strongest model, as accurate as can be",
-}
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,8 @@ class ValidationFold:
     """[m] mean cost of the models on the training queries."""
     best_single: int
     strongest: int
+    clusters: Ints | None = None
+    """[n] validation queries with the same number have the same text."""
 
 
 @dataclass(frozen=True)
@@ -46,62 +44,66 @@ class Swept:
     """[L, n] on its test queries."""
     points: dict[str, tuple[Ints, float | None]]
     """By name: choices [n] on its test queries, and the λ; None where one fixed model it is."""
+    fixed: dict[str, int] = field(default_factory=dict)
+    """By name: the model that stands in, of points without a λ."""
 
 
-def sweep(fold: ValidationFold, validation: Floats, test: Floats) -> Swept:
+def decide(quality: Floats, cost: Floats, lam: float) -> Ints:
+    """Return [n] the model with the highest quality − λ · cost, as on the test queries.
+
+    `quality` [n, m] is what a router expects, `cost` [m] the mean training cost in USD; NaN in
+    either: not considered. Ties go to the cheaper model, then to the first by name.
+    """
+    chosen: Ints = curves.sweep(quality, cost, np.array([lam]))[0]
+    return chosen
+
+
+def sweep(
+    fold: ValidationFold, validation: Floats, test: Floats, points: Sequence[Point] = DEFAULT
+) -> Swept:
     """Choose on the expected quality of the validation queries, apply to that of the test's.
 
     Both are [queries, models], with NaN columns for models that are not considered.
+    `most-accurate` is no trade-off of these: it is the router's own choice.
     """
     considered = ~np.isnan(validation).all(axis=0) & np.isfinite(fold.cost)
     pair = considered.sum() == 2
     grid = curves.threshold_grid if pair else curves.lambda_grid
     lambdas = grid(validation, fold.cost, GRID)
     choice = curves.sweep(test, fold.cost, lambdas)
-    points: dict[str, tuple[Ints, float | None]] = {}
-    for name, (index, model) in _chosen(fold, validation, lambdas).items():
+    made: dict[str, tuple[Ints, float | None]] = {}
+    fixed: dict[str, int] = {}
+    for name, index in _chosen(fold, validation, lambdas, points).items():
         if index is None:
-            points[name] = np.full(choice.shape[1], model), None
+            fixed[name] = fold.best_single
+            made[name] = np.full(choice.shape[1], fold.best_single), None
         else:
-            points[name] = choice[index], float(lambdas[index])
-    return Swept(lambdas, choice, points)
+            made[name] = choice[index], float(lambdas[index])
+    return Swept(lambdas, choice, made, fixed)
 
 
 def _chosen(
-    fold: ValidationFold, quality: Floats, lambdas: Floats
-) -> dict[str, tuple[int | None, int]]:
-    """Return the position of each point on the grid, or the model that stands in for it."""
-    single, strongest = fold.best_single, fold.strongest
+    fold: ValidationFold, quality: Floats, lambdas: Floats, points: Sequence[Point]
+) -> dict[str, int | None]:
+    """Return the position of each point on the grid; None where the best single model stands in."""
+    asked = [point for point in points if point.kind != "most-accurate"]
     usable = _usable(fold, quality)
     if not usable.any():
-        return {name: (None, strongest if name == "drop_1pct" else single) for name in POINTS}
+        return {point.name: None for point in asked}
     outcomes = fold.validation.take(usable)
     choice = curves.sweep(quality[usable], fold.cost, lambdas)
     assert outcomes.cost is not None
     rows = np.arange(choice.shape[1])
-    accuracy = outcomes.score[rows, choice].mean(axis=1)
-    cost = outcomes.cost[rows, choice].mean(axis=1)
-    singles = outcomes.cost.mean(axis=0)
-    share = (choice == strongest).mean(axis=1)
-
-    def cheapest(model: int, keep: float, less: float) -> tuple[int | None, int]:
-        floor = keep * outcomes.score[:, model].mean() - less
-        index = curves.iso_point(accuracy, cost, floor)
-        # The single model qualifies too: take it if it is cheaper by more than rounding.
-        if index is not None and cost[index] > singles[model] * (1 + curves.NEAR):
-            index = None
-        return index, model
-
-    within = np.where(share <= 0.5, accuracy, -np.inf)
     return {
-        "iso_accuracy": cheapest(single, 1.0, 0.0),
-        "iso_accuracy_1pp": cheapest(single, 1.0, 0.01),
-        "drop_1pct": cheapest(strongest, 0.99, 0.0),
-        "calls_50": (
-            # The last of equal points, which costs least.
-            int(np.flatnonzero(within == within.max())[-1]) if (share <= 0.5).any() else None,
-            single,
-        ),
+        point.name: choose_point(
+            outcomes.score[rows, choice],
+            outcomes.cost[rows, choice],
+            outcomes.score[:, fold.best_single],
+            outcomes.cost[:, fold.best_single],
+            point,
+            None if fold.clusters is None else fold.clusters[usable],
+        )
+        for point in asked
     }
 
 

@@ -1,0 +1,1 @@
+"""Operating points: trade-offs chosen on validation, frozen, and judged on test."""

@@ -1,0 +1,74 @@
+"""Boards of schema 1 are read as boards of today: other names and places, the same numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routebench.board.run_folder import read
+from routebench.errors import DataError
+
+OLD = Path(__file__).parents[1] / "data" / "leaderboard-schema-1.json"
+
+
+@pytest.fixture(scope="module")
+def old() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(OLD.read_text())
+    assert content["schema_version"] == 1
+    return content
+
+
+def test_numbers_stay_and_names_are_those_of_today(old: dict[str, Any]) -> None:
+    board = read(OLD)
+    assert board.schema_version == 2
+    then = {row["router"]: row for row in old["rows"]}
+    now = {row.router: row for row in board.rows}
+    assert set(then) == {"mf", "policy", "strongest"}
+    assert set(now) == {"mf", "policy", "most-expensive"}
+    assert now["most-expensive"].plugin == "most-expensive"
+    mf, old_mf = now["mf"], then["mf"]
+    saved = old_mf["metrics"]["savings_vs_strongest"]
+    assert mf.metrics["savings_vs_most_expensive"].model_dump() == saved
+    against = mf.against["most-expensive"]["accuracy"].model_dump()
+    assert against == old_mf["against"]["strongest"]["accuracy"]
+    assert mf.mde == old_mf["against"]["best-single"]["accuracy"]["mde"]
+    large = now["policy"].policies
+    assert large is not None
+    assert large.large is not None
+    assert then["policy"]["policies"]["large"]["reference"] in ("strongest", "best-single")
+    assert large.large.reference in ("most-expensive", "best-single")
+    costs = old["references"]["strongest"]["cost_per_1k"]
+    assert board.references["most_expensive"]["cost_per_1k"].model_dump() == costs
+    assert board.diagnostics.folds[0].most_expensive == old["diagnostics"]["folds"][0]["strongest"]
+
+
+def test_points_are_named_as_today_and_carry_no_verdict(old: dict[str, Any]) -> None:
+    board = read(OLD)
+    mf = next(row for row in board.rows if row.router == "mf")
+    before = next(row for row in old["rows"] if row["router"] == "mf")["operating_points"]
+    assert set(mf.points) == {"same-accuracy", "within-1pp", "drop_1pct", "calls_50"}
+    point, then = mf.points["same-accuracy"], before["iso_accuracy"]
+    assert point.lambdas == then["lambdas"]
+    assert point.fixed == 0
+    assert point.metrics["accuracy"].model_dump() == then["accuracy"]
+    saved = then["savings_vs_best_single"]
+    assert point.metrics["savings_vs_best_single"].model_dump() == saved
+    apart = point.against["best-single"]["accuracy"]
+    assert (apart.value, apart.low) == (
+        then["against_best_single"]["value"],
+        then["against_best_single"]["low"],
+    )
+    assert mf.verdict is None
+    assert board.headline is None
+    assert board.diagnostics.mde is None, "it moved with the company"
+    assert any("older version" in note for note in board.suite.notes)
+
+
+def test_a_damaged_one_is_told_by_its_field(old: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "leaderboard.json"
+    place.write_text(json.dumps({k: v for k, v in old.items() if k != "encoder"}))
+    with pytest.raises(DataError, match="not a leaderboard: encoder: field required"):
+        read(place)
