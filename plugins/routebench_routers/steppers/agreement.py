@@ -21,7 +21,7 @@ class Agreement(DeclaredState):
     often when they do is given; else a third model may be asked, whose answer may agree with
     either; else the last model's answer stands. For each trade-off λ the list of models, or a
     single one, has the highest accuracy − λ · cost on training and validation answers, where a gain
-    over the best single model counts by the share that stands above its error.
+    over the best single model counts by the share that stands above twice its error.
 
     Deviations: the source's tiers are ensembles of any size with a threshold on the share of votes;
     here two equal answers are enough, and lists have up to four models. Models and their order are

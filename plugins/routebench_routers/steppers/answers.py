@@ -12,7 +12,7 @@ from routebench.records import Floats, Ints, Mask, Strings
 def codes(final: Strings) -> Ints:
     """Return a number for each final answer [n, m], equal where they are; −1 for none."""
     known: dict[str, int] = {}
-    numbers = [-1 if one is None else known.setdefault(one, len(known)) for one in final.flat]
+    numbers = [-1 if one is None else known.setdefault(str(one), len(known)) for one in final.flat]
     return np.array(numbers, dtype=np.int64).reshape(final.shape)
 
 

@@ -26,7 +26,7 @@ class Chains:
     thresholds: Floats
     """[k, 3] score from which the model's answer is given; −inf of the last, whose always is."""
     score: Floats
-    """[k] mean score, the gain over the best single model shrunk by its error."""
+    """[k] mean score, the gain over the best single model shrunk."""
     cost: Floats
     """[k] mean USD of all that is asked."""
 
@@ -130,8 +130,8 @@ def _alone(tails: _Tails) -> _Part:
     chains = np.column_stack([np.full(k, -1), tails.models])
     ends = np.full(k, -np.inf)
     thresholds = np.column_stack([ends, tails.thresholds, ends])
-    means = (array.mean(axis=1) for array in (tails.gain, tails.square, tails.cost))
-    return (chains, thresholds, *means)  # type: ignore[return-value]
+    gain, square, cost = (each.mean(axis=1) for each in (tails.gain, tails.square, tails.cost))
+    return chains, thresholds, gain, square, cost
 
 
 def _headed(

@@ -25,7 +25,7 @@ class Frugal(DeclaredState):
     whether it has a final answer. All chains of the models considered, with thresholds at the
     deciles of each model's scores, are compared on training answers, each scored without itself,
     and on validation; for each λ the best by accuracy − λ · cost is kept, where a gain over the
-    best single model counts by the share that stands above its error.
+    best single model counts by the share that stands above twice its error.
 
     Deviations: the source's scorer is a fine-tuned DistilBERT that reads query and answer; this is
     a ridge regression on what is named above. The source searches under a budget, which λ replaces.
@@ -57,7 +57,7 @@ class Frugal(DeclaredState):
         self.models, recorded = recorded.complete(
             useful(recorded.mean_score(), recorded.mean_cost(), self.options.models)
         )
-        checked = checked.take(checked.ok[:, self.models].all(axis=1))
+        checked = checked.take(checked.whole(self.models))
         vectors = np.asarray(self.encoder.encode(recorded.texts), dtype=np.float64)
         score = recorded.score[:, self.models]
         self.prior, expected = Prior.learn(vectors, score, recorded.ok[:, self.models])
@@ -90,7 +90,7 @@ class Frugal(DeclaredState):
     def _raw(self, expected: Floats, bought: Bought) -> Floats:
         """Return [n, k, p] what the scorer reads of each answer."""
         texts = bought.response[:, self.models]
-        length = np.array([len(text or "") for text in texts.flat], dtype=np.float64)
+        length = np.array([len(str(text or "")) for text in texts.flat], dtype=np.float64)
         length = np.log1p(length).reshape(texts.shape)
         spoken = said(bought, self.models).astype(np.float64)
         easy = np.broadcast_to(expected.mean(axis=1, keepdims=True), expected.shape)

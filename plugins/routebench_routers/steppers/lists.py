@@ -23,7 +23,7 @@ class Lists:
     models: Ints
     """[k, WIDTH] positions in the pool, right-aligned; −1 where a list is shorter."""
     score: Floats
-    """[k] mean score, the gain over the best single model shrunk by its error."""
+    """[k] mean score, the gain over the best single model shrunk."""
     cost: Floats
     """[k] mean USD of all that is asked."""
 
@@ -42,7 +42,8 @@ def useful(score: Floats, cost: Floats, most: int) -> Ints:
     left = [int(model) for model in np.lexsort((cost, -score)) if np.isfinite(score[model])]
     kept: list[int] = []
     while left and len(kept) < most:
-        front, cheapest = [], np.inf
+        front: list[int] = []
+        cheapest = np.inf
         for model in left:  # from the best score down
             if cost[model] < cheapest or not front:
                 front.append(model)
@@ -156,6 +157,10 @@ def _of_pair(
 
 
 def shrink(gain: Floats, error: Floats) -> Floats:
-    """Return gains, the positive ones by the share that their error leaves: 1 − (error / gain)²."""
-    kept = 1 - np.divide(error, gain, out=np.ones_like(gain), where=gain > 0) ** 2
-    return np.where(gain > 0, gain * np.maximum(kept, 0.0), gain)
+    """Return gains, the positive ones by the share that stands out: 1 − (2 · error / gain)².
+
+    One that is less than twice its standard error counts nothing: of many candidates, some gain as
+    much by luck.
+    """
+    noise = np.divide(2 * error, gain, out=np.ones_like(gain), where=gain > 0)
+    return np.where(gain > 0, gain * np.maximum(1 - noise**2, 0.0), gain)

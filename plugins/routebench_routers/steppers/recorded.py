@@ -56,11 +56,14 @@ class Recorded:
 
     def complete(self, models: Ints) -> tuple[Ints, Recorded]:
         """Return the models and the queries that all have a score for; one model where few are."""
-        whole = self.ok[:, models].all(axis=1)
-        if whole.sum() < _FEW:
+        if self.whole(models).sum() < _FEW:
             models = self.order()[:1]
-            whole = self.ok[:, models].all(axis=1)
-        return models, self.take(whole)
+        return models, self.take(self.whole(models))
+
+    def whole(self, models: Ints) -> Mask:
+        """Return [n] the queries that all the models have a score for."""
+        known: Mask = np.logical_and.reduce(self.ok[:, models], axis=1)
+        return known
 
     def followed_by(self, other: Recorded) -> Recorded:
         """Return these queries and then the others."""

@@ -19,8 +19,8 @@ from routebench_routers.steppers.recorded import Recorded
 class Majority(DeclaredState):
     """Asks the k most accurate models at once and gives the answer that most of them give.
 
-    Of equally many votes the most accurate model's answer wins. λ changes nothing: the line shows
-    what a vote costs and brings.
+    Of equally many votes the most accurate model's answer wins. It has no
+    trade-off: the line shows what a vote costs and brings.
     """
 
     class Options(BaseModel):
@@ -37,7 +37,7 @@ class Majority(DeclaredState):
         self.order = Recorded.of(train, validation).order()
 
     @hookimpl
-    def step(self, queries: Queries, bought: Bought, trade_off: float) -> Steps:
+    def step(self, queries: Queries, bought: Bought) -> Steps:
         members = self.order[: self.options.models]
         first = ~bought.asked[:, members].any(axis=1)
         ask = np.zeros(bought.asked.shape, dtype=np.bool_)
@@ -52,8 +52,8 @@ class AskAll(DeclaredState):
     """Asks all models and gives the answer that a learned scorer takes for the best.
 
     The scorer is a ridge regression per model on what is expected of it on such a query, which
-    others agree with it, how many do, and whether it has a final answer. λ changes nothing: the
-    line shows what answers tell when no call is saved.
+    others agree with it, how many do, and whether it has a final answer. It has no
+    trade-off: the line shows what answers tell when no call is saved.
     """
 
     class Options(BaseModel):
@@ -91,7 +91,7 @@ class AskAll(DeclaredState):
         self.weights = np.array(weights)
 
     @hookimpl
-    def step(self, queries: Queries, bought: Bought, trade_off: float) -> Steps:
+    def step(self, queries: Queries, bought: Bought) -> Steps:
         first = ~bought.asked[:, self.models].any(axis=1)
         ask = np.zeros(bought.asked.shape, dtype=np.bool_)
         ask[np.ix_(first, self.models)] = True

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench.bought import Bought, Steps
 from routebench.errors import DataError
 from routebench.hookspecs import Context, hookimpl
-from routebench.records import Floats, Ints, Mask, Pool, Queries, Table
+from routebench.records import Floats, Ints, Mask, Queries, Table
 from routebench.routers.state import DeclaredState
 from routebench_routers.steppers.chains import Chains, search
 from routebench_routers.steppers.lists import useful
@@ -52,7 +50,7 @@ class SelfConfidence(DeclaredState):
         self.models, recorded = recorded.complete(
             useful(recorded.mean_score(), recorded.mean_cost(), self.options.models)
         )
-        checked = checked.take(checked.ok[:, self.models].all(axis=1))
+        checked = checked.take(checked.whole(self.models))
         raw = _transformed(recorded.answers.confidence)
         if np.isnan(raw).all():
             raise DataError("no confidences are recorded", _HINT)
@@ -82,7 +80,8 @@ class SelfConfidence(DeclaredState):
 def _transformed(confidence: Floats) -> Floats:
     """Return log(1 / (1 − p)) of confidences; of log-probabilities, that of their exponential."""
     probability = np.where(confidence < 0, np.exp(np.minimum(confidence, 0.0)), confidence)
-    return -np.log1p(-np.clip(probability, 0.0, 1 - 1e-6))
+    transformed: Floats = -np.log1p(-np.clip(probability, 0.0, 1 - 1e-6))
+    return transformed
 
 
 def _calibrated(raw: Floats, score: Floats) -> tuple[float, float]:
