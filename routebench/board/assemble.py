@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from routebench.board.fixed import references
-from routebench.board.stepped import stepped
+from routebench.board.steps.assembled import stepped
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.jobs.finished import Result

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from routebench.board.asked_lists import read_asked
 from routebench.board.read_tables import numbers, read_table, text, whole
 from routebench.data.splits import TEST
 from routebench.errors import DataError
@@ -45,6 +46,7 @@ def read_decisions(folder: Path, setup: Setup) -> dict[Key, JobDecisions]:
     choice = text(table, "choice", FILE).into(data.pool.models, FILE)
     user, usage = text(table, "user", FILE), [numbers(table, name, FILE) for name in _USAGE]
     confidence = numbers(table, "confidence", FILE)
+    lists = read_asked(table, data.pool.models, FILE)
     policy = text(table, "policy", FILE)
     decisions = {}
     for key, rows in by_job(table, FILE):
@@ -72,6 +74,7 @@ def read_decisions(folder: Path, setup: Setup) -> dict[Key, JobDecisions]:
                 confidence=None if np.isnan(sure).all() else sure,
                 policy=policies.texts() if (policies.codes >= 0).any() else None,
                 usage=Usage(*each) if known else None,
+                asked=lists[0][order] if lists and lists[1][order].all() else None,
             ),
             personal,
         )

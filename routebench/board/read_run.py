@@ -21,7 +21,7 @@ from routebench.files import file_sha256
 from routebench.jobs.setup import Setup
 from routebench.prices.apply import costs, cover
 from routebench.prices.lists import PriceList, load_prices
-from routebench.records import Floats, Ints, Outcomes, Strings
+from routebench.records import Codes, Floats, Ints, Outcomes, Strings
 from routebench.schema import Leaderboard
 
 PRICES = "prices.toml"
@@ -101,6 +101,17 @@ class Stored:
         if not any(known):
             return None
         made: Floats = self._table(router, lambda fold, job: routing_cost(job.decisions))
+        return made
+
+    def asked(self, router: str) -> Codes | None:
+        """Return [S, n, m] the round in which a router that sees answers asked each model.
+
+        0 where it did not; None for a router that asks whom it chooses.
+        """
+        jobs = [job for key, job in self.decisions.items() if key[0] == router]
+        if any(job.decisions.asked is None for job in jobs):
+            return None
+        made: Codes = self._table(router, lambda fold, job: job.decisions.asked)
         return made
 
     def seeds(self, router: str) -> list[int]:

@@ -236,6 +236,7 @@ def _outcomes(
         grade=grade,
         input_tokens=matrix("input_tokens"),
         output_tokens=matrix("output_tokens"),
+        latency=matrix("latency"),
         relative_cost=matrix("relative_cost"),
         cached_tokens=matrix("cached_tokens"),
         thinking_tokens=matrix("thinking_tokens"),

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from routebench.board.asked_lists import STEPS, asked_columns, step_table
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import REMOVED, TEST, TRAIN, VALIDATION
 from routebench.files import sha256
@@ -24,6 +25,7 @@ NAMES = (
     "decisions.parquet",
     "perturbed.parquet",
     "scores.parquet",
+    "steps.parquet",
     "users.parquet",
     "prices.toml",
 )
@@ -50,8 +52,14 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
         ((job, result) for job, result in results.items() if job.label not in failed),
         key=lambda item: (item[0].label, item[0].seed, item[0].fold),
     )
+    steps = any(result.decisions and result.decisions.asked is not None for _, result in finished)
     parts: dict[str, list[pa.Table]] = {
-        "decisions.parquet": [_decisions(setup, job, result) for job, result in finished],
+        "decisions.parquet": [_decisions(setup, job, result, steps) for job, result in finished],
+        STEPS: [
+            step_table(setup, (job.label, job.seed, job.fold), result.trade_offs)
+            for job, result in finished
+            if result.trade_offs is not None
+        ],
         "perturbed.parquet": [_perturbed(setup, job, result) for job, result in finished],
         "scores.parquet": [
             table
@@ -60,7 +68,7 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
             if table is not None
         ],
     }
-    made = {"cells.parquet": _parquet(_cells(setup, prices))}
+    made = {"cells.parquet": _parquet(_cells(setup, prices, steps))}
     if (users := setup.data.users) is not None:
         made["users.parquet"] = _parquet(_users(setup, users))
     for name, each in parts.items():
@@ -88,8 +96,11 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
-    """Return one row per asked cell, those of training included: references need them."""
+def _cells(setup: Setup, prices: PriceInfo, steps: bool) -> pa.Table:
+    """Return one row per asked cell, those of training included: references need them.
+
+    With `steps` a router's latency is made of the cells'.
+    """
     data = setup.data
     rows, models = np.nonzero(data.outcomes.state != State.ABSENT)
     columns: dict[str, Any] = {
@@ -116,6 +127,7 @@ def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
         *((name, name) for name in TOKENS),
         ("cost", "cost_usd"),
         ("relative_cost", "relative_cost"),
+        *((("latency", "latency"),) if steps else ()),
     ):
         values = getattr(data.outcomes, name)
         if values is not None:
@@ -156,7 +168,7 @@ def _users(setup: Setup, users: Users) -> pa.Table:
     return pa.table(columns)
 
 
-def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
+def _decisions(setup: Setup, job: Job, result: Result, steps: bool) -> pa.Table:
     assert result.decisions is not None
     decisions = result.decisions
     data, rows = setup.data, setup.rows(job.fold, TEST)
@@ -178,6 +190,7 @@ def _decisions(setup: Setup, job: Job, result: Result) -> pa.Table:
         "router_input_tokens": _optional(usage.input_tokens if usage else None, n),
         "router_output_tokens": _optional(usage.output_tokens if usage else None, n),
         "router_cost_usd": _optional(usage.cost if usage else None, n),
+        **(asked_columns(decisions.asked, n, data.pool.models) if steps else {}),
     }
     return pa.table(columns)
 

@@ -20,6 +20,7 @@ from routebench.metrics.per_query import PerQuery, router_columns
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.metrics.statistics import difference
 from routebench.records import Floats, Ints, Mask, Outcomes
+from routebench.steps.billing import billed
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,16 @@ class CommonQueries:
         run, rows = (self.first, self.second)[of], self.rows[of]
         cost = run.router_cost(router)
         choice = run.choices(router)[:, rows]
-        routed = RouterChoices(router, choice, None if cost is None else cost[:, rows])
+        asked, outcomes = run.asked(router), self.outcomes
+        asked = None if asked is None else asked[:, rows]
+        priced = asked is not None and outcomes.cost is not None
+        routed = RouterChoices(
+            router,
+            choice,
+            None if cost is None else cost[:, rows],
+            asked=asked,
+            answer_cost=billed(asked, outcomes) if priced else None,
+        )
         return RouterSide(self, routed)
 
 
@@ -89,8 +99,10 @@ class RouterSide:
     @cached_property
     def usable(self) -> Mask:
         """Return [S, n] whether the chosen answer can be scored."""
-        usable: Mask = self._chosen(self.queries.outcomes.ok)
-        return usable
+        ok = self.queries.outcomes.ok
+        usable: Mask = self._chosen(ok)
+        # One that sees answers is scored where all models have one, whomever it chose.
+        return usable if self.routed.asked is None else usable & ok.all(axis=1)
 
     @cached_property
     def score(self) -> Floats:
@@ -102,6 +114,8 @@ class RouterSide:
     def answer_cost(self) -> Floats | None:
         """Return [S, n] the answers' cost in USD; None where the scoring run is unpriced."""
         cost = self.queries.outcomes.cost
+        if self.routed.answer_cost is not None:
+            return self.routed.answer_cost
         return None if cost is None else self._chosen(cost)
 
     @cached_property

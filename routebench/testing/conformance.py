@@ -6,14 +6,20 @@ import unittest
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from routebench.testing import behaviour, checkpoints, contract, learning
+from routebench.testing import behaviour, checkpoints, contract, learning, stepping
 from routebench.testing.rules import RouterCheck
 from routebench.testing.subject import Subject
 
 if TYPE_CHECKING:
     import pytest
 
-CHECKS = (*contract.CHECKS, *behaviour.CHECKS, *learning.CHECKS, *checkpoints.CHECKS)
+CHECKS = (
+    *contract.CHECKS,
+    *behaviour.CHECKS,
+    *stepping.CHECKS,
+    *learning.CHECKS,
+    *checkpoints.CHECKS,
+)
 
 
 def router_checks(

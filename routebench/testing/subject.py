@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from routebench.bought import Stepped
 from routebench.config import ENCODERS
 from routebench.encode import encoders
 from routebench.hookspecs import Context
@@ -23,10 +24,14 @@ from routebench.plugin import optional
 from routebench.plugin.defaults import complete
 from routebench.plugin.options import validate
 from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
-from routebench.testing.tables import Tables, synthetic_tables, with_scores, with_users
+from routebench.steps.replay import RecordedAnswers
+from routebench.testing.answers import invented_answers, training_answers
+from routebench.testing.tables import MODELS, Tables, synthetic_tables, with_scores, with_users
 
 EVERYTHING = frozenset(HIDEABLE)
 SEED = 7
+TRADE_OFFS = (0.0, 1e3, 1e5)
+"""In score per USD: for answers that cost some 30 millionths of a dollar."""
 
 
 class Subject:
@@ -49,6 +54,8 @@ class Subject:
         """Return the router's stated needs that such a run does not meet, None without any."""
         priced = table.outcomes.cost is not None
         known = shown | {"users"} if table.users is not None and "preference" in shown else shown
+        if callable(getattr(self.router_class, "step", None)):
+            known = known | {"answers"}
         return optional.unmet_needs(self.new(), table.pool, known, priced)
 
     def folder(self) -> Path:
@@ -65,7 +72,9 @@ class Subject:
         name = ENCODERS["embedded"]
         encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
         folder = work or self.folder()
-        return Context(seed, encoder, folder, objective=objective or Objective())
+        return Context(
+            seed, encoder, folder, objective=objective or Objective(), trade_offs=TRADE_OFFS
+        )
 
     def fit(
         self,
@@ -84,6 +93,9 @@ class Subject:
             replace(part, queries=part.queries.show(shown))
             for part in (tables.train, tables.validation)
         )
+        if harness.steps:
+            train = replace(train, answers=training_answers(train))
+            validation = replace(validation, answers=training_answers(validation))
         with _global_generators(ambient):
             harness.fit(train, validation, self._context(train, objective, work, seed))
         return harness
@@ -91,7 +103,8 @@ class Subject:
     def decide(self, tables: Tables, **settings: Any) -> Decisions:
         """Return the decisions of a router fitted on these tables for their test queries."""
         shown = settings.get("shown", EVERYTHING)
-        return ask(self.fit(tables, **settings), tables.test.queries.show(shown))
+        models = tables.test.pool.models
+        return ask(self.fit(tables, **settings), tables.test.queries.show(shown), models)
 
     @property
     def tables(self) -> Tables:
@@ -130,9 +143,21 @@ class Subject:
         return ask(self.fitted, self.queries)
 
 
-def ask(harness: Harness, queries: Queries, models: int = 4) -> Decisions:
-    """Return the router's decisions, checked by the rules of a run."""
-    return harness.route(queries, models)
+def ask(harness: Harness, queries: Queries, models: tuple[str, ...] = MODELS) -> Decisions:
+    """Return the router's decisions, checked by the rules of a run.
+
+    One that sees answers is stepped through invented ones.
+    """
+    if not harness.steps:
+        return harness.route(queries, len(models))
+    made = step(harness, queries, models)
+    return Decisions(made.answer, confidence=made.confidence, asked=made.asked)
+
+
+def step(harness: Harness, queries: Queries, models: tuple[str, ...] = MODELS) -> Stepped:
+    """Return the end of all queries, stepped at no price of cost."""
+    source = RecordedAnswers(invented_answers(queries.text, models), models)
+    return harness.step(queries, models, 0.0, source)
 
 
 @contextmanager

@@ -57,6 +57,8 @@ def _scored(sheet: Sheet, routers: set[str], fixed: dict[str, Ints]) -> Mask:
     """Return [n] whether every model that is chosen for a query has a usable answer."""
     chosen = [choice for (router, _), choice in sheet.choice.items() if router in routers]
     scored = np.ones(len(sheet.value), dtype=np.bool_)
+    if any(router in routers for router, _ in sheet.asked):
+        scored &= ~np.isnan(sheet.value).any(axis=1)
     for choice in (*chosen, *fixed.values()):
         scored &= ~np.isnan(sheet.scores(choice))
     return scored
@@ -140,7 +142,7 @@ class _Numbers:
     def _spending(self, at: str, jobs: list[Job]) -> None:
         """Add costs of answers and of routing, and what is saved."""
         values = self.values
-        cost = _over_seeds(self.sheet.costs, [self.sheet.choice[job] for job in jobs])
+        cost = _mean(_mean(self.sheet.paid(job)) for job in jobs)
         values[f"{at}.metrics.cost_per_1k.value"] = 1000 * cost
         spent = [self.sheet.spent[job] for job in jobs]
         if any(np.isnan(each).any() for each in spent):

@@ -10,10 +10,12 @@ import numpy as np
 
 from routebench import config
 from routebench.board import build
+from routebench.board.asked_lists import STEPS
 from routebench.board.read_decisions import Key, by_job, named
 from routebench.board.read_run import Stored
 from routebench.board.read_tables import numbers, read_table, text
 from routebench.board.run_folder import RUN_FILE
+from routebench.board.steps.tables import read_step_table
 from routebench.board.write_tables import HELD_OUT, PARTS
 from routebench.data.fingerprints import pool_fingerprint
 from routebench.data.perturbations import KINDS
@@ -85,6 +87,7 @@ def _entrant(row: Row, run: Stored) -> Entrant:
 def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Job, Result]:
     quality = _quality(run, setup)
     forms = _forms(run, setup)
+    trade_offs = read_step_table(run.folder, setup) if STEPS in run.board.files else {}
     results = {}
     for key, stored in sorted(run.decisions.items(), key=lambda item: item[0]):
         label, seed, fold = key
@@ -99,6 +102,7 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
             decisions=replace(stored.decisions, quality=quality.get((key, TEST))),
             validation=Decisions(nothing, quality=known),
             perturbed=Decisions(forms.get(key, np.zeros(0, dtype=np.int64))),
+            trade_offs=trade_offs.get(key),
         )
     return results
 

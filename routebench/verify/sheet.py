@@ -45,6 +45,8 @@ class Sheet:
     """[n] USD of the routing itself, NaN where unknown."""
     policy: dict[Job, Strings] = field(default_factory=dict)
     """[n]."""
+    asked: dict[Job, Mask] = field(default_factory=dict)
+    """[n, m] the models that a router that sees answers asked."""
 
     def jobs(self, router: str) -> list[Job]:
         """Return the jobs of a router, one per seed."""
@@ -58,6 +60,13 @@ class Sheet:
         """Return the costs of chosen models [n]."""
         return self.cost[np.arange(len(choice)), choice]
 
+    def paid(self, job: Job) -> Floats:
+        """Return the costs of all answers that a job asked for [n]."""
+        if job not in self.asked:
+            return self.costs(self.choice[job])
+        paid: Floats = np.where(self.asked[job], self.cost, 0.0).sum(axis=1)
+        return paid
+
     def take(self, rows: Mask) -> Sheet:
         """Return the given rows."""
         return Sheet(
@@ -69,6 +78,7 @@ class Sheet:
             {job: values[rows] for job, values in self.choice.items()},
             {job: values[rows] for job, values in self.spent.items()},
             {job: values[rows] for job, values in self.policy.items()},
+            {job: values[rows] for job, values in self.asked.items()},
         )
 
 
@@ -189,6 +199,10 @@ def _decisions(
         sheet.spent[job] = cost[rows] if router[rows[0]] in billed else np.zeros(len(rows))
         if (policy[rows] >= 0).any():
             sheet.policy[job] = _named(policy[rows], policies)
+        if "asked" in table.column_names:
+            lists = table["asked"].take(rows).to_pylist()
+            if all(each is not None for each in lists):
+                sheet.asked[job] = np.array([[m in each for m in models] for each in lists])
 
 
 def _places(code: Ints, wanted: Ints, router: str) -> Ints:
