@@ -20,7 +20,7 @@ from steppers_worlds import (
 from routebench.bought import Bought
 from routebench.errors import DataError
 from routebench.testing import parametrize_with_checks
-from routebench_routers.steppers.agreement import Agreement
+from routebench_routers.steppers.agreement import AgreementCascade
 from routebench_routers.steppers.answers import agreements, to_steps
 from routebench_routers.steppers.cascade_routing import CascadeRouting
 from routebench_routers.steppers.frugal import Frugal
@@ -30,7 +30,7 @@ from routebench_routers.steppers.recorded import Recorded
 from routebench_routers.steppers.reference_lines import AskAll, Majority
 from routebench_routers.steppers.self_confidence import SelfConfidence
 
-POLICIES = [Agreement, CascadeRouting, Frugal, Majority, AskAll]
+POLICIES = [AgreementCascade, CascadeRouting, Frugal, Majority, AskAll]
 
 
 def built(policy: Any, **options: Any) -> Any:
@@ -39,12 +39,12 @@ def built(policy: Any, **options: Any) -> Any:
     return router
 
 
-@parametrize_with_checks([Agreement, CascadeRouting, Frugal, Majority, AskAll])
+@parametrize_with_checks([AgreementCascade, CascadeRouting, Frugal, Majority, AskAll])
 def test_conformance(check: Any) -> None:
     check()
 
 
-@pytest.mark.parametrize("policy", [Agreement, CascadeRouting])
+@pytest.mark.parametrize("policy", [AgreementCascade, CascadeRouting])
 def test_agreement_that_tells_is_recovered(policy: Any) -> None:
     """Two that agree are right: "a and b, else d" has .36 + .64 · .8 = .872 where d has .8."""
     train, validation, test = thirds(agreement_tells(6000, np.random.default_rng(0)))
@@ -55,7 +55,7 @@ def test_agreement_that_tells_is_recovered(policy: Any) -> None:
     assert (score - single).mean() >= 0.9 * (planted - single).mean()
 
 
-@pytest.mark.parametrize("policy", [Agreement, CascadeRouting])
+@pytest.mark.parametrize("policy", [AgreementCascade, CascadeRouting])
 def test_at_a_price_the_dear_model_is_asked_less_often(policy: Any) -> None:
     """d costs .02: at λ = 8 its call is worth it where a and b disagree, at λ = 40 never."""
     train, validation, test = thirds(agreement_tells(3000, np.random.default_rng(1)))
@@ -66,7 +66,7 @@ def test_at_a_price_the_dear_model_is_asked_less_often(policy: Any) -> None:
     assert share[1] < 0.75
 
 
-@pytest.mark.parametrize("policy", [Agreement, CascadeRouting, Frugal, AskAll])
+@pytest.mark.parametrize("policy", [AgreementCascade, CascadeRouting, Frugal, AskAll])
 def test_noise_is_not_beaten_significantly(policy: Any) -> None:
     """At most 2.5% and three standard errors of 60 worlds: 8.5%."""
     rng = np.random.default_rng(2)

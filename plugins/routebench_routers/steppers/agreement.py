@@ -14,7 +14,7 @@ from routebench_routers.steppers.lists import Lists, evaluate, rightness, useful
 from routebench_routers.steppers.recorded import Recorded
 
 
-class Agreement(DeclaredState):
+class AgreementCascade(DeclaredState):
     """Agreement-based cascading (ABC, arXiv 2407.02348), on the answers' final values.
 
     Two models are asked at once. Where their answers agree, that of the one which is right more
