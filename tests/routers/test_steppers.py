@@ -202,6 +202,9 @@ def test_confidences_that_tell_are_used_and_none_are_an_error() -> None:
     assert (ended.asked[:, 0] > 0).all()
     with pytest.raises(DataError, match="no confidences are recorded"):
         fitted(built(SelfConfidence), *thirds(nothing_tells(300, rng))[:2])
+    lacking = built(SelfConfidence).needs(table.pool, {"answers"}, True)
+    assert lacking == "needs recorded confidences: --set table.confidence=COLUMN names them"
+    assert built(SelfConfidence).needs(table.pool, {"answers", "confidence"}, True) is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from pydantic import BaseModel, Field
 
 from routebench.bought import Bought, Steps
 from routebench.errors import DataError
 from routebench.hookspecs import Context, hookimpl
-from routebench.records import Floats, Ints, Mask, Queries, Table
+from routebench.records import Floats, Ints, Mask, Pool, Queries, Table
 from routebench.routers.state import DeclaredState
 from routebench_routers.steppers.chains import Chains, search
 from routebench_routers.steppers.lists import useful
 from routebench_routers.steppers.recorded import Recorded
 
-_HINT = "name the column: --set table.confidence=COLUMN"
+_HINT = "--set table.confidence=COLUMN names them"
 
 
 class SelfConfidence(DeclaredState):
@@ -41,6 +43,10 @@ class SelfConfidence(DeclaredState):
     calibration: Floats
     """[m, 2] intercept and slope; NaN of a model without confidences."""
     chains: Chains
+
+    def needs(self, pool: Pool, shown: Collection[str], priced: bool) -> str | None:
+        """Return why a run cannot use it, or None."""
+        return None if "confidence" in shown else f"needs recorded confidences: {_HINT}"
 
     @hookimpl
     def fit(self, train: Table, validation: Table, context: Context) -> None:
