@@ -5,8 +5,8 @@
 
 In each world 15 routers truly lose exactly 1 pp against the best single model, at their points.
 A world is false where any of them is called proven. At a family-wise error of 5%, at most 67 of
-1,000 worlds are false but in one of 160 simulations; more is exit code 1. The points are given in
-one half of the worlds and chosen on validation queries in the other. Power is how often a router
+1,000 worlds are false in 99 of 100 simulations; more is exit code 1. The points are given in one
+half of the worlds and chosen on validation queries in the other. Power is how often a router
 without any true loss is proven: alone, and as one of 15 such routers.
 """
 
@@ -102,10 +102,10 @@ def power(n: int, discordance: float, routers: int, worlds: int) -> float:
 
 
 def most_false(worlds: int) -> int:
-    """Return the most false worlds that a chance of 5% each leads to in 99.4% of simulations."""
+    """Return the most false worlds that a chance of 5% each leads to in 99% of simulations."""
     from scipy.stats import binom
 
-    return int(binom.ppf(0.994, worlds, 0.05))
+    return int(binom.ppf(0.99, worlds, 0.05))
 
 
 def no_bound() -> None:

@@ -21,7 +21,7 @@ from routebench.files import file_sha256
 from routebench.jobs.setup import Setup
 from routebench.prices.apply import costs, cover
 from routebench.prices.lists import PriceList, load_prices
-from routebench.records import Codes, Floats, Ints, Outcomes, Strings
+from routebench.records import Codes, Floats, Ints, Mask, Outcomes, Strings
 from routebench.schema import Leaderboard
 
 PRICES = "prices.toml"
@@ -40,6 +40,8 @@ class Stored:
     """The snapshot that the costs were made from; None where they were recorded."""
     tokens: tuple[Floats, Floats] | None
     """Prompt and answer tokens of the suite's cells, as far as costs were made from them."""
+    assumed: Mask | None = None
+    """The suite's cells whose answers have an assumed length; None for none such."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -192,7 +194,9 @@ def read_run(path: Path, check: bool = False) -> Stored:
     kept = read_suite(folder, board)
     setup = Setup(kept.data, kept.split, board.encoder, {})
     prices = load_prices(folder / PRICES) if PRICES in board.files else None
-    return Stored(folder, board, setup, read_decisions(folder, setup), prices, kept.tokens)
+    return Stored(
+        folder, board, setup, read_decisions(folder, setup), prices, kept.tokens, kept.assumed
+    )
 
 
 def differing(folder: Path, board: Leaderboard) -> list[str]:

@@ -26,7 +26,7 @@ from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin.discovery import PluginInfo
-from routebench.prices.apply import PriceInfo
+from routebench.prices.apply import PriceInfo, costs_by_length, cover
 from routebench.records import Decisions, Floats, Ints, State
 from routebench.schema import Fingerprints, Leaderboard, Row, is_measured
 
@@ -45,9 +45,12 @@ def recompute(run: Stored) -> Leaderboard:
     entrants = [_entrant(row, run) for row in board.rows]
     results = _results(run, setup, {entrant.label: entrant for entrant in entrants})
     asked = AskedPoints.of(options.point, options.margin)
-    scored = build.score(setup, entrants, results, board.resamples, options.against, asked)
+    prices = _prices(run)
+    scored = build.score(
+        setup, entrants, results, board.resamples, options.against, asked, prices.lengths
+    )
     made = build.board(
-        options, setup, _prices(run), _fingerprints(run), entrants, results, scored
+        options, setup, prices, _fingerprints(run), entrants, results, scored
     )  # fmt: skip
     return _with_copied(made, run)
 
@@ -170,7 +173,11 @@ def _prices(run: Stored) -> PriceInfo:
         basis["tokens"] = int((answered & known).sum())
         basis["estimated"] = int(answered.sum()) - basis["tokens"] - basis.get("assumed", 0)
     fingerprint = None if run.prices is None else run.prices.fingerprint
-    return PriceInfo(run.board.priced, basis, fingerprint, {})
+    lengths = {}
+    if run.assumed is not None and run.prices is not None and run.tokens is not None:
+        listed = cover(run.setup.data.pool, run.prices)
+        lengths = costs_by_length(listed, run.tokens, outcomes, run.assumed)
+    return PriceInfo(run.board.priced, basis, fingerprint, {}, lengths=lengths)
 
 
 def _fingerprints(run: Stored) -> Fingerprints:
