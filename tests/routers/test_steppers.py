@@ -19,7 +19,6 @@ from steppers_worlds import (
 
 from routebench.bought import Bought
 from routebench.errors import DataError
-from routebench.testing import parametrize_with_checks
 from routebench_routers.steppers.agreement import AgreementCascade
 from routebench_routers.steppers.answers import agreements, to_steps
 from routebench_routers.steppers.cascade_routing import CascadeRouting
@@ -37,11 +36,6 @@ def built(policy: Any, **options: Any) -> Any:
     router = policy.__new__(policy)
     router.options = policy.Options(**options)
     return router
-
-
-@parametrize_with_checks([AgreementCascade, CascadeRouting, Frugal, Majority, AskAll])
-def test_conformance(check: Any) -> None:
-    check()
 
 
 @pytest.mark.parametrize("policy", [AgreementCascade, CascadeRouting])
