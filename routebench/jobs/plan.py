@@ -97,6 +97,8 @@ def entrants(
         shown = shown | {"users"}
     if data.answers is not None and data.answers.null_count < len(data.answers):
         shown = shown | {"answers"}
+    if data.outcomes.confidence is not None:
+        shown = shown | {"confidence"}
     facts = {
         "pool": arrow_io.pool_to_json(models),
         "shown": sorted(shown),
