@@ -161,6 +161,19 @@ def test_queries_that_some_model_did_not_answer_are_not_scored(tmp_path: Path) -
     assert verify(folder).mismatches == []
 
 
+def test_another_reading_of_answers_is_another_run(tmp_path: Path) -> None:
+    suite, seen = put(tmp_path, agreeing(120)), []
+    for reading in ("multiple-choice", "exact"):
+        folder = finish(
+            tmp_path / "out", suite=suite, answers_as=reading, perturb=0,
+            router=[f"{STEPPERS}:AskInTurn", "best-single"],
+        )  # fmt: skip
+        seen.append(rows(read_board(folder)))
+    prints = [[one[name]["fingerprint"] for one in seen] for name in ("AskInTurn", "best-single")]
+    assert prints[0][0] != prints[0][1]
+    assert prints[1][0] == prints[1][1], "nothing else depends on it"
+
+
 def test_without_recorded_answers_it_is_not_applicable(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="'AskInTurn' is not applicable: no recorded answers"):
         finish(tmp_path / "out", suite=put(tmp_path, noise()), router=[f"{STEPPERS}:AskInTurn"])
