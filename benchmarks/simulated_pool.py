@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
-from routebench.records import Codes, Floats, Grade, Mask, Request
+from routebench.records import Codes, Floats, Grade, Ints, Mask, Request, Strings
 from routebench_judges.exact.judge import Exact
 from routebench_providers.simulated.provider import Simulated, Stance
 from routebench_suites.questions import EMBEDDED, Question, read_questions
@@ -196,6 +197,11 @@ def describe(graded: Graded, seeds: int) -> float:
     refusals = np.corrcoef(declined.T.astype(float))[np.triu_indices(m, 1)]
     print(f"mean phi of refusals {refusals.mean():.3f}")
     print(f"wrong pairs that say the same number: {same_mistake(graded):.3f}")
+    agreed, better, gain = agreement(graded)
+    print(
+        f"where two models say the same number, it is right in {agreed:.3f}; the better of the two"
+        f" is in {better:.3f}: {gain:+.2f} in log-odds (means over pairs of models)"
+    )
     known = right.sum(axis=1)
     disagree = (known > 0) & (known < m)
     # What the same accuracies would give were models right and wrong independently.
@@ -227,22 +233,48 @@ def describe(graded: Graded, seeds: int) -> float:
 
 def same_mistake(graded: Graded) -> float:
     """Of pairs of wrong answers to questions for numbers and dates, those with one number."""
+    rows, said = numbers(graded)
     alike = pairs = 0
-    for query, kind, grades, texts in zip(
-        graded.queries, graded.answer_types, graded.grades, graded.texts, strict=True
-    ):
-        if kind not in ("Number", "Date"):
-            continue
-        asked = set(_NUMBER.findall(query))
-        said = [
-            next((number for number in reversed(_NUMBER.findall(text)) if number not in asked), "")
-            for text, grade in zip(texts, grades, strict=True)
-            if grade == Grade.INCORRECT
-        ]
-        said = [number for number in said if number]
-        pairs += len(said) * (len(said) - 1) // 2
-        alike += sum(count * (count - 1) // 2 for count in Counter(said).values())
+    for grades, spoken in zip(graded.grades[rows], said, strict=True):
+        wrong = [one for one in spoken[grades == Grade.INCORRECT] if one]
+        pairs += len(wrong) * (len(wrong) - 1) // 2
+        alike += sum(count * (count - 1) // 2 for count in Counter(wrong).values())
     return alike / max(pairs, 1)
+
+
+def agreement(graded: Graded) -> tuple[float, float, float]:
+    """What it tells that two models say the same number; means over pairs of models.
+
+    How often that number is right, how often the better of the two is, over all questions for
+    numbers and dates, and the difference of their log-odds.
+    """
+    rows, said = numbers(graded)
+    right = graded.right[rows]
+    found = []
+    for i, j in combinations(range(right.shape[1]), 2):
+        same = (said[:, i] == said[:, j]) & (said[:, i] != "")
+        if same.any():
+            better = right[:, [i, j]].mean(axis=0).max()
+            found.append((right[same, i].mean(), better))
+    agreed, better = np.array(found).T
+    gain = np.log(agreed / (1 - agreed)) - np.log(better / (1 - better))
+    return float(agreed.mean()), float(better.mean()), float(gain.mean())
+
+
+def numbers(graded: Graded) -> tuple[Ints, Strings]:
+    """Rows of questions for numbers and dates, and the last number of each answer to them.
+
+    Empty where there is none but the question's own, or nothing is attempted.
+    """
+    rows = [at for at, kind in enumerate(graded.answer_types) if kind in ("Number", "Date")]
+    said = np.full((len(rows), len(graded.models)), "", dtype=object)
+    for row, at in enumerate(rows):
+        asked = set(_NUMBER.findall(graded.queries[at]))
+        for model, text in enumerate(graded.texts[at]):
+            if graded.grades[at, model] in (Grade.CORRECT, Grade.INCORRECT):
+                found = (one for one in reversed(_NUMBER.findall(text)) if one not in asked)
+                said[row, model] = next(found, "")
+    return np.array(rows, dtype=np.int64), said
 
 
 def recovered(queries: list[str], right: Floats, seeds: int) -> Floats:

@@ -9,6 +9,8 @@ import numpy as np
 
 from routebench.arrays import Codes, Floats, Ints, Mask, Rows, Strings
 
+_NUMBERS = ("input_tokens", "output_tokens", "cost", "latency", "confidence")
+
 
 @dataclass(frozen=True, slots=True)
 class Bought:
@@ -34,6 +36,8 @@ class Bought:
     """Seconds; NaN where unknown."""
     confidence: Floats
     """The model's own confidence in its answer; NaN where it gave none."""
+    finish_reason: Strings | None = None
+    """Why the answer ended, such as `stop` or `length`; None where nothing is recorded."""
 
     def __len__(self) -> int:
         return len(self.asked)
@@ -45,15 +49,13 @@ class Bought:
         def empty(value: Any, dtype: Any) -> Any:
             return np.full((n, m), value, dtype=dtype)
 
-        numbers = (empty(np.nan, np.float64) for _ in range(5))
-        return cls(
-            empty(False, np.bool_), empty(False, np.bool_), empty(None, object),
-            empty(None, object), *numbers,
-        )  # fmt: skip
+        flags = {name: empty(False, np.bool_) for name in ("asked", "answered")}
+        texts = {name: empty(None, object) for name in ("response", "final", "finish_reason")}
+        return cls(**flags, **texts, **{name: empty(np.nan, np.float64) for name in _NUMBERS})
 
     def take(self, rows: Rows) -> Bought:
         """Return the given queries, as copies."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows].copy() for f in fields(self)})
+        return replace(self, **{name: one[rows].copy() for name, one in self._columns().items()})
 
     def only(self, cells: Mask) -> Bought:
         """Return what is known when no more than these cells [n, m] were bought.
@@ -65,16 +67,20 @@ class Bought:
         return replace(
             self,
             **{
-                f.name: np.where(kept, getattr(self, f.name), getattr(empty, f.name))
-                for f in fields(self)
+                name: np.where(kept, one, getattr(empty, name))
+                for name, one in self._columns().items()
             },
         )
 
     def put(self, rows: Ints, cells: Mask, more: Bought) -> None:
         """Enter what was bought in some cells [rows, m] of the given queries."""
         at, model = np.nonzero(cells)
-        for f in fields(self):
-            getattr(self, f.name)[rows[at], model] = getattr(more, f.name)[at, model]
+        for name, one in more._columns().items():
+            getattr(self, name)[rows[at], model] = one[at, model]
+
+    def _columns(self) -> dict[str, Any]:
+        known = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: one for name, one in known.items() if one is not None}
 
 
 @dataclass(frozen=True, slots=True)

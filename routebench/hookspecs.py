@@ -3,8 +3,9 @@
 A plugin is a class with `Options` (a pydantic model; `presets` by profile, if it has any) and an
 `__init__(options)` that only stores. A router adds the hooks `fit` and `route`, and `save` and
 `load`: the two run in different processes, and what `route` needs goes through a checkpoint.
-One that learns nothing needs `route` alone, without `Options` and `__init__`. One that predicts
-quality is a `routebench.QualityRouter`: it has `learn` and `predict`, and declares its state.
+One that sees answers has `step` in place of `route`. One that learns nothing needs `route` or
+`step` alone, without `Options` and `__init__`. One that predicts quality is a
+`routebench.QualityRouter`: it has `learn` and `predict`, and declares its state.
 What a plugin may have besides is in `routebench.plugin.optional`.
 """
 

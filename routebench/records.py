@@ -157,12 +157,8 @@ class Pool:
 
     def without_pair(self, models: Iterable[str]) -> Pool:
         """Return the pool that declares none of the given models as small or large."""
-        away = set(models)
-        return replace(
-            self,
-            small=None if self.small in away else self.small,
-            large=None if self.large in away else self.large,
-        )
+        away = {e: None for e in ("small", "large") if getattr(self, e) in set(models)}
+        return replace(self, **away)  # type: ignore[arg-type]
 
     def index(self, model: str, option: str = "model") -> int:
         """Return the position of a model; an `OptionError` naming `option` if it is not there."""
@@ -355,6 +351,8 @@ class SuiteData:
     first of repeated ones."""
     finals: Any = None
     """Arrow string array [n · m] of the final answers in them; None until they are read."""
+    finish_reasons: Any = None
+    """Arrow string array [n · m] of why each answer ended; None where nothing is recorded."""
     judge: str | None = None
     """The judge that grades its answers, unless the run names another."""
     answers_as: str | None = None

@@ -191,6 +191,24 @@ class Policies(StrictModel):
     large: SingleModel | None = Field(None, description="the other one")
 
 
+class StepPath(StrictModel):
+    """One way to an answer."""
+
+    asked: list[list[str]] = Field(description="models asked, round by round")
+    answer: str = Field(description="the model whose answer was given")
+    share: float = Field(description="of queries, over all seeds")
+    accuracy: float = Field(description="of these answers")
+
+
+class StepUse(StrictModel):
+    """Whom a router that sees answers asked; shares of queries over all seeds."""
+
+    calls: dict[str, float] = Field(description="by the number of answers bought")
+    rounds: dict[str, float] = Field(description="by the number of rounds, one after the other")
+    asked: dict[str, float] = Field(description="by model; `usage` is whose answers were given")
+    paths: list[StepPath] = Field(description="the most common ways, most common first")
+
+
 class Row(StrictModel):
     """One router on the board."""
 
@@ -240,6 +258,9 @@ class Row(StrictModel):
     policies: Policies | None = Field(
         None, description="of a router that names a policy per query; left out for all others"
     )
+    steps: StepUse | None = Field(
+        None, description="of a router that sees answers; left out for all others"
+    )
     warnings: list[str] = []
 
     @property
@@ -252,7 +273,7 @@ class Row(StrictModel):
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out fields that say nothing, as in files without them."""
         values: dict[str, Any] = handler(self)
-        for name in ("policies", "facts", "deterministic", "reference"):
+        for name in ("policies", "steps", "facts", "deterministic", "reference"):
             if not getattr(self, name):
                 values.pop(name, None)
         return values
@@ -319,6 +340,9 @@ class Diagnostics(StrictModel):
     removed: int = Field(description="train and validation queries removed for it")
     states: dict[str, int]
     cost_basis: dict[str, int] = Field(description="asked cells by where their cost comes from")
+    assumed_output_tokens: int | None = Field(
+        None, description="length of answers of which no length is known, where there are any"
+    )
     pool: dict[str, dict[str, dict[str, float | None]]]
     oracle_all: float | None = Field(
         description="oracle over all rows of the suite; null where users differ"

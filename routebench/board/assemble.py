@@ -188,9 +188,9 @@ def _sweep(setup: Setup, fold: int, result: Result, points: Sequence[Point]) -> 
         return None
     texts = setup.data.text_hash[setup.rows(fold, VALIDATION)].astype(str)
     _, clusters = np.unique(texts, return_inverse=True)
-    chosen_with = ValidationFold(
-        known, cost, fixed["best_single"], fixed["most_expensive"], clusters
-    )
+    tested = int(np.count_nonzero(setup.split.codes == TEST))
+    single, dearest = fixed["best_single"], fixed["most_expensive"]
+    chosen_with = ValidationFold(known, cost, single, dearest, clusters, tested)
     return sweep(chosen_with, quality, test, points)
 
 

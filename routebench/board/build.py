@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from routebench.board.assemble import assemble_decisions, tested_rows
 from routebench.board.fixed import references
 from routebench.board.left_out import left_out
+from routebench.board.steps.use import step_use
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
@@ -22,7 +23,7 @@ from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate
 from routebench.metrics.points.asked import AskedPoints
 from routebench.metrics.points.words import headline
-from routebench.metrics.setting import Setting
+from routebench.metrics.setting import Setting, scorable
 from routebench.plugin.selection import COVERED
 from routebench.prices.apply import PriceInfo
 from routebench.records import Floats, Grade, Ints, Outcomes, State
@@ -35,10 +36,13 @@ from routebench.schema import (
     Leaderboard,
     Policies,
     Row,
+    StepUse,
     SuiteInfo,
 )
 
 RESAMPLES = 10_000
+ANSWERED_BY_ALL = "all rows are scored on the queries that every model answered,"
+"""The beginning of the note of a run in which a router sees answers."""
 
 _V = TypeVar("_V")
 
@@ -54,6 +58,8 @@ class ScoredQueries:
     evaluation: Evaluation
     failures: dict[str, str]
     """Why, for each router that failed."""
+    steps: dict[str, StepUse] = field(default_factory=dict)
+    """Whom routers that see answers asked."""
     left_out: str = ""
     """Whose choices took queries from all rows, and what that does to the best single model."""
 
@@ -65,6 +71,7 @@ def score(
     resamples: int = RESAMPLES,
     against: Sequence[str] = (),
     asked: AskedPoints | None = None,
+    lengths: Mapping[str, Floats] | None = None,
 ) -> ScoredQueries:
     """Put the decisions of each router's jobs together and evaluate them."""
     asked = asked or AskedPoints()
@@ -77,6 +84,9 @@ def score(
         by_router[job.label].append((job, result))
     failures = {e.label: e.message for e in entrants if e.state == "failed"}
     setting = _setting(setup, rows)
+    if setup.data.users is None:
+        by_length = {name: costs[rows] for name, costs in (lengths or {}).items()}
+        setting = replace(setting, lengths=by_length)
     routed = []
     for label, jobs in sorted(by_router.items()):
         failed = sorted((j.seed, j.fold, r.message) for j, r in jobs if r.state != "ok")
@@ -98,7 +108,13 @@ def score(
             routed.append(one)
     evaluation = evaluate(setting, routed, resamples, against=against, judged=asked.judged)
     numbers = np.concatenate([np.full(len(part), fold) for fold, part in enumerate(parts)])
-    return ScoredQueries(rows, numbers, evaluation, failures, left_out(setting, routed))
+    scored = scorable(setting, routed)
+    steps = {
+        one.name: step_use(setting.take(scored), one.take(scored))
+        for one in routed
+        if one.asked is not None
+    }
+    return ScoredQueries(rows, numbers, evaluation, failures, steps, left_out(setting, routed))
 
 
 def outlook(setup: Setup) -> str:
@@ -141,6 +157,12 @@ def board(
     suite.notes[:] = [note for note in suite.notes if not note.startswith(INCOMPLETE)]
     if evaluation.left_out > config.max_missing * len(scored.rows):
         suite.notes.append(f"{INCOMPLETE} {scored.left_out}")
+    suite.notes[:] = [note for note in suite.notes if not note.startswith(ANSWERED_BY_ALL)]
+    if any(row.steps for row in rows):
+        suite.notes.append(
+            f"{ANSWERED_BY_ALL} {evaluation.scored:,} of {len(scored.rows):,} test queries: a"
+            " router that sees answers must not choose what it is scored on"
+        )
     reason = (
         f"{evaluation.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
         f"at most {config.max_missing:.1%} may be (--max-missing)"
@@ -155,7 +177,7 @@ def board(
         objective={str(name): value for name, value in config.objective.items()},
         encoder=config.encoder_label,
         resamples=RESAMPLES,
-        diagnostics=_diagnostics(setup, prices, scored),
+        diagnostics=_diagnostics(setup, prices, scored, config.assume_output_tokens),
         references={k: _renamed(v, measure) for k, v in evaluation.references.items()},
         rows=sorted(rows, key=lambda row: _order(row, measure)),
     )
@@ -251,6 +273,7 @@ def _row(
     for name in sorted({name for job in results for name in job.extensions}):
         noted.append(f"wrapped by the extension {name}, which may change what it decides")
     scores["warnings"] = [*scores["warnings"], *noted]
+    scores["steps"] = scored.steps.get(entrant.label)
     scores["facts"] = _merge_facts([result.facts for result in router_results])
     base["deterministic"] = any(job.all_seeds for job in results if job.label == entrant.label)
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
@@ -338,7 +361,9 @@ def _suite(setup: Setup) -> SuiteInfo:
     )
 
 
-def _diagnostics(setup: Setup, prices: PriceInfo, scored: ScoredQueries) -> Diagnostics:
+def _diagnostics(
+    setup: Setup, prices: PriceInfo, scored: ScoredQueries, assumed: int
+) -> Diagnostics:
     evaluation, outcomes = scored.evaluation, setup.data.outcomes
     test = np.unique(scored.rows)
     return Diagnostics(
@@ -355,6 +380,7 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: ScoredQueries) -> Diag
         removed=setup.split.removed,
         states=evaluation.states,
         cost_basis=prices.basis,
+        assumed_output_tokens=assumed if prices.basis.get("assumed") else None,
         pool={
             model: {
                 "all": _single(outcomes, index),

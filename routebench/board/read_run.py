@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 
 from routebench.board import run_folder
+from routebench.board.asked_lists import STEPS
 from routebench.board.assemble import routing_cost, tested_rows
 from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
+from routebench.board.read_scores import Expected, read_scores
 from routebench.board.read_tables import read_suite
+from routebench.board.steps.tables import read_step_table
 from routebench.data.splits import TEST
 from routebench.data.users import valued
 from routebench.errors import DataError, did_you_mean
 from routebench.files import file_sha256
+from routebench.jobs.finished import TradeOffs
 from routebench.jobs.setup import Setup
+from routebench.metrics.points.sweep import decide
 from routebench.prices.apply import costs, cover
 from routebench.prices.lists import PriceList, load_prices
-from routebench.records import Codes, Floats, Ints, Outcomes, Strings
+from routebench.records import Codes, Floats, Ints, Mask, Outcomes, Strings
 from routebench.schema import Leaderboard
 
 PRICES = "prices.toml"
@@ -40,6 +45,8 @@ class Stored:
     """The snapshot that the costs were made from; None where they were recorded."""
     tokens: tuple[Floats, Floats] | None
     """Prompt and answer tokens of the suite's cells, as far as costs were made from them."""
+    assumed: Mask | None = None
+    """The suite's cells whose answers have an assumed length; None for none such."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -103,16 +110,37 @@ class Stored:
         made: Floats = self._table(router, lambda fold, job: routing_cost(job.decisions))
         return made
 
-    def asked(self, router: str) -> Codes | None:
+    def asked(self, router: str, point: str | None = None) -> Codes | None:
         """Return [S, n, m] the round in which a router that sees answers asked each model.
 
-        0 where it did not; None for a router that asks whom it chooses.
+        0 where it did not; None for a router that asks whom it chooses. At an operating point
+        in place of its own choice a model that stands in is all that is asked.
         """
         jobs = [job for key, job in self.decisions.items() if key[0] == router]
         if any(job.decisions.asked is None for job in jobs):
             return None
         made: Codes = self._table(router, lambda fold, job: job.decisions.asked)
-        return made
+        row = next(row for row in self.board.rows if row.router == router)
+        lambdas = [] if point is None else row.points[point].lambdas
+        if point is None or not lambdas:
+            return made
+        at_point, fixed = np.zeros_like(made), self.choices_at(router, point)
+        for number, seed in enumerate(row.seeds):
+            for fold in self._folds:
+                slope = lambdas[number * len(self._folds) + fold]
+                if (trade_offs := self.trade_offs.get((router, seed, fold))) and slope is not None:
+                    step = trade_offs.lambdas.index(slope)
+                    at_point[number, self.folds == fold] = trade_offs.test.asked[:, step]
+        one = np.zeros_like(made)
+        np.put_along_axis(one, fixed[0][..., None], 1, axis=-1)
+        return np.where(fixed[1][..., None], one, at_point)
+
+    @cached_property
+    def trade_offs(self) -> dict[Key, TradeOffs]:
+        """Return the decisions of routers that see answers at every trade-off, by job."""
+        if STEPS not in self.board.files:
+            return {}
+        return read_step_table(self.folder, self.setup)
 
     def seeds(self, router: str) -> list[int]:
         """Return the seeds of a router's jobs, in the order of its choices."""
@@ -139,6 +167,48 @@ class Stored:
         outcomes = replace(given, cost=np.where(answered, cost, np.nan))
         data = replace(self.setup.data, outcomes=outcomes)
         return replace(self, setup=replace(self.setup, data=data), prices=prices)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """Return the quality that routers predicted, as far as it is stored."""
+        return read_scores(self.folder, self.board, self.setup)
+
+    def choices_at(self, router: str, point: str) -> tuple[Ints, Mask]:
+        """Return [S, n] a router's choices at an operating point, and which no router makes.
+
+        Raises:
+            DataError: there is no such point, or no predicted quality to decide by.
+        """
+        row = next(row for row in self.board.rows if row.router == router)
+        if point not in row.points:
+            known = ", ".join(row.points) or "none"
+            raise DataError(f"{self.folder}: {router} has no point {point}", f"it has {known}")
+        if not (lambdas := row.points[point].lambdas):
+            own = self.choices(router)
+            return own, np.zeros(own.shape, dtype=np.bool_)
+        chosen, fixed = [], []
+        for at, seed in enumerate(row.seeds):
+            for fold in self._folds:
+                slope = lambdas[at * len(self._folds) + fold]
+                chosen.append(self._decided(router, seed, fold, slope))
+                fixed.append(np.full(len(chosen[-1]), slope is None))
+        shape = len(row.seeds), -1
+        return np.concatenate(chosen).reshape(shape), np.concatenate(fixed).reshape(shape)
+
+    def _decided(self, router: str, seed: int, fold: int, slope: float | None) -> Ints:
+        """Return the choices of one seed in one fold at a λ, or of the model that stands in."""
+        facts = self.board.diagnostics.folds[fold]
+        if slope is None:
+            size = len(self.setup.rows(fold, TEST))
+            return np.full(size, self.models.index(facts.best_single), dtype=np.int64)
+        if (trade_offs := self.trade_offs.get((router, seed, fold))) is not None:
+            return trade_offs.test.choice[:, trade_offs.lambdas.index(slope)]
+        quality = self.expected.get(((router, seed, fold), TEST))
+        if quality is None or facts.mean_cost is None:
+            raise DataError(f"{self.folder}: no predicted quality of {router} is stored")
+        known = [facts.mean_cost.get(model) for model in self.models]
+        cost = np.array([np.nan if usd is None else usd for usd in known], dtype=np.float64)
+        return decide(quality, cost, slope)
 
     def cost_at(self, prices: PriceList) -> Floats | None:
         """Return USD [queries, m] of the suite's cells at given prices; None without tokens.
@@ -192,7 +262,9 @@ def read_run(path: Path, check: bool = False) -> Stored:
     kept = read_suite(folder, board)
     setup = Setup(kept.data, kept.split, board.encoder, {})
     prices = load_prices(folder / PRICES) if PRICES in board.files else None
-    return Stored(folder, board, setup, read_decisions(folder, setup), prices, kept.tokens)
+    return Stored(
+        folder, board, setup, read_decisions(folder, setup), prices, kept.tokens, kept.assumed
+    )
 
 
 def differing(folder: Path, board: Leaderboard) -> list[str]:

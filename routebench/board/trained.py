@@ -74,6 +74,11 @@ class TrainedRouter:
         router = create(info, header["options"] | (changes or {}), label)
         models = tuple(_header(place / "checkpoint" / "router.json")["models"])
         harness = Harness(router, extensions.load_all(header.get("extensions", {})))
+        if harness.steps:
+            raise OptionError(
+                f"{label} sees answers: it asks models first, and this command asks none",
+                "its decisions on the recorded answers are in decisions.parquet and steps.parquet",
+            )
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
         visible = (*board.suite.shown, *(["users"] if board.suite.users else []))

@@ -32,6 +32,8 @@ NAMES = (
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
 PRICED = ("priced_input_tokens", "priced_output_tokens")
 """The tokens that costs were made from, where some of them are assumed."""
+ASSUMED = "output_assumed"
+"""Whether the length of an answer is assumed."""
 HELD_OUT = 3
 PARTS = {
     TRAIN: "train",
@@ -58,7 +60,7 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
         STEPS: [
             step_table(setup, (job.label, job.seed, job.fold), result.trade_offs)
             for job, result in finished
-            if result.trade_offs is not None
+            if result.trade_offs is not None and len(result.trade_offs.lambdas) > 1
         ],
         "perturbed.parquet": [_perturbed(setup, job, result) for job, result in finished],
         "scores.parquet": [
@@ -135,6 +137,8 @@ def _cells(setup: Setup, prices: PriceInfo, steps: bool) -> pa.Table:
     if prices.label == "estimated" and prices.tokens is not None:
         for column, tokens in zip(PRICED, prices.tokens, strict=True):
             columns[column] = _floats(tokens[rows, models])
+    if prices.assumed is not None:
+        columns[ASSUMED] = pa.array(prices.assumed[rows, models])
     if data.answers is not None:
         texts = data.answers.take(rows * len(data.pool) + models).to_pylist()
         columns["answer_sha256"] = pa.array(

@@ -154,11 +154,13 @@ def command(
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
     from routebench.report.terminal.progress import RunProgress
+    from routebench.report.volume import Volume
     from routebench.run import RunListener, run
 
     values = config.read(file) if file else {}
     values |= _given(ctx, given, values)
     chosen = config.make(values)
+    volume = Volume.parse(chosen.volume) if chosen.volume else None
     errors = console.make(error=True)
     for note in [] if quiet else config.older_names(values):
         errors.print(f"note: {note}", markup=False)
@@ -175,7 +177,13 @@ def command(
         out = console.make(wide=wide)
         baseline = chosen.against[0] if chosen.against else BASELINE
         leaderboard.show(
-            done.board, out, wide=wide, curves=curves, folder=done.folder, baseline=baseline
+            done.board,
+            out,
+            wide=wide,
+            curves=curves,
+            folder=done.folder,
+            baseline=baseline,
+            volume=volume,
         )
     ctx.exit(_exit_code(done.board))
 

@@ -12,13 +12,17 @@ import click
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
 @click.option("--against", metavar="ROUTER", help="Compared with the run's --against ROUTER.")
+@click.option("--volume", metavar="N/day", help="Print dollars a month too: 100000/day.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
-def command(run: Path, wide: bool, curves: bool, against: str | None, as_json: bool) -> None:
+def command(
+    run: Path, wide: bool, curves: bool, against: str | None, volume: str | None, as_json: bool
+) -> None:
     """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
     from routebench.board import run_folder
     from routebench.errors import OptionError
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
+    from routebench.report.volume import Volume
 
     board = run_folder.read(run)
     if as_json:
@@ -32,4 +36,5 @@ def command(run: Path, wide: bool, curves: bool, against: str | None, as_json: b
                 f"run again with --against {baseline}; finished jobs are not repeated",
             )
         out = console.make(wide=wide)
-        leaderboard.show(board, out, wide=wide, curves=curves, baseline=baseline)
+        queries = Volume.parse(volume) if volume else None
+        leaderboard.show(board, out, wide=wide, curves=curves, baseline=baseline, volume=queries)

@@ -35,11 +35,12 @@ from routebench.records import (
 
 REQUIRED = ("query_id", "query", "model", "score")
 PER_QUERY = ("query", "task", "topic", "user", "split", "reference")
-TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "grade", "state")
+TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "finish_reason", "grade", "state")
 PARTS = {"cached_tokens": "input_tokens", "thinking_tokens": "output_tokens"}
 """Columns of tokens that are part of another one's."""
 NUMBERS = (
-    "score", "input_tokens", "output_tokens", *PARTS, "cost_usd", "latency", "preference"
+    "score", "input_tokens", "output_tokens", *PARTS, "cost_usd", "latency", "preference",
+    "confidence",
 )  # fmt: skip
 COLUMNS = (*TEXTS, *NUMBERS)
 """Every column that is understood; others are noted and left out."""
@@ -121,7 +122,8 @@ def from_long(
         visible=visible,
         split=column.get("split"),
         references=column.get("reference"),
-        answers=_answers(rows, cells),
+        answers=_of_cells(rows, cells, "response"),
+        finish_reasons=_of_cells(rows, cells, "finish_reason"),
         files=files,
         notes=(
             *notes,
@@ -276,6 +278,7 @@ def _outcomes(rows: TableColumns, cells: CellRows, answers: _Answers) -> Outcome
         output_tokens=_amount(rows, cells, "output_tokens"),
         latency=_amount(rows, cells, "latency"),
         samples=cells.samples(answers.score),
+        confidence=_confidence(rows, cells),
         **{column: _part(rows, cells, column) for column in PARTS},
     )
 
@@ -340,6 +343,17 @@ def _amount(
     return cells.mean(values, whole=whole)
 
 
+def _confidence(rows: TableColumns, cells: CellRows) -> Floats | None:
+    """Return [n, m] each model's confidence in the answer that represents the cell."""
+    if "confidence" not in rows:
+        return None
+    values, _ = rows.number("confidence")
+    if (bad := np.isinf(values)).any():
+        rows.fail(bad, "confidence", "is infinite")
+    stated: Floats = cells.spread(values, np.nan)
+    return stated
+
+
 def _part(rows: TableColumns, cells: CellRows, column: str) -> Floats | None:
     """Return [n, m] of tokens that are part of others."""
     if column in rows and (whole := PARTS[column]) in rows:
@@ -350,10 +364,11 @@ def _part(rows: TableColumns, cells: CellRows, column: str) -> Floats | None:
     return _amount(rows, cells, column)
 
 
-def _answers(rows: TableColumns, cells: CellRows) -> Any:
-    if "response" not in rows:
+def _of_cells(rows: TableColumns, cells: CellRows, column: str) -> Any:
+    """Return a text column as an Arrow array [n · m], null where a cell has none."""
+    if column not in rows:
         return None
-    return rows.text("response").take(pa.array(cells.row, mask=cells.row < 0))
+    return rows.text(column).take(pa.array(cells.row, mask=cells.row < 0))
 
 
 def _short(text: str) -> str:

@@ -8,12 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routebench.records import Floats, Mask
+from routebench.records import Floats, Mask, Outcomes
 
 WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 """Words that are scores, in any case; they have no unit."""
 TOPS = (1, 5, 10, 100)
 """Usual ends of a scale."""
+
+
+SUSPICIOUS = 0.95
+"""The AUC of a confidence against the grade above which it may be made of it."""
 
 
 def as_text(column: Any) -> Any:
@@ -73,3 +77,29 @@ def _mask(condition: Any) -> Mask:
 def _whole(array: Any) -> Any:
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+
+
+def confidence_notes(column: str, outcomes: Outcomes) -> tuple[str, ...]:
+    """Return where the models' confidences are from, and a warning where they know the score."""
+    stated = outcomes.confidence
+    assert stated is not None, "the column was read"
+    known = outcomes.ok & ~np.isnan(stated)
+    n = int(known.sum())
+    notes = [f"each model's confidence is column {column}, as recorded, of {n:,} answers"]
+    above = _auc(stated[known], outcomes.score[known] >= 0.5)
+    if above is not None and max(above, 1 - above) > SUSPICIOUS:
+        notes.append(
+            f"warning: column {column} tells right from wrong answers with an AUC of {above:.3f}:"
+            " it may be made of the grade, which no router may see"
+        )
+    return tuple(notes)
+
+
+def _auc(values: Floats, right: Mask) -> float | None:
+    """Return P(a right one is above a wrong one), ties half; None where all are alike."""
+    good = int(right.sum())
+    if not 0 < good < len(right):
+        return None
+    _, code, count = np.unique(values, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[code]
+    return float((rank[right].sum() - good * (good + 1) / 2) / (good * (len(right) - good)))

@@ -30,7 +30,7 @@ from routebench.records import (
 )
 from routebench.steps.recorded import recorded_answers
 
-TRADE_OFFS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+TRADE_OFFS = (0.0, 0.01, 0.014, 0.02, 0.028, 0.04, 0.057, 0.08, 0.113, 0.16, 0.32, 0.64)
 """Scores that are given up for what one call of the best single model costs."""
 
 

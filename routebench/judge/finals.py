@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from routebench.data.fingerprints import outcomes_fingerprint, suite_fingerprint
+from routebench.encode import vectors
 from routebench.errors import OptionError, PluginError
+from routebench.files import replace_file
 from routebench.judge.suite import load_judge
 from routebench.plugin import discovery
 from routebench.plugin.optional import ReadsFinals
 from routebench.records import SuiteData
+
+_WORTH_KEEPING = 20_000
+"""Answers from which on their finals are kept on disk: reading as many takes some ten seconds."""
 
 
 def read_finals(data: SuiteData, values: dict[str, Any], named: bool) -> SuiteData:
@@ -36,6 +45,19 @@ def read_finals(data: SuiteData, values: dict[str, Any], named: bool) -> SuiteDa
             )
         note = "no judge reads the final answers in the texts (--answers-as JUDGE names one)"
         return replace(data, notes=(*data.notes, note))
+    assert name is not None, "a judge that was loaded has a name"
+    kept = _place(data, name, values) if len(data.answers) >= _WORTH_KEEPING else None
+    finals = _kept(kept, len(data.answers))
+    if finals is None:
+        finals = _read(data, name, judge)
+        if kept is not None:
+            _keep(kept, finals)
+    read, texts = len(finals) - finals.null_count, len(data.answers) - data.answers.null_count
+    note = f"final answers are read by the judge {name}: {read:,} of {texts:,} texts have one"
+    return replace(data, finals=finals, notes=(*data.notes, note))
+
+
+def _read(data: SuiteData, name: str, judge: ReadsFinals) -> pa.Array:
     answered = np.flatnonzero(data.answers.is_valid().to_numpy(zero_copy_only=False))
     texts = data.answers.take(answered).to_pylist()
     questions = data.queries.text[answered // len(data.pool)].tolist()
@@ -44,10 +66,39 @@ def read_finals(data: SuiteData, values: dict[str, Any], named: bool) -> SuiteDa
         raise PluginError(f"judge {name!r} did not return {len(texts)} final answers")
     cells = np.full(len(data.answers), None, dtype=object)
     cells[answered] = finals
-    read = sum(final is not None for final in finals)
-    note = f"final answers are read by the judge {name}: {read:,} of {len(texts):,} texts have one"
-    made = pa.array(cells, pa.large_string())
-    return replace(data, finals=made, notes=(*data.notes, note))
+    return pa.array(cells, pa.large_string())
+
+
+def _place(data: SuiteData, name: str, values: dict[str, Any]) -> Path:
+    """Return where the finals of these very texts are kept, by this judge's code and options."""
+    info = discovery.find("judge", name)
+    digest = hashlib.sha256(repr([name, sorted(values.items())]).encode())
+    digest.update(discovery.code_hash(info).encode())
+    digest.update((suite_fingerprint(data) + outcomes_fingerprint(data)).encode())
+    return vectors.cache_root().with_name("finals") / f"{digest.hexdigest()[:32]}.arrow"
+
+
+def _kept(place: Path | None, n: int) -> pa.Array | None:
+    """Return kept finals; None where there are none, or they are damaged."""
+    if place is None or not place.is_file():
+        return None
+    try:
+        with pa.OSFile(str(place)) as source, pa.ipc.open_file(source) as reader:
+            column = reader.read_all()["final"].combine_chunks()
+    except (OSError, KeyError, pa.ArrowException):
+        return None
+    fits = pa.types.is_large_string(column.type) and len(column) == n
+    return column if fits else None
+
+
+def _keep(place: Path, finals: pa.Array) -> None:
+    table = pa.table({"final": finals})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    with contextlib.suppress(OSError):  # without a cache they are read again
+        place.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(place, sink.getvalue().to_pybytes())
 
 
 def _readers() -> list[str]:

@@ -25,6 +25,7 @@ RESAMPLES = 10_000
 POWER = 0.8
 _CHUNK = 64  # resamples per matrix product: their weights stay in the cache
 _GRID = 256
+_PRECISE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,43 @@ def flips(losses: int, gains: int, n: int) -> Effect:
 
 @lru_cache(maxsize=1 << 16)
 def lower_bound(losses: int, gains: int, n: int, tail: float = TAIL) -> float:
-    """Return the lower bound of the mean of so many -1, +1 and 0 in n, by bisection."""
-    from scipy.special import betaincinv
+    """Return the lower bound of the mean of so many -1, +1 and 0 in n: where p is `tail`.
+
+    By false position (Illinois) in standard deviations of the normal distribution, where p of a
+    value is nearly a straight line.
+    """
+    from scipy.special import betaincinv, ndtri
 
     rest = n - losses - gains
     if not gains:
         return -float(betaincinv(losses + 1, rest, 1 - tail)) if rest else -1.0
-    low, high = -1.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        below = chance_below(losses, gains, n, middle)
-        low, high = (middle, high) if below < tail else (low, middle)
+
+    def excess(at: float) -> float:
+        p = min(max(chance_below(losses, gains, n, at), 1e-300), 1 - 1e-16)
+        return float(ndtri(p)) - target
+
+    target, spread = float(ndtri(tail)), math.sqrt(losses + gains + 1) / n
+    low, high = (max(-1.0, (gains - losses) / n - 8 * spread), min(1.0, (gains - losses) / n))
+    below, above = excess(low), excess(high)
+    if below > 0 or above < 0:
+        low, high = -1.0, 1.0
+        below, above = excess(low), excess(high)
+    kept = 0
+    for _ in range(100):
+        if high - low < _PRECISE:
+            break
+        at = (low * above - high * below) / (above - below)
+        here = excess(at)
+        if abs(here) < _PRECISE:
+            return at
+        if here > 0:
+            high, above = at, here
+            below /= 2 if kept > 0 else 1
+            kept = 1
+        else:
+            low, below = at, here
+            above /= 2 if kept < 0 else 1
+            kept = -1
     return (low + high) / 2
 
 

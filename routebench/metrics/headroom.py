@@ -10,9 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routebench.metrics.statistics import difference, ratio
-from routebench.plugin.selection import covered
+from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
+from routebench.metrics.statistics import TAIL, TINY, difference, ratio
+from routebench.plugin.selection import COVERED, covered
 from routebench.records import Codes, Floats, Ints, Mask, Outcomes
+from routebench.schema import Estimate
+
+ONE_MODEL = "every query goes to one model: there is nothing to match"
+HOLES = "the models it chose have no answer on most test queries"
 
 
 def oracle_choice(outcomes: Outcomes) -> Ints:
@@ -85,3 +90,51 @@ class ChosenCells:
             None if outcomes.cost is None else outcomes.cost[at],
             None if outcomes.grade is None else outcomes.grade[at],
         )
+
+
+def over_mix(outcomes: Outcomes, choice: Ints, clusters: Ints) -> Estimate:
+    """Return what matching queries to models is worth: accuracy minus Σ share_m · mean_m.
+
+    The same shares of queries, dealt to the models at random, have that accuracy. `choice` [S, n]
+    is by seed, whose mean is taken; queries on which a chosen model has no answer are left out.
+    The interval is of the estimate's influence function, by cluster: two-sided 95%.
+    """
+    used = np.unique(choice)
+    answered: Mask = np.logical_and.reduce(outcomes.ok[:, used], axis=1)
+    if (choice == choice[:, :1]).all():
+        return Estimate(value=0.0, reason=ONE_MODEL)
+    if answered.mean() < COVERED:
+        return Estimate(value=None, reason=HOLES)
+    score, choice, n = outcomes.score[answered], choice[:, answered], int(answered.sum())
+    values, influence = zip(*(_matching(score, one) for one in choice), strict=True)
+    groups = Groups.of(clusters[answered], n)
+    sums = groups.sum(np.mean(influence, axis=0))
+    variance = float((sums**2).sum()) / n**2 * groups.count / max(groups.count - 1, 1)
+    if len(choice) >= CROSSED_SEEDS:
+        variance += float(np.var(values, ddof=1)) / len(choice)
+    value, half = float(np.mean(values)), _deviations(groups.count) * variance**0.5
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def _matching(score: Floats, choice: Ints) -> tuple[float, Floats]:
+    """Return one seed's worth of matching, and the [n] influence of each query on it.
+
+    It is Σ_m cov(1[choice = m], score_m) over the queries. A query adds to it what its own score
+    is above the mean of its model, less what the mix scores on it above the mix's mean.
+    """
+    n, m = score.shape
+    share = np.bincount(choice, minlength=m) / n
+    used = share > 0
+    mean = np.where(used, np.where(used, score, 0).mean(axis=0), 0)
+    own = score[np.arange(n), choice] - mean[choice]
+    mixed = np.where(used, score, 0) @ share
+    value = float(own.mean())
+    influence: Floats = own - (mixed - mixed.mean()) - value
+    return (0.0 if abs(value) <= TINY else value), influence
+
+
+def _deviations(count: int) -> float:
+    """Return how many standard errors an interval reaches to either side."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(count - 1, 1), 1 - TAIL))

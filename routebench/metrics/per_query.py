@@ -87,8 +87,10 @@ def router_columns(routed: RouterChoices, scored: Mask, setting: Setting) -> Per
     columns = cell_columns(ChosenCells.of(outcomes, choice)) | _beside(setting, choice)
     if routed.answer_cost is not None:
         columns["cost"] = collapsed(routed.answer_cost[:, scored])
+        for name in setting.lengths:  # of the chosen answers: unknown for all that were asked for
+            columns.pop(f"cost_{name}", None)
     if routed.asked is not None:
-        columns |= _step_columns(collapsed(routed.asked[:, scored]), outcomes)
+        columns |= _step_columns(collapsed(routed.asked[:, scored]), outcomes, setting)
     if routed.routed_differently is not None:
         differs = collapsed(routed.routed_differently[:, scored])
         several = ~np.isnan(differs)
@@ -102,12 +104,14 @@ def router_columns(routed: RouterChoices, scored: Mask, setting: Setting) -> Per
     return PerQuery(columns, usage, len(routed.choice))
 
 
-def _step_columns(asked: Codes, outcomes: Outcomes) -> Columns:
+def _step_columns(asked: Codes, outcomes: Outcomes, setting: Setting) -> Columns:
     """Return calls, seconds where they are known, and the best score among the asked models."""
     columns: Columns = {
         "calls": (asked > 0).sum(axis=-1).astype(np.float64),
         "oracle_of_asked": np.where(asked > 0, outcomes.score, -np.inf).max(axis=-1),
     }
+    for name, cost in setting.lengths.items():
+        columns[f"cost_{name}"] = np.where(asked > 0, cost, 0.0).sum(axis=-1)
     if outcomes.latency is not None and np.isfinite(seconds := waited(asked, outcomes)).all():
         columns["answer_seconds"] = seconds
     return columns
@@ -148,7 +152,8 @@ def reference_columns(setting: Setting) -> dict[str, PerQuery]:
 
 def _beside(setting: Setting, choice: Ints) -> Columns:
     at = (np.arange(choice.shape[-1]), choice)
-    return {name: values[at] for name, values in setting.beside.items()}
+    other = {f"cost_{name}": values[at] for name, values in setting.lengths.items()}
+    return {name: values[at] for name, values in setting.beside.items()} | other
 
 
 def _random_columns(outcomes: Outcomes) -> Columns:

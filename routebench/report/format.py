@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from routebench.schema import BEST_SINGLE, COLLAPSE, Difference, Estimate
+from routebench.schema import BEST_SINGLE, COLLAPSE, Difference, Estimate, Leaderboard, Row
 
 MISSING = "–"
 BASELINE = BEST_SINGLE
@@ -43,6 +43,28 @@ def plain(estimate: Estimate | None, scale: float = 1, digits: int = 3) -> Cell:
     half = max(estimate.high - estimate.value, estimate.value - estimate.low)
     note = f"95% interval {scale * estimate.low:.{digits}f} to {scale * estimate.high:.{digits}f}"
     return Cell(f"{text} ±{scale * half:.{digits}f}", estimate.value, note)
+
+
+def symmetric(estimate: Estimate, scale: float, digits: int) -> bool:
+    """Return whether both halves of an interval look alike at this many digits: ± will do."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return False
+    halves = estimate.high - estimate.value, estimate.value - estimate.low
+    down, up = (round(scale * half, digits) for half in halves)
+    return bool(abs(up - down) <= max(1.01 * 10**-digits, 0.1 * max(up, down)))
+
+
+def in_order(board: Leaderboard) -> tuple[list[Row], list[Row]]:
+    """Return the rows with verdicts, what is proven and saves most first; then all others."""
+    judged = [row for row in board.rows if row.verdict is not None]
+    others = [row for row in board.rows if row.verdict is None and row.state != "skipped"]
+    return sorted(judged, key=_standing), others
+
+
+def _standing(row: Row) -> tuple[int, float, str]:
+    assert row.verdict is not None
+    kinds = ("proven", "not proven", "same", "worse")
+    return kinds.index(row.verdict.kind), -(row.verdict.savings.value or 0.0), row.router
 
 
 def money(estimate: Estimate | None) -> Cell:

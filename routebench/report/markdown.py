@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from routebench.metrics.points.words import margin_words
 from routebench.report import summary
 from routebench.report.format import Cell
 from routebench.schema import Leaderboard
@@ -23,9 +24,27 @@ def _board(board: Leaderboard) -> str:
     lines += [_line([Cell(head) for head in table.heads])]
     lines += ["|" + "|".join("---" if i == 1 else "--:" for i in range(len(table.heads))) + "|"]
     lines += [_line(row) for row in [*table.rows, *table.foot]]
-    lines += ["", "± and [ ]: 95% intervals; =: tied; \\*: p < .05, paired, Holm-adjusted.", ""]
+    lines += ["", _legend(board), ""]
     lines += [f"- {escape(text)}" for text in summary.notices(board)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _legend(board: Leaderboard) -> str:
+    texts = [
+        "Rank: 1 + the routers sure to be more accurate, all pairs tested together (Holm)",
+        "=: tied",
+        "± and [ ]: 95% intervals",
+        "\\*: p < .05, paired, Holm-adjusted",
+    ]
+    verdicts = [row.verdict for row in board.rows if row.verdict is not None]
+    if verdicts:
+        within = margin_words(verdicts[0].margin)
+        texts = [
+            f"proven: loses less than {within} against the best single model at a setting fixed "
+            "before the test, with 95% confidence in all verdicts together; (worst): that bound",
+            *texts,
+        ]
+    return "; ".join(texts) + "."
 
 
 def _line(cells: Sequence[Cell]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from routebench.metrics.points.words import signed
+from routebench.report import lengths, steps
 from routebench.report.format import (
     BASELINE,
     COLLAPSED,
@@ -14,11 +16,12 @@ from routebench.report.format import (
     SOURCES,
     Cell,
     change,
+    in_order,
     money,
     plain,
     share,
 )
-from routebench.schema import Estimate, Leaderboard, Row, collapse
+from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row, collapse
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,8 @@ def facts(board: Leaderboard) -> list[tuple[str, str]]:
         ("Costs", board.priced),
     ]
     if diagnostics.mde is not None:
-        unit = " pp" if scale == 100 else ""
-        pairs.append(
-            ("Smallest detectable difference", f"{scale * diagnostics.mde:.{digits}f}{unit}")
-        )
+        words = f"{scale * diagnostics.mde:.{digits}f} pp between {diagnostics.mde_of}"
+        pairs.append(("Smallest detectable difference", words))
     return pairs
 
 
@@ -84,6 +85,7 @@ def notices(board: Leaderboard) -> list[str]:
     """Return the notices to read before the numbers, most serious first."""
     diagnostics = board.diagnostics
     texts = [] if board.valid else [f"INVALID: {board.invalid_reason}"]
+    texts += [board.headline] if board.headline is not None else []
     if not diagnostics.headroom:
         texts.append("no headroom: no router can beat the best single model here")
     if diagnostics.cheapest_dominates:
@@ -91,7 +93,10 @@ def notices(board: Leaderboard) -> list[str]:
     if board.priced == "unpriced":
         texts.append("unpriced: no cost column and no price list, so costs are unknown")
     if board.priced == "estimated":
-        texts.append("costs are estimated from text lengths")
+        guess = lengths.assumed(board) or "lengths taken from the texts"
+        texts.append(f"costs are estimated: {guess}")
+        texts += filter(None, [lengths.by_length(board)])
+    texts += filter(None, [steps.asked(board)])
     if diagnostics.leaked:
         texts.append(
             f"{diagnostics.leaked:,} test queries had a duplicate in train or validation; "
@@ -121,8 +126,10 @@ def leaderboard(board: Leaderboard) -> DisplayTable:
     """Return all rows but skipped ones; routers of one rank do not differ significantly."""
     entered = [row for row in board.rows if row.state != "skipped"]
     users = bool(board.suite.users)
-    heads = _USERS if users else _COLUMNS
-    cells = _user_cells if users else _router_cells
+    judged, others = in_order(board)
+    heads = _USERS if users else (_judged_heads(judged) if judged else _COLUMNS)
+    cells = _user_cells if users else (_judged_cells if judged else _router_cells)
+    entered = [*judged, *others]
     tied = [row.rank for row in entered]
     rows = []
     for row in entered:
@@ -132,7 +139,8 @@ def leaderboard(board: Leaderboard) -> DisplayTable:
         else:
             rows.append([*head, Cell(row.state, None, row.message or "", "worse"),
                          *[Cell("")] * (len(heads) - 3)])  # fmt: skip
-    return _without_unknown(DisplayTable(heads, rows, _references(board, len(heads))))
+    foot = _references(board, len(heads), len(_VERDICT) if judged else 0)
+    return _without_unknown(DisplayTable(heads, rows, foot))
 
 
 def _without_unknown(table: DisplayTable) -> DisplayTable:
@@ -146,8 +154,32 @@ def _without_unknown(table: DisplayTable) -> DisplayTable:
 
 _COLUMNS = ("Rank", "Router", "Accuracy, %", "Δ best single, pp", "$ per 1k", "Saves",
             "APGR", "Models used")  # fmt: skip
+_VERDICT = ("Saves at {}", "Δ, pp (worst)", "Verdict")
 _USERS = ("Rank", "Router", "Reward", "Δ best single", "Worst user", "Differ", "Relative cost",
           "$ per 1k", "Models used")  # fmt: skip
+
+
+def _judged_heads(judged: Sequence[Row]) -> tuple[str, ...]:
+    points = [row.verdict.point for row in judged if row.verdict is not None]
+    first = min(points, key=lambda name: (name == "most-accurate", name))
+    return (*_COLUMNS[:2], _VERDICT[0].format(first), *_VERDICT[1:], *_COLUMNS[2:])
+
+
+def _judged_cells(row: Row, board: Leaderboard) -> list[Cell]:
+    return [*_verdict_cells(row.verdict), *_router_cells(row, board)]
+
+
+def _verdict_cells(verdict: RouterVerdict | None) -> list[Cell]:
+    if verdict is None:
+        return [Cell("")] * len(_VERDICT)
+    bound = f"{signed(verdict.difference)} ({signed(verdict.low)})"
+    tone = {"proven": "better", "worse": "worse"}.get(verdict.kind, "")
+    return [
+        share(verdict.savings),
+        Cell("=" if verdict.kind == "same" else bound, verdict.difference, f"at {verdict.point}"),
+        Cell("same model" if verdict.kind == "same" else verdict.kind, verdict.kind,
+             verdict.sentence, tone),
+    ]  # fmt: skip
 
 
 def _rank(row: Row, of_it: int) -> Cell:
@@ -188,7 +220,7 @@ def _models(row: Row) -> Cell:
     return Cell(" · ".join(texts[:2]) + rest, texts[0] if texts else None, " · ".join(texts))
 
 
-def _references(board: Leaderboard, width: int) -> list[list[Cell]]:
+def _references(board: Leaderboard, width: int, verdict: int) -> list[list[Cell]]:
     users, lines = bool(board.suite.users), []
     for name, text in REFERENCES.items():
         if not (metrics := board.references.get(name)):
@@ -199,7 +231,8 @@ def _references(board: Leaderboard, width: int) -> list[list[Cell]]:
             middle = [*[Cell("")] * 3, plain(metrics.get("relative_cost")), cost]
         else:
             middle = [Cell(""), cost, Cell(""), *_apgr(metrics)]
-        lines.append([Cell(""), Cell(text), value, *middle, Cell("")][:width])
+        first = [Cell(""), Cell(text), *[Cell("")] * verdict]
+        lines.append([*first, value, *middle, Cell("")][:width])
     return lines
 
 

@@ -55,7 +55,7 @@ class Subject:
         priced = table.outcomes.cost is not None
         known = shown | {"users"} if table.users is not None and "preference" in shown else shown
         if callable(getattr(self.router_class, "step", None)):
-            known = known | {"answers"}
+            known = known | {"answers", "confidence"}
         return optional.unmet_needs(self.new(), table.pool, known, priced)
 
     def folder(self) -> Path:

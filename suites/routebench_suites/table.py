@@ -12,6 +12,7 @@ from routebench.data.checks import DEAREST, check_answers
 from routebench.data.files import Read, read_file
 from routebench.data.long_table import from_long
 from routebench.data.reading import mapping
+from routebench.data.scores import confidence_notes
 from routebench.errors import OptionError
 from routebench.records import SuiteData
 from routebench_suites.storefile import is_store, read_store
@@ -34,6 +35,11 @@ class TableSuite:
         )
         score_max: float = Field(
             default=1.0, gt=0, allow_inf_nan=False, description="what the scores go up to"
+        )
+        confidence: str | None = Field(
+            default=None,
+            description="column with each model's own confidence in its answer, such as the mean"
+            " log-probability; for routers that see answers",
         )
         models: tuple[str, ...] = Field(
             default=(), description="of a table with one row per query: the columns of scores"
@@ -78,10 +84,15 @@ class TableSuite:
             if getattr(self.options, option) is not None:
                 raise OptionError(f"{option}: {path.name} is no store", "name a .sqlite file")
         own = self.options
-        how = Read(mapping.parse(own.map), own.models, own.score_max)
+        named = {} if own.confidence is None else {"confidence": own.confidence}
+        how = Read(mapping.parse(own.map) | named, own.models, own.score_max)
         read = read_file(path, how)
+        if own.confidence is None and "confidence" in read.table.column_names:
+            note = "columns not used: confidence (--set table.confidence=confidence uses it)"
+            kept = read.table.drop_columns(["confidence"])
+            read = replace(read, table=kept, notes=(*read.notes, note))
         table, noted = check_answers(read.table, path.name, read.lines, own.max_cost)
-        return from_long(
+        data = from_long(
             table,
             name="table",
             source=own.source or "recorded",
@@ -91,6 +102,10 @@ class TableSuite:
             score_max=own.score_max,
             lines=read.lines,
         )
+        if own.confidence is None:
+            return data
+        notes = confidence_notes(own.confidence, data.outcomes)
+        return replace(data, notes=(*data.notes, *notes))
 
     def _stored(self) -> SuiteData:
         path = self.options.data

@@ -32,6 +32,9 @@ from routebench.schema import Fingerprints, Leaderboard
 
 SEEDS, FOLDS, PERTURBED = 2, 3, 6
 
+OTHERS = {"users.parquet", "steps.parquet"}
+"""Files of suites with users, and of routers that see answers."""
+
 
 @dataclass
 class Made:
@@ -104,7 +107,7 @@ def made() -> Made:
 
 
 def test_the_promised_files_and_columns(made: Made) -> None:
-    assert set(made.content) == set(write_tables.NAMES) - {"users.parquet"}  # a suite without users
+    assert set(made.content) == set(write_tables.NAMES) - OTHERS
     assert made.table("cells.parquet").column_names == [
         "query", "query_id", "text_sha256", "task", "model", "score", "state", "grade",
         "output_tokens", "cost_usd", "priced_input_tokens", "priced_output_tokens", "answer_sha256",
@@ -270,7 +273,7 @@ def test_the_folder_holds_what_the_board_says(made: Made, tmp_path: Path) -> Non
         )
 
     board = written(made.results)
-    assert set(board.files) == set(write_tables.NAMES) - {"users.parquet"}
+    assert set(board.files) == set(write_tables.NAMES) - OTHERS
     for name, digest in board.files.items():
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
     digest = hashlib.sha256((tmp_path / "run.toml").read_bytes()).hexdigest()

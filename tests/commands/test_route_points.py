@@ -113,7 +113,7 @@ def test_one_fixed_model_stands_in(done: Path, main: Main, tmp_path: Path) -> No
     try:
         place.write_text(json.dumps(content))
         words = ("route", done, "linear", "--point", "within-1pp", "--fold", 2, "a", "b c")
-        code, _, err = main(*words)
+        code, out, err = main(*words)
         assert code == 0
         assert err == "linear at within-1pp: b; seed 0, fold 2\n"
         assert [line[:3] for line in out.splitlines()] == ["b  ", "b  "]

@@ -101,8 +101,9 @@ def test_a_row() -> None:
         "2 seeds",
     ):
         assert fact in head
-    assert "3.6 pp" in head
     assert "headroom 20.0 pp" in text
+    could = shown(board(row("mf", mde=0.036), row("knn")))
+    assert "smallest difference from best single that each could show, pp: mf 3.6\n" in could
     oracle = " ".join(line_of(text, "80.0 ±5.0").split())
     assert oracle.startswith("oracle")
     assert "0.5000" in oracle
@@ -175,7 +176,12 @@ def test_unpriced_is_not_free() -> None:
     )
     estimated = {"cost_basis": {"recorded": 0, "tokens": 1, "estimated": 1500, "assumed": 3}}
     text = " ".join(shown(board(row("mf"), priced="estimated", diagnostics=estimated)).split())
-    assert "1,500 cells estimated, 3 cells assumed" in text
+    assert "costs estimated: 1,500 from their texts, 3 of 1,504 answers assumed" in text
+    every = {"assumed_output_tokens": 256} | {
+        "cost_basis": {"recorded": 0, "tokens": 0, "estimated": 0, "assumed": 9}
+    }
+    text = " ".join(shown(board(row("mf"), priced="estimated", diagnostics=every)).split())
+    assert "costs estimated: every answer assumed 256 tokens long" in text
 
 
 @pytest.mark.parametrize(

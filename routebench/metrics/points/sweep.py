@@ -32,6 +32,8 @@ class ValidationFold:
     strongest: int
     clusters: Ints | None = None
     """[n] validation queries with the same number have the same text."""
+    test_queries: int | None = None
+    """Those of all folds, which verdicts are based on."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def _chosen(
             outcomes.cost[:, fold.best_single],
             point,
             None if fold.clusters is None else fold.clusters[usable],
+            fold.test_queries,
         )
         for point in asked
     }

@@ -10,7 +10,7 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from routebench.report.format import MISSING, change
+from routebench.report.format import MISSING, change, symmetric
 from routebench.report.format import plain as value_and_interval
 from routebench.schema import Estimate
 
@@ -54,6 +54,28 @@ def difference(estimate: Estimate, scale: float = 100, digits: int = 1) -> str:
     if colour := {"better": "green", "worse": "red"}.get(cell.tone):
         return f"[{colour}]{escape(cell.text)}[/{colour}]"
     return cell.text if cell.text in (MISSING, "=") else escape(cell.text) + " "
+
+
+def compact(
+    estimate: Estimate, scale: float = 100, digits: int = 1, sign: bool = True, unit: str = ""
+) -> str:
+    """Return `+2.4 ±0.8*`, or `+2.4 [+1.0, +3.2]*` where the halves of the interval differ."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return MISSING
+    if estimate.value == estimate.low == estimate.high == 0:
+        return "=" if sign else f"0{unit}"
+    form = f"{{:{'+' if sign else ''}.{digits}f}}"
+    value, low, high = (
+        form.format(scale * x).replace("-", "−")
+        for x in (estimate.value, estimate.low, estimate.high)
+    )
+    half = scale * max(estimate.high - estimate.value, estimate.value - estimate.low)
+    bounds = f"±{half:.{digits}f}" if symmetric(estimate, scale, digits) else f"[{low}, {high}]"
+    cell = change(estimate, scale, digits)
+    text = f"{value}{unit} {bounds}" + ("*" if cell.text.endswith("*") else "")
+    if colour := {"better": "green", "worse": "red"}.get(cell.tone):
+        return f"[{colour}]{escape(text)}[/{colour}]"
+    return escape(text) + (" " if sign else "")
 
 
 def interval(estimate: Estimate | None, scale: float, form: str) -> str:

@@ -13,10 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds
-from routebench.report.terminal import policies, router_facts, tradeoffs
+from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
 from routebench.report.terminal.console import LABEL, difference, dollars, percent, plain, short
+from routebench.report.volume import Volume
 from routebench.schema import INCOMPLETE, Estimate, Leaderboard, Row, collapse
 
 _TIMINGS = ("  fit s", " queries/s", " p50 ms", " MiB")
@@ -33,12 +35,20 @@ def show(
     curves: bool = False,
     folder: Path | None = None,
     baseline: str = BASELINE,
+    volume: Volume | None = None,
 ) -> None:
     """Print headline, table, references and warnings; with `wide` policies and facts too."""
     _headline(board, out)
     out.print()
-    out.print(_table(board, wide, out.width, baseline))
+    judged = any(row.verdict for row in board.rows)
+    if judged:
+        names, extra = _more(board, wide)
+        verdict_table.show(board, out, baseline, _models, names, extra)
+    else:
+        out.print(_table(board, wide, out.width, baseline))
     out.print()
+    if judged and volume is not None:
+        verdict_table.show_monthly(board, out, volume)
     _footnotes(board, out)
     if curves:
         out.print()
@@ -62,15 +72,14 @@ def _headline(board: Leaderboard, out: RichConsole) -> None:
     seeds = max((len(row.seeds) for row in board.rows), default=0)
     files = "".join(f" {Path(path).name}" for path in board.environment.get("data", []))
     out.print(f"[bold]{escape(suite.name + files)}[/bold] ({SOURCES[suite.source]})")
+    if board.headline is not None:
+        out.print(f"[bold]{escape(board.headline)}[/bold]")
     size = f"{suite.users:,} users ask {diagnostics.scored:,} times" if suite.users else ""
     facts = [
         (size or f"{diagnostics.scored:,} test queries") + folds,
         f"{len(suite.models)} models",
         f"{seeds} seed{'s' if seeds != 1 else ''}",
     ]
-    if diagnostics.mde is not None:
-        smallest = f"{diagnostics.mde:.3f}" if suite.users else f"{100 * diagnostics.mde:.1f} pp"
-        facts.append(f"can detect differences from {smallest} on")
     out.print(" · ".join(facts))
     if not board.valid:
         out.print(f"[bold red]INVALID:[/bold red] {escape(board.invalid_reason or '')}")
@@ -90,10 +99,7 @@ def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     entered = [row for row in board.rows if row.state != "skipped"]
     rows = [_cells(row, len(names), lambda row: metric_cells(row, baseline)) for row in entered]
     lines = _references(board)
-    graded = wide and any("f_score" in row.metrics for row in board.rows)
-    more = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
-    if wide and board.suite.users:
-        more = [*_MEANS, *more]
+    more, extra = _more(board, wide)
     for name in names:
         table.add_column(name, justify="left" if name == "router" else "right", no_wrap=True)
     # The names of models are long and alike; they get what the numbers leave.
@@ -106,14 +112,26 @@ def _table(board: Leaderboard, wide: bool, width: int, baseline: str) -> Table:
     for name in more:
         table.add_column(name, justify="right", no_wrap=True)
     for row, cells in zip(entered, rows, strict=True):
-        extra = [*(_grades(row) if graded else []), *(_timing(board, row) if wide else [])]
-        if wide and board.suite.users:
-            extra = [*_means(row.metrics), *extra]
-        table.add_row(*cells, _models(row.usage, room), *extra)
+        table.add_row(*cells, _models(row.usage, room), *extra(row))
     table.add_section()
     for cells in lines:
         table.add_row(*cells, style="dim")
     return table
+
+
+def _more(board: Leaderboard, wide: bool) -> tuple[list[str], Callable[[Row], list[str]]]:
+    """Return the names of the columns that `wide` adds, and what a row has there."""
+    graded = wide and any("f_score" in row.metrics for row in board.rows)
+    names = [*([" attempted", "   F-score"] if graded else []), *(_TIMINGS if wide else [])]
+    users = wide and bool(board.suite.users)
+    if users:
+        names = [*_MEANS, *names]
+
+    def extra(row: Row) -> list[str]:
+        cells = [*(_grades(row) if graded else []), *(_timing(board, row) if wide else [])]
+        return [*_means(row.metrics), *cells] if users else cells
+
+    return names, extra
 
 
 def _cells(row: Row, width: int, metric_cells: Callable[[Row], list[str]]) -> list[str]:
@@ -194,12 +212,25 @@ def _large(number: float) -> str:
 
 
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
-    notes = ["below the line: references, in hindsight: chosen on the test part"]
-    notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
-    notes += _about_costs(board)
+    if any(row.verdict for row in board.rows):
+        notes = [*verdict_table.notes(board), *_estimated(board)]
+    else:
+        notes = ["below the line: references, in hindsight: chosen on the test part"]
+        notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
+        notes.append("#: 1 + the routers sure to be better, all pairs tested together (Holm)")
+        notes += _about_costs(board)
     if few_seeds(board):
         notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
-    out.print(f"[dim]{'; '.join(notes)}[/dim]")
+    out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
+    texts = (
+        lengths.by_length(board),
+        verdict_table.undecided(board),
+        steps.asked(board),
+        _detectable(board),
+    )
+    for text in texts:
+        if text is not None:
+            out.print(escape(text))
 
 
 def _about_costs(board: Leaderboard) -> list[str]:
@@ -210,14 +241,17 @@ def _about_costs(board: Leaderboard) -> list[str]:
         ]
     if board.priced == "unpriced":
         return ["unpriced: no cost column and no --prices, so costs are unknown", *_listed(board)]
-    notes = ["saves: cost against best single, per query"]
-    if board.priced == "estimated":
-        basis = board.diagnostics.cost_basis
-        guessed = [
-            f"{basis[kind]:,} cells {kind}" for kind in ("estimated", "assumed") if basis[kind]
-        ]
-        notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
-    return notes
+    return ["saves: cost against best single, per query", *_estimated(board)]
+
+
+def _estimated(board: Leaderboard) -> list[str]:
+    """Return on what guesses costs are based; nothing for recorded ones."""
+    if board.priced != "estimated":
+        return []
+    basis = board.diagnostics.cost_basis
+    known = [f"{basis['estimated']:,} from their texts"] if basis.get("estimated") else []
+    guesses = [*known, *filter(None, [lengths.assumed(board)])]
+    return [f"costs estimated: {', '.join(guesses)}"]
 
 
 def _listed(board: Leaderboard) -> list[str]:
@@ -240,6 +274,17 @@ def _references(board: Leaderboard) -> list[list[str]]:
         for text, m in metrics
         if m
     ]
+
+
+def _detectable(board: Leaderboard) -> str | None:
+    """Return the smallest difference from the best single model that each router could show."""
+    scale, digits = (1.0, 3) if board.suite.users else (100.0, 1)
+    known = [(row.router, row.mde) for row in board.rows if row.mde is not None]
+    if not known:
+        return None
+    each = ", ".join(f"{name} {scale * value:.{digits}f}" for name, value in known)
+    unit = "" if board.suite.users else ", pp"
+    return f"smallest difference from best single that each could show{unit}: {each}"
 
 
 def _diagnostics(board: Leaderboard, out: RichConsole) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from routebench.report.format import MISSING
+from routebench.report.points import in_reading_order, lambda_words, pair_words
 from routebench.report.terminal.console import (
     LABEL,
     difference,
@@ -37,37 +38,61 @@ def show(board: Leaderboard, out: Console) -> None:
 
 
 def _points(rows: list[Row], out: Console) -> None:
-    out.print("[bold]Best single model's accuracy for less[/bold]")
+    out.print("[bold]Operating points: chosen on validation, fixed before the test[/bold]")
     table = make_table(
-        "router", "saves, %", "accuracy", "Δ best single, pp", "−1 pp: saves", "AIQ", "QNC"
+        "router",
+        "point",
+        "λ",
+        "saves, %",
+        "accuracy",
+        "Δ best single, pp",
+        "$ / 1k",
+        left=("point",),
     )
     for row in rows:
-        at, less = (row.points.get(p) for p in ("same-accuracy", "within-1pp"))
-        table.add_row(
-            _label(row),
-            interval(_of(at, "savings_vs_best_single"), 100, "{:.0f}"),
-            percent(_of(at, "accuracy")),
-            difference(at.against[BEST_SINGLE]["accuracy"]) if at else MISSING,
-            interval(_of(less, "savings_vs_best_single"), 100, "{:.0f}"),
-            _number(_get(row.metrics, "aiq"), "{:.3f}"),
-            _number(_get(row.metrics, "qnc"), "{:.2f}"),
-        )
+        for i, (name, point) in enumerate(in_reading_order(row.points)):
+            apart = point.against.get(BEST_SINGLE, {}).get("accuracy")
+            table.add_row(
+                "" if i else _label(row),
+                escape(name),
+                lambda_words(point),
+                interval(point.metrics.get("savings_vs_best_single"), 100, "{:.0f}"),
+                percent(_of(point, "accuracy")),
+                MISSING if apart is None else difference(apart),
+                _number(_of(point, "total_cost_per_1k"), "{:#.3g}"),
+            )
     out.print(table)
     out.print(
-        "[dim]the cheapest trade-off that was as accurate as the best single model on validation "
-        "(or 1 pp less), frozen, on the test queries; AIQ: mean accuracy over the pool's range of "
-        "cost; QNC: share of the best single model's cost that reaches its accuracy, read off the "
-        "test queries[/dim]\n"
+        "[dim]λ: what a router gives up in score to save a USD: it chooses by expected quality − "
+        "λ · cost (of several seeds and folds, the least and the largest; own: its own choice; "
+        "n fixed: jobs in which the best single model stands in); routebench route RUN ROUTER "
+        "--point NAME decides so[/dim]\n"
+    )
+    money = make_table("router", "AIQ", "QNC", "over the mix, pp")
+    for row in rows:
+        money.add_row(
+            _label(row),
+            interval(_get(row.metrics, "aiq"), 1, "{:.3f}"),
+            interval(_get(row.metrics, "qnc"), 1, "{:.2f}"),
+            interval(_get(row.metrics, "over_mix"), 100, "{:+.1f}"),
+        )
+    out.print(money)
+    out.print(
+        "[dim]AIQ: mean accuracy over the pool's range of cost; QNC: share of the best single "
+        "model's cost that reaches its accuracy, read off the test queries; over the mix: accuracy "
+        "above the same shares of queries dealt to the models at random[/dim]\n"
     )
 
 
-def _of(point: PointResult | None, name: str) -> Estimate:
-    return _get(point.metrics if point else {}, name)
+def _of(point: PointResult, name: str) -> Estimate:
+    return _get(point.metrics, name)
 
 
 def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
     """Print one pair of models by router, with the router's calibration and stability."""
     out.print("[bold]From the weak to the strong model, and what routers know of themselves[/bold]")
+    for words in pair_words(rows):
+        out.print(f"[dim]{escape(words)}[/dim]")
     table = make_table("router", *_PAIR.values(), "over mixing, pp", "ECE", "Brier", "stable")
     for row in rows:
         table.add_row(
@@ -85,8 +110,9 @@ def _pair(board: Leaderboard, rows: list[Row], out: Console) -> None:
     out.print(
         "[dim]APGR: mean share of the gap from weak to strong closed over all shares of strong "
         "calls; CPT: share of strong calls that closes 50 or 80% of it; over mixing: accuracy "
-        "above a coin between the two for the same money; ECE and Brier: of the stated confidence; "
-        "stable: decisions that case, spaces, typos or another phrasing do not change[/dim]\n"
+        "above a coin between the two for the same money (references claim none); ECE and Brier: "
+        "of the stated confidence; stable: decisions that case, spaces, typos or another phrasing "
+        "do not change[/dim]\n"
     )
 
 

@@ -12,6 +12,7 @@ from routebench.board.read_run import Stored
 from routebench.records import Ints, Strings
 from routebench.report import summary
 from routebench.report.format import MISSING, Cell, change, money, plain, share
+from routebench.report.points import in_reading_order, lambda_words
 from routebench.report.summary import DisplayTable, finished
 from routebench.report.terminal import router_facts
 from routebench.report.web import plots, training
@@ -185,22 +186,22 @@ def _headroom(board: Leaderboard) -> list[tuple[str, str]]:
 
 
 def _points(board: Leaderboard) -> DisplayTable | None:
-    """Return the trade-offs that were chosen on validation and frozen."""
+    """Return the settings that were chosen on validation and fixed before the test."""
     rows = [
         [
             Cell(row.router, row.router),
+            Cell(name, name),
+            Cell(lambda_words(point), None),
             share(point.metrics.get("savings_vs_best_single")),
             plain(point.metrics.get("accuracy"), 100, 1),
             change(point.against.get(BEST_SINGLE, {}).get("accuracy")),
+            money(point.metrics.get("total_cost_per_1k")),
         ]
         for row in finished(board)
-        if (point := row.points.get("same-accuracy"))
+        for name, point in in_reading_order(row.points)
     ]
-    return (
-        DisplayTable(("Router", "Saves", "Accuracy, %", "Δ best single, pp"), rows)
-        if rows
-        else None
-    )
+    heads = ("Router", "Point", "λ", "Saves", "Accuracy, %", "Δ best single, pp", "$ per 1k")
+    return DisplayTable(heads, rows) if rows else None
 
 
 def _policies(board: Leaderboard) -> DisplayTable | None:
