@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from routebench.metrics.points.words import signed
+from routebench.metrics.points.words import bound, signed
 from routebench.report import lengths
 from routebench.report.format import (
     BASELINE,
@@ -171,11 +171,11 @@ def _judged_cells(row: Row, board: Leaderboard) -> list[Cell]:
 def _verdict_cells(verdict: RouterVerdict | None) -> list[Cell]:
     if verdict is None:
         return [Cell("")] * len(_VERDICT)
-    bound = f"{signed(verdict.difference)} ({signed(verdict.low)})"
+    loss = f"{signed(verdict.difference)} ({bound(verdict.low, verdict.margin)})"
     tone = {"proven": "better", "worse": "worse"}.get(verdict.kind, "")
     return [
         share(verdict.savings),
-        Cell("=" if verdict.kind == "same" else bound, verdict.difference, f"at {verdict.point}"),
+        Cell("=" if verdict.kind == "same" else loss, verdict.difference, f"at {verdict.point}"),
         Cell("same model" if verdict.kind == "same" else verdict.kind, verdict.kind,
              verdict.sentence, tone),
     ]  # fmt: skip

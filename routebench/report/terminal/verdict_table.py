@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from routebench.metrics.points.words import margin_words, signed
+from routebench.metrics.points.words import bound, margin_words, signed
 from routebench.report.format import BASELINE, MISSING, in_order
 from routebench.report.terminal.console import LABEL, compact, percent, short
 from routebench.report.volume import Volume, monthly
@@ -103,7 +103,7 @@ def _verdict(verdict: RouterVerdict) -> list[str]:
         return ["0%", "=", "same model"]
     tone = _TONES.get(verdict.kind)
     words = f"[{tone}]{verdict.kind}[/{tone}]" if tone else verdict.kind
-    return [saved, f"{signed(verdict.difference)} ({signed(verdict.low)})", words]
+    return [saved, f"{signed(verdict.difference)} ({bound(verdict.low, verdict.margin)})", words]
 
 
 def dollars(estimate: Estimate | None) -> str:
