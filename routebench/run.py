@@ -118,7 +118,14 @@ def run(config: RunConfig, listener: RunListener) -> Run:
                     extensions.tell("job_finished", **about(job, result))
             listener.stage("scoring")
             results = plan.by_seed(results, config.seeds)
-            scored = build.score(setup, entrants, results, against=config.against, asked=asked)
+            scored = build.score(
+                setup,
+                entrants,
+                results,
+                against=config.against,
+                asked=asked,
+                lengths=prices.lengths,
+            )
             board = build.board(config, setup, prices, prints, entrants, results, scored)
             listener.stage("writing the board")
             board = write_run.write(

@@ -319,6 +319,9 @@ class Diagnostics(StrictModel):
     removed: int = Field(description="train and validation queries removed for it")
     states: dict[str, int]
     cost_basis: dict[str, int] = Field(description="asked cells by where their cost comes from")
+    assumed_output_tokens: int | None = Field(
+        None, description="length of answers of which no length is known, where there are any"
+    )
     pool: dict[str, dict[str, dict[str, float | None]]]
     oracle_all: float | None = Field(
         description="oracle over all rows of the suite; null where users differ"

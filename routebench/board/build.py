@@ -64,6 +64,7 @@ def score(
     resamples: int = RESAMPLES,
     against: Sequence[str] = (),
     asked: AskedPoints | None = None,
+    lengths: Mapping[str, Floats] | None = None,
 ) -> ScoredQueries:
     """Put the decisions of each router's jobs together and evaluate them."""
     asked = asked or AskedPoints()
@@ -76,6 +77,9 @@ def score(
         by_router[job.label].append((job, result))
     failures = {e.label: e.message for e in entrants if e.state == "failed"}
     setting = _setting(setup, rows)
+    if setup.data.users is None:
+        by_length = {name: costs[rows] for name, costs in (lengths or {}).items()}
+        setting = replace(setting, lengths=by_length)
     routed = []
     for label, jobs in sorted(by_router.items()):
         failed = sorted((j.seed, j.fold, r.message) for j, r in jobs if r.state != "ok")
@@ -154,7 +158,7 @@ def board(
         objective={str(name): value for name, value in config.objective.items()},
         encoder=config.encoder_label,
         resamples=RESAMPLES,
-        diagnostics=_diagnostics(setup, prices, scored),
+        diagnostics=_diagnostics(setup, prices, scored, config.assume_output_tokens),
         references={k: _renamed(v, measure) for k, v in evaluation.references.items()},
         rows=sorted(rows, key=lambda row: _order(row, measure)),
     )
@@ -335,7 +339,9 @@ def _suite(setup: Setup) -> SuiteInfo:
     )
 
 
-def _diagnostics(setup: Setup, prices: PriceInfo, scored: ScoredQueries) -> Diagnostics:
+def _diagnostics(
+    setup: Setup, prices: PriceInfo, scored: ScoredQueries, assumed: int
+) -> Diagnostics:
     evaluation, outcomes = scored.evaluation, setup.data.outcomes
     test = np.unique(scored.rows)
     return Diagnostics(
@@ -352,6 +358,7 @@ def _diagnostics(setup: Setup, prices: PriceInfo, scored: ScoredQueries) -> Diag
         removed=setup.split.removed,
         states=evaluation.states,
         cost_basis=prices.basis,
+        assumed_output_tokens=assumed if prices.basis.get("assumed") else None,
         pool={
             model: {
                 "all": _single(outcomes, index),

@@ -13,15 +13,17 @@ import numpy as np
 from routebench.board import run_folder
 from routebench.board.assemble import routing_cost, tested_rows
 from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
+from routebench.board.read_scores import Expected, read_scores
 from routebench.board.read_tables import read_suite
 from routebench.data.splits import TEST
 from routebench.data.users import valued
 from routebench.errors import DataError, did_you_mean
 from routebench.files import file_sha256
 from routebench.jobs.setup import Setup
+from routebench.metrics.points.sweep import decide
 from routebench.prices.apply import costs, cover
 from routebench.prices.lists import PriceList, load_prices
-from routebench.records import Floats, Ints, Outcomes, Strings
+from routebench.records import Floats, Ints, Mask, Outcomes, Strings
 from routebench.schema import Leaderboard
 
 PRICES = "prices.toml"
@@ -40,6 +42,8 @@ class Stored:
     """The snapshot that the costs were made from; None where they were recorded."""
     tokens: tuple[Floats, Floats] | None
     """Prompt and answer tokens of the suite's cells, as far as costs were made from them."""
+    assumed: Mask | None = None
+    """The suite's cells whose answers have an assumed length; None for none such."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -129,6 +133,46 @@ class Stored:
         data = replace(self.setup.data, outcomes=outcomes)
         return replace(self, setup=replace(self.setup, data=data), prices=prices)
 
+    @cached_property
+    def expected(self) -> Expected:
+        """Return the quality that routers predicted, as far as it is stored."""
+        return read_scores(self.folder, self.board, self.setup)
+
+    def choices_at(self, router: str, point: str) -> tuple[Ints, Mask]:
+        """Return [S, n] a router's choices at an operating point, and which no router makes.
+
+        Raises:
+            DataError: there is no such point, or no predicted quality to decide by.
+        """
+        row = next(row for row in self.board.rows if row.router == router)
+        if point not in row.points:
+            known = ", ".join(row.points) or "none"
+            raise DataError(f"{self.folder}: {router} has no point {point}", f"it has {known}")
+        if not (lambdas := row.points[point].lambdas):
+            own = self.choices(router)
+            return own, np.zeros(own.shape, dtype=np.bool_)
+        chosen, fixed = [], []
+        for at, seed in enumerate(row.seeds):
+            for fold in self._folds:
+                slope = lambdas[at * len(self._folds) + fold]
+                chosen.append(self._decided(router, seed, fold, slope))
+                fixed.append(np.full(len(chosen[-1]), slope is None))
+        shape = len(row.seeds), -1
+        return np.concatenate(chosen).reshape(shape), np.concatenate(fixed).reshape(shape)
+
+    def _decided(self, router: str, seed: int, fold: int, slope: float | None) -> Ints:
+        """Return the choices of one seed in one fold at a λ, or of the model that stands in."""
+        facts = self.board.diagnostics.folds[fold]
+        if slope is None:
+            size = len(self.setup.rows(fold, TEST))
+            return np.full(size, self.models.index(facts.best_single), dtype=np.int64)
+        quality = self.expected.get(((router, seed, fold), TEST))
+        if quality is None or facts.mean_cost is None:
+            raise DataError(f"{self.folder}: no predicted quality of {router} is stored")
+        known = [facts.mean_cost.get(model) for model in self.models]
+        cost = np.array([np.nan if usd is None else usd for usd in known], dtype=np.float64)
+        return decide(quality, cost, slope)
+
     def cost_at(self, prices: PriceList) -> Floats | None:
         """Return USD [queries, m] of the suite's cells at given prices; None without tokens.
 
@@ -181,7 +225,9 @@ def read_run(path: Path, check: bool = False) -> Stored:
     kept = read_suite(folder, board)
     setup = Setup(kept.data, kept.split, board.encoder, {})
     prices = load_prices(folder / PRICES) if PRICES in board.files else None
-    return Stored(folder, board, setup, read_decisions(folder, setup), prices, kept.tokens)
+    return Stored(
+        folder, board, setup, read_decisions(folder, setup), prices, kept.tokens, kept.assumed
+    )
 
 
 def differing(folder: Path, board: Leaderboard) -> list[str]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from routebench.board.write_tables import HELD_OUT, PARTS, POOL, PRICED
+from routebench.board.write_tables import ASSUMED, HELD_OUT, PARTS, POOL, PRICED
 from routebench.data.splits import REMOVED, Split
 from routebench.errors import DataError
 from routebench.records import (
@@ -137,6 +137,8 @@ class StoredSuite:
     split: Split
     tokens: tuple[Floats, Floats] | None
     """[n, m] prompt and answer tokens that costs can be made from, guesses included."""
+    assumed: Mask | None = None
+    """[n, m] answers whose length is assumed; None for none such."""
 
 
 def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
@@ -187,7 +189,11 @@ def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
     facts = board.diagnostics
     kind, protocol = board.suite.split, board.suite.protocol
     split = Split(codes, facts.leaked, facts.removed, "", kind, protocol, hidden)
-    return StoredSuite(data, split, _tokens(table, (row, model), data.outcomes))
+    assumed = None
+    if ASSUMED in table.column_names:
+        assumed = np.zeros((n, m), dtype=np.bool_)
+        assumed[row, model] = numbers(table, ASSUMED, place) > 0
+    return StoredSuite(data, split, _tokens(table, (row, model), data.outcomes), assumed)
 
 
 def _tokens(

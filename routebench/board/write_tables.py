@@ -30,6 +30,8 @@ NAMES = (
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
 PRICED = ("priced_input_tokens", "priced_output_tokens")
 """The tokens that costs were made from, where some of them are assumed."""
+ASSUMED = "output_assumed"
+"""Whether the length of an answer is assumed."""
 HELD_OUT = 3
 PARTS = {
     TRAIN: "train",
@@ -123,6 +125,8 @@ def _cells(setup: Setup, prices: PriceInfo) -> pa.Table:
     if prices.label == "estimated" and prices.tokens is not None:
         for column, tokens in zip(PRICED, prices.tokens, strict=True):
             columns[column] = _floats(tokens[rows, models])
+    if prices.assumed is not None:
+        columns[ASSUMED] = pa.array(prices.assumed[rows, models])
     if data.answers is not None:
         texts = data.answers.take(rows * len(data.pool) + models).to_pylist()
         columns["answer_sha256"] = pa.array(

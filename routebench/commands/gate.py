@@ -16,7 +16,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--rules", type=_FILE, metavar="FILE", help="TOML file of margins and guards.")
 @click.option("--router", multiple=True, metavar="NAME,…", help="Gate these routers only.")
 @click.option(
-    "--metric", multiple=True, metavar="NAME,…", help="Gate these only: accuracy, cost, reward."
+    "--metric",
+    multiple=True,
+    metavar="NAME,…",
+    help="Gate these only: accuracy, cost, reward, accuracy@POINT, savings@POINT.",
 )
 @click.option(
     "--margin",
@@ -109,8 +112,12 @@ def _rules(path: Path | None, given: dict[str, Any]) -> Any:
         if names:
             values[key] = names
     for name in values["metrics"] if given["metric"] else ():
-        if name not in rules.METRICS:
+        if "@" not in name and name not in rules.METRICS:
             raise OptionError(f"--metric {name}: no such metric", did_you_mean(name, rules.METRICS))
+        try:
+            rules.named(name)
+        except ValueError as error:
+            raise OptionError(f"--metric {error}") from error
     if given["inconclusive"]:
         values["inconclusive"] = given["inconclusive"]
     if given["margin"]:

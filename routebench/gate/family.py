@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routebench.gate.measures import MetricPair, quality, spending
+from routebench.errors import DataError
+from routebench.gate.measures import MetricPair, quality, saving, spending
 from routebench.gate.paired import CommonQueries, RouterPair
-from routebench.gate.rules import AUTO, Margins, Metric, Rules
+from routebench.gate.rules import AUTO, Margins, Metric, Rules, split
 from routebench.gate.schema import Comparison
 from routebench.gate.verdict import Verdict, queries_needed, verdicts
 from routebench.metrics.effects import Effect, weighed
@@ -30,7 +31,9 @@ def comparisons(
     queries: CommonQueries, routers: Sequence[RouterPair], metrics: Sequence[Metric], rules: Rules
 ) -> list[Comparison]:
     """Test all routers by all metrics: routers in order, the metrics of each in order."""
-    cases = [_case(pair, metric) for pair in routers for metric in metrics]
+    cases = [
+        _case(pair, metric) for pair in routers for metric in metrics if _applies(pair, metric)
+    ]
     tested = [case for case in cases if case.measure]
     effects = _effects(queries, [case.measure for case in tested if case.measure])
     margins = [_margin(c, e, rules.margins) for c, e in zip(tested, effects, strict=True)]
@@ -49,19 +52,43 @@ def missing(router: str, metric: Metric, reason: str) -> Comparison:
     return Comparison(router=router, metric=metric, verdict=Verdict.MISSING, reason=reason)
 
 
+def _applies(pair: RouterPair, metric: Metric) -> bool:
+    """Return whether either side has the point of a metric: references have none."""
+    point = split(metric)[1]
+    if point is None:
+        return True
+    boards = pair.queries.first.board, pair.queries.second.board
+    return any(
+        point in row.points
+        for board in boards
+        for row in board.rows
+        if row.router == pair.second.router
+    )
+
+
 def _case(pair: RouterPair, metric: Metric) -> _Case:
     measure, reason = None, None
     ranked_by = pair.queries.second.board.suite.measure
+    name, point = split(metric)
+    if point is not None:
+        try:
+            sides = [pair.queries.side(pair.second.router, of, point) for of in (0, 1)]
+        except DataError as error:
+            return _Case(pair, metric, None, error.message)
+        pair = RouterPair.of(*sides)
     if not pair.scored.any():
         reason = "no query on which both sides have a usable answer"
-    elif metric == "cost":
+    elif name == "savings":
+        reason = "unpriced, or the cost of the routing or of best-single is not known"
+        measure = saving(pair)
+    elif name == "cost":
         unpriced = pair.queries.outcomes.cost is None
         reason = "the candidate is unpriced" if unpriced else "the routing's own cost is unknown"
         measure = spending(pair)
-    elif metric != ranked_by:
+    elif name != ranked_by:
         reason = f"this suite is measured by {ranked_by}"
     else:
-        measure = quality(pair, unit=metric == "accuracy")
+        measure = quality(pair, unit=name == "accuracy")
     return _Case(pair, metric, measure, reason)
 
 
@@ -73,7 +100,7 @@ def _effects(queries: CommonQueries, measures: Sequence[MetricPair]) -> list[Eff
 
 
 def _margin(case: _Case, effect: Effect, margins: Margins) -> float:
-    margin = getattr(margins, case.metric)
+    margin = margins.of(case.metric)
     return effect.mde if margin == AUTO else float(margin)
 
 
@@ -93,7 +120,7 @@ def _comparison(
         "verdict": verdict,
         "old": case.measure.old,
         "new": case.measure.new,
-        "margin_from": "mde" if getattr(margins, case.metric) == AUTO else "rules",
+        "margin_from": "mde" if margins.of(case.metric) == AUTO else "rules",
         "queries": (n := int(case.pair.scored.sum())),
     }
     if math.isnan(effect.value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def gate(baseline: Path, candidate: Path, rules: Rules | None = None) -> GateRes
             if not decided_alike(pair) and pair.scored.any()
         ],
         notes=_notes(*boards, rules),
+        verdicts=_verdicts(*boards),
         **about,
     )
 
@@ -114,7 +116,7 @@ def _metrics(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[Metric]:
     if rules.metrics:
         return list(dict.fromkeys(rules.metrics))
     priced = any(board.priced != "unpriced" for board in (old, new))
-    return [new.suite.measure, *(["cost"] if priced else [])]  # type: ignore[list-item]
+    return [new.suite.measure, *(["cost"] if priced else [])]
 
 
 def _outcome(compared: Sequence[Comparison], findings: Sequence[Finding]) -> Outcome:
@@ -130,6 +132,17 @@ def _exit_code(outcome: Outcome, rules: Rules) -> int:
     return EXIT_CODES[outcome]
 
 
+def _verdicts(old: Leaderboard, new: Leaderboard) -> dict[str, dict[str, int]]:
+    """Return how many routers have each verdict, where either board has any."""
+    counts = {
+        side: Counter(row.verdict.kind for row in board.rows if row.verdict is not None)
+        for side, board in (("baseline", old), ("candidate", new))
+    }
+    return {
+        side: dict(sorted(count.items())) for side, count in counts.items() if any(counts.values())
+    }
+
+
 def _notes(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
     notes = []
     if new.suite.source == "simulated":
@@ -138,7 +151,8 @@ def _notes(old: Leaderboard, new: Leaderboard, rules: Rules) -> list[str]:
         notes.append("unpriced: cost is not gated")
     elif old.fingerprints.prices != new.fingerprints.prices or old.priced != new.priced:
         notes.append("prices differ: both sides are priced as the candidate")
-    auto = [name for name in METRICS if getattr(rules.margins, name) == AUTO]
+    named = (*METRICS, *[name for name in rules.metrics if name not in METRICS])
+    auto = [name for name in named if rules.margins.of(name) == AUTO]
     if auto:
         notes.append(
             f"margin auto ({', '.join(auto)}): each margin is what that comparison can detect"

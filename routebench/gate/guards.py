@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from routebench.gate.paired import CommonQueries, RouterPair
-from routebench.gate.rules import Against, Limited, Rules
+from routebench.gate.rules import Against, Limited, Rules, Verdicts
 from routebench.gate.schema import Finding
 from routebench.gate.verdict import jensen_shannon
 from routebench.metrics.definitions import top_model_share
@@ -18,7 +18,7 @@ from routebench.metrics.statistics import ALPHA, difference, holm
 from routebench.records import Floats, Mask
 from routebench.schema import BEST_SINGLE, RANDOM, Leaderboard
 
-Name = Literal["missing", "collapse", "references", "drift", "latency"]
+Name = Literal["missing", "collapse", "references", "drift", "latency", "verdict"]
 LATENCY = "latency_ms_p95"
 NOTICEABLE = 1.0
 """Milliseconds: smaller differences of latency are noise."""
@@ -37,6 +37,7 @@ def findings(queries: CommonQueries, routers: Sequence[RouterPair], rules: Rules
     for pair, message in _beaten(queries, routers, guards.references):
         result += _finding("references", guards.references, pair, message)
     boards = queries.first.board, queries.second.board
+    result += _unproven(*boards, [pair.second.router for pair in routers], guards.verdict)
     result += _slower(*boards, [pair.second.router for pair in routers], rules.margins.latency)
     return result
 
@@ -149,6 +150,22 @@ def _means(cells: Floats, ok: Mask) -> Floats:
     count, total = ok.sum(axis=1), np.where(ok, cells, 0).sum(axis=1)
     mean: Floats = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
     return mean
+
+
+def _unproven(
+    old: Leaderboard, new: Leaderboard, routers: Sequence[str], policy: Verdicts
+) -> Iterator[Finding]:
+    """Yield routers that were proven to be within the margin, and are not any more."""
+    if policy.policy == "off":
+        return
+    before, after = ({row.router: row.verdict for row in board.rows} for board in (old, new))
+    for router in routers:
+        was, now = before.get(router), after.get(router)
+        if was is None or was.kind != "proven" or (now is not None and now.kind == "proven"):
+            continue
+        message = f"{was.sentence} → {'no verdict' if now is None else now.sentence}"
+        message = message.replace(f"{router}: ", "")
+        yield Finding(guard="verdict", level=policy.policy, router=router, message=message)
 
 
 def _slower(

@@ -71,6 +71,31 @@ def spending(pair: RouterPair) -> MetricPair | None:
     return MetricPair(*means, differences=_on_all_queries(pair, saved, ends, old.mean(axis=0)))
 
 
+def saving(pair: RouterPair) -> MetricPair | None:
+    """Return the metric pair of savings against the best single model; None if not known.
+
+    Both sides are measured by what that model's answers cost, so that their difference is one of
+    costs, relative to those.
+    """
+    cells = pair.queries.outcomes.cost
+    if cells is None:
+        return None
+    old, new = (
+        _by_seed(definitions.total_cost(side.columns["cost"], side.columns["router_cost"]))
+        for side in pair.columns
+    )
+    best = pair.queries.best_single[pair.scored]
+    base = cells[pair.scored][np.arange(len(best)), best]
+    if not np.isfinite(base).all() or not base.any() or np.isnan(old).any() or np.isnan(new).any():
+        return None
+    means = 1 - float(old.mean() / base.mean()), 1 - float(new.mean() / base.mean())
+    if decided_alike(pair) and np.array_equal(old, new):
+        return MetricPair(*means, exact=same())
+    cheapest, dearest = _range(pair, cells, old)
+    saved, ends = _difference(old, new), (-dearest, -cheapest)
+    return MetricPair(*means, differences=_on_all_queries(pair, saved, ends, base))
+
+
 def _by_seed(column: Column) -> Floats:
     """Return [S, k] values of a column; one row where all seeds have the same."""
     return np.atleast_2d(np.asarray(collapsed(np.atleast_2d(column)), np.float64))

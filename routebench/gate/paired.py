@@ -55,16 +55,32 @@ class CommonQueries:
             clusters=run.clusters[rows],
         )
 
+    @cached_property
+    def best_single(self) -> Ints:
+        """Return [n] the model that each query's fold named best on train and validation."""
+        run, rows = self.run, self.rows[self.scorer]
+        named = [run.models.index(facts.best_single) for facts in run.board.diagnostics.folds]
+        return np.array(named, dtype=np.int64)[run.folds[rows]]
+
     @property
     def outcomes(self) -> Outcomes:
         """Return the outcomes [n, m] of the scoring run."""
         return self.setting.outcomes
 
-    def side(self, router: str, of: int) -> RouterSide:
-        """Return a router's decisions in the first run (0) or the second (1)."""
+    def side(self, router: str, of: int, point: str | None = None) -> RouterSide:
+        """Return a router's decisions in the first run (0) or the second (1).
+
+        By its own choice, or at an operating point, where a fixed model that stands in routes
+        nothing.
+        """
         run, rows = (self.first, self.second)[of], self.rows[of]
         cost = run.router_cost(router)
-        choice = run.choices(router)[:, rows]
+        if point is None:
+            choice = run.choices(router)[:, rows]
+        else:
+            chosen, fixed = run.choices_at(router, point)
+            choice = chosen[:, rows]
+            cost = None if cost is None else np.where(fixed, 0.0, cost)
         routed = RouterChoices(router, choice, None if cost is None else cost[:, rows])
         return RouterSide(self, routed)
 

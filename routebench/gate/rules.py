@@ -6,17 +6,21 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.metrics.points.point import Point
 from routebench.plugin.options import explain
 from routebench.schema import BEST_SINGLE, COLLAPSE, RANDOM, StrictModel
 
-Metric = Literal["accuracy", "cost", "reward"]
+Metric = str
+"""One of `METRICS`, or `accuracy` or `savings` at an operating point: `savings@within-1pp`."""
 Policy = Literal["off", "warn", "fail"]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Margin = Literal["auto"] | Share
 METRICS: tuple[Metric, ...] = ("accuracy", "cost", "reward")
+AT_POINT = ("accuracy", "savings")
+"""What can be gated at an operating point."""
 AUTO = "auto"
 
 
@@ -26,7 +30,18 @@ class Margins(StrictModel):
     accuracy: Margin = Field(0.01, description="share of queries")
     cost: Margin = Field(0.02, description="of the baseline's total cost")
     reward: Margin = Field(0.01, description="in units of the reward")
+    savings: Margin = Field(0.02, description="at a point, of best-single's cost")
     latency: Share = Field(0.10, description="of the baseline's p95 latency; only warned of")
+    at: dict[str, Margin] = Field(
+        {}, description="of one metric at one point: `savings@within-1pp`"
+    )
+
+    def of(self, metric: Metric) -> float | Literal["auto"]:
+        """Return the margin of a metric; at a point its own, or that of the metric elsewhere."""
+        if metric in self.at:
+            return self.at[metric]
+        margin: float | Literal["auto"] = getattr(self, split(metric)[0])
+        return margin
 
 
 class Limited(StrictModel):
@@ -46,6 +61,12 @@ class Against(StrictModel):
     references: tuple[str, ...] = (BEST_SINGLE, RANDOM)
 
 
+class Verdicts(StrictModel):
+    """The guard of proven verdicts: a router that was within the margin, and is not any more."""
+
+    policy: Policy = "warn"
+
+
 class Guards(StrictModel):
     """The guards checked besides the metrics."""
 
@@ -59,6 +80,9 @@ class Guards(StrictModel):
     )
     references: Against = Field(
         Against(), description="significantly worse than one of these, and no cheaper"
+    )
+    verdict: Verdicts = Field(
+        Verdicts(), description="proven in the baseline, and not in the candidate"
     )
     drift: Limited = Field(
         Limited(policy="warn", limit=0.1),
@@ -78,6 +102,37 @@ class Rules(StrictModel):
     )
     margins: Margins = Margins()
     guards: Guards = Guards()
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, given: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        return tuple(map(named, given))
+
+
+def split(metric: Metric) -> tuple[str, str | None]:
+    """Return what a metric measures, and the operating point it does so at; None elsewhere.
+
+    >>> split("savings@within-1pp")
+    ('savings', 'within-1pp')
+    """
+    measure, at, point = metric.partition("@")
+    return measure, point if at else None
+
+
+def named(metric: str) -> Metric:
+    """Return a metric by its name as boards write it; a `ValueError` for none."""
+    measure, point = split(metric.strip())
+    if point is None:
+        if measure not in METRICS:
+            known = f"{', '.join(METRICS)}, or {' or '.join(AT_POINT)} at a point"
+            raise ValueError(f"no such metric: {metric} ({known}: savings@within-1pp)")
+        return measure
+    if measure not in AT_POINT:
+        raise ValueError(f"{metric}: only {' and '.join(AT_POINT)} are gated at a point")
+    try:
+        return f"{measure}@{Point.parse(point).name}"
+    except OptionError as error:
+        raise ValueError(f"{metric}: no such point; {error.hint}") from error
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -104,19 +159,30 @@ def parse_margins(given: tuple[str, ...]) -> dict[str, Any]:
     """Parse `["accuracy=.02", "auto"]` to margins by metric; a bare value is for all of them."""
     margins: dict[str, Any] = {}
     for text in given:
-        name, equals, value = text.rpartition("=")
+        name, equals, value = text.rpartition("=")  # a point may hold another: savings=40%
         if not equals and value != AUTO:
             raise OptionError(f"--margin {text!r}: expected METRIC=VALUE, METRIC=auto or auto")
-        known = {*Margins.model_fields}
+        known = {*Margins.model_fields} - {"at"}
+        if "@" in name:
+            try:
+                margins[named(name)] = value
+            except ValueError as error:
+                raise OptionError(f"--margin {text!r}: {error}") from error
+            continue
         if equals and name not in known:
             raise OptionError(f"--margin {text!r}: no such metric", did_you_mean(name, known))
-        for metric in [name] if equals else METRICS:
+        for metric in [name] if equals else (*METRICS, "savings"):
             margins[metric] = value
     return margins
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """Complete guards of which only the policy or only the limit is given."""
+    """Complete guards of which only the policy or only the limit is given; sort margins."""
+    margins = values.get("margins")
+    if isinstance(margins, dict):
+        at = {name: margin for name, margin in margins.items() if "@" in name}
+        rest = {name: margin for name, margin in margins.items() if "@" not in name}
+        values = values | {"margins": rest | ({"at": at} if at else {})}
     guards = values.get("guards")
     if not isinstance(guards, dict):
         return values

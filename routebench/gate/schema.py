@@ -76,7 +76,7 @@ class Flips(StrictModel):
 class Finding(StrictModel):
     """A guard's finding about one router."""
 
-    guard: Literal["missing", "collapse", "references", "drift", "latency"]
+    guard: Literal["missing", "collapse", "references", "drift", "latency", "verdict"]
     level: Literal["warn", "fail"]
     router: str
     message: str
@@ -100,6 +100,9 @@ class GateResult(StrictModel):
     comparisons: list[Comparison] = Field([])
     findings: list[Finding] = Field([])
     flips: list[Flips] = Field([])
+    verdicts: dict[str, dict[str, int]] = Field(
+        {}, description="routers by their verdict on the board, of baseline and candidate"
+    )
     notes: list[str] = Field([])
 
     def count(self, verdict: Verdict) -> int:

@@ -15,9 +15,16 @@ from routebench.records import Floats
 from routebench.schema import Estimate
 
 UNPRICED = "unpriced"
+BY_LENGTH = {
+    "half": "savings_if_dearer_half_length",
+    "double": "savings_if_dearer_double_length",
+}
+"""Savings against the best single model, were the assumed answers of dearer models that long."""
 UNDEFINED = {
     "savings_vs_most_expensive": "the most expensive model costs nothing",
     "savings_vs_best_single": "the best single model costs nothing",
+    "savings_if_dearer_half_length": "the best single model costs nothing",
+    "savings_if_dearer_double_length": "the best single model costs nothing",
     "gap_recovered": "the oracle is no better than the best single model",
     "gain_at_random": "a task on which random scores 0",
     "gain_at_best": "a task on which the best single model scores 0",
@@ -93,6 +100,10 @@ def router_metrics(means: Values, references: Mapping[str, Values]) -> dict[str,
         if "most_expensive" in references:
             most_expensive = references["most_expensive"]["cost"]
             metrics["savings_vs_most_expensive"] = definitions.savings(total, most_expensive)
+        for name in BY_LENGTH:
+            if (column := f"cost_{name}") in means and column in best:
+                spent = definitions.total_cost(means[column], means["router_cost"])
+                metrics[BY_LENGTH[name]] = definitions.savings(spent, best[column])
     return metrics
 
 

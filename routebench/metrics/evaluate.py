@@ -13,27 +13,32 @@ from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
 from routebench.metrics.contrasts import ByMetric, Resampled
 from routebench.metrics.estimates import (
+    null,
     reference_estimates,
     router_estimates,
     usage_intervals,
 )
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
 from routebench.metrics.facets import Sections, facet, gains, sections, worst
-from routebench.metrics.per_query import PerQuery, reference_columns, resample, router_columns
+from routebench.metrics.per_query import (
+    PerQuery,
+    collapsed,
+    reference_columns,
+    resample,
+    router_columns,
+)
+from routebench.metrics.points.judge import judge, savings_at, verdict_of
 from routebench.metrics.points.point import MOST_ACCURATE, WITHIN_1PP, Point
 from routebench.metrics.points.results import (
-    AtPoint,
-    Place,
+    REFERENCE,
     at_points,
-    compared,
     resampled_apart,
     results,
 )
-from routebench.metrics.points.verdict import PointVerdict, point_verdicts
-from routebench.metrics.points.words import router_verdict
+from routebench.metrics.points.verdict import PointVerdict
 from routebench.metrics.policies import policies
 from routebench.metrics.predictions import RESAMPLES as CURVE_RESAMPLES
-from routebench.metrics.predictions import SAVINGS, Predictions, predictions, reference_curves
+from routebench.metrics.predictions import Predictions, predictions, reference_curves
 from routebench.metrics.setting import RouterChoices, Setting, missing_share, scorable, state_counts
 from routebench.metrics.statistics import ALPHA, difference, mde
 from routebench.records import Mask
@@ -118,6 +123,7 @@ class _Entrants:
     points: dict[str, dict[str, PointResult]]
     """By router, then point: all but the router's own choice."""
     verdicts: dict[str, PointVerdict]
+    over_mix: dict[str, Estimate]
 
 
 def evaluate(
@@ -220,7 +226,15 @@ def _measure(
         ),
         policies(setting, routed, resamples, seed),
         points,
-        _judge(setting, routed, places, judged, resamples, seed),
+        judge(setting, routed, places, judged, resamples, seed),
+        {
+            one.name: null(REFERENCE)
+            if one.reference
+            else headroom.over_mix(
+                setting.outcomes, np.atleast_2d(collapsed(one.choice)), setting.clusters
+            )
+            for one in routed
+        },
     )
 
 
@@ -276,7 +290,7 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
         interval_scope=(
             "queries and seeds" if entrant.seeds >= CROSSED_SEEDS else "this checkpoint only"
         ),
-        metrics=metrics | _savings_at(points),
+        metrics=metrics | savings_at(points),
         seed_spread=_seed_spread(entrant),
         against=against,
         usage=usage,
@@ -289,52 +303,11 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
         policies=entrants.policies.get(name),
         pair=predicted.pair,
         points=points,
-        verdict=_verdict(entrants, name, points),
+        verdict=verdict_of(name, entrants.verdicts.get(name), points, entrants.judged),
         mde=against[BEST_SINGLE]["accuracy"].mde,
         curve=predicted.curve,
         warnings=_warnings(usage, against, entrants.setting.measure),
     )
-
-
-def _savings_at(points: Mapping[str, PointResult]) -> dict[str, Estimate]:
-    """Return the savings at the points that every router with trade-offs has."""
-    return {
-        metric: points[name].metrics["savings_vs_best_single"]
-        for metric, name in SAVINGS.items()
-        if name in points
-    }
-
-
-def _verdict(
-    entrants: _Entrants, name: str, points: Mapping[str, PointResult]
-) -> RouterVerdict | None:
-    """Return the verdict on a learned router, at its one point fixed before the test."""
-    made = entrants.verdicts.get(name)
-    if made is None:
-        return None
-    point = entrants.judged.name
-    point = point if point in points else MOST_ACCURATE.name
-    saved = points[point].metrics["savings_vs_best_single"]
-    return router_verdict(name, point, entrants.judged.value, made, saved)
-
-
-def _judge(
-    setting: Setting,
-    routed: Sequence[RouterChoices],
-    places: Mapping[Place, AtPoint],
-    judged: Point,
-    resamples: int,
-    seed: int,
-) -> dict[str, PointVerdict]:
-    """Return verdicts on the learned routers; none where savings or accuracy are not known."""
-    if setting.measure != "accuracy" or setting.outcomes.cost is None:
-        return {}
-    scores = {
-        one.name: compared(setting, one, places.get((one.name, judged.name)))
-        for one in routed
-        if not one.reference
-    }
-    return point_verdicts(scores, judged.value, resamples, seed)
 
 
 def _metrics(entrants: _Entrants, name: str) -> dict[str, Estimate]:
@@ -342,6 +315,7 @@ def _metrics(entrants: _Entrants, name: str) -> dict[str, Estimate]:
     references = {key: means for key, (_, means) in entrants.references.items()}
     metrics = router_estimates(entrant, means, references, entrants.groups.count)
     metrics |= entrants.predictions[name].metrics
+    metrics["over_mix"] = entrants.over_mix[name]
     if "task" in entrants.setting.facets and not entrants.setting.beside:
         metrics |= gains(entrants.sections.get("task"), ("router", name))
     if entrants.setting.beside:

@@ -130,7 +130,8 @@ def reference_columns(setting: Setting) -> dict[str, PerQuery]:
 
 def _beside(setting: Setting, choice: Ints) -> Columns:
     at = (np.arange(choice.shape[-1]), choice)
-    return {name: values[at] for name, values in setting.beside.items()}
+    other = {f"cost_{name}": values[at] for name, values in setting.lengths.items()}
+    return {name: values[at] for name, values in setting.beside.items()} | other
 
 
 def _random_columns(outcomes: Outcomes) -> Columns:

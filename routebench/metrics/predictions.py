@@ -26,7 +26,8 @@ from routebench.metrics.curves import PairCurve
 from routebench.metrics.estimates import UNPRICED, estimate, null
 from routebench.metrics.facets import rows_by_value
 from routebench.metrics.headroom import ChosenCells
-from routebench.metrics.points.results import covered_rows
+from routebench.metrics.points.judge import SAVINGS
+from routebench.metrics.points.results import REFERENCE, covered_rows
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.plugin.selection import COVERED
 from routebench.records import Floats, Ints, Mask
@@ -36,10 +37,6 @@ RESAMPLES = 1000
 LEVELS = {"cpt_50": 0.5, "cpt_80": 0.8}
 PAIR = ("apgr", *LEVELS)
 SWEPT = ("aiq", "qnc")
-SAVINGS = {
-    "savings_at_iso_accuracy": "same-accuracy",
-    "savings_at_iso_accuracy_1pp": "within-1pp",
-}
 CALIBRATION = ("brier", "ece", "aurc")
 
 NO_QUALITY = "the router expects nothing of the models"
@@ -51,7 +48,6 @@ HOLES = "models it considers have no answer on most test queries"
 UNREACHED = "the level is never reached, or strong is no better than weak"
 NO_SPREAD = "all models cost the same"
 NO_MIX = "the router's cost is not between those of the weak and the strong model"
-REFERENCE = "a reference, which claims nothing"
 NEVER_AS_GOOD = "no operating point is as accurate as the best single model"
 
 

@@ -121,6 +121,8 @@ class Setting:
     """[n] values of `task`, `topic`, `user`, where there are any; None for a query without."""
     beside: dict[str, Floats] = field(default_factory=dict)
     """[n, m] by metric: what else is averaged over the chosen cells."""
+    lengths: dict[str, Floats] = field(default_factory=dict)
+    """[n, m] USD of the cells by name, were the assumed answers of dearer models that long."""
     measure: Measure = "accuracy"
     """What the mean score is; `reward` where users weigh quality against cost."""
     blind_oracle: Ints | None = None
@@ -152,6 +154,7 @@ class Setting:
             outcomes=self.outcomes.take(rows),
             clusters=self.clusters[rows],
             beside={name: values[rows] for name, values in self.beside.items()},
+            lengths={name: values[rows] for name, values in self.lengths.items()},
             blind_oracle=None if self.blind_oracle is None else self.blind_oracle[rows],
             facets={kind: values[rows] for kind, values in self.facets.items()},
             **{name: choice[rows] for name, choice in self.fixed.items()},  # type: ignore[arg-type]

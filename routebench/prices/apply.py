@@ -33,6 +33,10 @@ class PriceInfo:
     """The pool's prices as `load_prices` reads them back; empty without a price list."""
     tokens: tuple[Floats, Floats] | None = field(default=None, compare=False, repr=False)
     """[n, m] prompt and answer tokens that were priced, guesses included."""
+    assumed: Mask | None = field(default=None, compare=False, repr=False)
+    """[n, m] answers whose length is neither recorded nor seen in a text; None for none such."""
+    lengths: dict[str, Floats] = field(default_factory=dict, compare=False, repr=False)
+    """`costs_by_length` of these answers; empty where none is assumed."""
 
 
 def price(
@@ -131,6 +135,9 @@ def _from_list(data: SuiteData, prices: PriceList, assumed: int) -> tuple[SuiteD
         (np.broadcast_to(prompt, answer.shape), answer),
     )
     outcomes = replace(data.outcomes, cost=np.where(given, cost, np.nan))
+    if (guesses := given & ~answer_read).any():
+        lengths = costs_by_length(listed, (prompt, answer), outcomes, guesses)
+        info = replace(info, assumed=guesses, lengths=lengths)
     return replace(data, outcomes=outcomes, pool=pool), info
 
 
@@ -152,6 +159,34 @@ def costs(
         for at, entry in enumerate(listed.values())
     ]
     return np.stack(columns, axis=1)
+
+
+LENGTHS = {"half": 0.5, "double": 2.0}
+"""Other lengths of the dearer models' answers, where they are assumed."""
+
+
+def costs_by_length(
+    listed: Mapping[str, ModelPrice],
+    tokens: tuple[Floats, Floats],
+    outcomes: Outcomes,
+    assumed: Mask,
+) -> dict[str, Floats]:
+    """Return [n, m] USD by name of `LENGTHS`, were the assumed answers of dearer models so long.
+
+    Dearer are those whose answers cost more, on average, than those of the median model: with one
+    length assumed for all of them, their share of the bill is known least.
+    """
+    assert outcomes.cost is not None
+    known = np.isfinite(outcomes.cost)
+    total, count = np.where(known, outcomes.cost, 0.0).sum(axis=0), known.sum(axis=0)
+    mean = np.divide(total, count, out=np.zeros(len(count)), where=count > 0)
+    dearer = assumed & (mean > np.median(mean))
+    made = {}
+    for name, factor in LENGTHS.items():
+        prompt, answer = tokens
+        longer = costs(listed, (prompt, np.where(dearer, factor * answer, answer)), outcomes)
+        made[name] = np.where(known, np.where(dearer, longer, outcomes.cost), np.nan)
+    return made
 
 
 def cover(pool: Pool, prices: PriceList) -> dict[str, ModelPrice]:

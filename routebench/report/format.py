@@ -51,7 +51,7 @@ def symmetric(estimate: Estimate, scale: float, digits: int) -> bool:
         return False
     halves = estimate.high - estimate.value, estimate.value - estimate.low
     down, up = (round(scale * half, digits) for half in halves)
-    return abs(up - down) <= max(1.01 * 10**-digits, 0.1 * max(up, down))
+    return bool(abs(up - down) <= max(1.01 * 10**-digits, 0.1 * max(up, down)))
 
 
 def in_order(board: Leaderboard) -> tuple[list[Row], list[Row]]:

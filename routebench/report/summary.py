@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from routebench.metrics.points.words import signed
+from routebench.report import lengths
 from routebench.report.format import (
     BASELINE,
     COLLAPSED,
@@ -92,7 +93,9 @@ def notices(board: Leaderboard) -> list[str]:
     if board.priced == "unpriced":
         texts.append("unpriced: no cost column and no price list, so costs are unknown")
     if board.priced == "estimated":
-        texts.append("costs are estimated from text lengths")
+        guess = lengths.assumed(board) or "lengths taken from the texts"
+        texts.append(f"costs are estimated: {guess}")
+        texts += filter(None, [lengths.by_length(board)])
     if diagnostics.leaked:
         texts.append(
             f"{diagnostics.leaked:,} test queries had a duplicate in train or validation; "

@@ -12,9 +12,9 @@ from routebench import config
 from routebench.board import build
 from routebench.board.read_decisions import Key, by_job, named
 from routebench.board.read_run import Stored
-from routebench.board.read_tables import numbers, read_table, text
+from routebench.board.read_scores import read_scores
+from routebench.board.read_tables import read_table, text
 from routebench.board.run_folder import RUN_FILE
-from routebench.board.write_tables import HELD_OUT, PARTS
 from routebench.data.fingerprints import pool_fingerprint
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, VALIDATION
@@ -24,14 +24,11 @@ from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin.discovery import PluginInfo
-from routebench.prices.apply import PriceInfo
-from routebench.records import Decisions, Floats, Ints, State
+from routebench.prices.apply import PriceInfo, costs_by_length, cover
+from routebench.records import Decisions, Ints, State
 from routebench.schema import Fingerprints, Leaderboard, Row, is_measured
 
-SCORES, PERTURBED = "scores.parquet", "perturbed.parquet"
-_PART_CODES = {name: code for code, name in PARTS.items() if code != HELD_OUT}
-Expected = dict[tuple[Key, int], Floats]
-"""By job and part: expected quality [n, m]."""
+PERTURBED = "perturbed.parquet"
 
 
 def recompute(run: Stored) -> Leaderboard:
@@ -43,9 +40,12 @@ def recompute(run: Stored) -> Leaderboard:
     entrants = [_entrant(row, run) for row in board.rows]
     results = _results(run, setup, {entrant.label: entrant for entrant in entrants})
     asked = AskedPoints.of(options.point, options.margin)
-    scored = build.score(setup, entrants, results, board.resamples, options.against, asked)
+    prices = _prices(run)
+    scored = build.score(
+        setup, entrants, results, board.resamples, options.against, asked, prices.lengths
+    )
     made = build.board(
-        options, setup, _prices(run), _fingerprints(run), entrants, results, scored
+        options, setup, prices, _fingerprints(run), entrants, results, scored
     )  # fmt: skip
     return _with_copied(made, run)
 
@@ -83,7 +83,7 @@ def _entrant(row: Row, run: Stored) -> Entrant:
 
 
 def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Job, Result]:
-    quality = _quality(run, setup)
+    quality = read_scores(run.folder, run.board, setup)
     forms = _forms(run, setup)
     results = {}
     for key, stored in sorted(run.decisions.items(), key=lambda item: item[0]):
@@ -101,33 +101,6 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
             perturbed=Decisions(forms.get(key, np.zeros(0, dtype=np.int64))),
         )
     return results
-
-
-def _quality(run: Stored, setup: Setup) -> Expected:
-    """Return the routers' predicted quality of every model, on validation and test queries."""
-    if SCORES not in run.board.files:
-        return {}
-    table = read_table(run.folder / SCORES, ("router", "part", "query", "model"))
-    data = setup.data
-    row = text(table, "query", SCORES).into(data.keys, SCORES)
-    model = text(table, "model", SCORES).into(data.pool.models, SCORES)
-    part = text(table, "part", SCORES)
-    code = np.array([_PART_CODES[name] for name in part.values], dtype=np.int64)[part.codes]
-    value = numbers(table, "quality", SCORES)
-    matrices = {}
-    for key, all_rows in by_job(table, SCORES):
-        for wanted in (VALIDATION, TEST):
-            chosen = all_rows[code[all_rows] == wanted]
-            expected = setup.rows(key[2], wanted)
-            place = np.searchsorted(expected, row[chosen])
-            inside = place < len(expected)
-            if not inside.all() or not np.array_equal(expected[place], row[chosen]):
-                raise DataError(f"{SCORES}: {named(key)} scores queries of another part")
-            if len(chosen):
-                matrix = np.full((len(expected), len(data.pool)), np.nan)
-                matrix[place, model[chosen]] = value[chosen]
-                matrices[key, wanted] = matrix
-    return matrices
 
 
 def _forms(run: Stored, setup: Setup) -> dict[Key, Ints]:
@@ -166,7 +139,11 @@ def _prices(run: Stored) -> PriceInfo:
         basis["tokens"] = int((answered & known).sum())
         basis["estimated"] = int(answered.sum()) - basis["tokens"] - basis.get("assumed", 0)
     fingerprint = None if run.prices is None else run.prices.fingerprint
-    return PriceInfo(run.board.priced, basis, fingerprint, {})
+    lengths = {}
+    if run.assumed is not None and run.prices is not None and run.tokens is not None:
+        listed = cover(run.setup.data.pool, run.prices)
+        lengths = costs_by_length(listed, run.tokens, outcomes, run.assumed)
+    return PriceInfo(run.board.priced, basis, fingerprint, {}, lengths=lengths)
 
 
 def _fingerprints(run: Stored) -> Fingerprints:

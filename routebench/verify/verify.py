@@ -170,9 +170,9 @@ def _checkpoints(result: Verification, run: Stored) -> None:
         for name in dict.fromkeys([*expected.points, *found.points]):
             ours, theirs = (one.points.get(name, MISSING) for one in (expected, found))
             result.note(kind, f"points[{at}].{name}", ours, theirs, "in the checkpoint")
-        for model, ours, theirs in zip(expected.models, expected.cost, found.cost, strict=False):
-            known = [None if np.isnan(cost) else float(cost) for cost in (ours, theirs)]
-            result.note(kind, f"points[{at}].cost[{model}]", *known, "in the checkpoint")
+        for model, *usd in zip(expected.models, expected.cost, found.cost, strict=False):
+            ours, theirs = (None if np.isnan(cost) else float(cost) for cost in usd)
+            result.note(kind, f"points[{at}].cost[{model}]", ours, theirs, "in the checkpoint")
     if not some:
         result.not_remade.append("points in checkpoints: there are no checkpoints here")
 

@@ -18,7 +18,9 @@ def test_defaults() -> None:
         "accuracy": 0.01,
         "cost": 0.02,
         "reward": 0.01,
+        "savings": 0.02,
         "latency": 0.10,
+        "at": {},
     }
     assert rules.inconclusive == "report"
     assert rules.guards.collapse.limit == 0.95
@@ -63,6 +65,7 @@ def test_margins_on_the_command_line() -> None:
     assert parse_margins(("auto", "cost=.05")) == {
         "accuracy": "auto",
         "reward": "auto",
+        "savings": "auto",
         "cost": ".05",
     }
     assert make({"margins": parse_margins(("cost=.05",))}).margins.cost == 0.05

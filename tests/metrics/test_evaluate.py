@@ -28,6 +28,7 @@ def test_a_perfect_router_by_hand() -> None:
             "arena_score": 0.87624,
             # two thirds of the calls to the strong one: .5 + .25 · 2/3 for the same money
             "mix_lift": 1 / 3,
+            "over_mix": 1 - (0.5 + 0.75) / 2,
             "cost_per_1k": 2.5,
             "router_cost_per_1k": 0.5,
             "total_cost_per_1k": 3.0,

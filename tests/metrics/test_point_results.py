@@ -10,6 +10,7 @@ import pytest
 from worlds import big, router, run
 
 from routebench.metrics.evaluate import evaluate
+from routebench.metrics.headroom import over_mix
 from routebench.metrics.points.point import Point
 from routebench.records import Ints
 
@@ -138,3 +139,13 @@ def test_references_claim_nothing_over_mixing() -> None:
     assert mine.metrics["mix_lift"].value is not None
     assert (other.metrics["mix_lift"].value, other.pair) == (None, None)
     assert mine.pair == ("model-0", "model-2")
+
+
+def test_what_matching_is_worth_stands_with_rows_and_points() -> None:
+    world, choice = big(), mixed()
+    found = run(world, at(choice), replace(router(choice, name="other"), reference=True))
+    expected = over_mix(world.outcomes, choice[None], world.clusters)
+    assert found.routers["mine"].points["within-1pp"].metrics["over_mix"] == expected
+    assert found.routers["mine"].metrics["over_mix"].value == 0, "its own choice is one model"
+    reference = found.routers["other"].metrics["over_mix"]
+    assert (reference.value, reference.reason) == (None, "a reference, which claims nothing")

@@ -176,7 +176,12 @@ def test_unpriced_is_not_free() -> None:
     )
     estimated = {"cost_basis": {"recorded": 0, "tokens": 1, "estimated": 1500, "assumed": 3}}
     text = " ".join(shown(board(row("mf"), priced="estimated", diagnostics=estimated)).split())
-    assert "1,500 cells estimated, 3 cells assumed" in text
+    assert "costs estimated: 1,500 from their texts, 3 of 1,504 answers assumed" in text
+    every = {"assumed_output_tokens": 256} | {
+        "cost_basis": {"recorded": 0, "tokens": 0, "estimated": 0, "assumed": 9}
+    }
+    text = " ".join(shown(board(row("mf"), priced="estimated", diagnostics=every)).split())
+    assert "costs estimated: every answer assumed 256 tokens long" in text
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,22 @@ import numpy as np
 from routebench.metrics import contrasts
 from routebench.metrics.bootstrap import Groups
 from routebench.metrics.contrasts import Resampled
-from routebench.metrics.estimates import router_estimates
-from routebench.metrics.headroom import ChosenCells
-from routebench.metrics.per_query import PerQuery, reference_columns, resample, router_columns
+from routebench.metrics.estimates import null, router_estimates
+from routebench.metrics.headroom import ChosenCells, over_mix
+from routebench.metrics.per_query import (
+    PerQuery,
+    collapsed,
+    reference_columns,
+    resample,
+    router_columns,
+)
 from routebench.metrics.points.verdict import PointScores
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.plugin.selection import COVERED
 from routebench.records import Mask
-from routebench.schema import BEST_SINGLE, PointResult
+from routebench.schema import BEST_SINGLE, Estimate, PointResult
 
+REFERENCE = "a reference, which claims nothing"
 Place = tuple[str, str]
 """Router and point."""
 
@@ -55,7 +62,9 @@ def at_points(setting: Setting, routed: Iterable[RouterChoices]) -> dict[Place, 
             # Where one fixed model stands in, nothing is routed.
             spent = None if cost is None else np.where(fixed, 0.0, cost)
             places[one.name, point] = AtPoint(
-                RouterChoices(one.name, choice, spent), one.lambdas[point], rows
+                RouterChoices(one.name, choice, spent, reference=one.reference),
+                one.lambdas[point],
+                rows,
             )
     return places
 
@@ -108,11 +117,21 @@ def results(
             n=int(places[place].rows.sum()),
             lambdas=lambdas,
             fixed=sum(value is None for value in lambdas) / len(lambdas),
-            metrics=router_estimates(own, means, known, groups.count),
+            metrics=router_estimates(own, means, known, groups.count)
+            | {"over_mix": matching(setting, places[place])},
             against={BEST_SINGLE: against[place]},
             usage=dict(zip(models, means.usage.tolist(), strict=True)),
         )
     return made
+
+
+def matching(setting: Setting, one: AtPoint) -> Estimate:
+    """Return what matching queries to models is worth at a point; nothing for references."""
+    if one.routed.reference:
+        return null(REFERENCE)
+    part = setting if one.whole else setting.take(one.rows)
+    choice = np.atleast_2d(collapsed(one.routed.choice[:, one.rows]))
+    return over_mix(part.outcomes, choice, part.clusters)
 
 
 def _against_best_single(
@@ -134,8 +153,7 @@ def compared(setting: Setting, one: RouterChoices, place: AtPoint | None) -> Poi
     if place is not None:
         choice, rows = place.routed.choice, place.rows
     part, choice = setting.take(rows), choice[:, rows]
-    if (choice == choice[0]).all():
-        choice = choice[:1]
+    choice = np.atleast_2d(collapsed(choice))
     return PointScores(
         ChosenCells.of(part.outcomes, choice).score,
         ChosenCells.of(part.outcomes, part.best_single).score,

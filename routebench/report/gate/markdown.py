@@ -43,6 +43,9 @@ def _lines(result: GateResult) -> Iterator[str]:
         yield from _table(words.COLUMNS, rows, left=(0, 1, 8))
         yield ""
         yield text(f"{words.family(result)}; {words.LEGEND}.")
+    if (counts := words.verdicts(result)) is not None:
+        yield ""
+        yield text(f"{counts}.")
     yield from _list("Undecided or missing", _undecided(result))
     guards = (f"{f.level.upper()} {f.guard}: {f.router}: {f.message}" for f in result.findings)
     yield from _list("Guards", guards)

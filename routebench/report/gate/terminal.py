@@ -36,6 +36,8 @@ def show(result: GateResult, out: Console) -> None:
         out.print()
         out.print(_table(result, out.width))
         out.print(f"[dim]{escape(words.family(result))}; {words.LEGEND}[/]")
+    if (counts := words.verdicts(result)) is not None:
+        out.print(counts)
     _reasons(result, out)
     _guards(result, out)
     _flips(result, out)

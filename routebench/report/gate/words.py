@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from routebench.gate.rules import split
 from routebench.gate.schema import Comparison, Flip, GateResult
 from routebench.gate.verdict import Verdict
 from routebench.report.format import SOURCES
@@ -39,12 +40,13 @@ _UNITS = {
     "accuracy": _Unit(100, 1, " pp"),
     "cost": _Unit(100, 1, "%"),
     "reward": _Unit(1, 4, ""),
+    "savings": _Unit(100, 1, " pp"),
 }
 
 
 def cells(one: Comparison) -> tuple[str, ...]:
     """Return the texts of one comparison, in the order of `COLUMNS`."""
-    unit = _UNITS[one.metric]
+    unit = _UNITS[split(one.metric)[0]]
     same = one.difference is not None and one.test is None
     auto = " auto" if one.margin_from == "mde" and one.margin is not None else ""
     return (
@@ -63,8 +65,11 @@ def cells(one: Comparison) -> tuple[str, ...]:
 def _value(metric: str, value: float | None) -> str:
     if value is None:
         return "–"
+    metric = split(metric)[0]
     if metric == "accuracy":
         return f"{100 * value:.1f}"
+    if metric == "savings":
+        return f"{100 * value:.1f}%"
     return f"${value:#.4g}" if metric == "cost" else f"{value:.4f}"
 
 
@@ -114,6 +119,15 @@ def family(result: GateResult) -> str:
     return (
         f"family of {result.family}: {routers} router{'s' * (routers != 1)} × {', '.join(metrics)}"
     )
+
+
+def verdicts(result: GateResult) -> str | None:
+    """Return how many routers have each verdict on either board; None where none has any."""
+    sides = [
+        f"{side} {', '.join(f'{n} {kind}' for kind, n in counts.items()) or 'none'}"
+        for side, counts in result.verdicts.items()
+    ]
+    return f"verdicts within the margin: {'; '.join(sides)}" if sides else None
 
 
 def why_invalid(result: GateResult) -> Iterator[str]:

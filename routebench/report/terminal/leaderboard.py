@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from routebench.report import lengths
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds
 from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
@@ -221,7 +222,8 @@ def _footnotes(board: Leaderboard, out: RichConsole) -> None:
     if few_seeds(board):
         notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
     out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
-    for text in (verdict_table.undecided(board), _detectable(board)):
+    texts = (lengths.by_length(board), verdict_table.undecided(board), _detectable(board))
+    for text in texts:
         if text is not None:
             out.print(escape(text))
 
@@ -238,14 +240,13 @@ def _about_costs(board: Leaderboard) -> list[str]:
 
 
 def _estimated(board: Leaderboard) -> list[str]:
-    notes = []
-    if board.priced == "estimated":
-        basis = board.diagnostics.cost_basis
-        guessed = [
-            f"{basis[kind]:,} cells {kind}" for kind in ("estimated", "assumed") if basis[kind]
-        ]
-        notes.append(f"costs estimated from text lengths ({', '.join(guessed)})")
-    return notes
+    """Return on what guesses costs are based; nothing for recorded ones."""
+    if board.priced != "estimated":
+        return []
+    basis = board.diagnostics.cost_basis
+    known = [f"{basis['estimated']:,} from their texts"] if basis.get("estimated") else []
+    guesses = [*known, *filter(None, [lengths.assumed(board)])]
+    return [f"costs estimated: {', '.join(guesses)}"]
 
 
 def _listed(board: Leaderboard) -> list[str]:

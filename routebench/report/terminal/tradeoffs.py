@@ -68,17 +68,19 @@ def _points(rows: list[Row], out: Console) -> None:
         "n fixed: jobs in which the best single model stands in); routebench route RUN ROUTER "
         "--point NAME decides so[/dim]\n"
     )
-    money = make_table("router", "AIQ", "QNC")
+    money = make_table("router", "AIQ", "QNC", "over the mix, pp")
     for row in rows:
         money.add_row(
             _label(row),
             interval(_get(row.metrics, "aiq"), 1, "{:.3f}"),
             interval(_get(row.metrics, "qnc"), 1, "{:.2f}"),
+            interval(_get(row.metrics, "over_mix"), 100, "{:+.1f}"),
         )
     out.print(money)
     out.print(
         "[dim]AIQ: mean accuracy over the pool's range of cost; QNC: share of the best single "
-        "model's cost that reaches its accuracy, read off the test queries[/dim]\n"
+        "model's cost that reaches its accuracy, read off the test queries; over the mix: accuracy "
+        "above the same shares of queries dealt to the models at random[/dim]\n"
     )
 
 

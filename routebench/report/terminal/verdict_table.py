@@ -136,8 +136,8 @@ def notes(board: Leaderboard) -> list[str]:
     single = sorted({fold.best_single for fold in board.diagnostics.folds})
     named = f" ({', '.join(single)})" if len(single) == 1 else ""
     return [
-        f"{point}: the cheapest setting that on validation loses at most {within} against the best"
-        f" single model{named}, fixed before the test"
+        f"{point}: the cheapest setting that by validation, luck allowed for, loses at most "
+        f"{within} against the best single model{named}; fixed before the test"
         + (" (a router without settings: its own choice)" if only else ""),
         "saves: all-in cost against the best single model's",
         "worst: it loses no more than this, with 95% confidence in all verdicts together (Holm)",
