@@ -21,6 +21,7 @@ from routebench.report.format import (
     plain,
     share,
 )
+from routebench.report.points import pair_words
 from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row, collapse
 
 
@@ -108,6 +109,9 @@ def notices(board: Leaderboard) -> list[str]:
         )
     if diagnostics.missing:
         texts.append(f"missing cells: {diagnostics.missing:.2%} of those asked")
+    texts += [
+        f"APGR, from the weak to the strong model: {words}" for words in pair_words(finished(board))
+    ]
     return texts + _by_row(board) + list(board.suite.notes)
 
 
@@ -116,7 +120,9 @@ def _by_row(board: Leaderboard) -> list[str]:
     for row in board.rows:
         if row.message:
             routers.setdefault(f"{row.state}: {row.message}", []).append(row.router)
-        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.other_warnings:
+        for warning in (
+            [COLLAPSED] if collapse(row.usage) and not row.reference else []
+        ) + row.other_warnings:
             routers.setdefault(warning, []).append(row.router)
     return [f"{text}: {', '.join(labels)}" for text, labels in routers.items()]
 

@@ -345,7 +345,8 @@ def _warnings(board: Leaderboard, out: RichConsole) -> None:
     routers: dict[str, list[str]] = {}
     for row in board.rows:
         # Which model it is stands in the table; here all such rows go into one line.
-        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.other_warnings:
+        collapsed = collapse(row.usage) is not None and not row.reference
+        for warning in ([COLLAPSED] if collapsed else []) + row.other_warnings:
             routers.setdefault(warning, []).append(row.router)
     for warning, labels in routers.items():
         out.print(f"[yellow]{escape(warning)}[/yellow]: {escape(', '.join(labels))}")
