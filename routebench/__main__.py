@@ -15,6 +15,7 @@ from routebench import __version__, commands
 from routebench.errors import RoutebenchError, did_you_mean
 from routebench.files import reason
 from routebench.plugin import discovery
+from routebench.report.plain_letters import use_plain_letters
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the program's
 
@@ -80,6 +81,7 @@ def main() -> None:
     """Run the command; errors meant for the user become one line and an exit code."""
     # By default imports alone make the collector go through everything several times.
     gc.set_threshold(50_000)
+    use_plain_letters()
     try:
         cli(prog_name="routebench")
     except RoutebenchError as error:
