@@ -13,6 +13,7 @@ import click
 from routebench import __version__, commands
 from routebench.errors import RoutebenchError, did_you_mean
 from routebench.files import reason
+from routebench.names import is_name
 from routebench.plugin import discovery
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the program's
@@ -26,7 +27,7 @@ class Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        added = {info.name for info in discovery.installed("command")}
+        added = {info.name for info in discovery.installed("command") if is_name(info.name)}
         return sorted(_built_in() | added)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
 from routebench.files import lock_file, replace_file
+from routebench.names import below, is_name
 from routebench.redact import one_line
 from routebench.schema import Fingerprints, Leaderboard
 
@@ -30,7 +31,7 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
     Raises:
         OptionError: it cannot be written, is in use, or holds anything but a run.
     """
-    folder = Path(config.out) if config.out else _RESULTS / config.suite_name / run_hash
+    folder = Path(config.out) if config.out else below(_RESULTS, config.suite_name) / run_hash
     try:
         content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         if content and not content & {LOCK, BOARD}:
@@ -120,9 +121,12 @@ def read(path: Path) -> Leaderboard:
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not a leaderboard: it is no text") from error
     try:
-        return Leaderboard.model_validate_json(text)
+        board = Leaderboard.model_validate_json(text)
     except ValidationError as error:
         raise DataError(f"{place}: {_not_a_board(text, error)}") from error
+    if odd := [name for name in board.files if not is_name(name)]:
+        raise DataError(f"{place}: not a leaderboard: files: {odd[0]!r} is no file of a run folder")
+    return board
 
 
 def _not_a_board(text: str, error: ValidationError) -> str:

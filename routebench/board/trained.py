@@ -14,6 +14,7 @@ from routebench.board import run_folder
 from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
+from routebench.names import below
 from routebench.plugin import discovery, extensions
 from routebench.plugin.budget import Budget
 from routebench.plugin.discovery import PluginInfo
@@ -105,12 +106,11 @@ def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -
         raise OptionError(f"{folder}: no router {label!r} ended well", did_you_mean(label, known))
     if known[label].deterministic and seed in known[label].seeds:
         seed = 0  # the one it was trained for
-    place = root / label / f"seed-{seed}" / f"fold-{fold}"
+    own = below(root, label, "router")
+    place = own / f"seed-{seed}" / f"fold-{fold}"
     if (place / "checkpoint" / "router.json").is_file():
         return place
-    there = sorted(
-        path.parent.relative_to(root / label) for path in root.glob(f"{label}/*/*/checkpoint")
-    )
+    there = sorted(path.parent.relative_to(own) for path in own.glob("*/*/checkpoint"))
     listing = ", ".join(str(path).replace("/", " ").replace("-", " ") for path in there[:6])
     hint = f"there is {listing}" if there else "run it again: checkpoints are in its folder routers"
     raise DataError(f"{folder}: no checkpoint of {label}, seed {seed}, fold {fold}", hint)

@@ -46,7 +46,8 @@ class Finished:
     """The stored results of jobs that ended well, which a resumed run skips."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
+        """In full: jobs work in folders of their own, and are told where they keep their state."""
 
     def load(self, job: Job) -> Result | None:
         """Return the stored result of this job with the same fingerprint, or None."""
