@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from routebench import __version__, commands
+from routebench import __version__, commands, printed
 from routebench.errors import RoutebenchError, did_you_mean
 from routebench.files import reason
 from routebench.names import is_name
@@ -77,23 +77,24 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; errors meant for the user become one line and an exit code."""
+    printed.prepare()
     try:
         cli(prog_name="routebench")
     except RoutebenchError as error:
-        click.echo(f"error: {_line(error.message)}", err=True)
+        printed.echo(f"error: {_line(error.message)}", err=True)
         if error.hint:
-            click.echo(f"hint: {_line(error.hint)}", err=True)
+            printed.echo(f"hint: {_line(error.hint)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in _FULL and not isinstance(error, shutil.Error):
             raise
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"error: {_line(place + reason(error))}", err=True)
+        printed.echo(f"error: {_line(place + reason(error))}", err=True)
         sys.exit(RoutebenchError.exit_code)
 
 
 def _line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return printed.visible(" ".join(text.splitlines()))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from routebench.printed import echo, echo_json
+
 if TYPE_CHECKING:
     from routebench.board.trained import TrainedRouter
     from routebench.plugin.budget import Budget
@@ -72,7 +74,7 @@ def command(
             trained.charge(limit, decisions)
         for row, text in enumerate(chunk):
             told = _told(trained, decisions, row, text, limit)
-            click.echo(_json(told) if as_json else _lines(told))
+            echo_json(_json(told)) if as_json else echo(_lines(told))
     if not routed:
         raise OptionError("no query given", "name one, or write one per line to standard input")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from routebench.printed import echo_json
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -28,7 +30,7 @@ def command(ctx: click.Context, run: Path, regrade: bool, first: int, as_json: b
 
     result = verify(run, regrade)
     if as_json:
-        click.echo(verified.to_json(result), nl=False)
+        echo_json(verified.to_json(result), nl=False)
     else:
         verified.show(result, console.make(), first)
     ctx.exit(1 if result.mismatches else 0)
