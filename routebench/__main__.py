@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import pkgutil
-import shutil
 import sys
 
 import click
@@ -15,8 +13,6 @@ from routebench.errors import RoutebenchError, did_you_mean
 from routebench.files import reason
 from routebench.names import is_name
 from routebench.plugin import discovery
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the program's
 
 
 class Commands(click.Group):
@@ -85,12 +81,19 @@ def main() -> None:
         if error.hint:
             printed.echo(f"hint: {_line(error.hint)}", err=True)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in _FULL and not isinstance(error, shutil.Error):
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        printed.echo(f"error: {_line(place + reason(error))}", err=True)
+    except (OSError, MemoryError, RecursionError) as error:
+        printed.echo(f"error: {_line(_limit(error))}", err=True)
         sys.exit(RoutebenchError.exit_code)
+
+
+def _limit(error: OSError | MemoryError | RecursionError) -> str:
+    """Return what the system or the interpreter refused."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return place + reason(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return "what was given is nested too deeply"
 
 
 def _line(text: str) -> str:
