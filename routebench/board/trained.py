@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from routebench import config
-from routebench.board import run_folder
+from routebench.board import provenance, run_folder
 from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
 from routebench.names import below
 from routebench.plugin import discovery, extensions
 from routebench.plugin.budget import Budget
-from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.records import Decisions, Queries
 from routebench.schema import Leaderboard
@@ -35,6 +33,8 @@ class TrainedRouter:
     visible: tuple[str, ...]
     """Columns that the run's routers saw beside the text."""
     _harness: Harness
+    notes: tuple[str, ...] = ()
+    """How its code is other than when it was trained."""
 
     @classmethod
     def load(
@@ -44,21 +44,27 @@ class TrainedRouter:
         seed: int = 0,
         fold: int = 0,
         changes: dict[str, Any] | None = None,
+        file: str | None = None,
     ) -> TrainedRouter:
         """Load the checkpoint that a run folder keeps of a router.
 
         `changes` are options that the router reads when it routes: those that its class names in
-        `route_options`.
+        `route_options`. A router of a file is loaded from `file`, `path.py:Class`, alone: what the
+        run names is not run.
 
         Raises:
             DataError: no run, or no whole checkpoint of that router, seed and fold.
-            OptionError: an option that is fixed by training.
+            OptionError: an option that is fixed by training, or a file that is not named.
         """
         board = run_folder.read(run)
         folder = run if run.is_dir() else run.parent
         place = _place(folder, board, label, seed, fold)
         header = _header(place / "job.json")
-        info = _plugin(folder, header["plugin"])
+        row = next(row for row in board.rows if row.router == label)
+        # One job stands for all seeds of a deterministic router.
+        provenance.check(place, header, row, 0 if row.deterministic else seed, fold)
+        info = provenance.plugin(label, header, file)
+        notes = tuple(f"{label}: {text}" for text in provenance.changes(header, info))
         _changeable(discovery.load(info), label, changes or {})
         router = create(info, header["options"] | (changes or {}), label)
         models = tuple(_header(place / "checkpoint" / "router.json")["models"])
@@ -66,7 +72,7 @@ class TrainedRouter:
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
         visible = (*board.suite.shown, *(["users"] if board.suite.users else []))
-        return cls(label, router, models, cost or {}, visible, harness)
+        return cls(label, router, models, cost or {}, visible, harness, notes)
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""
@@ -121,18 +127,9 @@ def _header(path: Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a finished job: {error}") from error
+    if not isinstance(header, dict):
+        raise DataError(f"{path}: not a finished job: it is no JSON object")
     return header
-
-
-def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:
-    """Return the plugin, installed or in the file that the run names."""
-    if ".py:" not in plugin["target"]:
-        return discovery.find("router", plugin["name"])
-    for text in config.read(folder / run_folder.RUN_FILE)["router"]:
-        name = text.partition("@")[0]
-        if Path(name.rpartition(":")[0]).name + ":" + name.rpartition(":")[2] == plugin["target"]:
-            return discovery.find("router", name)
-    raise DataError(f"{folder / run_folder.RUN_FILE}: no router {plugin['target']}")
 
 
 def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:

@@ -53,9 +53,11 @@ def command(
     routebench route results/simpleqa/0123456789ab knn "Who wrote Emma?"
     routebench route results/simpleqa/0123456789ab policy --budget 10 --spent 8.5 < queries.txt
 
+    A router of a file is named by it again, mine.py:Mine: what a run folder names is not run.
     The checkpoint of one seed and fold decides, by the text alone. Nothing is asked of any
     model. With a budget every query is charged the mean cost of the model chosen for it.
     """
+    from routebench.board.provenance import split_file
     from routebench.board.trained import TrainedRouter
     from routebench.errors import OptionError
     from routebench.plugin.budget import Budget
@@ -63,7 +65,10 @@ def command(
     if spent is not None and budget is None:
         raise OptionError("--spent is a part of a budget", "--budget USD")
     limit = None if budget is None else Budget(budget, spent or 0.0)
-    trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_))
+    label, named = split_file(router)
+    trained = TrainedRouter.load(run, label, seed, fold, _changes(label, set_), named)
+    for note in trained.notes:
+        echo(f"warning: {note}", err=True)
     if limit is not None:
         trained.spend(limit)
     routed = False

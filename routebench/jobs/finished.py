@@ -12,6 +12,7 @@ from routebench.errors import RoutebenchError
 from routebench.files import file_sha256, new_folder, reason
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
+from routebench.plugin import discovery
 from routebench.records import Decisions
 
 _PARTS = ("decisions.arrow", "validation.arrow", "perturbed.arrow")
@@ -107,6 +108,7 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
         header = {
             "fingerprint": job.fingerprint,
             "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
+            "code": discovery.code_hash(job.plugin),
             "options": job.options,
             "extensions": dict(job.extensions),
             "sha256": [file_sha256(part / name) for name in _PARTS],
