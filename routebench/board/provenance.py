@@ -75,6 +75,7 @@ def mismatches(header: dict[str, Any], row: Row, seed: int, fold: int) -> Iterat
         "plugin": (row.plugin, stated.get("name")),
         "distribution": (row.distribution, stated.get("distribution")),
         "version": (row.version, stated.get("version")),
+        "deterministic": (row.deterministic, header.get("all_seeds")),
         "options": (row.options, header.get("options")),
         "fingerprint": (digest([row.fingerprint, seed, fold]), header.get("fingerprint")),
     }

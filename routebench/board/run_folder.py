@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
-from routebench.files import lock_file, replace_file
+from routebench.files import lock_file, replace_file, sha256
 from routebench.names import below, is_name
 from routebench.redact import one_line
 from routebench.schema import Fingerprints, Leaderboard
 
 BOARD, RUN_FILE, CHECKPOINTS, LOCK = "leaderboard.json", "run.toml", "routers", ".lock"
 UNFINISHED = "unfinished.toml"
+DIGEST = "board_sha256"
 _RESULTS = Path("results")
 
 
@@ -102,6 +103,18 @@ def to_json(board: Leaderboard) -> str:
     """Return the content of the board's file."""
     values = board.model_dump(mode="json", exclude_none=False)
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def board_digest(board: Leaderboard) -> str:
+    """Return the SHA-256 of a board without the `DIGEST` in its environment."""
+    rest = {name: value for name, value in board.environment.items() if name != DIGEST}
+    return sha256(to_json(board.model_copy(update={"environment": rest})).encode())
+
+
+def with_digest(board: Leaderboard) -> Leaderboard:
+    """Return a board that states its own `DIGEST`: a value that is changed by hand is noticed."""
+    about = {**board.environment, DIGEST: board_digest(board)}
+    return board.model_copy(update={"environment": about})
 
 
 def read(path: Path) -> Leaderboard:

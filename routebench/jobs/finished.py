@@ -109,6 +109,7 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
             "fingerprint": job.fingerprint,
             "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
             "code": discovery.code_hash(job.plugin),
+            "all_seeds": job.all_seeds,
             "options": job.options,
             "extensions": dict(job.extensions),
             "sha256": [file_sha256(part / name) for name in _PARTS],
