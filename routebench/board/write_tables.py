@@ -43,7 +43,7 @@ PARTS = {
 POOL = "routebench.pool"
 """Metadata of the cells: which models the suite declares as the small and the large one."""
 
-STATED = b"routebench.stated"
+STATED = "routebench.stated"
 """Metadata of the cells: what the board says that no table could tell."""
 
 

@@ -74,8 +74,8 @@ def _options(options: RunConfig, board: Leaderboard) -> Iterator[Compared]:
     about = board.environment
     data = [config.located(options.suite_data)] if options.suite_data else []
     if options.suite_data is None or not about.get("repriced"):
-        names = [[Path(str(each)).name for each in some] for some in (about.get("data", []), data)]
-        yield "environment.data", *names, IN_RUN
+        ours, theirs = _names(about.get("data")), _names(data)
+        yield "environment.data", ours, theirs, IN_RUN
     yield "environment.device", about.get("device"), options.device, IN_RUN
     if "all" not in options.router:
         named = sorted(_label(text) for text in options.router)
@@ -83,6 +83,10 @@ def _options(options: RunConfig, board: Leaderboard) -> Iterator[Compared]:
     for row in board.rows:
         if row.state == "ok":
             yield f"rows[{row.router}].seeds", row.seeds, list(range(options.seeds)), IN_RUN
+
+
+def _names(paths: Any) -> list[str]:
+    return [Path(str(path)).name for path in paths] if isinstance(paths, list) else []
 
 
 def _label(text: str) -> str:
@@ -93,7 +97,7 @@ def _label(text: str) -> str:
 def _cells(folder: Path, board: Leaderboard) -> Iterator[Compared]:
     """Yield what the header of the cells says of suite, texts and duplicates."""
     metadata = pq.read_schema(folder / "cells.parquet").metadata or {}
-    if (text := metadata.get(write_tables.STATED)) is None:
+    if (text := metadata.get(write_tables.STATED.encode())) is None:
         yield "cells.parquet", "says of what suite it is", MISSING, IN_CELLS
         return
     try:

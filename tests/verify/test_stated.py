@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from routebench.verify import verify as verifying
 Main = Callable[..., tuple[int, str, str]]
 Change = Callable[[dict[str, Any]], Any]
 MINE = Path(__file__).parents[1] / "policied.py"
+BENCHMARK = MINE.parents[1] / "benchmarks" / "altered_boards.py"
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +214,20 @@ def test_keys_that_are_none(main: Main, folder: Path, tmp_path: Path) -> None:
         assert code == 2, words
         assert len(err.splitlines()) <= 2
     assert not (folder / "signature.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("restated", [False, True])
+def test_one_value_of_each_kind(restated: bool, folder: Path) -> None:
+    """What only the board's own digest holds is what a machine was, and when a run ended."""
+    spec = importlib.util.spec_from_file_location("altered_boards", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    found = list(benchmark.altered(folder, restated, sample=True))
+    assert len(found) > 150
+    unnoticed = {".".join(map(str, path)) for path, noticed in found if not noticed}
+    machine = ("blas.0", "cpus", "finished", "machine", "packages.numpy", "platform", "python")
+    allowed = {f"environment.{name}" for name in machine} | {"timing.seconds"}
+    assert unnoticed <= (allowed if restated else set())
