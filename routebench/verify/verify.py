@@ -111,10 +111,10 @@ def verify(
     _hashes(result, folder, board)
     try:
         run = read_run(path)
+        _stated(result, run)  # first: what is wrong there may keep the board from being made
         _numbers(result, board, recompute(run))
         _independent(result, run)
         _costs(result, run)
-        _stated(result, run)
         if regrade:
             _regrade(result, run)
         if reroute:

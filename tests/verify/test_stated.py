@@ -66,6 +66,7 @@ ALTERED: dict[str, Change] = {
     "suite.source": lambda b: b["suite"].update(source="live"),
     "suite.protocol": lambda b: b["suite"].update(protocol="user"),
     "suite.split": lambda b: b["suite"].update(split="given"),
+    "suite.shown": lambda b: b["suite"].update(shown=["something"]),
     "suite.notes": lambda b: b["suite"]["notes"].append("all is well"),
     "fingerprints.suite": lambda b: b["fingerprints"].update(suite="0" * 16),
     "fingerprints.outcomes": lambda b: b["fingerprints"].update(outcomes="0" * 16),
