@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import pkgutil
-import shutil
 import sys
 
 import click
 
-from routebench import __version__, commands
+from routebench import __version__, commands, printed
 from routebench.errors import RoutebenchError, did_you_mean
 from routebench.files import reason
+from routebench.names import is_name
 from routebench.plugin import discovery
-from routebench.report.plain_letters import use_plain_letters
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the program's
 
 
 class Commands(click.Group):
@@ -28,7 +24,7 @@ class Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        added = {info.name for info in discovery.installed("command")}
+        added = {info.name for info in discovery.installed("command") if is_name(info.name)}
         return sorted(_built_in() | added)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -81,24 +77,31 @@ def main() -> None:
     """Run the command; errors meant for the user become one line and an exit code."""
     # By default imports alone make the collector go through everything several times.
     gc.set_threshold(50_000)
-    use_plain_letters()
+    printed.prepare()
     try:
         cli(prog_name="routebench")
     except RoutebenchError as error:
-        click.echo(f"error: {_line(error.message)}", err=True)
+        printed.echo(f"error: {_line(error.message)}", err=True)
         if error.hint:
-            click.echo(f"hint: {_line(error.hint)}", err=True)
+            printed.echo(f"hint: {_line(error.hint)}", err=True)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in _FULL and not isinstance(error, shutil.Error):
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"error: {_line(place + reason(error))}", err=True)
+    except (OSError, MemoryError, RecursionError) as error:
+        printed.echo(f"error: {_line(_limit(error))}", err=True)
         sys.exit(RoutebenchError.exit_code)
 
 
+def _limit(error: OSError | MemoryError | RecursionError) -> str:
+    """Return what the system or the interpreter refused."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return place + reason(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return "what was given is nested too deeply"
+
+
 def _line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return printed.visible(" ".join(text.splitlines()))
 
 
 if __name__ == "__main__":

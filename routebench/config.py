@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from routebench.data.files import is_outcomes_name
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import absolute
+from routebench.limits import parse_toml
 from routebench.plugin import discovery, options
 from routebench.plugin.renamed import current_name
 from routebench.records import HIDEABLE
@@ -166,7 +167,7 @@ def as_suite(text: Any) -> Any:
 def read(path: Path) -> dict[str, Any]:
     """Read the fields of a TOML run file."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"--file {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

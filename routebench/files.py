@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from routebench.names import below
+
 SUFFIX = ".sqlite"
 """Of a store of answers."""
 
@@ -124,7 +126,7 @@ def data_folder() -> Path:
 
 def default_store(suite: str) -> Path:
     """Return the default path of the store for a suite; it need not exist."""
-    return data_folder() / f"{suite}{SUFFIX}"
+    return below(data_folder(), suite, "suite").with_name(suite + SUFFIX)
 
 
 def store_files(path: Path) -> tuple[Path, ...]:

@@ -50,11 +50,9 @@ def routebench_gate() -> Callable[..., GateResult]:
 def _table(result: GateResult) -> str:
     from io import StringIO
 
-    from rich.console import Console
-
     from routebench.report.gate import terminal as gate_terminal
     from routebench.report.terminal import console
 
     out = StringIO()
-    gate_terminal.show(result, Console(file=out, width=console.WIDE, highlight=False))
+    gate_terminal.show(result, console.page(out))
     return out.getvalue()

@@ -95,10 +95,11 @@ def one_line(text: str, room: int = ROOM) -> str:
     """
     line = " ".join(redacted(text[: 100 * room]).split())
     cut = line if len(line) <= room else line[: room - 1] + "…"
-    return "".join(map(_seen, cut))
+    return "".join(map(seen, cut))
 
 
-def _seen(character: str) -> str:
+def seen(character: str) -> str:
+    """Return a character as it is, or what shows a control or format character."""
     if unicodedata.category(character) not in _UNSEEN:
         return character
     code = ord(character)

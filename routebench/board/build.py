@@ -43,6 +43,9 @@ from routebench.schema import (
 RESAMPLES = 10_000
 ANSWERED_BY_ALL = "all rows are scored on the queries that every model answered,"
 """The beginning of the note of a run in which a router sees answers."""
+STARTS_PROCESSES = "starts processes of its own, which are watched less closely"
+USES_NETWORK = "uses the network, where answers may be found: it is watched less closely"
+WRAPPED = "wrapped by the extension "
 
 _V = TypeVar("_V")
 
@@ -267,19 +270,19 @@ def _row(
     router_results = [result for job, result in results.items() if job.label == entrant.label]
     noted = sorted({text for result in router_results for text in result.warnings})
     if entrant.starts_processes:
-        noted.append("starts processes of its own, which are watched less closely")
+        noted.append(STARTS_PROCESSES)
     if entrant.needs_network:
-        noted.append("uses the network, where answers may be found: it is watched less closely")
+        noted.append(USES_NETWORK)
     for name in sorted({name for job in results for name in job.extensions}):
-        noted.append(f"wrapped by the extension {name}, which may change what it decides")
+        noted.append(f"{WRAPPED}{name}, which may change what it decides")
     scores["warnings"] = [*scores["warnings"], *noted]
     scores["steps"] = scored.steps.get(entrant.label)
-    scores["facts"] = _merge_facts([result.facts for result in router_results])
+    scores["facts"] = merge_facts([result.facts for result in router_results])
     base["deterministic"] = any(job.all_seeds for job in results if job.label == entrant.label)
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
 
 
-def _merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
+def merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
     """Merge the facts of a router's jobs: the common value, the mean, or all texts joined."""
     merged: dict[str, Any] = {}
     for name in sorted({name for each in facts for name in each}):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from routebench import limits
 from routebench.board.write_tables import ASSUMED, HELD_OUT, PARTS, POOL, PRICED
 from routebench.data.splits import REMOVED, Split
 from routebench.errors import DataError
@@ -71,12 +72,16 @@ def read_table(path: Path, texts: Iterable[str] = ()) -> pa.Table:
         # pq.read_table would import pyarrow.dataset, and pandas where it is installed.
         known = pq.read_schema(path).names
         coded = [name for name in texts if name in known]
-        with pq.ParquetFile(path, read_dictionary=coded) as file:
+        with (
+            limits.within_memory(path),
+            pq.ParquetFile(path, read_dictionary=coded) as file,
+        ):
+            limits.check(path.name, "rows", file.metadata.num_rows, limits.ROWS)
             return file.read()
     except FileNotFoundError:
         hint = "compare, gate and verify need the whole run folder"
         raise DataError(f"{path}: there is no such file", hint) from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 

@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from routebench.board.old_boards import OLD_SCHEMA, upgraded
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
-from routebench.files import lock_file, replace_file
+from routebench.files import lock_file, replace_file, sha256
+from routebench.names import below, is_name
 from routebench.redact import one_line
 from routebench.schema import Fingerprints, Leaderboard
 
 BOARD, RUN_FILE, CHECKPOINTS, LOCK = "leaderboard.json", "run.toml", "routers", ".lock"
 UNFINISHED = "unfinished.toml"
+DIGEST = "board_sha256"
 _RESULTS = Path("results")
 
 
@@ -31,7 +33,7 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
     Raises:
         OptionError: it cannot be written, is in use, or holds anything but a run.
     """
-    folder = Path(config.out) if config.out else _RESULTS / config.suite_name / run_hash
+    folder = Path(config.out) if config.out else below(_RESULTS, config.suite_name) / run_hash
     try:
         content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         if content and not content & {LOCK, BOARD}:
@@ -104,6 +106,18 @@ def to_json(board: Leaderboard) -> str:
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def board_digest(board: Leaderboard) -> str:
+    """Return the SHA-256 of a board without the `DIGEST` in its environment."""
+    rest = {name: value for name, value in board.environment.items() if name != DIGEST}
+    return sha256(to_json(board.model_copy(update={"environment": rest})).encode())
+
+
+def with_digest(board: Leaderboard) -> Leaderboard:
+    """Return a board that states its own `DIGEST`: a value that is changed by hand is noticed."""
+    about = {**board.environment, DIGEST: board_digest(board)}
+    return board.model_copy(update={"environment": about})
+
+
 def read(path: Path) -> Leaderboard:
     """Read the board of a run folder, or of a `leaderboard.json`.
 
@@ -122,14 +136,18 @@ def read(path: Path) -> Leaderboard:
         raise DataError(f"{place}: not a leaderboard: it is no text") from error
     try:
         held = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not a leaderboard: it is no JSON") from error
     try:
         if isinstance(held, dict) and held.get("schema_version") == OLD_SCHEMA:
-            return Leaderboard.model_validate(upgraded(held))
-        return Leaderboard.model_validate_json(text)
+            board = Leaderboard.model_validate(upgraded(held))
+        else:
+            board = Leaderboard.model_validate_json(text)
     except ValidationError as error:
         raise DataError(f"{place}: {_not_a_board(held, error)}") from error
+    if odd := [name for name in board.files if not is_name(name)]:
+        raise DataError(f"{place}: not a leaderboard: files: {odd[0]!r} is no file of a run folder")
+    return board
 
 
 def schema_version(path: Path) -> int:

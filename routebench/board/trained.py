@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from routebench import config
-from routebench.board import checkpoint_points, run_folder
+from routebench.board import checkpoint_points, provenance, run_folder
 from routebench.board.checkpoint_points import CheckpointPoints
 from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
 from routebench.metrics.points.point import Point
+from routebench.names import below
 from routebench.plugin import discovery, extensions
 from routebench.plugin.budget import Budget
-from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
 from routebench.records import Decisions, Queries
@@ -41,6 +40,8 @@ class TrainedRouter:
     point: str | None = None
     """The operating point at which it decides; None: its own choice."""
     points: CheckpointPoints | None = None
+    notes: tuple[str, ...] = ()
+    """How its code is other than when it was trained."""
 
     @classmethod
     def load(
@@ -50,16 +51,19 @@ class TrainedRouter:
         seed: int = 0,
         fold: int = 0,
         changes: dict[str, Any] | None = None,
+        file: str | None = None,
         point: str | None = None,
     ) -> TrainedRouter:
         """Load the checkpoint that a run folder keeps of a router.
 
         `changes` are options that the router reads when it routes: those that its class names in
-        `route_options`. `point` is an operating point that the run chose.
+        `route_options`. A router of a file is loaded from `file`, `path.py:Class`, alone: what the
+        run names is not run. `point` is an operating point that the run chose.
 
         Raises:
             DataError: no run, or no whole checkpoint of that router, seed and fold.
-            OptionError: an option that is fixed by training, or no such point.
+            OptionError: an option that is fixed by training, a file that is not named, or no such
+                point.
         """
         board, label = run_folder.read(run), current_name(label)
         folder = run if run.is_dir() else run.parent
@@ -69,7 +73,11 @@ class TrainedRouter:
             points, point = checkpoint_points.read(place / "checkpoint"), _as_named(point)
             points.named(point)
         header = _header(place / "job.json")
-        info = _plugin(folder, header["plugin"])
+        row = next(row for row in board.rows if row.router == label)
+        # One job stands for all seeds of a deterministic router.
+        provenance.check(place, header, row, 0 if row.deterministic else seed, fold)
+        info = provenance.plugin(label, header, file)
+        notes = tuple(f"{label}: {text}" for text in provenance.changes(header, info))
         _changeable(discovery.load(info), label, changes or {})
         router = create(info, header["options"] | (changes or {}), label)
         models = tuple(_header(place / "checkpoint" / "router.json")["models"])
@@ -82,7 +90,7 @@ class TrainedRouter:
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
         visible = (*board.suite.shown, *(["users"] if board.suite.users else []))
-        return cls(label, router, models, cost or {}, visible, place, harness, point, points)
+        return cls(label, router, models, cost or {}, visible, place, harness, point, points, notes)
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""
@@ -142,6 +150,13 @@ class TrainedRouter:
             + self.checkpoint.name.replace("-", " ")
         )
 
+    def decide(self, queries: Queries) -> Decisions:
+        """Return decisions for queries with all columns that the run's routers saw."""
+        made: Decisions = _guarded(
+            self.label, "route", lambda: self._harness.route(queries, len(self.models))
+        )
+        return made
+
     def charge(self, budget: Budget, decisions: Decisions) -> None:
         """Charge the expected cost of the chosen models, and what routing itself spent."""
         for choice in decisions.choice:
@@ -157,12 +172,11 @@ def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -
         raise OptionError(f"{folder}: no router {label!r} ended well", did_you_mean(label, known))
     if known[label].deterministic and seed in known[label].seeds:
         seed = 0  # the one it was trained for
-    place = root / label / f"seed-{seed}" / f"fold-{fold}"
+    own = below(root, label, "router")
+    place = own / f"seed-{seed}" / f"fold-{fold}"
     if (place / "checkpoint" / "router.json").is_file():
         return place
-    there = sorted(
-        path.parent.relative_to(root / label) for path in root.glob(f"{label}/*/*/checkpoint")
-    )
+    there = sorted(path.parent.relative_to(own) for path in own.glob("*/*/checkpoint"))
     listing = ", ".join(str(path).replace("/", " ").replace("-", " ") for path in there[:6])
     hint = f"there is {listing}" if there else "run it again: checkpoints are in its folder routers"
     raise DataError(f"{folder}: no checkpoint of {label}, seed {seed}, fold {fold}", hint)
@@ -181,18 +195,9 @@ def _header(path: Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a finished job: {error}") from error
+    if not isinstance(header, dict):
+        raise DataError(f"{path}: not a finished job: it is no JSON object")
     return header
-
-
-def _plugin(folder: Path, plugin: dict[str, Any]) -> PluginInfo:
-    """Return the plugin, installed or in the file that the run names."""
-    if ".py:" not in plugin["target"]:
-        return discovery.find("router", current_name(plugin["name"]))
-    for text in config.read(folder / run_folder.RUN_FILE)["router"]:
-        name = text.partition("@")[0]
-        if Path(name.rpartition(":")[0]).name + ":" + name.rpartition(":")[2] == plugin["target"]:
-            return discovery.find("router", name)
-    raise DataError(f"{folder / run_folder.RUN_FILE}: no router {plugin['target']}")
 
 
 def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:

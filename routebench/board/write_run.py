@@ -13,7 +13,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from routebench.board import checkpoint_points, write_tables
-from routebench.board.run_folder import BOARD, RUN_FILE, to_json
+from routebench.board.run_folder import BOARD, RUN_FILE, to_json, with_digest
 from routebench.config import RunConfig, dump, located
 from routebench.files import replace_file, sha256
 from routebench.jobs.finished import Result
@@ -36,7 +36,7 @@ def write(
 
     `extensions` is what the board says of those that were installed.
     """
-    made = write_tables.tables(setup, prices, results)
+    made = write_tables.tables(setup, prices, results, write_tables.stated(board))
     for name, content in made.items():
         replace_file(folder / name, content)
     for name in set(write_tables.NAMES) - set(made):
@@ -52,6 +52,7 @@ def write(
         }
     )
     checkpoint_points.write(folder, board)
+    board = with_digest(board)
     replace_file(folder / BOARD, to_json(board).encode())
     return board
 

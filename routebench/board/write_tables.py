@@ -19,6 +19,7 @@ from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.prices.apply import PriceInfo
 from routebench.records import Floats, Grade, Ints, State, Users
+from routebench.schema import Leaderboard
 
 NAMES = (
     "cells.parquet",
@@ -46,9 +47,42 @@ PARTS = {
 POOL = "routebench.pool"
 """Metadata of the cells: which models the suite declares as the small and the large one."""
 
+STATED = "routebench.stated"
+"""Metadata of the cells: what the board says that no table could tell."""
 
-def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> dict[str, bytes]:
-    """Return the files by name. The same run always gives the same bytes."""
+
+def stated(board: Leaderboard) -> dict[str, Any]:
+    """Return what a board says that no table could tell, by path; the cells' header holds it."""
+    suite, prints, known = board.suite, board.fingerprints, board.diagnostics
+    return {
+        **{
+            f"suite.{name}": getattr(suite, name)
+            for name in ("name", "source", "measure", "protocol", "split", "shown", "users")
+        },
+        "suite.notes": suite.notes,
+        **{
+            f"fingerprints.{name}": getattr(prints, name) for name in ("suite", "outcomes", "judge")
+        },
+        "diagnostics.leaked": known.leaked,
+        "diagnostics.removed": known.removed,
+        "diagnostics.cost_basis": known.cost_basis,
+    }
+
+
+OF_PRICES = ("suite.notes", "diagnostics.cost_basis")
+"""What of it other prices change."""
+
+
+def tables(
+    setup: Setup,
+    prices: PriceInfo,
+    results: Mapping[Job, Result],
+    stated: Mapping[str, Any] | None = None,
+) -> dict[str, bytes]:
+    """Return the files by name. The same run always gives the same bytes.
+
+    `stated` is what the header of the cells says of the board.
+    """
     failed = {job.label for job, result in results.items() if result.decisions is None}
     finished = sorted(
         ((job, result) for job, result in results.items() if job.label not in failed),
@@ -70,7 +104,7 @@ def tables(setup: Setup, prices: PriceInfo, results: Mapping[Job, Result]) -> di
             if table is not None
         ],
     }
-    made = {"cells.parquet": _parquet(_cells(setup, prices, steps))}
+    made = {"cells.parquet": _parquet(_cells(setup, prices, steps, stated or {}))}
     if (users := setup.data.users) is not None:
         made["users.parquet"] = _parquet(_users(setup, users))
     for name, each in parts.items():
@@ -98,7 +132,7 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _cells(setup: Setup, prices: PriceInfo, steps: bool) -> pa.Table:
+def _cells(setup: Setup, prices: PriceInfo, steps: bool, stated: Mapping[str, Any]) -> pa.Table:
     """Return one row per asked cell, those of training included: references need them.
 
     With `steps` a router's latency is made of the cells'.
@@ -146,7 +180,8 @@ def _cells(setup: Setup, prices: PriceInfo, steps: bool) -> pa.Table:
         )
     declared = json.dumps({"small": data.pool.small, "large": data.pool.large})
     columns["parts"] = _parts(setup, rows, models)
-    return pa.table(columns).replace_schema_metadata({POOL: declared})
+    told = {STATED: json.dumps(stated, sort_keys=True)} if stated else {}
+    return pa.table(columns).replace_schema_metadata({POOL: declared, **told})
 
 
 def _parts(setup: Setup, rows: Ints, models: Ints) -> pa.Array:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from routebench.printed import echo, echo_json
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|sec|m|min|h))?")
 _ABOUT = ("data", "source", "samples", "limit", "prices", "store", "timeout")
@@ -147,7 +149,7 @@ def command(
         collecting.show_result(plan, found, done, total, out)
     if done.interrupted:
         if as_json:
-            click.echo(json.dumps(collecting.as_json(plan, found, done, total), indent=2))
+            echo_json(json.dumps(collecting.as_json(plan, found, done, total), indent=2))
         ctx.exit(130)
     graded = None
     if judge:
@@ -160,7 +162,7 @@ def command(
         content = collecting.as_json(plan, found, done, total, graded)
         if graded:
             content["judge"] |= judgement.counted(graded)
-        click.echo(json.dumps(content, indent=2))
+        echo_json(json.dumps(content, indent=2))
     else:
         if graded:
             collecting.show_grades(graded, out)
@@ -168,7 +170,7 @@ def command(
                 out.print(judgement.used(graded.usage), soft_wrap=True)
         if any(row.states["answered"] for row in found.values()):
             unknown = sum(row.unpriced for row in found.values())
-            click.echo(f"next: {collecting.next_command(plan, unknown)}")
+            echo(f"next: {collecting.next_command(plan, unknown)}")
     short = graded is not None and graded.ungraded > MISSING * (graded.graded + graded.ungraded)
     ctx.exit(1 if done.stopped else 3 if short else 0)
 
@@ -216,7 +218,7 @@ def _dry_run(plan: Any, budget: float | None, as_json: bool) -> None:
             | {name: getattr(row, name) for name in names}
             for row in rows
         ]
-        click.echo(json.dumps({"suite": plan.suite, "models": models}, indent=2))
+        echo_json(json.dumps({"suite": plan.suite, "models": models}, indent=2))
     else:
         collecting.show_estimate(plan, rows, budget, console.make(wide=True))
 

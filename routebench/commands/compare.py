@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from routebench.printed import echo_json
+
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
@@ -48,6 +50,6 @@ def command(
     names = [name for text in router for name in text.split(",") if name]
     found = compare(runs, names, flips, by)
     if as_json:
-        click.echo(to_json(found), nl=False)
+        echo_json(to_json(found), nl=False)
     else:
         comparison.show(found, console.make())

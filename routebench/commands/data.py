@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from routebench.printed import echo, echo_json
+
 
 @click.group()
 def command() -> None:
@@ -52,12 +54,12 @@ def import_(
     made = import_files(form, paths, out, selection, options.parse(set_))
     if made.states:
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(made.states.items()))
-        click.echo(
+        echo(
             f"{out}: {made.rows:,} rows, {made.queries:,} queries, {len(made.models)} models:"
             f" {states}"
         )
     else:
-        click.echo(f"{out}: {made.queries:,} questions")
+        echo(f"{out}: {made.queries:,} questions")
     _notes(made.notes)
 
 
@@ -75,16 +77,16 @@ def pull(name: str, update: bool, answers: bool) -> None:
     from routebench.importers import pull as pulling
 
     source = pulling.find_source(name)
-    click.echo(f"{source.title}\nlicence: {source.licence}\ncite: {source.citation}")
+    echo(f"{source.title}\nlicence: {source.licence}\ncite: {source.citation}")
     folder = data_folder() / "pulled" / source.name
-    done = pulling.pull(source, folder, update=update, answers=answers, say=click.echo)
+    done = pulling.pull(source, folder, update=update, answers=answers, say=echo)
     held = "pinned by RouteBench" if source.pinned else f"held by {folder / pulling.LOCK}"
     revision = f"revision {done.revision}, " if done.revision else ""
     came = ", ".join(done.fetched) or "nothing new"
-    click.echo(f"{folder}: {revision}{held}; fetched: {came}")
+    echo(f"{folder}: {revision}{held}; fetched: {came}")
     _notes(done.notes)
     for line in done.commands:
-        click.echo(line)
+        echo(line)
 
 
 @command.command()
@@ -107,7 +109,7 @@ def info(file: Path, as_json: bool) -> None:
     else:
         found = summary.facts_of(file)
     if as_json:
-        click.echo(summary.to_json(found))
+        echo_json(summary.to_json(found))
     elif isinstance(found, summary.TableSummary):
         _show_facts(found)
     else:
@@ -125,33 +127,31 @@ def export(store: Path, out: Path, suite: str | None, judge: str | None) -> None
 
     with AnswerStore(store, create=False, write=False) as opened:
         rows = opened.export(out, suite, judge)
-    click.echo(f"{out}: {rows:,} rows")
+    echo(f"{out}: {rows:,} rows")
 
 
 def _notes(notes: tuple[str, ...]) -> None:
     from routebench.redact import one_line
 
     for note in notes:
-        click.echo(f"note: {one_line(note)}")
+        echo(f"note: {one_line(note)}")
 
 
 def _show_facts(found: Any) -> None:
-    click.echo(
-        f"rows          {found.rows:,} ({found.queries:,} queries × {len(found.models)} models)"
-    )
+    echo(f"rows          {found.rows:,} ({found.queries:,} queries × {len(found.models)} models)")
     _line("states", found.states)
     _line("grades", found.grades)
     _line("tasks", found.tasks)
     _line("split", found.splits)
     for name, count in found.recorded.items():
-        click.echo(f"{name:<13} recorded in {count:,} of {found.rows:,} rows")
+        echo(f"{name:<13} recorded in {count:,} of {found.rows:,} rows")
     absent = [
         name for name in ("input_tokens", "output_tokens", "cost_usd") if name not in found.recorded
     ]
     if absent:
-        click.echo(f"not recorded  {', '.join(absent)}")
-    click.echo(f"never asked   {found.missing:,} pairs of query and model")
-    click.echo(f"duplicates    {found.duplicates:,} rows")
+        echo(f"not recorded  {', '.join(absent)}")
+    echo(f"never asked   {found.missing:,} pairs of query and model")
+    echo(f"duplicates    {found.duplicates:,} rows")
     _notes(found.notes)
     _table(
         ("model", "rows", "mean score", "USD", "not ok"),
@@ -169,15 +169,15 @@ def _show_facts(found: Any) -> None:
 
 
 def _show_store(found: Any) -> None:
-    click.echo(f"store         {found.path} ({found.size / 1e6:,.1f} MB)")
+    echo(f"store         {found.path} ({found.size / 1e6:,.1f} MB)")
     _line("questions", found.suites)
     _line("calls", found.states)
     _line("failed", found.errors)
     unpriced = f", and {found.unpriced:,} answers without a price" if found.unpriced else ""
-    click.echo(f"paid          {found.usd:,.6f} USD{unpriced}")
+    echo(f"paid          {found.usd:,.6f} USD{unpriced}")
     _line("prices", found.prices)
     if found.interrupted or found.twice:
-        click.echo(
+        echo(
             f"paid in vain  up to {found.interrupted:,} calls that were cut off,"
             f" {found.twice:,} that came twice"
         )
@@ -203,7 +203,7 @@ def _line(name: str, counts: dict[str, int], before: str = "") -> None:
     if counts:
         shown = [f"{key} {count:,}" for key, count in list(counts.items())[:12]]
         more = f", … ({len(counts)} in all)" if len(counts) > 12 else ""
-        click.echo(f"{name:<13} {one_line(before + ', '.join(shown))}{more}")
+        echo(f"{name:<13} {one_line(before + ', '.join(shown))}{more}")
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

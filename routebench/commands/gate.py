@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from routebench.printed import echo
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -74,7 +76,7 @@ def command(
         gate_terminal.show(result, console.make(wide=True))
     if annotations:
         for line in workflow.lines(result):
-            click.echo(line)
+            echo(line)
     for path, content in (
         (junit, junit_xml.render(result)),
         (markdown, gate_markdown.render(result).encode()),
@@ -84,10 +86,10 @@ def command(
             _write(path, content)
     if update_baseline and result.verdict != "invalid":
         copied = baselines.update(baseline, candidate, result)
-        click.echo(f"baseline updated: {', '.join(copied)}")
+        echo(f"baseline updated: {', '.join(copied)}")
         ctx.exit(0)
     if update_baseline:
-        click.echo("baseline not updated: the two runs cannot be compared", err=True)
+        echo("baseline not updated: the two runs cannot be compared", err=True)
     ctx.exit(result.exit_code)
 
 

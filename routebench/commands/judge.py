@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from routebench.printed import echo, echo_json
+
 RECORDED = "recorded"
 MISSING = 0.01
 """Share of answers without a grade above which the exit code is 3."""
@@ -90,14 +92,14 @@ def command(
             else:
                 done = judge_table(source, judge, other, watch=watch.answers, **chosen)
     except KeyboardInterrupt:
-        click.echo("interrupted; grades of a store and those that were paid for are kept", err=True)
+        echo("interrupted; grades of a store and those that were paid for are kept", err=True)
         ctx.exit(130)
     if as_json:
-        click.echo(judgement.to_json(done), nl=False)
+        echo_json(judgement.to_json(done), nl=False)
     else:
         judgement.show(done, console.make())
         if out is not None:
-            click.echo(f"written to {out}")
+            echo(f"written to {out}")
     total = done.counts.graded + done.counts.ungraded
     ctx.exit(3 if done.counts.ungraded > MISSING * total else 0)
 
@@ -117,7 +119,7 @@ def _judges(name: str, against: str, set_: tuple[str, ...]) -> tuple[Any, Any]:
             raise OptionError(f"--set {plugin}: is not asked here", did_you_mean(plugin, known))
     if against == name:
         raise OptionError(f"--against {against}: is the judge itself")
-    extensions = Extensions(given, lambda text: click.echo(f"note: {text}", err=True))
+    extensions = Extensions(given, lambda text: echo(f"note: {text}", err=True))
     made = [Judge(each, given.get(each, {}), extensions) for each in names]
     return made[0], made[1] if len(made) > 1 else None
 

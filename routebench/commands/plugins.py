@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from routebench.printed import echo, echo_json
+
 
 @click.command()
 @click.argument("what", required=False, metavar="[KIND|NAME]")
@@ -35,7 +37,7 @@ def _facts(info: Any) -> dict[str, Any]:
 
 def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(plugins, indent=2))
+        echo_json(json.dumps(plugins, indent=2))
         return
     _table(
         ["kind", "name", "version", "distribution", "status"],
@@ -46,7 +48,7 @@ def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
     )
     for plugin in plugins:
         if not plugin["ready"]:  # on a line of its own, so that it can be copied
-            click.echo(f"{plugin['kind']} {plugin['name']} {plugin['status']}")
+            echo(f"{plugin['kind']} {plugin['name']} {plugin['status']}")
 
 
 def _describe(name: str, as_json: bool) -> None:
@@ -80,20 +82,20 @@ def _describe(name: str, as_json: bool) -> None:
             | {"presets": getattr(plugin, "presets", {})}
         )
     if as_json:
-        click.echo(json.dumps(described, indent=2))
+        echo_json(json.dumps(described, indent=2))
         return
     for facts in described:
-        click.echo(f"{facts['kind']} {facts['name']} {facts['version'] or ''} ({facts['status']})")
-        click.echo(facts["about"] + "\n")
+        echo(f"{facts['kind']} {facts['name']} {facts['version'] or ''} ({facts['status']})")
+        echo(facts["about"] + "\n")
         if not facts["options"]:
-            click.echo("no options")
+            echo("no options")
             continue
         columns = ["option", "type", "default", "bounds", "help"]
         rows = [[_shown(option[column]) for column in columns] for option in facts["options"]]
         _table(columns, rows)
         for profile, values in facts["presets"].items():
             words = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
-            click.echo(f"--profile {profile}: {words}")
+            echo(f"--profile {profile}: {words}")
 
 
 def _is_public(base: type) -> bool:

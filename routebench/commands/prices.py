@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from routebench.printed import echo_json
+
 if TYPE_CHECKING:
     from routebench.prices.snapshots import ListedModel, Snapshot
 
@@ -44,7 +46,7 @@ def command(model: str | None, provider: str | None, day: datetime | None, as_js
     lists = [one for one in lists if day is None or one.date <= day.date()]
     shown = _of(model, of, lists) if model else _newest(lists)
     if as_json:
-        click.echo(json.dumps([_facts(*pair) for pair in shown], indent=2))
+        echo_json(json.dumps([_facts(*pair) for pair in shown], indent=2))
     else:
         _table(shown, noted=model is not None)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from routebench.printed import echo
+
 
 @click.command()
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN…")
@@ -53,7 +55,7 @@ def command(
         from routebench.report.web.figures import draw
 
         for made in draw(read, figures):
-            click.echo(f"written to {made}", err=True)
+            echo(f"written to {made}", err=True)
     if markdown is not None:
         from routebench.report.markdown import markdown as told
 
@@ -79,4 +81,4 @@ def _write(place: Path, text: str) -> None:
         replace_file(place, text.encode())
     except OSError as error:
         raise OptionError(f"cannot write {place}: {error.strerror or error}") from error
-    click.echo(f"written to {place}", err=True)
+    echo(f"written to {place}", err=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from routebench.printed import echo_json
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -34,6 +36,6 @@ def command(run: Path, prices: str, out: Path | None, as_json: bool) -> None:
 
     board, folder = reprice(run, prices, out)
     if as_json:
-        click.echo(run_folder.to_json(board), nl=False)
+        echo_json(run_folder.to_json(board), nl=False)
     else:
         leaderboard.show(board, console.make(), folder=folder)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from routebench.printed import echo, echo_json
+
 if TYPE_CHECKING:
     from routebench.board.trained import TrainedRouter
     from routebench.plugin.budget import Budget
@@ -54,11 +56,13 @@ def command(
     routebench route results/simpleqa/0123456789ab mf --point within-1pp "Who wrote Emma?"
     routebench route results/simpleqa/0123456789ab policy --budget 10 --spent 8.5 < queries.txt
 
+    A router of a file is named by it again, mine.py:Mine: what a run folder names is not run.
     The checkpoint of one seed and fold decides, by the text alone. Nothing is asked of any
     model. At an operating point it decides as the run did there; the run's table lists them
     (routebench show RUN --curves). With a budget every query is charged the mean cost of the
     model chosen for it.
     """
+    from routebench.board.provenance import split_file
     from routebench.board.trained import TrainedRouter
     from routebench.errors import OptionError
     from routebench.plugin.budget import Budget
@@ -68,11 +72,12 @@ def command(
     if point is not None and budget is not None:
         raise OptionError("--budget: a router keeps to it by its own choice, not at a point")
     limit = None if budget is None else Budget(budget, spent or 0.0)
-    trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_), point)
+    label, named = split_file(router)
+    trained = TrainedRouter.load(run, label, seed, fold, _changes(label, set_), named, point)
+    for note in trained.notes:
+        echo(f"warning: {note}", err=True)
     if point is not None:
-        click.echo(
-            f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True
-        )
+        echo(f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True)
     if limit is not None:
         trained.spend(limit)
     routed = False
@@ -83,7 +88,7 @@ def command(
             trained.charge(limit, decisions)
         for row, text in enumerate(chunk):
             told = _told(trained, decisions, row, text, limit)
-            click.echo(_json(told) if as_json else _lines(told))
+            echo_json(_json(told)) if as_json else echo(_lines(told))
     if not routed:
         raise OptionError("no query given", "name one, or write one per line to standard input")
 

@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from routebench.printed import echo_json
+
 _LISTS = {"router", "show", "against", "point"}
 
 
@@ -172,7 +174,7 @@ def command(
     except KeyboardInterrupt:
         ctx.exit(130)
     if as_json:
-        click.echo(to_json(done.board), nl=False)
+        echo_json(to_json(done.board), nl=False)
     else:
         out = console.make(wide=wide)
         baseline = chosen.against[0] if chosen.against else BASELINE

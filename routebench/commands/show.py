@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from routebench.printed import echo_json
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -26,7 +28,7 @@ def command(
 
     board = run_folder.read(run)
     if as_json:
-        click.echo(run_folder.to_json(board), nl=False)
+        echo_json(run_folder.to_json(board), nl=False)
     else:
         baseline = against or BASELINE
         known = {name for row in board.rows for name in row.against}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from routebench.printed import echo
+
 
 @click.command()
 @click.argument(
@@ -36,7 +38,7 @@ def command(results: Path, out: Path) -> None:
     _free(place, results.resolve(), out)
     pages = site.pages(site.find(results))
     _publish(pages, place, out)
-    click.echo(f"{len(pages)} files written to {out}", err=True)
+    echo(f"{len(pages)} files written to {out}", err=True)
 
 
 def _free(place: Path, results: Path, out: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from routebench.printed import echo_json
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -14,10 +16,37 @@ import click
     is_flag=True,
     help="Also load the suite again as run.toml says, and grade its answers anew.",
 )
+@click.option(
+    "--reroute",
+    is_flag=True,
+    help="Also load the suite again and ask the checkpoints for every decision.",
+)
+@click.option(
+    "--router",
+    "routers",
+    multiple=True,
+    metavar="FILE.py:CLASS",
+    help="A router of a file that --reroute may run.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Public key that the run must be signed with.",
+)
 @click.option("--first", type=click.IntRange(1), default=10, help="Differences to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print counts and differences as JSON.")
 @click.pass_context
-def command(ctx: click.Context, run: Path, regrade: bool, first: int, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    run: Path,
+    regrade: bool,
+    reroute: bool,
+    routers: tuple[str, ...],
+    key: Path | None,
+    first: int,
+    as_json: bool,
+) -> None:
     """Make every number of RUN's leaderboard again, offline, and compare.
 
     RUN is a run folder or its leaderboard.json. Exit code 0 where all agree to nine digits, 1
@@ -26,9 +55,9 @@ def command(ctx: click.Context, run: Path, regrade: bool, first: int, as_json: b
     from routebench.report.terminal import console, verified
     from routebench.verify.verify import verify
 
-    result = verify(run, regrade)
+    result = verify(run, regrade, reroute, routers, key)
     if as_json:
-        click.echo(verified.to_json(result), nl=False)
+        echo_json(verified.to_json(result), nl=False)
     else:
         verified.show(result, console.make(), first)
     ctx.exit(1 if result.mismatches else 0)

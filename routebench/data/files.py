@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from routebench import limits
 from routebench.data.columns import Lines
 from routebench.data.long_table import check_columns
 from routebench.data.reading import wide
@@ -86,7 +87,10 @@ def read_file(path: Path, how: Read | None = None) -> TableFile:
         raise DataError(f"{path.name}: is not a store of answers, whatever its name says")
     reader = _reader(path)
     try:
-        return reader(path, how or Read())
+        with limits.within_memory(path):
+            return reader(path, how or Read())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name}: a name or a text in it is not UTF-8") from error
     except pa.ArrowException as error:
         raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
     except (EOFError, OSError, zlib.error) as error:
@@ -128,6 +132,7 @@ def _parquet(path: Path, how: Read) -> TableFile:
     if head != b"PAR1":
         raise DataError(f"{path.name}: is not a Parquet file, whatever its name says")
     with pq.ParquetFile(path) as file:
+        limits.check(path.name, "rows", file.metadata.num_rows, limits.ROWS)
         present = file.schema_arrow.names
         columns = Columns.of(present, how.columns or {})
         _check_sources(present, how, path.name, nested=True)
@@ -135,6 +140,7 @@ def _parquet(path: Path, how: Read) -> TableFile:
         def read(sources: Mapping[str, str]) -> pa.Table:
             heads = [at if at in present else at.partition(".")[0] for at in sources.values()]
             table = file.read(columns=list(dict.fromkeys(heads)))
+            table.validate(full=True)  # texts may be no UTF-8
             inner = Conversion(path.name)
             return pa.table(
                 {

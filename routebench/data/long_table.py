@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from routebench import limits
 from routebench.data.cells import CellRows, first_rows
 from routebench.data.columns import Coded, Lines, TableColumns, objects
 from routebench.data.scores import likely_top
@@ -86,6 +87,7 @@ def from_long(
     query, model = rows.key("query_id"), rows.key("model")
     rows.key("query")
     models = _models(rows, model, pool)
+    limits.check(place, "pairs of query and model", len(query.values) * len(models), limits.PAIRS)
     attributes = {c: _per_query(rows, query, c) for c in PER_QUERY if c in rows}
     preference = _preference(rows, query)
     normal = [normalise(text) for text in attributes["query"]]

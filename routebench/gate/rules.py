@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
 from routebench.errors import DataError, OptionError, did_you_mean
+from routebench.limits import parse_toml
 from routebench.metrics.points.point import Point
 from routebench.plugin.options import explain
 from routebench.schema import BEST_SINGLE, COLLAPSE, RANDOM, StrictModel
@@ -138,7 +138,7 @@ def named(metric: str) -> Metric:
 def read(path: Path) -> dict[str, Any]:
     """Read the content of a rules file; a `DataError` where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except (OSError, ValueError) as error:

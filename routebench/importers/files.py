@@ -39,7 +39,7 @@ def head_of(path: Path) -> FileHead:
     """Read the beginning of a file, by which its format is recognised."""
     try:
         return _head(path)
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException) as error:
         raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 160)}") from error
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from routebench import limits
 from routebench.errors import DataError
 from routebench.redact import one_line
 
@@ -58,7 +59,7 @@ Makers = Mapping[tuple[str, str], Callable[..., Any]]
 
 def _load(path: Path, makers: Makers, what: str, hint: str, finish: Callable[[Any], Any]) -> Any:
     try:
-        with path.open("rb") as stream:
+        with limits.within_memory(path), path.open("rb") as stream:
             return finish(_Unpickler(stream, path.name, makers, hint).load())
     except DataError:
         raise

@@ -16,6 +16,7 @@ from routebench.errors import RoutebenchError
 from routebench.files import file_sha256, new_folder, reason
 from routebench.jobs import arrow_io
 from routebench.jobs.setup import Job
+from routebench.plugin import discovery
 from routebench.plugin.optional import Facts
 from routebench.records import Codes, Decisions, Ints
 
@@ -101,7 +102,8 @@ class Finished:
     """The stored results of jobs that ended well, which a resumed run skips."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
+        """In full: jobs work in folders of their own, and are told where they keep their state."""
 
     def load(self, job: Job) -> Result | None:
         """Return the stored result of this job with the same fingerprint, or None."""
@@ -180,6 +182,8 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
         header = {
             "fingerprint": job.fingerprint,
             "plugin": asdict(job.plugin) | {"target": Path(job.plugin.target).name},
+            "code": discovery.code_hash(job.plugin),
+            "all_seeds": job.all_seeds,
             "options": job.options,
             "extensions": dict(job.extensions),
             "sha256": [file_sha256(part / name) for name in _PARTS],

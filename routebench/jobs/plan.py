@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -29,12 +28,11 @@ from routebench.isolation.subprocesses import Workers, default_workers
 from routebench.jobs import arrow_io
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
+from routebench.names import RULE, is_label
 from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.extensions import Extension
 from routebench.records import SuiteData
-
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,16 @@ def entrants(
         name, at, label = text.partition("@")
         info = discovery.find("router", name)
         full = f"{info.name}@{label}" if at else info.name
-        if not _LABEL.fullmatch(info.name) or (at and not _LABEL.fullmatch(label)):
-            raise OptionError(f"--router {text}: a label is letters, digits, dots and dashes")
+        if not is_label(full):
+            raise OptionError(f"--router {text}: a label is {RULE}")
         asked[full] = (info, True)
+    alike = {label.casefold(): label for label in asked}
+    if lost := [label for label in asked if alike[label.casefold()] != label]:
+        # Where a file system knows no case, one folder would hold both.
+        other = alike[lost[0].casefold()]
+        raise OptionError(
+            f"--router {lost[0]}: differs from {other} in case alone", f"{other}@label"
+        )
     for name in config.against:
         if name not in asked:
             raise OptionError(f"--against {name}: no router of this run", did_you_mean(name, asked))

@@ -15,6 +15,7 @@ from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
 from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
 from routebench.jobs.query_batch import QueryBatch
+from routebench.names import below
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.selection import best_single
 from routebench.records import (
@@ -68,7 +69,7 @@ class Job:
     @property
     def path(self) -> Path:
         """Return the folder of its results below the run folder's `routers`."""
-        return Path(self.label) / f"seed-{self.seed}" / f"fold-{self.fold}"
+        return below(Path(), self.label, "router") / f"seed-{self.seed}" / f"fold-{self.fold}"
 
 
 @dataclass(frozen=True)

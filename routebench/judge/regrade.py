@@ -16,6 +16,7 @@ import numpy as np
 from routebench.errors import DataError
 from routebench.files import data_folder, sha256
 from routebench.judge.store import Counts, Judge, Mark, Watch
+from routebench.names import below
 from routebench.records import Grade
 
 _MOST = 1 << 30  # bytes of kept grades that are read
@@ -29,7 +30,7 @@ class GradeFile:
     """
 
     def __init__(self, judge: str, folder: Path | None = None) -> None:
-        self.path = (folder or data_folder() / "grades") / f"{judge}.jsonl"
+        self.path = below(folder or data_folder() / "grades", f"{judge}.jsonl", "judge")
         self.marks: dict[str, Mark] = {}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

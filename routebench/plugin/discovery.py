@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from routebench.errors import OptionError, PluginError, did_you_mean
+from routebench.names import RULE, is_name
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -67,6 +68,11 @@ def find(kind: str, name: str) -> PluginInfo:
     if not known:
         names = [info.name for info in _of_kind(kind)]
         raise OptionError(f"no {kind} named {name!r}", did_you_mean(name, names))
+    if not is_name(name):  # folders are named like plugins
+        owner = known[0].distribution
+        raise PluginError(
+            f"{owner} offers a {kind} named {name!r}: a name is {RULE}", f"pip uninstall {owner}"
+        )
     return known[0]
 
 
@@ -246,6 +252,9 @@ def _from_file(name: str) -> PluginInfo:
     path = Path(path_text).resolve()
     if not path.is_file():
         raise OptionError(f"no router file {path_text!r}", "write it as path/to/file.py:ClassName")
+    if any(info.name == attribute for info in _of_kind("router")):
+        hint = f"name the class in {path.name} otherwise"
+        raise PluginError(f"{path_text}: {attribute!r} is the name of an installed router", hint)
     return PluginInfo("router", attribute, f"{path}:{attribute}", None, None)
 
 

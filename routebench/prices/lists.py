@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from routebench import limits
 from routebench.errors import DataError, did_you_mean
 from routebench.files import sha256
 from routebench.prices import formats
@@ -224,6 +225,7 @@ def load_prices(path: Path) -> PriceList:
     content, unread = formats.converted(path.name, _parse(path))
     if not content and not unread:
         raise DataError(f"{path.name}: no prices in it", "expected model names with their prices")
+    limits.check(path.name, "models", len(content), limits.MODELS)
     models = {str(m): model_price(path.name, str(m), c) for m, c in sorted(content.items())}
     return PriceList(
         models,
@@ -236,9 +238,9 @@ def _parse(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".toml":
-            return tomllib.loads(text)
+            return limits.parse_toml(text)
         if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_without_repeats)
+            return limits.parse_json(text, object_pairs_hook=_without_repeats)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except (OSError, RecursionError, ValueError) as error:
@@ -247,8 +249,8 @@ def _parse(path: Path) -> Any:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    counts = Counter(name for name, _ in pairs)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
         raise ValueError(f"{', '.join(twice)} is there twice")
     return dict(pairs)
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from routebench.metrics.points.words import margin_words
+from routebench.printed import one_visible_line
 from routebench.report import summary
 from routebench.report.format import Cell
 from routebench.schema import Leaderboard
@@ -54,5 +55,5 @@ def _line(cells: Sequence[Cell]) -> str:
 
 def escape(text: str) -> str:
     """Return a text that Markdown shows as it is, on one line."""
-    plain = html.escape(" ".join(text.split()), quote=False)
+    plain = html.escape(one_visible_line(text), quote=False)
     return re.sub(r"([\\`*_\[\]|~{}#])", r"\\\1", plain)

@@ -49,7 +49,7 @@ def reprice(run: Path, prices: str, out: Path | None) -> tuple[Leaderboard, Path
     content[run_folder.RUN_FILE] = config.dump(
         options.model_copy(update={"prices": prices})
     ).encode()
-    board = _board(old, priced, content)
+    board = run_folder.with_digest(_board(old, priced, content))
     content[run_folder.BOARD] = run_folder.to_json(board).encode()
     unchanged = [name for name in old.board.files if name not in content]
     _write(place, content, [old.folder / name for name in unchanged])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from routebench.board.read_run import Stored, read_run
 from routebench.errors import DataError, RoutebenchError
 from routebench.files import file_sha256
 from routebench.schema import Leaderboard
+from routebench.verify import reroute as again
+from routebench.verify import signature, stated
 from routebench.verify.independent import independent_values
 from routebench.verify.recompute import leaves, recompute
 from routebench.verify.regrade import regrade_suite
@@ -44,6 +47,8 @@ NOT_REMADE = (
     GRADES,
     "messages and warnings of jobs, facts, options and versions of plugins",
 )
+DECISIONS = "decisions: the checkpoints were not asked again (--reroute)"
+SIGNED = "signed files"
 _KINDS = (
     ("metrics", r"rows\[.*?\]\.metrics\."),
     ("differences", r"rows\[.*?\]\.against[.\[]"),
@@ -84,8 +89,17 @@ class Verification:
             self.mismatches.append((kind, Mismatch(path, board, found, how)))
 
 
-def verify(path: Path, regrade: bool = False) -> Verification:
+def verify(
+    path: Path,
+    regrade: bool = False,
+    reroute: bool = False,
+    routers: Sequence[str] = (),
+    key: Path | None = None,
+) -> Verification:
     """Check a run folder; with `regrade` also against its suite, loaded and graded again.
+
+    With `reroute` its checkpoints are asked again; `routers` name the files of those of files.
+    With a public `key` the folder must be as it was signed.
 
     Raises `DataError` where there is no run, or tables are missing.
     """
@@ -97,15 +111,22 @@ def verify(path: Path, regrade: bool = False) -> Verification:
         )
     folder = path if path.is_dir() else path.parent
     result = Verification()
+    if key is not None:
+        _signed(result, folder, board, key)
     _hashes(result, folder, board)
     try:
         run = read_run(path)
+        _stated(result, run)  # first: what is wrong there may keep the board from being made
         _numbers(result, board, recompute(run))
         _independent(result, run)
         _costs(result, run)
         _checkpoints(result, run)
         if regrade:
             _regrade(result, run)
+        if reroute:
+            _reroute(result, run, routers)
+        else:
+            result.not_remade.append(DECISIONS)
     except Exception as error:
         # Whoever changed a file may have left it unreadable: that is a finding, not bad input.
         if not result.mismatches:
@@ -175,11 +196,33 @@ def _checkpoints(result: Verification, run: Stored) -> None:
         result.not_remade.append("points in checkpoints: there are no checkpoints here")
 
 
+def _stated(result: Verification, run: Stored) -> None:
+    for path, ours, theirs, where in stated.stated_values(run):
+        result.note("what else is stated", path, ours, theirs, where)
+    if not stated.has_jobs(run.folder):
+        result.not_remade.append(stated.NO_JOBS)
+
+
 def _regrade(result: Verification, run: Stored) -> None:
     for path, stored, found in regrade_suite(run):
         kind = "cells, loaded again" if path.startswith("cells") else "suite, loaded again"
         result.note(kind, path, stored, found, "loaded again")
     result.not_remade = [text for text in result.not_remade if text not in (TEXTS, GRADES)]
+
+
+def _signed(result: Verification, folder: Path, board: Leaderboard, key: Path) -> None:
+    found = signature.check(folder, key)
+    result.checked[SIGNED] += len(board.files) + 2 - len(found)
+    for path, signed, now in found:
+        result.note(SIGNED, path, signed, now, "in the folder")
+
+
+def _reroute(result: Verification, run: Stored, routers: Sequence[str]) -> None:
+    for each in again.reroute(run, routers):
+        if isinstance(each, str):
+            result.not_remade.append(each)
+            continue
+        result.note("decisions, asked again", *each, "asked again")
 
 
 def _costs(result: Verification, run: Stored) -> None:

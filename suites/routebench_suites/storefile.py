@@ -11,7 +11,7 @@ import pyarrow as pa
 from routebench.data.long_table import COLUMNS
 from routebench.errors import DataError
 from routebench.files import store_files
-from routebench.store.schema import is_store
+from routebench.store.schema import EmptyFileError, is_store
 from routebench.store.store import AnswerStore
 
 __all__ = ["Collected", "has_answers", "is_store", "read_store"]
@@ -70,8 +70,11 @@ def has_answers(path: Path) -> bool:
     """Return whether there is a store with an answer in it."""
     if not path.is_file():
         return False
-    with AnswerStore(path, write=False) as store:
-        return store.counts()["answered"] > 0
+    try:
+        with AnswerStore(path, write=False) as store:
+            return store.counts()["answered"] > 0
+    except EmptyFileError:  # whoever was making it was killed, or is at it
+        return False
 
 
 def _uncosted(table: pa.Table) -> tuple[str, ...]:

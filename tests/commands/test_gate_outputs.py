@@ -107,7 +107,7 @@ def test_annotations_are_exact() -> None:
         "::error title=RouteBench gate%3A knn cost%3A inconclusive::cost $0.2000 → $0.2100, "
         "Δ -2.0%25 [-3.0, -1.0], margin 1.0%25, MDE 1.4%25; about 9,000 queries would decide, "
         "there are 1,300",
-        '::error title=RouteBench gate%3A a|b <script>%2C 50%25%3A "x" & [y](z)\x07 cost%3A '
+        '::error title=RouteBench gate%3A a|b <script>%2C 50%25%3A "x" & [y](z)␇ cost%3A '
         "missing::cost: 50%25,%0D%0Alost",
         "::warning title=RouteBench gate%3A knn drift::usage drift 0.21 bits",
         "::error title=RouteBench gate%3A knn collapse::99.0%25 go to a: all",

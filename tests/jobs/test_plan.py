@@ -85,8 +85,14 @@ def test_a_priced_run_has_them_all(data: SuiteData) -> None:
 
 @pytest.mark.parametrize("router", ["knn@a b", "knn@", "knn@../up", "knn@-x", f"{TROUBLE}:Raises@"])
 def test_labels_become_folders(data: SuiteData, router: str) -> None:
-    with pytest.raises(OptionError, match="a label is letters, digits, dots and dashes"):
+    with pytest.raises(OptionError, match="a label is letters, digits, dots, dashes"):
         entrants(data, router)
+
+
+def test_labels_that_differ_in_case_alone(data: SuiteData) -> None:
+    """On some file systems one folder would hold both."""
+    with pytest.raises(OptionError, match="--router knn@A: differs from knn@a in case alone"):
+        entrants(data, "knn@A", "knn@a")
 
 
 def test_options_of_strangers(data: SuiteData) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from routebench.printed import echo
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -95,7 +97,7 @@ def command(
     except OSError as error:
         raise OptionError(f"--out {out}: {error.strerror or error}") from error
     _show(found, len(table), data.pool, console.make())
-    click.echo(f"written to {out}")
+    echo(f"written to {out}")
 
 
 def _check(out: Path) -> None:

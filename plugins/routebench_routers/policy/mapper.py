@@ -18,6 +18,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from routebench.errors import DataError, did_you_mean
+from routebench.limits import parse_toml
 from routebench.plugin.budget import Budget
 from routebench_routers.policy.cues import arithmetic
 from routebench_routers.policy.oracle import POLICIES
@@ -125,7 +126,7 @@ class Mapper:
     def parse(cls, text: str, place: str) -> Mapper:
         """Parse the rules of a TOML text, such as a checkpoint's; `place` is named in errors."""
         try:
-            return cls(Mapping.model_validate(tomllib.loads(text)), place)
+            return cls(Mapping.model_validate(parse_toml(text)), place)
         except tomllib.TOMLDecodeError as error:
             raise DataError(f"{place}: not TOML: {error}") from error
         except ValidationError as error:

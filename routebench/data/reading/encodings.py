@@ -7,11 +7,11 @@ Only what can be told is read: UTF-16 and UTF-32 by their marks or zero bytes, a
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
 from pathlib import Path
 from typing import Any
 
+from routebench import limits
 from routebench.errors import DataError
 
 _HEAD = 1 << 12
@@ -31,7 +31,7 @@ _HINT = "save it as UTF-8"
 
 def open_unpacked(path: Path) -> Any:
     """Open the bytes of a file, unpacked if it is a .gz."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+    return limits.open_gzip(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def wide_encoding(path: Path) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from routebench.gate.schema import GateResult
 from routebench.gate.verdict import Verdict
+from routebench.printed import visible
 from routebench.report.gate import words
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -35,4 +36,4 @@ def command(level: str, title: str, message: str) -> str:
 
 
 def _escaped(value: str, table: dict[str, str]) -> str:
-    return "".join(table.get(character, character) for character in value)
+    return visible("".join(table.get(character, character) for character in value))

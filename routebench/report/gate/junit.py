@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 
 from routebench.gate.schema import Comparison, GateResult
 from routebench.gate.verdict import Verdict
+from routebench.printed import visible
 from routebench.report.gate import words
 
 # What XML 1.0 cannot hold, not even escaped.
@@ -76,4 +77,4 @@ def _problem(case: ET.Element, tag: str, kind: str, message: str) -> None:
 
 
 def _clean(value: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", value)
+    return _FORBIDDEN.sub("\ufffd", visible(value))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from routebench.gate.schema import GateResult
 from routebench.gate.verdict import Verdict
+from routebench.printed import one_visible_line
 from routebench.report.gate import words
 
 _SIGNS = {
@@ -89,9 +90,9 @@ def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def text(value: str) -> str:
     """Return one line that shows as it is written, whatever is in it."""
-    return _SPECIAL.sub(r"\\\1", " ".join(value.split()))
+    return _SPECIAL.sub(r"\\\1", one_visible_line(value))
 
 
 def _html(value: str) -> str:
-    safe = " ".join(value.split())
+    safe = one_visible_line(value)
     return safe.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

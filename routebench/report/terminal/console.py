@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Iterable
+from typing import IO, Any, Literal
 
 from rich import box
 from rich.console import Console as RichConsole
+from rich.console import ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
+from routebench.printed import plain as in_encoding
+from routebench.printed import visible
 from routebench.report.format import MISSING, change, symmetric
 from routebench.report.format import plain as value_and_interval
 from routebench.schema import Estimate
@@ -18,12 +23,45 @@ WIDTH, WIDE = 100, 150
 LABEL = 26  # columns for a router's name
 
 
-def make(error: bool = False, wide: bool = False) -> RichConsole:
+class SafeConsole(RichConsole):
+    """A console on which no text but its own styles moves the cursor or changes a colour.
+
+    Control and format characters are shown, `:names:` are no emoji, and what the terminal's
+    encoding lacks is written in what it has, before tables are laid out.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(in_encoding(visible(text), self.encoding), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=self._safe(segment.text))
+
+    def _safe(self, text: str) -> str:
+        shown = visible(text)
+        try:
+            shown.encode(self.encoding)
+        except UnicodeEncodeError:  # the layout's own, which takes one column
+            return in_encoding(shown.replace("…", "~"), self.encoding)
+        return shown
+
+
+def make(error: bool = False, wide: bool = False) -> SafeConsole:
     """Return the terminal, or a page of fixed width for other outputs."""
-    made = RichConsole(stderr=error, highlight=False)
+    made = SafeConsole(stderr=error)
     if made.is_terminal:
         return made
-    return RichConsole(stderr=error, highlight=False, width=WIDE if wide else WIDTH)
+    return SafeConsole(stderr=error, width=WIDE if wide else WIDTH)
+
+
+def page(file: IO[str]) -> SafeConsole:
+    """Return a wide page that is written to a file."""
+    return SafeConsole(file=file, width=WIDE)
 
 
 def make_table(*names: str, left: Collection[str] = ()) -> Table:

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from routebench.board.run_folder import CHECKPOINTS
+from routebench.names import is_label
 from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds
@@ -331,8 +333,10 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
 def _logs(board: Leaderboard, out: RichConsole, folder: Path) -> None:
     """Name the log of each router that failed: its traceback, and what it printed."""
     for row in board.rows:
-        found = sorted((folder / "routers" / row.router).glob("**/error.txt"))
-        if row.state == "failed" and found:
+        if row.state != "failed" or not is_label(row.router):
+            continue
+        found = sorted((folder / CHECKPOINTS / row.router).glob("**/error.txt"))
+        if found:
             out.print(f"log of {escape(row.router)}: {escape(str(found[0]))}", soft_wrap=True)
 
 

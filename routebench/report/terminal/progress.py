@@ -32,7 +32,7 @@ class RunProgress(RunListener):
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console,
             transient=True,
         )
@@ -71,11 +71,11 @@ class RunProgress(RunListener):
 
     def progress(self, job: Job, done: float, note: str) -> None:
         text = f"{self._name(job)} {done:.0%} {note}".strip()
-        self._bars.update(self._task, note=escape(text[:60]))
+        self._bars.update(self._task, note=text[:60])
 
     def ended(self, job: Job, result: Result) -> None:
         self._done += 1
-        self._bars.update(self._task, advance=1, note=escape(self._name(job)))
+        self._bars.update(self._task, advance=1, note=self._name(job))
         if result.state != "ok":
             self.console.print(
                 f"[red]{escape(self._name(job))} failed:[/red] {escape(result.message)}",

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from routebench.errors import OptionError
+from routebench.printed import visible, visible_values
 from routebench.report.web import colours
 
 
@@ -44,6 +45,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_shown,
         )
         palette = {name.lower(): getattr(colours, name) for name in ("LIGHT", "DARK", "PRINT")}
         style = self._environment.get_template("style.css").render(**palette, heat=colours.HEAT)
@@ -68,9 +70,16 @@ class Templates:
         )
 
 
+def _shown(value: Any) -> Any:
+    """Return a value as a page prints it: control characters of a text shown, markup kept."""
+    return visible(value) if type(value) is str else value
+
+
 def embedded_json(value: Any) -> Any:
     """Return JSON as markup in which an HTML parser finds no tag, whatever texts it holds."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        visible_values(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return _markup(text)
