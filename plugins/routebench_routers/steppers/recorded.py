@@ -93,5 +93,7 @@ class Recorded:
 
 def _together(parts: list[Bought]) -> Bought:
     """Return the rows of all parts as one."""
-    names = [field.name for field in fields(Bought)]
-    return Bought(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Bought)}
+    # Why an answer ended may not be recorded.
+    known = {name: each for name, each in columns.items() if all(one is not None for one in each)}
+    return Bought(**{name: np.concatenate(each) for name, each in known.items()})
