@@ -260,3 +260,5 @@ class Context:
     kept: Path | None = None
     """A folder that outlives a killed run, in which this job finds its own files to resume
     from. None where nothing is kept."""
+    training_only: frozenset[str] = frozenset()
+    """Columns of the queries in both tables, such as `task`, that `route` will not be given."""

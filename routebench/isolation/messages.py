@@ -47,6 +47,8 @@ class FitRequest:
     kept: str
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Those that wrap the router, with their options."""
+    training_only: list[str] = field(default_factory=list)
+    """Columns in the tables that the process that routes does not get."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class DescribeRequest:
     pool: dict[str, Any] | None = None
     """The run's models, for a router; None for what needs none."""
     shown: list[str] = field(default_factory=list)
+    training_only: list[str] = field(default_factory=list)
     priced: bool = False
 
 

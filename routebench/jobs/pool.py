@@ -138,6 +138,7 @@ class Processes:
             objective=asdict(self.setup.objective),
             kept=kept,
             extensions=dict(job.extensions),
+            training_only=sorted(self.setup.data.training_only),
         )
         libraries = self.setup.libraries(job)
         access = Access(discovery.answer_modules(job.plugin), job.starts_processes)

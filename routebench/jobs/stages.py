@@ -72,7 +72,10 @@ def run_here(job: Job, setup: Setup, progress: OnProgress, keep: Path | None = N
         )
         kept = Path(folder) / "kept"
         kept.mkdir()
-        context = Context(job.seed, encoder, work, setup.device, setup.objective, progress, kept)
+        hidden = setup.data.training_only
+        context = Context(
+            job.seed, encoder, work, setup.device, setup.objective, progress, kept, hidden
+        )
         around = extensions.load_all(job.extensions)
         harness = Harness(create(job.plugin, job.options, job.label), around)
         fit_and_save(harness, train, validation, context, checkpoint)

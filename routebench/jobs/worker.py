@@ -150,7 +150,8 @@ def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitRep
         (folder / name).unlink()
     objective = Objective(**order.objective)
     kept = Path(order.kept)
-    context = Context(order.seed, encoder, work, order.device, objective, progress, kept)
+    hidden = frozenset(order.training_only)
+    context = Context(order.seed, encoder, work, order.device, objective, progress, kept, hidden)
     harness = _harness(order)
     stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
@@ -248,7 +249,9 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     if order.pool is not None:
         pool = arrow_io.pool_from_json(order.pool)
         try:
-            lacks = optional.unmet_needs(router, pool, frozenset(order.shown), order.priced)
+            lacks = optional.unmet_needs(
+                router, pool, frozenset(order.shown), order.priced, frozenset(order.training_only)
+            )
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
         try:
