@@ -30,7 +30,7 @@ INDEPENDENT = "again, independently"
 NOT_STORED = (
     re.compile(r"schema_version|priced|encoder|resamples|objective\..*|files\..*"),
     re.compile(r"(environment|timing)[.\[].*"),
-    re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|notes.*)"),
+    re.compile(r"suite\.(name|source|measure|protocol|split|shown.*|training_only.*|notes.*)"),
     re.compile(r"fingerprints\.(suite|outcomes|judge)"),
     re.compile(r"diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"),
     re.compile(r"rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*)"),

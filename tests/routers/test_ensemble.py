@@ -90,7 +90,7 @@ def test_missing_scores_count_for_nobody() -> None:
 
 def test_what_it_combines() -> None:
     table = kinds()
-    router = fitted(table, kinds(60, 1))
+    router = fitted(table, kinds(60, 1), combine="mean")
     assert router.weights == dict.fromkeys(NAMES, 0.2)
     assert set(router._members) == set(NAMES)
     assert isinstance(router.tasks, TaskMeans)
@@ -100,13 +100,14 @@ def test_what_it_combines() -> None:
     each = [one.predict(vectors) for one in router._members.values()]
     np.testing.assert_allclose(quality, np.mean(each, axis=0))
     assert router.route(queries).choice.tolist() == [0, 1]
-    untold = fitted(replace(table, queries=replace(table.queries, task=None)), kinds(60, 1))
+    hidden = replace(table, queries=replace(table.queries, task=None))
+    untold = fitted(hidden, kinds(60, 1), combine="mean")
     assert set(untold.weights) == set(NAMES) - {"task-posterior"}
 
 
 def test_stacked_weights_are_those_of_least_squares() -> None:
     validation = kinds(80, 1)
-    router = fitted(kinds(), validation, combine="stacked", members=["ridge", "weighted-knn"])
+    router = fitted(kinds(), validation, members=["ridge", "weighted-knn"])
     vectors = router._vectors(validation.queries)
     columns = [one.predict(vectors) for one in router._members.values()]
     columns = [(one - one.mean(axis=1, keepdims=True)).reshape(-1) for one in columns]
@@ -136,7 +137,7 @@ def test_a_member_that_is_better_beyond_noise_routes_alone() -> None:
 
 
 def test_it_is_saved_with_its_members(tmp_path: Path) -> None:
-    router = fitted(kinds(), combine="stacked")
+    router = fitted(kinds())
     router.save(tmp_path)
     again = Ensemble(validate(Ensemble, "ensemble", {}))
     again.load(tmp_path)

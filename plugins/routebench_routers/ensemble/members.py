@@ -27,7 +27,7 @@ Value = Callable[[Floats], float]
 """Value on validation of choosing by a predicted quality."""
 
 
-class Member(Protocol):
+class Predictor(Protocol):
     """One predictor."""
 
     def predict(self, vectors: Floats) -> Floats:

@@ -13,8 +13,8 @@ from routebench.records import Floats, Queries, Table
 from routebench.routers.quality_router import QualityRouter
 from routebench_routers.ensemble.members import (
     Clusters,
-    Member,
     Nearest,
+    Predictor,
     RidgeWeights,
     TaskMeans,
     Weighted,
@@ -29,24 +29,25 @@ class Ensemble(QualityRouter):
 
     Members: tuned kNN, kNN over all weighed by exp(8 · cosine), ridge regression, shrunk clusters
     (after Avengers-Pro, arXiv 2508.12631), and the task posterior where training knows tasks; each
-    is tuned on validation. What decides is the mean of their row-centred predictions (a query's
-    mean over the models taken off, as what is common to all models chooses nothing). With
-    `combine = "stacked"` (Wolpert 1992, Breiman 1996) non-negative weights are fitted by least
-    squares to the row-centred scores of validation, which no member was trained on.
+    is tuned on validation. What decides is the weighted sum of their row-centred predictions (a
+    query's mean over the models taken off, as what is common to all models chooses nothing). The
+    weights are non-negative and fitted by least squares to the row-centred scores of validation,
+    which no member was trained on: stacked regressions (Wolpert 1992, Breiman 1996). With
+    `combine = "mean"` they are equal.
 
     Never below its best member on validation beyond noise: where one member's choices are better
     there than the ensemble's by more than `margin` standard errors of the paired difference, that
-    member routes alone. The guarantee is no stronger: with five members the best of them looks
-    better than it is, and a smaller margin would follow that luck.
+    member routes alone. The default is the two-sided 5% limit for five such comparisons; a smaller
+    one would follow the luck of the best of five.
     """
 
     class Options(BaseModel):
         members: tuple[Name, ...] = Field(NAMES, min_length=1, description="predictors to combine")
-        combine: Literal["mean", "stacked"] = Field(
-            "mean", description="equal weights, or non-negative ones fitted on validation"
+        combine: Literal["stacked", "mean"] = Field(
+            "stacked", description="non-negative weights fitted on validation, or equal ones"
         )
         margin: float = Field(
-            2.0, ge=0, description="standard errors by which one member must lead to route alone"
+            2.6, ge=0, description="standard errors by which one member must lead to route alone"
         )
 
         @field_validator("members")
@@ -102,7 +103,7 @@ class Ensemble(QualityRouter):
         return {"members": self.note}
 
     @property
-    def _members(self) -> dict[str, Member]:
+    def _members(self) -> dict[str, Predictor]:
         found = (self.knn, self.weighted, self.ridge, self.clusters, self.tasks)
         return {n: one for n, one in zip(NAMES, found, strict=True) if one is not None}
 

@@ -12,6 +12,10 @@ from routebench.records import Floats, Ints, Strings, Table
 from routebench_routers.hybrid.labels import Samples, threshold_for
 from routebench_routers.policy.oracle import Oracle
 
+_SPARE = 1.0
+"""Standard errors of the drop that are kept to spare: what is chosen on validation looks better
+there than it is."""
+
 
 @dataclass(frozen=True)
 class Drop:
@@ -26,8 +30,7 @@ class Drop:
 class Boundary:
     """The probability of policies for the medium model from which on one of them is decided.
 
-    Below it one of those for the large model is; among each kind the most probable. Without it
-    the most probable of all is decided.
+    Below it one of those for the large model is; among each kind the most probable.
     """
 
     large: tuple[bool, ...] = ()
@@ -41,18 +44,17 @@ class Boundary:
         """Return the boundary with the fewest queries for the large model that keeps the drop.
 
         `share` [n, k] are probabilities on the validation queries of `samples`, where both models'
-        scores are known; `max_drop` is in percent of the large model's quality.
+        scores are known; `max_drop` is in percent of the large model's quality. No boundary where
+        all labels go to one model.
         """
         if not len(share) or all(large) or not any(large):
             return cls()
         medium = share[:, ~np.array(large)].sum(axis=1)
-        return cls(tuple(large), threshold_for(Drop(max_drop), medium, samples))
+        return cls(tuple(large), threshold_for(Drop(max_drop), medium, samples, _SPARE))
 
     def decide(self, share: Floats) -> Ints:
         """Return [n] the label decided for the policies' probabilities [n, k]."""
-        chosen: Ints = share.argmax(axis=1)
-        if self.least is None:
-            return chosen
+        assert self.least is not None
         large = np.array(self.large)
         for_medium = share[:, ~large].sum(axis=1) >= self.least
         among: Floats = np.where(for_medium[:, None] != large, share, -1.0)
@@ -108,3 +110,10 @@ def ceiling(
         for name, reached in values.items()
         if np.isfinite(reached).any()
     }
+
+
+def mean_scores(train: Table, found: Oracle, labels: Sequence[str]) -> Floats:
+    """Return [k, 2] the mean scores of medium and large on training queries of each policy."""
+    score = train.outcomes.score[found.rows][:, [found.medium, found.large]]
+    rows = [score[found.policy == label].mean(axis=0) for label in labels]
+    return np.array(rows if rows else [[0.0, 0.0]])

@@ -15,14 +15,14 @@ from routebench.errors import RoutebenchError
 from routebench.hookspecs import Context, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.budget import Budget
-from routebench.records import Decisions, Floats, Pool, Queries, Table
+from routebench.records import Decisions, Floats, Ints, Pool, Queries, Table
 from routebench.routers.confidence import Confidence
 from routebench_routers.hybrid.labels import samples_of
 from routebench_routers.language.model import LanguageModel
 from routebench_routers.language.options import LanguageOptions, check_base, paper
 from routebench_routers.policy import oracle as oracles
 from routebench_routers.policy.cues import grounded
-from routebench_routers.policy.decision import Boundary, calibration, ceiling
+from routebench_routers.policy.decision import Boundary, calibration, ceiling, mean_scores
 from routebench_routers.policy.examples import (
     REASONING,
     Balance,
@@ -54,10 +54,10 @@ class PolicyRouter:
     answer fails to parse; reasons are written on demand, after the policy, and never decide; the
     reasons taught name only cues of the query. Rare policies are taught more often (`balance`).
     The policy decided is not the most probable one, but the point that validation supports: from
-    a probability of policies for the medium model on, the least at which validation loses
-    `max_drop` percent of the large model's quality at most (not in preset `paper`). Where texts do
-    not tell policies apart, the most probable one mixes the two models at random, and loses by
-    as much as the large one is better. What perfect labels would give there is on the board.
+    a calibrated probability of policies for the medium model on, the least at which validation
+    loses `max_drop` percent of the large model's quality at most, with a standard error to spare
+    (not in preset `paper`). Taught to be balanced, the model finds all policies about as probable
+    where texts do not tell them apart, and the most probable one mixes the two models at random.
     `confidence` is the probability that the chosen model is right, calibrated on validation; the
     reason holds that of the policy. The rules on words are off unless `rules` is true.
     """
@@ -153,7 +153,7 @@ class PolicyRouter:
         self._oracle = oracles.to_table(found, train)
         self._labels = tuple(policy for policy in POLICIES if policy in found.policy)
         self._describe(found)
-        self._worth = self._learn_worth(train, found)
+        self._worth = mean_scores(train, found, self._labels)
         if len(self._labels) > 1:
             self._teach(
                 Lessons.of(train, found, self._labels),
@@ -167,7 +167,7 @@ class PolicyRouter:
     def route(self, queries: Queries) -> Decisions:
         texts = [str(text) for text in queries.text]
         found, usage = self._ask(texts)
-        label = self._boundary.decide(self._shares(found))
+        label = self._decided(found)
         share = np.exp(found)[np.arange(len(texts)), label]
         names = [self._labels[one] if self._labels else "standard" for one in label]
         mapper = self._mapper()
@@ -349,12 +349,6 @@ class PolicyRouter:
             return np.zeros((len(texts), max(1, len(self._labels)))), None
         return self._model.log_probs(texts)
 
-    def _learn_worth(self, train: Table, found: Oracle) -> Floats:
-        """Return [k, 2] the two models' mean scores on training queries of each policy."""
-        score = train.outcomes.score[found.rows][:, list(self._pair)]
-        rows = [score[found.policy == label].mean(axis=0) for label in self._labels]
-        return np.array(rows if rows else [[0.0, 0.0]])
-
     def _calibrate(self, validation: Table, checked: Oracle) -> None:
         """Calibrate probabilities, the boundary and the confidence on validation."""
         if self._model is None or not len(checked):
@@ -374,13 +368,21 @@ class PolicyRouter:
             if self.options.decide == "validated":
                 drop = self.options.max_drop
                 self._boundary = Boundary.learn(share[samples.rows], large, samples, drop)
-        choice = model[self._boundary.decide(share)]
+        choice = model[self._decided(everything)]
         policies = {name: column[mapper.static(name).tier] for name in POLICIES}
-        decided = {"decided": choice, "most_probable": model[share.argmax(axis=1)]}
+        decided = {"decided": choice, "most_probable": model[everything.argmax(axis=1)]}
+        decided["unbalanced"] = model[share.argmax(axis=1)]
         decided = {name: own[checked.rows] for name, own in decided.items()}
         self._facts |= ceiling(validation, checked, policies, decided)
         if inside:
             self._confidence = Confidence.learn(self._quality(everything), choice, validation)
+
+    def _decided(self, found: Floats) -> Ints:
+        """Return [n] the policy decided for each query, by number."""
+        if self._boundary.least is not None:
+            return self._boundary.decide(self._shares(found))
+        most: Ints = found.argmax(axis=1)
+        return most
 
     def _shares(self, found: Floats) -> Floats:
         """Return [n, k] the policies' calibrated probabilities, for their log-probabilities."""
