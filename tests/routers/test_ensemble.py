@@ -160,8 +160,10 @@ def test_options() -> None:
             validate(Ensemble, "ensemble", values)
 
 
-@pytest.mark.parametrize("router", ["knn", "linear", "ensemble"])
+@pytest.mark.parametrize("router", ["knn", "linear", "mf", "ensemble"])
 def test_the_planted_rule_is_found(router: str) -> None:
+    if router == "mf":
+        pytest.importorskip("torch")
     table = planted(600, hit=1.0, miss=0.2)
     assert recovered(router, from_long(table, name="t", source="recorded", place="t")) >= 0.95
 
