@@ -4,7 +4,9 @@ In every world all routers are fitted, routed and compared with best-single as i
 in this process. Prints how often each is called better (one-sided, before adjustment), pooled
 over routers, against the promised bound of 2.5% plus three binomial standard errors. With
 `--planted` the outcomes follow a rule in the text instead, and the share of the gap between
-best-single and oracle that each router recovers is printed; the bound is 80%.
+best-single and oracle that each router recovers is printed; the bound is 80%, and 95% of what the
+rule itself recovers for knn, linear, mf and ensemble. (Being lucky on a topic that is not its own,
+a model adds to the oracle what no rule knows.)
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +26,14 @@ from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import run_here
 from routebench.plugin import discovery
 
-ROUTERS = ("knn", "linear", "mf", "prompt-length", "task-prior")
+ROUTERS = (
+    *("knn", "linear", "mf", "prompt-length", "task-prior"),
+    *("ensemble", "task-posterior", "by-task"),
+)
 PAIRED = ("hybrid-deterministic", "hybrid-probabilistic", "hybrid-transformed")
 """Routers of two models: in worlds that have no more, as they cannot close the gap of others."""
-LEARNED = ("knn", "linear", "mf", *PAIRED)
+STRICT = ("knn", "linear", "mf", "ensemble")
+LEARNED = (*STRICT, "task-posterior", "by-task", *PAIRED)
 TOPICS = ("equation algebra", "poem rhyme verse", "python function loop", "river capital border")
 FILLER = ("please", "tell", "about", "the", "way", "this", "works", "why", "some", "think", "over")
 
@@ -58,7 +65,7 @@ def world(seed: int, n: int, planted: bool, models: str = "abcd") -> pa.Table:
 
 
 def rows(
-    table: pa.Table, seed: int, resamples: int, routers: tuple[str, ...], **options: str
+    table: pa.Table, seed: int, resamples: int, routers: tuple[str, ...], **options: Any
 ) -> dict[str, object]:
     """The board's scores of some routers in one world."""
     data = from_long(
@@ -83,7 +90,9 @@ def main() -> None:
         everyone = world(seed, given.queries, given.planted)
         two = world(seed, given.queries, given.planted, "ab")
         found = rows(everyone, seed, given.resamples, ROUTERS)
-        found |= rows(two, seed, given.resamples, PAIRED, small="a", large="b")
+        # Their default threshold saves cost, where these worlds have none.
+        pair = {"small": "a", "large": "b", "threshold": 0.5}
+        found |= rows(two, seed, given.resamples, PAIRED, **pair)
         for name, scores in found.items():
             difference = scores.against["best-single"]["accuracy"]  # type: ignore[attr-defined]
             better[name] += difference.value > 0 and difference.p_raw / 2 < 0.025
@@ -97,7 +106,12 @@ def main() -> None:
             f"recovers {np.nanmean(recovered[name]):6.1%} of the gap"
         )
     if given.planted:
-        sys.exit(int(min(np.nanmean(recovered[name]) for name in LEARNED) < 0.8))
+        means = {name: float(np.nanmean(recovered[name])) for name in LEARNED}
+        # task-prior knows the rule: the topic.
+        rule = float(np.nanmean(recovered["task-prior"]))
+        strict = min(means[name] for name in STRICT) / rule
+        print(f"{strict:.1%} of what the rule recovers, at least (bound 95%)")
+        sys.exit(int(min(means.values()) < 0.8 or strict < 0.95))
     bound = 0.025 + 3 * np.sqrt(0.025 * 0.975 / total)
     print(f"pooled {pooled:.2%} of {total} (bound {bound:.2%})")
     sys.exit(int(pooled > bound))

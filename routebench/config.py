@@ -35,6 +35,9 @@ class RunConfig(BaseModel):
     map: str | None = Field(None, description="names of the file's columns: query=prompt,…")
     score_max: float | None = Field(None, gt=0, description="what the file's scores go up to")
     show: tuple[str, ...] = Field((), description="query columns that routers may see")
+    task: Literal["hidden", "train", "all"] | None = Field(
+        None, description="who sees a query's task: no router, training, or training and routing"
+    )
     prices: str | None = Field(
         None, description="price list, JSON or TOML; `list`: the dated lists that are carried"
     )
@@ -126,6 +129,8 @@ def make(values: dict[str, Any]) -> RunConfig:
         raise OptionError(f"--data {config.data}: the suite names a file too", "give one of them")
     if config.shots and config.protocol != "user":
         raise OptionError("--shots is for users unseen in training", "--protocol user")
+    if "task" in config.show and config.task not in (None, "all"):
+        raise OptionError(f"--show task and --task {config.task} contradict each other")
     for column in config.show:
         if column not in HIDEABLE:
             raise OptionError(f"--show: {column!r} cannot be shown", did_you_mean(column, HIDEABLE))

@@ -275,3 +275,5 @@ class Context:
     from. None where nothing is kept."""
     trade_offs: tuple[float, ...] = (0.0,)
     """The λ, in score per USD and from 0 upwards, at which a router that steps will be asked."""
+    training_only: frozenset[str] = frozenset()
+    """Columns of the queries in both tables, such as `task`, that `route` will not be given."""

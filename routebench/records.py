@@ -340,6 +340,8 @@ class SuiteData:
     pool: Pool
     visible: frozenset[str] = frozenset()
     """Columns out of `HIDEABLE` that routers may see."""
+    training_only: frozenset[str] = frozenset()
+    """Further ones that they see when they learn, and not when they route."""
     users: Users | None = None
     """The users who ask these queries, in a suite that is scored by their rewards."""
     split: Strings | None = None
@@ -375,9 +377,9 @@ class SuiteData:
         return "accuracy" if self.users is None else "reward"
 
     def table(self, rows: Rows) -> Table:
-        """Return the visible part of the given rows, as a table of copies."""
+        """Return what a router may learn from of the given rows, as a table of copies."""
         return Table(
-            self.queries.take(rows).show(self.visible),
+            self.queries.take(rows).show(self.visible | self.training_only),
             self.outcomes.take(rows),
             self.pool,
             self.users and self.users.take(rows),

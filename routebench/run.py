@@ -155,6 +155,7 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     if missing:
         raise OptionError(f"--show {missing[0]}: this suite has no {missing[0]} column")
     data = replace(data, visible=data.visible | set(config.show))
+    data = show_tasks(data, config.task)
     data = replace(data, answers_as=config.answers_as or config.judge or data.judge)
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
@@ -162,6 +163,26 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
         extensions = extensions or Extensions(config.set)
         data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
+
+
+def show_tasks(data: SuiteData, to: str | None) -> SuiteData:
+    """Return the suite with its tasks seen by no router, in training, or in all that they do.
+
+    By default routers learn from tasks where there are any, and route without, unless the suite
+    shows them: who logs traffic knows where it came from, and a query alone does not tell.
+    """
+    if data.queries.task is None:
+        if to in ("train", "all"):
+            raise OptionError(f"--task {to}: this suite has no task column")
+        return data
+    if to is None:
+        to = "all" if "task" in data.visible else "train"
+    others = data.visible - {"task"}
+    return replace(
+        data,
+        visible=others | {"task"} if to == "all" else others,
+        training_only=frozenset({"task"}) if to == "train" else frozenset(),
+    )
 
 
 def fingerprints(
@@ -197,16 +218,21 @@ def dependencies(
 ) -> dict[str, Any]:
     """Return the inputs of every router's decisions, besides its own options and code."""
     extensions = {name: one.options for name, one in around.items()}
-    return ({"extensions": extensions} if extensions else {}) | {
-        "fingerprints": prints.model_dump(),
-        "pool": arrow_io.pool_to_json(data.pool),
-        "shown": sorted(data.visible),
-        "encoder": encoder.identity,
-        "perturbed": config.perturb,
-        "shots": config.shots,
-        "objective": config.objective,
-        "device": config.device,
-    }
+    seen = {"training_only": sorted(data.training_only)} if data.training_only else {}
+    return (
+        ({"extensions": extensions} if extensions else {})
+        | seen
+        | {
+            "fingerprints": prints.model_dump(),
+            "pool": arrow_io.pool_to_json(data.pool),
+            "shown": sorted(data.visible),
+            "encoder": encoder.identity,
+            "perturbed": config.perturb,
+            "shots": config.shots,
+            "objective": config.objective,
+            "device": config.device,
+        }
+    )
 
 
 def code(encoder: EncoderInfo, around: Mapping[str, Extension]) -> dict[str, Any]:

@@ -298,6 +298,7 @@ class SuiteInfo(StrictModel):
     folds: int = Field(description="1 for a single split")
     split: str
     shown: list[str] = Field(description="query columns that routers see besides the text")
+    training_only: list[str] = Field([], description="further ones that only training sees")
     notes: list[str] = []
 
 

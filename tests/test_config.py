@@ -16,6 +16,7 @@ FULL: dict[str, Any] = {
     "score_max": 10.0,
     "source": "recorded",
     "show": ["task", "user"],
+    "task": "all",
     "prices": "prices.toml",
     "router": ["knn@five", "mine.py:Mine", "other.py:Mine@x", "all"],
     "judge": "exact",

@@ -15,7 +15,7 @@ from routebench.routers.sampling import sample, sample_rows
 from routebench.routers.words import WordWeights
 
 # The last shrinks predictions to the models' means: right where texts carry no signal.
-_PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e6)
+PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e6)
 # Queries needed to fit a model: with fewer, one lucky answer would make it the best of all.
 _ENOUGH = 20
 
@@ -61,17 +61,17 @@ class Linear(QualityRouter):
         if len(part) < len(train):
             some = features[sample_rows(train, self.options.tuning_queries)]
         reached, kept = -np.inf, self.options.penalty
-        for step, penalty in enumerate(() if kept else _PENALTIES):
-            weights = _ridge(some, part, penalty)
+        for step, penalty in enumerate(() if kept else PENALTIES):
+            weights = fit_ridge(some, part, penalty)
             value = self.chooser.value(_predict(checked, *weights), validation)
             # Of equals, keep the stronger penalty, which is tried later.
             if value >= reached:
                 reached, kept = value, penalty
                 self.coefficients, self.intercepts = weights
-            context.progress((step + 1) / len(_PENALTIES), f"penalty {kept:g} is kept")
+            context.progress((step + 1) / len(PENALTIES), f"penalty {kept:g} is kept")
         if self.options.penalty or len(part) < len(train):
             assert kept is not None
-            self.coefficients, self.intercepts = _ridge(features, train, kept)
+            self.coefficients, self.intercepts = fit_ridge(features, train, kept)
 
     def predict(self, queries: Queries) -> Floats:
         quality: Floats = np.asarray(self._features(queries) @ self._columns) + self.intercepts
@@ -95,7 +95,7 @@ def _predict(features: Any, coefficients: Floats, intercepts: Floats) -> Floats:
     return quality
 
 
-def _ridge(features: Any, train: Table, penalty: float) -> tuple[Floats, Floats]:
+def fit_ridge(features: Any, train: Table, penalty: float) -> tuple[Floats, Floats]:
     """Return coefficients [m, d] and intercepts [m].
 
     A model with fewer than `_ENOUGH` queries gets zeros and the lowest score as its intercept.

@@ -17,6 +17,26 @@ from routebench_routers.references import mean_scores
 _DOUBT = 10.0
 
 
+def prior_scores(scores: Floats) -> Floats:
+    """Return [m] each model's mean score; for one hardly seen, the lowest score there is."""
+    ok = np.isfinite(scores)
+    means = mean_scores(scores, ok)
+    worst = np.nanmin(scores) if ok.any() else 0.0
+    return np.where(covered(ok) & np.isfinite(means), means, worst)
+
+
+def shrunk_means(groups: Floats, scores: Floats, strength: float) -> Floats:
+    """Return [g, m] the models' mean scores in each group of queries, shrunk to their prior.
+
+    `groups` [n, g] are the weights of the queries in the groups, `scores` [n, m] NaN where missing;
+    the prior counts as `strength` > 0 further queries in every group.
+    """
+    sums = groups.T @ np.nan_to_num(scores)
+    counts = groups.T @ np.isfinite(scores).astype(np.float64)
+    shrunk: Floats = (sums + strength * prior_scores(scores)) / (counts + strength)
+    return shrunk
+
+
 @dataclass(frozen=True)
 class Neighbours:
     """Vectors of the training queries and the scores [n, m] on them."""
@@ -32,10 +52,7 @@ class Neighbours:
     @classmethod
     def of(cls, vectors: Vectors | Floats, scores: Floats) -> Neighbours:
         """Build from vectors [n, d] and scores [n, m], NaN where missing."""
-        ok = np.isfinite(scores)
-        means = mean_scores(scores, ok)
-        worst = np.nanmin(scores) if ok.any() else 0.0
-        prior = np.where(covered(ok) & np.isfinite(means), means, worst)
+        ok, prior = np.isfinite(scores), prior_scores(scores)
         known = None if ok.all() else ok.astype(np.float64)
         return cls(np.asarray(vectors, dtype=np.float64), known, np.nan_to_num(scores), prior)
 

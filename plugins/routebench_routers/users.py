@@ -169,7 +169,7 @@ class PreferenceLinear(PersonalRouter, QualityRouter):
 
     def learn(self, train: Table, validation: Table, context: Context) -> None:
         self.words, words = WordWeights.learn(list(train.queries.text), self.options.max_features)
-        tasks = train.queries.task
+        tasks = None if "task" in context.training_only else train.queries.task
         self.tasks = [] if tasks is None else sorted({str(t) for t in tasks if t is not None})
         features = self._beside(words, tasks)
         checked = self._features(validation.queries)

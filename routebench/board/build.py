@@ -361,5 +361,6 @@ def _suite(setup: Setup) -> SuiteInfo:
         folds=len(codes),
         split=setup.split.kind,
         shown=sorted(data.visible),
+        training_only=sorted(data.training_only),
         notes=list(data.notes),
     )

@@ -182,6 +182,7 @@ def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
         pool=Pool(tuple(board.suite.models), small=declared.get("small"),
                   large=declared.get("large")),
         visible=frozenset(board.suite.shown),
+        training_only=frozenset(board.suite.training_only),
         notes=tuple(board.suite.notes),
     )  # fmt: skip
     if board.suite.protocol != "llm":

@@ -57,7 +57,10 @@ def stated(board: Leaderboard) -> dict[str, Any]:
     return {
         **{
             f"suite.{name}": getattr(suite, name)
-            for name in ("name", "source", "measure", "protocol", "split", "shown", "users")
+            for name in (
+                *("name", "source", "measure", "protocol", "split", "shown", "training_only"),
+                "users",
+            )
         },
         "suite.notes": suite.notes,
         **{

@@ -42,6 +42,11 @@ _LISTS = {"router", "show", "against", "point"}
     help="Query columns that routers may see, such as task.",
 )
 @click.option(
+    "--task",
+    type=click.Choice(["hidden", "train", "all"]),
+    help="Who sees a query's task: no router, training (the default), or training and routing.",
+)
+@click.option(
     "--split",
     type=click.Choice(["auto", "given", "hash"]),
     help="The table's own split, or one by text hash. Default: its own where it has one.",

@@ -51,6 +51,7 @@ def _facts(
     for name in ("priced", "encoder", "objective"):
         yield name, getattr(old, name), getattr(new, name)
     yield "shown to routers", old.suite.shown, new.suite.shown
+    yield "shown in training", old.suite.training_only, new.suite.training_only
     for name in ("device", "machine", "platform", "python"):
         yield name, old.environment.get(name), new.environment.get(name)
     yield from _each("", _packages(old), _packages(new))

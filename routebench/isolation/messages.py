@@ -64,6 +64,8 @@ class FitRequest:
     """Those that wrap the router, with their options."""
     trade_offs: list[float] = field(default_factory=lambda: [0.0])
     """Those at which a router that steps will be asked."""
+    training_only: list[str] = field(default_factory=list)
+    """Columns in the tables that the process that routes does not get."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class DescribeRequest:
     pool: dict[str, Any] | None = None
     """The run's models, for a router; None for what needs none."""
     shown: list[str] = field(default_factory=list)
+    training_only: list[str] = field(default_factory=list)
     priced: bool = False
 
 

@@ -108,6 +108,7 @@ def entrants(
     facts = {
         "pool": arrow_io.pool_to_json(models),
         "shown": sorted(shown),
+        "training_only": sorted(data.training_only),
         "priced": data.outcomes.cost is not None,
     }
 
@@ -149,8 +150,8 @@ def describe(
     """Ask a process of its own for a plugin's checked options, and what it lacks or declares.
 
     Its code is never imported in this one, which holds all outcomes. `Broken` says why it cannot
-    be used at all. `facts` are the `pool`, `shown` and `priced` that a router may need, or the
-    `argument` of an encoder. An `OptionError` where an option is wrong.
+    be used at all. `facts` are what a router may need (`pool`, `shown`, `training_only` and
+    `priced`), or the `argument` of an encoder. An `OptionError` where an option is wrong.
     """
     if not info.ready:
         raise OptionError(f"{info.kind} {info.name!r} needs {', '.join(info.missing)}", info.pip)

@@ -148,6 +148,7 @@ class Processes:
             kept=kept,
             extensions=dict(job.extensions),
             trade_offs=list(trade_offs),
+            training_only=sorted(self.setup.data.training_only),
         )
         libraries = self.setup.libraries(job)
         access = Access(

@@ -137,7 +137,16 @@ def run_here(job: Job, setup: Setup, progress: OnProgress, keep: Path | None = N
         )
         kept = Path(folder) / "kept"
         kept.mkdir()
-        context = Context(job.seed, encoder, work, setup.device, setup.objective, progress, kept)
+        context = Context(
+            job.seed,
+            encoder,
+            work,
+            setup.device,
+            setup.objective,
+            progress,
+            kept,
+            training_only=setup.data.training_only,
+        )
         around = extensions.load_all(job.extensions)
         harness = Harness(create(job.plugin, job.options, job.label), around)
         fit_and_save(harness, train, validation, context, checkpoint)

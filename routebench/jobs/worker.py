@@ -167,7 +167,15 @@ def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitRep
     objective = Objective(**order.objective)
     kept = Path(order.kept)
     context = Context(
-        order.seed, encoder, work, order.device, objective, progress, kept, tuple(order.trade_offs)
+        order.seed,
+        encoder,
+        work,
+        order.device,
+        objective,
+        progress,
+        kept,
+        tuple(order.trade_offs),
+        frozenset(order.training_only),
     )
     harness = _harness(order)
     stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
@@ -296,7 +304,9 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     if order.pool is not None:
         pool = arrow_io.pool_from_json(order.pool)
         try:
-            lacks = optional.unmet_needs(router, pool, frozenset(order.shown), order.priced)
+            lacks = optional.unmet_needs(
+                router, pool, frozenset(order.shown), order.priced, frozenset(order.training_only)
+            )
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
         try:

@@ -34,6 +34,16 @@ class StatesNeeds(Protocol):
 
 
 @runtime_checkable
+class LearnsFrom(Protocol):
+    """A router that needs columns of the training queries, such as `("task",)`.
+
+    It may be without them when it routes: then the run hides them. `needs` is about routing.
+    """
+
+    learns_from: Sequence[str]
+
+
+@runtime_checkable
 class StatesFacts(Protocol):
     """A router that states facts about itself for the board, after `fit` and after `route`."""
 
@@ -217,8 +227,17 @@ class QuestionImporter(Protocol):
         """Write the questions to `out`; return how many there are, and notes for the user."""
 
 
-def unmet_needs(router: Any, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
+def unmet_needs(
+    router: Any,
+    pool: Pool,
+    shown: frozenset[str],
+    priced: bool,
+    training_only: frozenset[str] = frozenset(),
+) -> str | None:
     """Return the router's stated needs that a run does not meet."""
+    wanted = tuple(router.learns_from) if isinstance(router, LearnsFrom) else ()
+    if lost := [name for name in wanted if name not in shown | training_only]:
+        return f"needs to know the {lost[0]} of training queries: --{lost[0]} train"
     if not isinstance(router, StatesNeeds):
         return None
     reason = router.needs(pool, shown, priced)

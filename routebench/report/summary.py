@@ -113,7 +113,13 @@ def notices(board: Leaderboard) -> list[str]:
     texts += [
         f"APGR, from the weak to the strong model: {words}" for words in pair_words(finished(board))
     ]
-    return texts + _by_row(board) + list(board.suite.notes)
+    return texts + _by_row(board) + seen_in_training(board) + list(board.suite.notes)
+
+
+def seen_in_training(board: Leaderboard) -> list[str]:
+    """Return which columns routers learned from and routed without; empty for none."""
+    columns = " and ".join(board.suite.training_only)
+    return [f"{columns}: seen in training, hidden when routers route"] if columns else []
 
 
 def _by_row(board: Leaderboard) -> list[str]:

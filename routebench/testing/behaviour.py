@@ -78,6 +78,18 @@ def check_text_only(subject: Subject) -> None:
 
 
 @check(after=check_fit_and_route)
+def check_tasks_in_training(subject: Subject) -> None:
+    """Tasks that training sees and routing does not are no trouble, or needs() asks for both."""
+    hidden = frozenset({"task"})
+    shown = EVERYTHING - hidden
+    reason = subject.lacks(subject.tables.train, shown, hidden)
+    if reason is not None:
+        raise unittest.SkipTest(f"the router says: {reason}")
+    fitted = subject.fit(subject.tables, training_only=hidden)
+    ask(fitted, subject.queries.show(shown))
+
+
+@check(after=check_fit_and_route)
 def check_unpriced(subject: Subject) -> None:
     """It works without any price (outcomes.cost is None), or needs() says that it cannot."""
     free = Tables(*(synthetic.unpriced(part) for part in _parts(subject.tables)))
@@ -180,6 +192,7 @@ CHECKS: tuple[Check, ...] = (
     check_odd_texts,
     check_unknown_values,
     check_text_only,
+    check_tasks_in_training,
     check_unpriced,
     check_real_scores,
     check_few_queries,

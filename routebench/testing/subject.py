@@ -50,13 +50,18 @@ class Subject:
         """Create a fresh router object."""
         return self.router_class(validate(self.router_class, self.name, self.options))
 
-    def lacks(self, table: Table, shown: frozenset[str]) -> str | None:
-        """Return the router's stated needs that such a run does not meet, None without any."""
+    def lacks(
+        self, table: Table, shown: frozenset[str], training_only: frozenset[str] = frozenset()
+    ) -> str | None:
+        """Return the router's stated needs that such a run does not meet, None without any.
+
+        All columns that are not shown are hidden from training, too, unless they are named.
+        """
         priced = table.outcomes.cost is not None
         known = shown | {"users"} if table.users is not None and "preference" in shown else shown
         if callable(getattr(self.router_class, "step", None)):
             known = known | {"answers", "confidence"}
-        return optional.unmet_needs(self.new(), table.pool, known, priced)
+        return optional.unmet_needs(self.new(), table.pool, known, priced, training_only)
 
     def folder(self) -> Path:
         """Create an empty folder, deleted with this object, and return it."""
@@ -66,14 +71,24 @@ class Subject:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _context(
-        self, train: Table, objective: Objective | None, work: Path | None, seed: int
+        self,
+        train: Table,
+        objective: Objective | None,
+        work: Path | None,
+        seed: int,
+        training_only: frozenset[str],
     ) -> Context:
         """Return the context that a run gives to `fit`, its encoder fitted on these texts."""
         name = ENCODERS["embedded"]
         encoder = encoders.FittedOnUse(name, {}, list(train.queries.text))
         folder = work or self.folder()
         return Context(
-            seed, encoder, folder, objective=objective or Objective(), trade_offs=TRADE_OFFS
+            seed,
+            encoder,
+            folder,
+            objective=objective or Objective(),
+            trade_offs=TRADE_OFFS,
+            training_only=training_only,
         )
 
     def fit(
@@ -86,6 +101,7 @@ class Subject:
         work: Path | None = None,
         ambient: int = 0,
         seed: int = SEED,
+        training_only: frozenset[str] = frozenset(),
     ) -> Harness:
         """Fit a router on train and validation; `ambient` seeds the global generators."""
         harness = Harness(self.new() if router is None else router)
@@ -97,7 +113,8 @@ class Subject:
             train = replace(train, answers=training_answers(train))
             validation = replace(validation, answers=training_answers(validation))
         with _global_generators(ambient):
-            harness.fit(train, validation, self._context(train, objective, work, seed))
+            context = self._context(train, objective, work, seed, training_only)
+            harness.fit(train, validation, context)
         return harness
 
     def decide(self, tables: Tables, **settings: Any) -> Decisions:

@@ -33,7 +33,7 @@ INDEPENDENT = "again, independently"
 NOT_STORED = re.compile(
     r"schema_version|priced|encoder|resamples|objective\..*|files\..*"
     r"|(environment|timing)[.\[].*"
-    r"|suite\.(name|source|measure|protocol|split|shown.*|notes.*)"
+    r"|suite\.(name|source|measure|protocol|split|shown.*|training_only.*|notes.*)"
     r"|fingerprints\.(suite|outcomes|judge)"
     r"|diagnostics\.(leaked|removed|cost_basis\.(estimated|assumed))"
     r"|rows\[.*\]\.(plugin|distribution|version|options.*|fingerprint|router|facts.*|reference)"

@@ -97,18 +97,18 @@ def test_the_penalty_of_a_large_table_is_tuned_on_a_sample(
 ) -> None:
     """What is kept is then fitted to all training queries."""
     fits: list[tuple[int, float]] = []
-    ridge = linear._ridge
+    ridge = linear.fit_ridge
 
     def watched(features: Any, train: Table, penalty: float) -> Any:
         fits.append((len(train), penalty))
         assert features.shape[0] == len(train)
         return ridge(features, train, penalty)
 
-    monkeypatch.setattr(linear, "_ridge", watched)
+    monkeypatch.setattr(linear, "fit_ridge", watched)
     train = synthetic_tables(300).train
     router = fitted(train, tuning_queries=60)
     *tuned, (rows, kept) = fits
-    assert tuned == [(60, penalty) for penalty in linear._PENALTIES]
+    assert tuned == [(60, penalty) for penalty in linear.PENALTIES]
     assert rows == 300
     alone = fitted(train, penalty=kept)
     np.testing.assert_array_equal(alone.coefficients, router.coefficients)

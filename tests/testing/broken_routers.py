@@ -208,6 +208,24 @@ class WantsTasks(Sound):
         self.learn(train)
 
 
+class RoutesWithWhatItLearnedFrom(Sound):
+    """Takes it that queries have tasks where training had them."""
+
+    broken = "check_tasks_in_training"
+    had_tasks = False
+
+    @hookimpl
+    def fit(self, train: Table, validation: Table, context: Context) -> None:
+        self.had_tasks = train.queries.task is not None
+        self.learn(train)
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        if self.had_tasks:
+            assert queries.task is not None
+        return self.decide(queries)
+
+
 class WantsPrices(Sound):
     broken = "check_unpriced"
 

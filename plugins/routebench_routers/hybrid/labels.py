@@ -14,6 +14,8 @@ Mode = Literal["deterministic", "probabilistic", "transformed"]
 # Scores this close are equal: means of samples are sums of floats.
 _EQUAL = 1e-9
 _STEPS = 100
+MAX_DROP = 1.0
+"""Percent of the large model's quality that validation may lose: the source's protocol."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,22 @@ def spread(values: Floats) -> float:
     return float(2 * (rank * np.sort(values)).sum() / n**2)
 
 
-def threshold_for(options: Any, predicted: Floats, samples: Samples) -> float:
-    """Return the threshold: as given, or found on validation by `max_drop` or `call_share`.
+def threshold_for(options: Any, predicted: Floats, samples: Samples, spare: float = 0.0) -> float:
+    """Return the threshold: found on validation by `call_share` or `max_drop`, else as given.
 
-    Of the thresholds that keep the drop, the one with the most calls to the small model; of
-    those equally near to the share of calls, the one with fewer calls to the large model.
+    Where nothing sets it, validation may lose 1%, the source's protocol. Of the thresholds at
+    which, and above which, validation keeps the drop: the one with the most calls to the small
+    model (a lower one that keeps it by luck, beyond others that do not, is not taken). Of those
+    equally near to the share of calls, the one with fewer calls to the large model. The drop is
+    kept with `spare` standard errors of it to spare.
     """
-    if (options.max_drop is None and options.call_share is None) or not len(predicted):
-        return float(options.threshold)
+    drop = options.max_drop
+    if drop is None and options.call_share is None:
+        if options.threshold is not None:
+            return float(options.threshold)
+        drop = MAX_DROP
+    if not len(predicted):
+        return 0.5
     values = np.unique(predicted)
     # Cut between two predictions, so that rounding cannot move a query across the threshold.
     cuts = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [values[-1] + 1e-3]])
@@ -114,9 +124,12 @@ def threshold_for(options: Any, predicted: Floats, samples: Samples) -> float:
     if options.call_share is not None:
         return float(cuts[np.abs(to_large / len(predicted) - options.call_share).argmin()])
     order = np.argsort(predicted, kind="stable")
-    lost = np.append(0.0, samples.gap[order].cumsum())[to_large]
+    lost, squares = (
+        np.append(0.0, values[order].cumsum())[to_large] for values in (samples.gap, samples.gap**2)
+    )
     # Queries below the cut go to the large model; on the others the total changes by their gap.
-    gain = samples.gap.sum() - lost
+    gain, squares = samples.gap.sum() - lost, (samples.gap**2).sum() - squares
+    gain = gain - spare * np.sqrt(np.maximum(squares - gain**2 / len(predicted), 0.0))
     large = np.nanmean(samples.large, axis=1).sum()
-    kept = gain >= -options.max_drop / 100 * large - _EQUAL
-    return float(cuts[np.flatnonzero(kept)[0]])
+    lost_too_much = np.flatnonzero(gain < -drop / 100 * large - _EQUAL)
+    return float(cuts[lost_too_much[-1] + 1 if len(lost_too_much) else 0])

@@ -6,20 +6,28 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+_PAPER = 0.5
+
 
 class HybridOptions(BaseModel):
     """Options of the `hybrid-*` routers, with the names of the source where it has one."""
 
     small: str | None = Field(None, description="the small model; found by pair if unset")
     large: str | None = Field(None, description="the large model; found by pair if unset")
-    pair: Literal["cost", "size"] = Field(
-        "cost", description="small and large by mean cost in training, or by declared size"
+    pair: Literal["best", "cost", "size"] = Field(
+        "best",
+        description="of training costs the cheapest, and with it the most accurate of all others "
+        "(best) or the dearest (cost); or small and large by declared size",
     )
     tau: float = Field(
         0.1, gt=0, description="softness of probabilistic labels where a cell has one sample"
     )
-    threshold: float = Field(
-        0.5, ge=0, le=1, description="from this predicted label on the small model answers"
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="from this predicted label on the small model answers; if neither this nor "
+        "another sets it, the least at which validation loses 1 percent of quality at most",
     )
     max_drop: float | None = Field(
         None,
@@ -53,8 +61,10 @@ class HybridOptions(BaseModel):
         given = [
             name
             for name in ("threshold", "max_drop", "call_share")
-            if getattr(self, name) != type(self).model_fields[name].default
+            if getattr(self, name) is not None
         ]
+        if given[:1] == ["threshold"] and self.threshold == _PAPER:
+            given = given[1:]  # a preset's value gives way to what sets it otherwise
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} each set the threshold: give one of them")
         if any(width < 1 for width in self.hidden_layer_sizes):

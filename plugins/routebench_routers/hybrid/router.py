@@ -15,7 +15,7 @@ from routebench.encode import encoders
 from routebench.errors import DataError, OptionError
 from routebench.hookspecs import Context, FittedEncoder, hookimpl
 from routebench.plugin import checkpoint
-from routebench.plugin.selection import best, by_cost
+from routebench.plugin.selection import best, by_cost, covered
 from routebench.records import Decisions, Floats, Pool, Queries, Table
 from routebench_routers.hybrid.labels import (
     Mode,
@@ -33,12 +33,15 @@ class Hybrid:
     """An MLP that predicts from the query's vector whether the small model matches the large.
 
     Source: Hybrid LLM, arXiv 2404.14618; preset `paper`: layers of 128 and 64, relu, Adam, 300
-    iterations, cross-entropy, tau 0.1, threshold 0.5.
+    iterations, cross-entropy, tau 0.1, the dearest model as the large one, threshold 0.5.
 
     Deviations: the network reads the vectors of the run's encoder, where the paper fine-tunes
     DeBERTa; training stops on validation loss and the best epoch is kept (if none beats the mean
-    label, the router is that constant); small and large are the cheapest and the dearest model
-    unless declared or named (`pair = "size"` is the source's way); with one sample per model,
+    label, the router is that constant); small and large are, unless declared or named, the
+    cheapest and the most accurate other model on training, as the dearest may be worse than both
+    (`pair = "size"` is the source's way, `"cost"` takes the dearest); the threshold is by default
+    the least at which validation loses 1% of the large model's quality at most, which is the
+    source's protocol for its tables; with one sample per model,
     probabilistic labels are σ(gap / tau). The objective's weights are not used: the threshold
     is what trades quality for cost.
     """
@@ -48,6 +51,7 @@ class Hybrid:
     effort = 3
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
+            "pair": "cost",
             "tau": 0.1,
             "threshold": 0.5,
             "loss": "log",
@@ -112,7 +116,7 @@ class Hybrid:
                 context,
             )
         threshold = threshold_for(self.options, self._network(vectors), held_out)
-        note = self._note(train.pool, small, large, learned, wanted, allowed, epoch)
+        note = self._note(train.pool, small, large, learned, wanted, allowed, epoch, threshold)
         self._state = {
             "models": list(train.pool.models),
             "options": self.options.model_dump(mode="json"),
@@ -169,12 +173,25 @@ class Hybrid:
     def _pair(self, train: Table) -> tuple[int, int]:
         pool = train.pool
         names = self._named(pool)
-        small, large = (
-            pool.index(name, option) if name else self._found(train, option == "large")
-            for name, option in zip(names, ("small", "large"), strict=True)
-        )
+        small = pool.index(names[0], "small") if names[0] else self._found(train, False)
+        if names[1]:
+            large = pool.index(names[1], "large")
+        elif self.options.pair == "best":
+            large = self._most_accurate(train, small)
+        else:
+            large = self._found(train, True)
         _two(pool.models[small], pool.models[large])
         return small, large
+
+    def _most_accurate(self, train: Table, small: int) -> int:
+        """Return the model of the best mean score that is not the small one; ties to the cheaper.
+
+        Where the small model is the best of all, the second best is what it is compared with.
+        """
+        outcomes = train.outcomes
+        mean = np.where(covered(outcomes.ok), outcomes.mean_score(), np.nan)
+        mean[small] = np.nan
+        return int(best(mean[None, :], outcomes.mean_cost())[0])
 
     def _found(self, train: Table, largest: bool) -> int:
         if self.options.pair == "size":
@@ -197,10 +214,11 @@ class Hybrid:
         wanted: Floats,
         allowed: float,
         epoch: int,
+        threshold: float,
     ) -> str:
         """Return one line for the log: the pair, the labels and the training result."""
         parts = [
-            f"{pool.models[small]} against {pool.models[large]}",
+            f"{pool.models[small]} against {pool.models[large]}, from {threshold:.3g} on",
             f"{wanted.mean():.0%} of the labels of {len(wanted):,} queries are for the small one",
         ]
         if self.mode == "transformed":

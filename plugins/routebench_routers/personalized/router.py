@@ -87,7 +87,7 @@ class PersonalizedRouter(DeclaredState):
         assert train.users is not None
         self._check_users(train.users)
         self.users = {str(name): at for at, name in enumerate(train.users.name)}
-        tasks = train.queries.task
+        tasks = None if "task" in context.training_only else train.queries.task
         known = [] if tasks is None else sorted({str(task) for task in tasks if task is not None})
         self.tasks = {task: at for at, task in enumerate(known)}
         seed = context.seed if self.options.random_state is None else self.options.random_state

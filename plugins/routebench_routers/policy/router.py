@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -15,13 +15,14 @@ from routebench.errors import RoutebenchError
 from routebench.hookspecs import Context, hookimpl
 from routebench.plugin import checkpoint
 from routebench.plugin.budget import Budget
-from routebench.records import Decisions, Floats, Pool, Queries, Table
+from routebench.records import Decisions, Floats, Ints, Pool, Queries, Table
 from routebench.routers.confidence import Confidence
+from routebench_routers.hybrid.labels import samples_of
 from routebench_routers.language.model import LanguageModel
 from routebench_routers.language.options import LanguageOptions, check_base, paper
-from routebench_routers.language.prompts import Template
 from routebench_routers.policy import oracle as oracles
 from routebench_routers.policy.cues import grounded
+from routebench_routers.policy.decision import Boundary, calibration, ceiling, mean_scores
 from routebench_routers.policy.examples import (
     REASONING,
     Balance,
@@ -32,15 +33,11 @@ from routebench_routers.policy.examples import (
 )
 from routebench_routers.policy.mapper import Mapper
 from routebench_routers.policy.oracle import POLICIES, Oracle
+from routebench_routers.policy.prompt import ask_for, is_policy
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MEANING = {
-    "standard": "a medium model is enough",
-    "complex": "only a large one will do",
-    "ambiguous": "neither can be sure",
-}
 _CHECKED = 32  # validation queries on which generation is tested
 
 
@@ -56,6 +53,11 @@ class PolicyRouter:
     Deviations: a policy is one added token, so that its probability is read off directly and no
     answer fails to parse; reasons are written on demand, after the policy, and never decide; the
     reasons taught name only cues of the query. Rare policies are taught more often (`balance`).
+    The policy decided is not the most probable one, but the point that validation supports: from
+    a calibrated probability of policies for the medium model on, the least at which validation
+    loses `max_drop` percent of the large model's quality at most, with a standard error to spare
+    (not in preset `paper`). Taught to be balanced, the model finds all policies about as probable
+    where texts do not tell them apart, and the most probable one mixes the two models at random.
     `confidence` is the probability that the chosen model is right, calibrated on validation; the
     reason holds that of the policy. The rules on words are off unless `rules` is true.
     """
@@ -69,6 +71,12 @@ class PolicyRouter:
         beta: float = Field(0.1, gt=0, description="how strongly DPO holds on to what SFT learned")
         balance: Balance = Field(
             "full", description="how often rare policies are taught: as they come, or oftener"
+        )
+        decide: Literal["validated", "most-probable"] = Field(
+            "validated", description="the policy at the point of max_drop, or the most probable"
+        )
+        max_drop: float = Field(
+            1.0, ge=0, le=100, description="percent of quality that validation may lose (validated)"
         )
         reasons: bool = Field(True, description="teach the model to write reasons")
         explain: bool = Field(False, description="write a reason with every decision")
@@ -92,7 +100,10 @@ class PolicyRouter:
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": paper(
-            base_model="google/gemma-2-2b-it", quantization="4bit", dpo_learning_rate=5e-6
+            base_model="google/gemma-2-2b-it",
+            quantization="4bit",
+            dpo_learning_rate=5e-6,
+            decide="most-probable",
         )
     }
     route_options = ("mapping", "rules", "explain", "engine", "max_new_tokens", "temperature")
@@ -109,6 +120,7 @@ class PolicyRouter:
         self._worth: Floats
         self._scale: dict[str, Floats] | None = None
         self._confidence = Confidence()
+        self._boundary = Boundary()
         self._facts: dict[str, str | float] = {}
 
     libraries = ("torch", "transformers.modeling_utils")
@@ -141,7 +153,7 @@ class PolicyRouter:
         self._oracle = oracles.to_table(found, train)
         self._labels = tuple(policy for policy in POLICIES if policy in found.policy)
         self._describe(found)
-        self._worth = self._learn_worth(train, found)
+        self._worth = mean_scores(train, found, self._labels)
         if len(self._labels) > 1:
             self._teach(
                 Lessons.of(train, found, self._labels),
@@ -155,7 +167,7 @@ class PolicyRouter:
     def route(self, queries: Queries) -> Decisions:
         texts = [str(text) for text in queries.text]
         found, usage = self._ask(texts)
-        label = found.argmax(axis=1)
+        label = self._decided(found)
         share = np.exp(found)[np.arange(len(texts)), label]
         names = [self._labels[one] if self._labels else "standard" for one in label]
         mapper = self._mapper()
@@ -212,6 +224,7 @@ class PolicyRouter:
             "pair": self._pair,
             "labels": self._labels,
             "confidence": asdict(self._confidence),
+            "boundary": self._boundary.to_json(),
             "facts": self._facts,
             "mapping": self._mapper().dump(),
             "tuned": self._model is not None,
@@ -227,6 +240,7 @@ class PolicyRouter:
         self._models, self._pair = tuple(meta["models"]), tuple(meta["pair"])
         self._labels, self._facts = tuple(meta["labels"]), meta["facts"]
         self._confidence = Confidence(**meta["confidence"])
+        self._boundary = Boundary.from_json(meta.get("boundary"))
         self._worth = arrays.pop("worth")
         self._scale = arrays or None
         if meta["tuned"]:
@@ -252,7 +266,7 @@ class PolicyRouter:
 
     def _teach(self, lessons: Lessons, checked: Lessons, context: Context) -> None:
         options, seed = self.options, context.seed
-        template = self._template()
+        template = ask_for(self._labels)
         self._model = model = LanguageModel.prepare(
             options,
             template,
@@ -298,11 +312,6 @@ class PolicyRouter:
             self._measure("dpo", checked)
         self._try_writing(checked)
 
-    def _template(self) -> Template:
-        known = ", ".join(f"{label} ({_MEANING[label]})" for label in self._labels)
-        head = f"Tell the policy that the query calls for: {known}.\nQuery: "
-        return Template(head, "\nPolicy:", self._labels, "policy")
-
     def _measure(self, stage: str, checked: Lessons) -> None:
         """Measure on validation how often the right policy leads, and its log-odds in nats."""
         if not len(checked):
@@ -323,7 +332,7 @@ class PolicyRouter:
         texts = [checked.texts[row] for row in rows]
         written, _ = self._model.generate(texts)
         tokens = self._model.template.tokens()
-        valid = [_is_policy(own, tokens) for own in written]
+        valid = [is_policy(own, tokens) for own in written]
         self._facts["format_validity"] = float(np.mean(valid))
         if self.options.reasons:
             found, _ = self._ask(texts)
@@ -340,57 +349,52 @@ class PolicyRouter:
             return np.zeros((len(texts), max(1, len(self._labels)))), None
         return self._model.log_probs(texts)
 
-    def _learn_worth(self, train: Table, found: Oracle) -> Floats:
-        """Return [k, 2] the two models' mean scores on training queries of each policy."""
-        score = train.outcomes.score[found.rows][:, list(self._pair)]
-        rows = [score[found.policy == label].mean(axis=0) for label in self._labels]
-        return np.array(rows if rows else [[0.0, 0.0]])
-
     def _calibrate(self, validation: Table, checked: Oracle) -> None:
-        """Calibrate the policies' probabilities on validation, then the confidence.
-
-        The former undoes the effect of `balance` on the probabilities.
-        """
+        """Calibrate probabilities, the boundary and the confidence on validation."""
         if self._model is None or not len(checked):
             return
-        from sklearn.linear_model import LogisticRegression
-
         # Only policies that occur in training; validation may have others.
         told = np.isin(checked.policy.astype(str), self._labels)
-        found, _ = self._ask([str(text) for text in validation.queries.text[checked.rows[told]]])
-        policy = checked.policy[told].astype(str)
-        known = [label for label in self._labels if label in policy]
-        if len(known) > 1:
-            fitted = LogisticRegression(C=1.0).fit(found, policy)
-            weight = np.zeros((len(self._labels), len(self._labels)))
-            shift = np.full(len(self._labels), -30.0)
-            rows = [self._labels.index(str(name)) for name in fitted.classes_]
-            if len(known) == 2:  # sklearn has one row, of the second class against the first
-                weight[rows[1]], shift[rows] = fitted.coef_[0], [0.0, fitted.intercept_[0]]
-            else:
-                weight[rows], shift[rows] = fitted.coef_, fitted.intercept_
-            self._scale = {"weight": weight, "shift": shift}
         everything, _ = self._ask([str(text) for text in validation.queries.text])
-        label = everything.argmax(axis=1)
-        column = self._mapper().columns(self._models, *self._pair)
-        static = [self._mapper().static(name).tier for name in self._labels]
-        choice = np.array([column[static[one]] for one in label], dtype=np.int64)
-        if np.isin(choice, self._pair).all():
+        policy = checked.policy[told].astype(str)
+        self._scale = calibration(everything[checked.rows[told]], policy, self._labels)
+        mapper = self._mapper()
+        column = mapper.columns(self._models, *self._pair)
+        model = np.array([column[mapper.static(name).tier] for name in self._labels])
+        share = self._shares(everything)
+        if inside := np.isin(model, self._pair).all():
+            samples = samples_of(validation, *self._pair)
+            large = [bool(one == self._pair[1]) for one in model]
+            if self.options.decide == "validated":
+                drop = self.options.max_drop
+                self._boundary = Boundary.learn(share[samples.rows], large, samples, drop)
+        choice = model[self._decided(everything)]
+        policies = {name: column[mapper.static(name).tier] for name in POLICIES}
+        decided = {"decided": choice, "most_probable": model[everything.argmax(axis=1)]}
+        decided["unbalanced"] = model[share.argmax(axis=1)]
+        decided = {name: own[checked.rows] for name, own in decided.items()}
+        self._facts |= ceiling(validation, checked, policies, decided)
+        if inside:
             self._confidence = Confidence.learn(self._quality(everything), choice, validation)
 
-    def _quality(self, found: Floats) -> Floats:
-        """Return [n, m] the expected scores of the pair; NaN for all other models."""
+    def _decided(self, found: Floats) -> Ints:
+        """Return [n] the policy decided for each query, by number."""
+        if self._boundary.least is not None:
+            return self._boundary.decide(self._shares(found))
+        most: Ints = found.argmax(axis=1)
+        return most
+
+    def _shares(self, found: Floats) -> Floats:
+        """Return [n, k] the policies' calibrated probabilities, for their log-probabilities."""
         logit = found
         if self._scale is not None:
             logit = found @ self._scale["weight"].T + self._scale["shift"]
         share = np.exp(logit - logit.max(axis=1, keepdims=True))
-        share /= share.sum(axis=1, keepdims=True)
+        shares: Floats = share / share.sum(axis=1, keepdims=True)
+        return shares
+
+    def _quality(self, found: Floats) -> Floats:
+        """Return [n, m] the expected scores of the pair; NaN for all other models."""
         quality = np.full((len(found), len(self._models)), np.nan)
-        quality[:, list(self._pair)] = share @ self._worth
+        quality[:, list(self._pair)] = self._shares(found) @ self._worth
         return quality
-
-
-def _is_policy(written: str, tokens: Sequence[str]) -> bool:
-    """Return whether a generated text is one label, alone or with a reason after it."""
-    label, _, rest = written.strip().partition(">")
-    return f"{label}>" in tokens and (not rest.strip() or rest.startswith(REASONING))

@@ -280,7 +280,8 @@ def _provenance(board: Leaderboard) -> list[tuple[str, Sequence[tuple[str, str]]
     objective = ", ".join(f"{name} {weight:g}" for name, weight in board.objective.items())
     made = {
         "split": board.suite.split, "folds": board.suite.folds, "protocol": board.suite.protocol,
-        "shown to routers": ", ".join(["text", *board.suite.shown]), "encoder": board.encoder,
+        "shown to routers": ", ".join(["text", *board.suite.shown]),
+        "shown in training only": ", ".join(board.suite.training_only), "encoder": board.encoder,
         "objective": objective, "costs": board.priced, "resamples": board.resamples,
         "queries": _flat(board.suite.queries), "models": ", ".join(board.suite.models),
     }  # fmt: skip

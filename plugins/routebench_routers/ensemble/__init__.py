@@ -1,0 +1,1 @@
+"""The `ensemble` router: several simple predictors, averaged or stacked."""

@@ -1,0 +1,1 @@
+"""Routers that learn from the tasks of training queries, and predict those of others."""
