@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import planted
 from runs import in_process
@@ -74,9 +75,10 @@ def test_all_and_names_together(data: SuiteData) -> None:
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
     shown = frozenset({"task", "user", "preference"})
-    outcomes = replace(data.outcomes, cost=cost, relative_cost=cost)
+    outcomes = replace(data.outcomes, cost=cost, relative_cost=cost, confidence=cost)
     users = Users(np.array(["u", "v"], dtype=object), np.array([0.2, 0.8]))
-    priced = replace(data, outcomes=outcomes, visible=shown, users=users)
+    answers = pa.array(["so"] * cost.size)
+    priced = replace(data, outcomes=outcomes, visible=shown, users=users, answers=answers)
     # A router whose own libraries are not installed stays away for that, and says so.
     lacking = {info.name for info in discovery.installed("router") if info.missing}
     states = {label: e.state for label, e in entrants(priced, "all").items()}

@@ -92,6 +92,11 @@ class Recorded:
 
 
 def _together(parts: list[Bought]) -> Bought:
-    """Return the rows of all parts as one."""
-    names = [field.name for field in fields(Bought)]
-    return Bought(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+    """Return the rows of all parts as one; a column that one of them lacks is left out."""
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Bought)}
+    return Bought(
+        **{
+            name: None if any(one is None for one in values) else np.concatenate(values)
+            for name, values in columns.items()
+        }
+    )
