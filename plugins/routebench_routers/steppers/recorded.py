@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -93,10 +94,9 @@ class Recorded:
 
 def _together(parts: list[Bought]) -> Bought:
     """Return the rows of all parts as one; a column that one of them lacks is left out."""
-    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Bought)}
-    return Bought(
-        **{
-            name: None if any(one is None for one in values) else np.concatenate(values)
-            for name, values in columns.items()
-        }
-    )
+    columns: dict[str, Any] = {}
+    for field in fields(Bought):
+        values = [getattr(part, field.name) for part in parts]
+        whole = all(value is not None for value in values)
+        columns[field.name] = np.concatenate(values) if whole else None
+    return Bought(**columns)
