@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board.fixed import references
 from routebench.data.splits import TEST, VALIDATION
 from routebench.jobs.finished import Result, SteppedPart
+from routebench.jobs.references import references
 from routebench.jobs.setup import Setup
 from routebench.metrics.points.choose import choose_point
 from routebench.metrics.points.point import Point
