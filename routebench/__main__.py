@@ -14,6 +14,7 @@ from routebench import __version__, commands
 from routebench.errors import RoutebenchError, did_you_mean
 from routebench.files import reason
 from routebench.plugin import discovery
+from routebench.report.plain_letters import use_plain_letters
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the program's
 
@@ -76,6 +77,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; errors meant for the user become one line and an exit code."""
+    use_plain_letters()
     try:
         cli(prog_name="routebench")
     except RoutebenchError as error:

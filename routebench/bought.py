@@ -37,7 +37,8 @@ class Bought:
     confidence: Floats
     """The model's own confidence in its answer; NaN where it gave none."""
     finish_reason: Strings | None = None
-    """Why the answer ended, such as `stop` or `length`; None where nothing is recorded."""
+    """Why the answer ended, such as `stop` or `length`; None where that is not recorded. A router
+    always gets the matrix."""
 
     def __len__(self) -> int:
         return len(self.asked)

@@ -219,7 +219,9 @@ def code(encoder: EncoderInfo, around: Mapping[str, Extension]) -> dict[str, Any
 
 def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entrant]) -> str:
     """Return 12 hex digits over all that decides the numbers: no paths, no code versions."""
-    routers = [[e.label, e.options] for e in entrants]
+    routers: list[Any] = [[e.label, e.options] for e in entrants]
+    if any(entrant.steps for entrant in entrants):
+        routers.append(config.answers_as)
     return plan.digest([shared, routers, config.seeds, config.max_missing], 12)
 
 

@@ -19,6 +19,7 @@ FULL: dict[str, Any] = {
     "prices": "prices.toml",
     "router": ["knn@five", "mine.py:Mine", "other.py:Mine@x", "all"],
     "judge": "exact",
+    "answers_as": "multiple-choice",
     "device": "cuda:1",
     "seeds": 3,
     "split": "hash",

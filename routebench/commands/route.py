@@ -65,6 +65,8 @@ def command(
 
     if spent is not None and budget is None:
         raise OptionError("--spent is a part of a budget", "--budget USD")
+    if point is not None and budget is not None:
+        raise OptionError("--budget: a router keeps to it by its own choice, not at a point")
     limit = None if budget is None else Budget(budget, spent or 0.0)
     trained = TrainedRouter.load(run, router, seed, fold, _changes(router, set_), point)
     if point is not None:

@@ -105,9 +105,15 @@ def entrants(
         "priced": data.outcomes.cost is not None,
     }
 
+    reading = reading_of_answers(config, data)
+
     def enter(item: tuple[str, tuple[PluginInfo, bool]]) -> Entrant:
         label, (info, named) = item
-        return _entrant(label, info, named, config, facts, shared, workers)
+        made = _entrant(label, info, named, config, facts, shared, workers)
+        if not made.steps:
+            return made
+        # Its steps depend on the final answers that it is shown.
+        return replace(made, fingerprint=digest([made.fingerprint, reading]))
 
     with ThreadPoolExecutor(default_workers("cpu")) as pool:
         try:
@@ -115,6 +121,15 @@ def entrants(
         except BaseException:
             workers.stop()  # the pool waits for its threads, and they for their processes
             raise
+
+
+def reading_of_answers(config: RunConfig, data: SuiteData) -> dict[str, Any]:
+    """Return what final answers depend on besides the texts: the judge, its options and code."""
+    name = data.answers_as
+    if name is None:
+        return {"judge": None}
+    code = discovery.code_hash(discovery.find("judge", name))
+    return {"judge": name, "options": config.set.get(name, {}), "code": code}
 
 
 def describe(

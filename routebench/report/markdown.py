@@ -41,7 +41,8 @@ def _legend(board: Leaderboard) -> str:
         within = margin_words(verdicts[0].margin)
         texts = [
             f"proven: loses less than {within} against the best single model at a setting fixed "
-            "before the test, with 95% confidence in all verdicts together; (worst): that bound",
+            "before the test; the chance of any false one in this run is at most 5% (Holm); "
+            "(worst): the bound on which that rests",
             *texts,
         ]
     return "; ".join(texts) + "."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from routebench.metrics.points.words import signed
+from routebench.metrics.points.words import bound, signed
 from routebench.report import lengths, steps
 from routebench.report.format import (
     BASELINE,
@@ -21,6 +21,7 @@ from routebench.report.format import (
     plain,
     share,
 )
+from routebench.report.points import pair_words
 from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row, collapse
 
 
@@ -109,6 +110,9 @@ def notices(board: Leaderboard) -> list[str]:
         )
     if diagnostics.missing:
         texts.append(f"missing cells: {diagnostics.missing:.2%} of those asked")
+    texts += [
+        f"APGR, from the weak to the strong model: {words}" for words in pair_words(finished(board))
+    ]
     return texts + _by_row(board) + list(board.suite.notes)
 
 
@@ -117,7 +121,9 @@ def _by_row(board: Leaderboard) -> list[str]:
     for row in board.rows:
         if row.message:
             routers.setdefault(f"{row.state}: {row.message}", []).append(row.router)
-        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.other_warnings:
+        for warning in (
+            [COLLAPSED] if collapse(row.usage) and not row.reference else []
+        ) + row.other_warnings:
             routers.setdefault(warning, []).append(row.router)
     return [f"{text}: {', '.join(labels)}" for text, labels in routers.items()]
 
@@ -172,11 +178,11 @@ def _judged_cells(row: Row, board: Leaderboard) -> list[Cell]:
 def _verdict_cells(verdict: RouterVerdict | None) -> list[Cell]:
     if verdict is None:
         return [Cell("")] * len(_VERDICT)
-    bound = f"{signed(verdict.difference)} ({signed(verdict.low)})"
+    loss = f"{signed(verdict.difference)} ({bound(verdict.low, verdict.margin)})"
     tone = {"proven": "better", "worse": "worse"}.get(verdict.kind, "")
     return [
         share(verdict.savings),
-        Cell("=" if verdict.kind == "same" else bound, verdict.difference, f"at {verdict.point}"),
+        Cell("=" if verdict.kind == "same" else loss, verdict.difference, f"at {verdict.point}"),
         Cell("same model" if verdict.kind == "same" else verdict.kind, verdict.kind,
              verdict.sentence, tone),
     ]  # fmt: skip

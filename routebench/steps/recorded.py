@@ -39,7 +39,7 @@ def recorded_answers(data: SuiteData, rows: Ints) -> Bought:
         cost=numbers(outcomes.cost),
         latency=numbers(outcomes.latency),
         confidence=numbers(outcomes.confidence),
-        finish_reason=None if data.finish_reasons is None else texts(data.finish_reasons),
+        finish_reason=texts(data.finish_reasons),
     )
     bought.response[~answered] = bought.final[~answered] = None
     return bought

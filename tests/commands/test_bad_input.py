@@ -335,6 +335,14 @@ def test_read_only_folder(run: Refused, good: Path, tmp_path: Path) -> None:
     assert f"cannot write to {locked / 'out'}" in run(good, "--out", locked / "out")
 
 
+def test_points_margins_and_volumes(run: Refused, good: Path) -> None:
+    said = run(good, "--point", "saving=40%")
+    assert "--point 'saving=40%': no such point" in said
+    assert "savings=40%" in said
+    assert "--margin 'much': expected points of accuracy" in run(good, "--margin", "much")
+    assert "--volume 'lots': expected a number of queries" in run(good, "--volume", "lots")
+
+
 def test_show_and_plugins(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "leaderboard.json: No such file" in refused("show", tmp_path / "empty")

@@ -100,6 +100,8 @@ def test_what_a_person_reads(done: Path, main: Main) -> None:
     code, _, err = main("route", done, "knn", "--point", "within-5pp", "what")
     assert code == 2
     assert "the run has cost=0.2, drop=2pp, most-accurate, same-accuracy, savings=40%" in err
+    code, _, err = main("route", done, "knn", "--point", "within-1pp", "--budget", 5, "what")
+    assert (code, "by its own choice, not at a point" in err) == (2, True)
     code, _, err = main("route", done, "best-single", "--point", "within-1pp", "what")
     assert code == 2
     assert "the run has most-accurate" in err

@@ -70,7 +70,7 @@ def test_a_router_of_two_models_is_read_against_its_own() -> None:
     found = scores(run(big(n), expecting(quality, pair=own))).metrics
     assert found["apgr"].value is not None
     other = scores(run(big(n), expecting(quality))).metrics
-    assert other["apgr"].reason == NOT_CONSIDERED, "the run's strongest is the third model"
+    assert other["apgr"].reason == NOT_CONSIDERED, "the run's most expensive is the third model"
 
 
 def test_no_pair_without_prices_or_names() -> None:

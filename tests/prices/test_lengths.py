@@ -86,7 +86,7 @@ def test_it_is_said_and_can_be_verified(done: Path, main: Main) -> None:
     code, out, _ = main("show", done)
     assert code == 0
     flat = " ".join(out.split())
-    assert "costs estimated: every answer assumed 256 tokens long" in flat
+    assert "costs estimated: every answer assumed 256 tokens long" in flat.replace("  ", " ")
     assert words in flat
     assert main("verify", done)[0] == 0
 

@@ -62,7 +62,7 @@ def test_what_is_saved_comes_first() -> None:
     assert line(shown, "best-single").startswith("best-single 64.1 ±5.0"), "no verdict of it"
     flat = " ".join(shown.split())
     assert "loses at most 1 pp against the best single model" in flat
-    assert "proven: so it loses less than 1 pp" in flat
+    assert "proven loses less than 1 pp: the chance of any false one in this run" in flat
 
 
 def test_proven_ones_first_then_by_what_they_save() -> None:
@@ -75,7 +75,7 @@ def test_proven_ones_first_then_by_what_they_save() -> None:
         unrun("broken", "failed", "boom"),
     )
     shown = text(made)
-    table = shown[: shown.index("below the line")]
+    table = shown[: shown.index("within-1pp  ")]
     at = [table.index(f"\n{name} ") for name in ("more", "less", "open", "same", "worse", "broken")]
     assert at == sorted(at)
     assert "same 0% = same model" in line(shown, "same")
@@ -102,7 +102,7 @@ def test_it_fits_a_page(label: str) -> None:
 def test_a_router_without_settings_is_judged_by_its_own_choice() -> None:
     shown = text(board(judged("mf"), judged("causal-lm", point="most-accurate")))
     assert "── at within-1pp ──" in shown
-    assert "(a router without settings: its own choice)" in " ".join(shown.split())
+    assert "causal-lm: no settings, so judged by the own choice" in " ".join(shown.split())
 
 
 def test_dollars_a_month() -> None:
@@ -144,4 +144,4 @@ def test_markdown_and_pages_lead_with_the_verdict() -> None:
     assert len({len(cells) for cells in [table.heads, *table.rows, *table.foot]}) == 1
     written = markdown.markdown([made])
     assert "- mf: 61% cheaper at +0.1 pp (at worst −0.9): within 1 pp, proven" in written
-    assert "proven: loses less than 1 pp" in written
+    assert "proven: loses less than 1 pp against the best single model" in written

@@ -15,6 +15,8 @@ from runs import edit_table, finish, put
 
 from routebench import OptionError
 from routebench.board.read_run import read_run
+from routebench.report.steps import asked as asked_in_words
+from routebench.report.web.page import page as report_page
 from routebench.verify.verify import verify
 
 STEPPERS = Path(__file__).parents[1] / "steppers.py"
@@ -102,6 +104,17 @@ def test_who_is_asked_and_what_stops(board: dict[str, Any]) -> None:
     assert "steps" not in rows(board)["best-single"]
 
 
+def test_the_report_shows_the_ways_to_an_answer(done: Path, board: dict[str, Any]) -> None:
+    page = report_page([read_run(done)])
+    assert "Who is asked, round by round, and where it stops" in page
+    assert "a + b, then c" in page
+    run = read_run(done)
+    told = asked_in_words(run.board)
+    assert told is not None
+    assert "PairThenTop: 2." in told
+    assert "a and b first" in told
+
+
 def test_its_points_are_those_of_its_trade_offs(done: Path, board: dict[str, Any]) -> None:
     row = rows(board)["PairThenTop"]
     assert {"most-accurate", "same-accuracy", "within-1pp"} <= set(row["points"])
@@ -159,6 +172,19 @@ def test_queries_that_some_model_did_not_answer_are_not_scored(tmp_path: Path) -
     assert rows(board)["AskInTurn"]["state"] == "ok"
     assert board["diagnostics"]["scored"] == 290
     assert verify(folder).mismatches == []
+
+
+def test_another_reading_of_answers_is_another_run(tmp_path: Path) -> None:
+    suite, seen = put(tmp_path, agreeing(120)), []
+    for reading in ("multiple-choice", "exact"):
+        folder = finish(
+            tmp_path / "out", suite=suite, answers_as=reading, perturb=0,
+            router=[f"{STEPPERS}:AskInTurn", "best-single"],
+        )  # fmt: skip
+        seen.append(rows(read_board(folder)))
+    prints = [[one[name]["fingerprint"] for one in seen] for name in ("AskInTurn", "best-single")]
+    assert prints[0][0] != prints[0][1]
+    assert prints[1][0] == prints[1][1], "nothing else depends on it"
 
 
 def test_without_recorded_answers_it_is_not_applicable(tmp_path: Path) -> None:

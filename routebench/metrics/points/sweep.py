@@ -29,7 +29,7 @@ class ValidationFold:
     cost: Floats
     """[m] mean cost of the models on the training queries."""
     best_single: int
-    strongest: int
+    most_expensive: int
     clusters: Ints | None = None
     """[n] validation queries with the same number have the same text."""
     test_queries: int | None = None
@@ -113,6 +113,6 @@ def _chosen(
 def _usable(fold: ValidationFold, quality: Floats) -> Mask:
     """Return [n] validation queries on which every model that may be chosen has an answer."""
     considered = ~np.isnan(quality).all(axis=0) & np.isfinite(fold.cost)
-    considered[[fold.best_single, fold.strongest]] = True
+    considered[[fold.best_single, fold.most_expensive]] = True
     usable: Mask = np.logical_and.reduce(fold.validation.ok[:, considered], axis=1)
     return usable

@@ -21,6 +21,17 @@ def signed(share: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
+def bound(share: float, margin: float) -> str:
+    """Return a bound in percentage points, with a digit more where it would look like the margin.
+
+    A loss proven to be below the margin must not be printed as the margin.
+    """
+    text = signed(share)
+    if text == signed(-margin) and share != -margin:
+        return f"{100 * share:+.2f}".replace("-", "−")
+    return text
+
+
 def sentence(router: str, verdict: PointVerdict, margin: float, saved: float | None) -> str:
     """Return what a person wants to know of a router before a table."""
     within = margin_words(margin)
@@ -28,8 +39,8 @@ def sentence(router: str, verdict: PointVerdict, margin: float, saved: float | N
         return f"{router}: the best single model itself, nothing saved"
     start = f"{router}: {_cheaper(saved)} at {signed(verdict.difference)} pp"
     if verdict.kind == "worse":
-        return f"{start} (at best {signed(verdict.high)}): more than {within} worse"
-    start += f" (at worst {signed(verdict.low)})"
+        return f"{start} (at best {bound(verdict.high, margin)}): more than {within} worse"
+    start += f" (at worst {bound(verdict.low, margin)})"
     if verdict.kind == "proven":
         return f"{start}: within {within}, proven"
     needed = verdict.queries

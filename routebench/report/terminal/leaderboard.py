@@ -212,22 +212,25 @@ def _large(number: float) -> str:
 
 
 def _footnotes(board: Leaderboard, out: RichConsole) -> None:
-    if any(row.verdict for row in board.rows):
-        notes = [*verdict_table.notes(board), *_estimated(board)]
-    else:
-        notes = ["below the line: references, in hindsight: chosen on the test part"]
-        notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
-        notes.append("#: 1 + the routers sure to be better, all pairs tested together (Holm)")
-        notes += _about_costs(board)
-    if few_seeds(board):
-        notes.append("fewer than 3 seeds: intervals are of these checkpoints only")
-    out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
+    few = (
+        ["fewer than 3 seeds: intervals are of these checkpoints only"] if few_seeds(board) else []
+    )
     texts = (
         lengths.by_length(board),
         verdict_table.undecided(board),
         steps.asked(board),
         _detectable(board),
     )
+    if any(row.verdict for row in board.rows):
+        costs = [("costs", text.removeprefix("costs ")) for text in _estimated(board)]
+        seeds = [("seeds", text) for text in few]
+        verdict_table.show_notes([*verdict_table.notes(board), *costs, *seeds], out)
+    else:
+        notes = ["below the line: references, in hindsight: chosen on the test part"]
+        notes += ["± and [ ]: 95% intervals", "*: p < .05, paired, Holm-adjusted"]
+        notes.append("#: 1 + the routers sure to be better, all pairs tested together (Holm)")
+        notes += [*_about_costs(board), *few]
+        out.print(f"[dim]{escape('; '.join(notes))}[/dim]")
     for text in texts:
         if text is not None:
             out.print(escape(text))
@@ -347,7 +350,8 @@ def _warnings(board: Leaderboard, out: RichConsole) -> None:
     routers: dict[str, list[str]] = {}
     for row in board.rows:
         # Which model it is stands in the table; here all such rows go into one line.
-        for warning in ([COLLAPSED] if collapse(row.usage) else []) + row.other_warnings:
+        collapsed = collapse(row.usage) is not None and not row.reference
+        for warning in ([COLLAPSED] if collapsed else []) + row.other_warnings:
             routers.setdefault(warning, []).append(row.router)
     for warning, labels in routers.items():
         out.print(f"[yellow]{escape(warning)}[/yellow]: {escape(', '.join(labels))}")

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from routebench.metrics.points.words import margin_words, signed
+from routebench.metrics.points.words import bound, margin_words, signed
 from routebench.report.format import BASELINE, MISSING, in_order
 from routebench.report.terminal.console import LABEL, compact, percent, short
 from routebench.report.volume import Volume, monthly
@@ -103,7 +103,7 @@ def _verdict(verdict: RouterVerdict) -> list[str]:
         return ["0%", "=", "same model"]
     tone = _TONES.get(verdict.kind)
     words = f"[{tone}]{verdict.kind}[/{tone}]" if tone else verdict.kind
-    return [saved, f"{signed(verdict.difference)} ({signed(verdict.low)})", words]
+    return [saved, f"{signed(verdict.difference)} ({bound(verdict.low, verdict.margin)})", words]
 
 
 def dollars(estimate: Estimate | None) -> str:
@@ -127,24 +127,47 @@ def _references(board: Leaderboard) -> list[list[str]]:
     ]
 
 
-def notes(board: Leaderboard) -> list[str]:
-    """Return the words under the table, for somebody who sees it for the first time."""
+def notes(board: Leaderboard) -> list[tuple[str, str]]:
+    """Return words of the table with their meaning, for somebody who sees it for the first time."""
     verdicts = [row.verdict for row in board.rows if row.verdict is not None]
     within = margin_words(verdicts[0].margin)
     point = min((one.point for one in verdicts), key=lambda name: (name == "most-accurate", name))
-    only = any(one.point == "most-accurate" != point for one in verdicts)
     single = sorted({fold.best_single for fold in board.diagnostics.folds})
     named = f" ({', '.join(single)})" if len(single) == 1 else ""
-    return [
-        f"{point}: the cheapest setting that by validation, luck allowed for, loses at most "
-        f"{within} against the best single model{named}; fixed before the test"
-        + (" (a router without settings: its own choice)" if only else ""),
-        "saves: all-in cost against the best single model's",
-        "worst: it loses no more than this, with 95% confidence in all verdicts together (Holm)",
-        f"proven: so it loses less than {within}; worse: it is sure to lose more",
-        "below the line: references, the last ones chosen in hindsight",
-        "±, [ ]: 95% intervals; *: p < .05, paired, Holm-adjusted",
+    texts = [
+        (
+            point,
+            f"the cheapest setting that by validation, luck allowed for, loses at most {within} "
+            f"against the best single model{named}; fixed before the test",
+        ),
+        ("saves", "all-in cost against the best single model's"),
+        ("Δ (worst)", "accuracy against it, in pp, and the bound on which the verdict rests"),
+        (
+            "proven",
+            f"loses less than {within}: the chance of any false one in this run is at most 5% "
+            "(Holm); worse: loses more",
+        ),
+        ("below", "references that are no learned routers; the last lines are in hindsight"),
+        ("±, [ ], *", "95% intervals; p < .05, paired, Holm-adjusted"),
     ]
+    if any(one.point == "most-accurate" != point for one in verdicts):
+        own = [
+            row.router
+            for row in board.rows
+            if row.verdict is not None and row.verdict.point == "most-accurate"
+        ]
+        texts.insert(1, ("", f"{', '.join(own)}: no settings, so judged by the own choice"))
+    return texts
+
+
+def show_notes(pairs: Sequence[tuple[str, str]], out: Console) -> None:
+    """Print words and their meaning in two columns."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for word, meaning in pairs:
+        table.add_row(escape(word), escape(meaning))
+    out.print(table, style="dim")
 
 
 def undecided(board: Leaderboard) -> str | None:

@@ -13,12 +13,12 @@ from routebench.records import Outcomes, State
 COST = np.array([1.0, 3.0, 10.0])
 
 
-def fold(score: Any, best_single: int = 2, strongest: int = 2) -> ValidationFold:
+def fold(score: Any, best_single: int = 2, most_expensive: int = 2) -> ValidationFold:
     """Three models at 1, 3 and 10 USD on every query."""
     values = np.array(score, dtype=np.float64)
     state = np.where(np.isnan(values), State.FAILED, State.OK).astype(np.int8)
     costs = np.broadcast_to(COST, values.shape).copy()
-    return ValidationFold(Outcomes(values, state, costs), COST, best_single, strongest)
+    return ValidationFold(Outcomes(values, state, costs), COST, best_single, most_expensive)
 
 
 def test_the_cheapest_point_that_is_as_accurate_as_the_best_single_model() -> None:

@@ -39,6 +39,11 @@ def row(name: str, verdict: PointVerdict | None, saved: float, low: float | None
          " worse"),
         (made(value=0.03), -0.02, "mf: 2% dearer at +3.0 pp (at worst +2.0): within 1 pp, proven"),
         (made(value=0.0), 0.001, "mf: no cheaper at 0.0 pp (at worst −1.0): within 1 pp, proven"),
+        (
+            made(value=0.0003, low=-0.0098),
+            0.1,
+            "mf: 10% cheaper at 0.0 pp (at worst −0.98): within 1 pp, proven",
+        ),
         (made("same", 0.0), 0.0, "mf: the best single model itself, nothing saved"),
     ],
 )  # fmt: skip
