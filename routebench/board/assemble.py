@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board.fixed import references
 from routebench.board.steps.assembled import stepped
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.jobs.finished import Result
+from routebench.jobs.references import references
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics.points.point import DEFAULT, Point
 from routebench.metrics.points.sweep import Swept, ValidationFold, sweep

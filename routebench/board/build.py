@@ -11,7 +11,6 @@ import numpy as np
 
 from routebench.board.assemble import assemble_decisions, tested_rows
 from routebench.board.diagnostics import diagnostics
-from routebench.board.fixed import references
 from routebench.board.left_out import left_out
 from routebench.board.steps.use import step_use
 from routebench.config import RunConfig
@@ -19,6 +18,7 @@ from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
 from routebench.jobs.finished import Result
 from routebench.jobs.plan import Entrant
+from routebench.jobs.references import references
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics import headroom
 from routebench.metrics.evaluate import Evaluation, evaluate

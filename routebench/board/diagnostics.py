@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board.fixed import references
 from routebench.data.splits import TRAIN
+from routebench.jobs.references import references
 from routebench.jobs.setup import Setup
 from routebench.metrics.evaluate import Evaluation
 from routebench.prices.apply import PriceInfo

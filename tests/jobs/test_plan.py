@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import planted
 from runs import in_process
@@ -74,13 +75,17 @@ def test_all_and_names_together(data: SuiteData) -> None:
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
     shown = frozenset({"task", "user", "preference"})
-    outcomes = replace(data.outcomes, cost=cost, relative_cost=cost)
+    outcomes = replace(data.outcomes, cost=cost, relative_cost=cost, confidence=cost)
     users = Users(np.array(["u", "v"], dtype=object), np.array([0.2, 0.8]))
-    priced = replace(data, outcomes=outcomes, visible=shown, users=users)
+    answers = pa.array(["so"] * cost.size)
+    priced = replace(data, outcomes=outcomes, visible=shown, users=users, answers=answers)
     # A router whose own libraries are not installed stays away for that, and says so.
     lacking = {info.name for info in discovery.installed("router") if info.missing}
-    states = {label: e.state for label, e in entrants(priced, "all").items()}
-    assert {label for label, state in states.items() if state != "ready"} == lacking
+    personal, plain = (entrants(each, "all") for each in (priced, replace(priced, users=None)))
+    stepping = {label for label, e in personal.items() if "it sees answers" in e.message}
+    assert {label for label, e in personal.items() if e.state != "ready"} == lacking | stepping
+    assert {"agreement", "cascade-routing", "frugal", "self-confidence"} <= stepping
+    assert {plain[label].state for label in stepping} == {"ready"}
 
 
 @pytest.mark.parametrize("router", ["knn@a b", "knn@", "knn@../up", "knn@-x", f"{TROUBLE}:Raises@"])

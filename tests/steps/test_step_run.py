@@ -15,6 +15,8 @@ from runs import edit_table, finish, put
 
 from routebench import OptionError
 from routebench.board.read_run import read_run
+from routebench.report.steps import asked as asked_in_words
+from routebench.report.web.page import page as report_page
 from routebench.verify.verify import verify
 
 STEPPERS = Path(__file__).parents[1] / "steppers.py"
@@ -100,6 +102,17 @@ def test_who_is_asked_and_what_stops(board: dict[str, Any]) -> None:
     assert first["asked"][0] == ["a", "b"]
     assert sum(path["share"] for path in use["paths"]) == pytest.approx(1.0)
     assert "steps" not in rows(board)["best-single"]
+
+
+def test_the_report_shows_the_ways_to_an_answer(done: Path, board: dict[str, Any]) -> None:
+    page = report_page([read_run(done)])
+    assert "Who is asked, round by round, and where it stops" in page
+    assert "a + b, then c" in page
+    run = read_run(done)
+    told = asked_in_words(run.board)
+    assert told is not None
+    assert "PairThenTop: 2." in told
+    assert "a and b first" in told
 
 
 def test_its_points_are_those_of_its_trade_offs(done: Path, board: dict[str, Any]) -> None:

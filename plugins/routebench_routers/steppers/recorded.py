@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -92,8 +93,10 @@ class Recorded:
 
 
 def _together(parts: list[Bought]) -> Bought:
-    """Return the rows of all parts as one."""
-    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Bought)}
-    # Why an answer ended may not be recorded.
-    known = {name: each for name, each in columns.items() if all(one is not None for one in each)}
-    return Bought(**{name: np.concatenate(each) for name, each in known.items()})
+    """Return the rows of all parts as one; a column that one of them lacks is left out."""
+    columns: dict[str, Any] = {}
+    for field in fields(Bought):
+        values = [getattr(part, field.name) for part in parts]
+        whole = all(value is not None for value in values)
+        columns[field.name] = np.concatenate(values) if whole else None
+    return Bought(**columns)

@@ -27,6 +27,7 @@ class Majority(DeclaredState):
         models: int = Field(3, ge=1, description="models asked")
 
     deterministic = True
+    reference = True
     effort = 0.2
     options: Options
     order: Ints
@@ -61,6 +62,7 @@ class AskAll(DeclaredState):
 
     libraries = ("encoder",)
     deterministic = True
+    reference = True
     effort = 5
     options: Options
     encoder: FittedEncoder

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from routebench.board.fixed import references
 from routebench.data.splits import TEST, VALIDATION
 from routebench.jobs.finished import Result, SteppedPart
+from routebench.jobs.references import references
 from routebench.jobs.setup import Setup
 from routebench.metrics.points.choose import choose_point
 from routebench.metrics.points.point import Point
@@ -72,6 +72,7 @@ def _points(setup: Setup, fold: int, job: Result, points: Sequence[Point]) -> di
     test = setup.data.outcomes.take(setup.rows(fold, TEST))
     assert known.cost is not None
     assert test.cost is not None
+    stepped = [int(setup.complete(each, TEST).sum()) for each in range(len(setup.split.codes))]
     for point in points:
         index = None
         if whole.any():
@@ -82,6 +83,7 @@ def _points(setup: Setup, fold: int, job: Result, points: Sequence[Point]) -> di
                 known.cost[:, best],
                 point,
                 clusters,
+                sum(stepped),
             )
         at, price = np.full(choice.shape[1], best), test.cost[:, best]
         if index is not None:

@@ -57,6 +57,7 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "headroom": _headroom(board),
         "points": _points(board),
         "policies": _policies(board),
+        "steps": _steps(board),
         "calibration": _calibration(board),
         "timing": _timing(board),
         "curves": _curves(curves, facts),
@@ -221,6 +222,24 @@ def _policies(board: Leaderboard) -> DisplayTable | None:
     ]
     measure = "Accuracy, %" if scale == 100 else "Reward"
     return DisplayTable(("Router", "Policy", "Share", measure, "$ / 1k"), rows) if rows else None
+
+
+def _steps(board: Leaderboard) -> DisplayTable | None:
+    """Return the commonest ways to an answer of routers that see answers: asked, and stopped."""
+    rows = [
+        [
+            Cell(row.router, row.router),
+            Cell(asked := ", then ".join(" + ".join(models) for models in path.asked), asked),
+            Cell(path.answer, path.answer),
+            Cell(f"{path.share:.1%}", path.share),
+            Cell(f"{100 * path.accuracy:.1f}", path.accuracy),
+        ]
+        for row in finished(board)
+        if row.steps
+        for path in row.steps.paths
+    ]
+    heads = ("Router", "Asked", "Answer of", "Queries", "Accuracy, %")
+    return DisplayTable(heads, rows) if rows else None
 
 
 def _calibration(board: Leaderboard) -> DisplayTable | None:
