@@ -494,7 +494,7 @@ def test_a_router_that_learns_nothing_runs(
     found = rows(done)
     assert found["Rule"]["state"] == found["WithOptions"]["state"] == "ok"
     assert found["WithOptions"]["options"] == {"length": 0}
-    rc, text, _ = main("route", out, "WithOptions", "any text")
+    rc, text, _ = main("route", out, f"{__file__}:WithOptions", "any text")
     assert (rc, text.split()[0]) == (0, "c")
     rc, text, _ = main("plugins", f"{__file__}:Rule")
     assert rc == 0

@@ -24,6 +24,7 @@ from broken_routers import (
     WantsPrices,
     WantsTasks,
 )
+from test_check_steppers import FAULTS
 
 from routebench.plugin.discovery import installed, load
 from routebench.testing import (
@@ -93,7 +94,8 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_check_is_without_a_router_that_breaks_it() -> None:
-    assert {router.broken for router in BROKEN} == {check.name for check in CHECKS}
+    broken = {router.broken for router in BROKEN} | {router.fault[0] for router in FAULTS}
+    assert broken == {check.name for check in CHECKS}
 
 
 def test_message_says_what_was_expected_seen_and_to_do() -> None:

@@ -61,6 +61,15 @@ class NeverStops(Broken):
         return Steps(steps.ask, np.full(len(steps.answer), -1))
 
 
+class NeverStopsWhereItCosts(AskInTurn):
+    fault = "check_trade_offs", "neither asks nor stops"
+
+    @hookimpl
+    def step(self, queries: Queries, bought: Bought, trade_off: float) -> Steps:
+        steps = AskInTurn.step(self, queries, bought)
+        return Steps(steps.ask, np.full(len(queries), -1)) if trade_off else steps
+
+
 class ForgetsFailures(Broken):
     fault = "check_failed_calls", "whose answer did not come"
 
@@ -104,6 +113,7 @@ FAULTS = [
     AsksTwice,
     StopsUnbought,
     NeverStops,
+    NeverStopsWhereItCosts,
     ForgetsFailures,
     CountsTheOthers,
     LooksAtTheOthers,

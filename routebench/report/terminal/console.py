@@ -20,6 +20,7 @@ from routebench.report.format import plain as value_and_interval
 from routebench.schema import Estimate
 
 WIDTH, WIDE = 100, 150
+SPELT_OUT = 20  # columns more where `±` is written as `+-`: a longer line loses no digit
 LABEL = 26  # columns for a router's name
 
 
@@ -54,9 +55,10 @@ class SafeConsole(RichConsole):
 def make(error: bool = False, wide: bool = False) -> SafeConsole:
     """Return the terminal, or a page of fixed width for other outputs."""
     made = SafeConsole(stderr=error)
-    if made.is_terminal:
-        return made
-    return SafeConsole(stderr=error, width=WIDE if wide else WIDTH)
+    width = made.width if made.is_terminal else WIDE if wide else WIDTH
+    if in_encoding("±", made.encoding) != "±":
+        return SafeConsole(stderr=error, width=width + SPELT_OUT)
+    return made if made.is_terminal else SafeConsole(stderr=error, width=width)
 
 
 def page(file: IO[str]) -> SafeConsole:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from routebench.metrics.points.words import bound, margin_words, signed
+from routebench.printed import plain as in_encoding
 from routebench.report.format import BASELINE, MISSING, in_order
 from routebench.report.terminal.console import LABEL, compact, percent, short
 from routebench.report.volume import Volume, monthly
@@ -45,7 +46,7 @@ def show(
     lines = [_cells(row, baseline) for row in (*judged, *others)]
     feet = _references(board)
     widths = [
-        max(cell_len(name), *(Text.from_markup(line[at]).cell_len for line in [*lines, *feet]))
+        max(_length(text, out) for text in (escape(name), *(line[at] for line in [*lines, *feet])))
         for at, name in enumerate(names)
     ]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
@@ -69,6 +70,11 @@ def show(
         table.add_row(*cells, style="dim")
     out.print(_groups(judged, widths), style="dim", no_wrap=True)
     out.print(table)
+
+
+def _length(text: str, out: Console) -> int:
+    """Return the columns of a text with styles, in the signs that the output has."""
+    return cell_len(in_encoding(Text.from_markup(text).plain, out.encoding))
 
 
 def _groups(judged: Sequence[Row], widths: Sequence[int]) -> str:
