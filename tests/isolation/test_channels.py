@@ -33,6 +33,9 @@ COPIES = ("BySidecar", "ByCopyOfTable", "ByHardLink", "ByOlderRun", "ByClone")
 CAUGHT = {"InFileNames": "tried to read the run's own data"}
 """What Python's own functions give away: the row fails though the error is swallowed."""
 
+BY_CALL = ("InLocks", "ByUnixSocket")
+"""What only a filter of system calls stops."""
+
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or landlock_abi() < 1, reason="no kernel that confines a process"
 )
@@ -112,7 +115,7 @@ def board(
         )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     board = read_board(out)
-    assert ("namespaces" in str(board["environment"]["isolation"])) is not bool(less)
+    assert not less or "namespaces" not in str(board["environment"]["isolation"])
     yield board
     for server in servers:
         server.close()
@@ -123,6 +126,8 @@ def test_no_answer_passes(board: dict[str, Any], name: str) -> None:
     """Who knew every answer would reach .94 here; who guesses reaches .5."""
     assert board["references"]["oracle"]["accuracy"]["value"] > 0.9
     row = rows(board)[name]
+    if name in BY_CALL and "seccomp" not in str(board["environment"]["isolation"]):
+        pytest.skip("no libseccomp here")
     if name in CAUGHT:
         assert row["state"] == "failed"
         assert CAUGHT[name] in row["message"]
