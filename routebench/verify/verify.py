@@ -140,7 +140,7 @@ def verify(
 def alike(one: Any, other: Any) -> bool:
     """Return whether two values are equal; floats up to the rounding of another machine."""
     numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (one, other)]
-    if all(numbers):
+    if all(numbers) and not (isinstance(one, int) and isinstance(other, int)):
         close = RELATIVE * max(abs(one), abs(other)) + ABSOLUTE
         return bool(abs(one - other) <= close)
     return type(one) is type(other) and bool(one == other)

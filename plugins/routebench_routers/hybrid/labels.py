@@ -131,5 +131,7 @@ def threshold_for(options: Any, predicted: Floats, samples: Samples, spare: floa
     gain, squares = samples.gap.sum() - lost, (samples.gap**2).sum() - squares
     gain = gain - spare * np.sqrt(np.maximum(squares - gain**2 / len(predicted), 0.0))
     large = np.nanmean(samples.large, axis=1).sum()
-    lost_too_much = np.flatnonzero(gain < -drop / 100 * large - _EQUAL)
+    # Of rewards, whose sum may be below zero, the share is of its size. Where all go to the large
+    # model nothing is lost.
+    lost_too_much = np.flatnonzero(gain[:-1] < -drop / 100 * abs(large) - _EQUAL)
     return float(cuts[lost_too_much[-1] + 1 if len(lost_too_much) else 0])
