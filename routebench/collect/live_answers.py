@@ -110,6 +110,7 @@ class LiveAnswers:
                 bought.finish_reason[cell] = reply.finish
                 bought.input_tokens[cell] = reply.input_tokens
                 bought.output_tokens[cell] = reply.output_tokens
+                bought.confidence[cell] = reply.confidence
         came = [cell for cell in cells if bought.answered[cell]]
         if came:
             questions = [self.texts[int(rows[at])] for at, _ in came]

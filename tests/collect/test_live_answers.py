@@ -76,7 +76,7 @@ FIRST = np.array([0])
 
 
 def test_a_round_is_asked_at_once_and_every_call_is_billed() -> None:
-    plugin = Live()
+    plugin = Live({"B": Reply("(B)", 4.0, 2.0, confidence=-0.5)})
     with source(plugin) as answers:
         bought = answers.buy(FIRST, wanted("a", "b"))
         more = answers.buy(FIRST, wanted("c"))
@@ -90,6 +90,7 @@ def test_a_round_is_asked_at_once_and_every_call_is_billed() -> None:
     assert math.isnan(bought.cost[0, 2])
     assert bought.finish_reason is not None
     assert bought.finish_reason[0, 0] == "length"
+    assert bought.confidence[0].tolist() == pytest.approx([math.nan, -0.5, math.nan], nan_ok=True)
     assert more.answered.tolist() == [[False, False, True]]
     assert answers.budget.spent == pytest.approx(3 * PAID)
     assert [call.model for call in answers.calls.values()] == ["a", "b", "c"]
