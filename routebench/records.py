@@ -312,6 +312,8 @@ class Reply:
     miscounted: str = ""
     """Why the server's counts of tokens were set aside, `zero` or `contradictory`; empty where they
     stand, or where it sends none."""
+    confidence: float = float("nan")
+    """Mean log-probability of the answer's tokens; NaN where it was not asked for, or not sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
@@ -164,6 +165,17 @@ def _read(read: Callable[[Any], Reply], response: Any) -> CallError | Reply:
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         kind = type(error).__name__
         return CallError("malformed", f"the answer is not in the protocol's form ({kind})")
+
+
+def confidence(logprobs: Sequence[Any]) -> float:
+    """Return the mean of log-probabilities; NaN where there are none, or one can be none."""
+    known = [
+        float(each)
+        for each in logprobs
+        if isinstance(each, int | float) and not isinstance(each, bool)
+    ]
+    possible = len(known) == len(logprobs) and all(-math.inf < each <= 0 for each in known)
+    return math.fsum(known) / len(known) if known and possible else math.nan
 
 
 class PerLoop(Generic[_Client]):

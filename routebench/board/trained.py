@@ -11,6 +11,7 @@ import numpy as np
 
 from routebench.board import checkpoint_points, provenance, run_folder
 from routebench.board.checkpoint_points import CheckpointPoints
+from routebench.bought import Stepped
 from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
@@ -22,6 +23,7 @@ from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
 from routebench.records import Decisions, Queries
 from routebench.schema import Leaderboard
+from routebench.steps.replay import AnswerSource
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,19 @@ class TrainedRouter:
         changes: dict[str, Any] | None = None,
         file: str | None = None,
         point: str | None = None,
+        answers: bool = False,
     ) -> TrainedRouter:
         """Load the checkpoint that a run folder keeps of a router.
 
         `changes` are options that the router reads when it routes: those that its class names in
         `route_options`. A router of a file is loaded from `file`, `path.py:Class`, alone: what the
-        run names is not run. `point` is an operating point that the run chose.
+        run names is not run. `point` is an operating point that the run chose. `answers` says that
+        models will be asked, as a router that sees answers needs, and no other.
 
         Raises:
             DataError: no run, or no whole checkpoint of that router, seed and fold.
-            OptionError: an option that is fixed by training, a file that is not named, or no such
-                point.
+            OptionError: an option that is fixed by training, a file that is not named, no such
+                point, or a router that sees answers where none are to be had.
         """
         board, label = run_folder.read(run), current_name(label)
         folder = run if run.is_dir() else run.parent
@@ -82,10 +86,16 @@ class TrainedRouter:
         router = create(info, header["options"] | (changes or {}), label)
         models = tuple(_header(place / "checkpoint" / "router.json")["models"])
         harness = Harness(router, extensions.load_all(header.get("extensions", {})))
-        if harness.steps:
+        if harness.steps and not answers:
             raise OptionError(
-                f"{label} sees answers: it asks models first, and this command asks none",
-                "its decisions on the recorded answers are in decisions.parquet and steps.parquet",
+                f"{label} sees answers: it asks models before it decides",
+                "--answer --provider NAME asks them, and pays for it; its decisions on the recorded"
+                " answers are in decisions.parquet",
+            )
+        if answers and not harness.steps:
+            raise OptionError(
+                f"--answer: {label} sees no answers, it chooses by the query alone",
+                "without --answer this command says which model it chooses",
             )
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
@@ -118,6 +128,27 @@ class TrainedRouter:
             seen,
         )
         return self._at_point(made)
+
+    def step(self, text: str, source: AnswerSource) -> Stepped:
+        """Return how a query ends whose answers are bought from `source`; only its text is known.
+
+        At an operating point it goes by the point's trade-off, or asks the model that stands in.
+        """
+        setting = self.points.named(self.point) if self.points and self.point else None
+        if isinstance(setting, str):
+            model = self.models.index(setting)
+            asked = np.arange(len(self.models))[None] == model
+            bought = source.buy(np.zeros(1, dtype=np.int64), asked)
+            return Stepped(np.array([model]), asked.astype(np.int8), bought)
+        queries = Queries(np.array([text], dtype=object))
+        seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
+        made: Stepped = _guarded(
+            self.label,
+            "step through a text alone",
+            lambda: self._harness.step(queries, self.models, setting or 0.0, source),
+            seen,
+        )
+        return made
 
     def _at_point(self, made: Decisions) -> Decisions:
         """Return the decisions at the point; what the router said of its own choice is gone."""

@@ -107,20 +107,34 @@ def make(
         if each not in known:
             raise OptionError(f"--set {each}: not part of this", did_you_mean(each, known))
     price_list = load_file(prices) if prices and str(prices) != LIST else None
-    plugins = {provider: _provider(provider, values, timeout) for provider, _ in split}
-    targets = tuple(_target(p, m, plugins[p], price_list) for p, m in split)
+    made = targets(split, values, price_list, timeout)
     given = {"data": behind or data, "source": source}
     given_options = values.get(name, {}) | {key: value for key, value in given.items() if value}
     available = questions(name, given_options)
     sample = _drawn(available, limit)
     return CollectionPlan(
-        name, sample, targets, samples, store or default_store(name), len(available), prices
+        name, sample, made, samples, store or default_store(name), len(available), prices
     )
 
 
-def check_ready(plan: CollectionPlan) -> None:
+def targets(
+    models: Sequence[tuple[str, str]],
+    values: Values,
+    prices: PriceList | None = None,
+    timeout: float | None = None,
+) -> tuple[TargetModel, ...]:
+    """Return models by provider and name, ready to be asked; one provider is made once.
+
+    Raises:
+        RoutebenchError: for a provider or an option that is not there, or a model without a price.
+    """
+    plugins = {provider: _provider(provider, values, timeout) for provider, _ in models}
+    return tuple(_target(p, m, plugins[p], prices) for p, m in models)
+
+
+def check_ready(targets: Sequence[TargetModel]) -> None:
     """Raise an `OptionError` where a provider cannot be asked; nothing is asked or written."""
-    for plugin in {id(target.plugin): target.plugin for target in plan.targets}.values():
+    for plugin in {id(target.plugin): target.plugin for target in targets}.values():
         if isinstance(plugin, StatesReadiness):
             plugin.ready()
 

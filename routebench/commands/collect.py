@@ -137,7 +137,7 @@ def command(
     if dry_run:
         _dry_run(plan, budget, as_json)
         return
-    planning.check_ready(plan)
+    planning.check_ready(plan.targets)
     errors = console.make(error=True)
     listener = CollectionListener() if quiet or as_json else collecting.CollectionProgress(errors)
     if budget is not None:

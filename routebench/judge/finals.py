@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ from routebench.records import SuiteData
 _WORTH_KEEPING = 20_000
 """Answers from which on their finals are kept on disk: reading as many takes some ten seconds."""
 
+_READ = "final answers are read by the judge"
+
+
+def reader_of(notes: Sequence[str]) -> str | None:
+    """Return the judge that read a run's final answers, by the run's notes; None where none did."""
+    own = [note.removeprefix(_READ).strip() for note in notes if note.startswith(_READ)]
+    return own[0].partition(":")[0] if own else None
+
 
 def read_finals(data: SuiteData, values: dict[str, Any], named: bool) -> SuiteData:
     """Return the suite with the final answer of every text, as `data.answers_as` reads it.
@@ -39,10 +48,7 @@ def read_finals(data: SuiteData, values: dict[str, Any], named: bool) -> SuiteDa
     judge = None if name is None else load_judge(name, values).plugin
     if not isinstance(judge, ReadsFinals):
         if named:
-            raise OptionError(
-                f"--answers-as {name}: this judge does not say what an answer's final answer is",
-                "a judge that does: " + ", ".join(_readers()),
-            )
+            raise _no_reader(name or "")
         note = "no judge reads the final answers in the texts (--answers-as JUDGE names one)"
         return replace(data, notes=(*data.notes, note))
     assert name is not None, "a judge that was loaded has a name"
@@ -53,17 +59,49 @@ def read_finals(data: SuiteData, values: dict[str, Any], named: bool) -> SuiteDa
         if kept is not None:
             _keep(kept, finals)
     read, texts = len(finals) - finals.null_count, len(data.answers) - data.answers.null_count
-    note = f"final answers are read by the judge {name}: {read:,} of {texts:,} texts have one"
+    note = f"{_READ} {name}: {read:,} of {texts:,} texts have one"
     return replace(data, finals=finals, notes=(*data.notes, note))
+
+
+class FinalsReader:
+    """Reads final answers in texts as they come, by a judge and its options.
+
+    Raises:
+        OptionError: for a judge that does not read final answers.
+    """
+
+    def __init__(self, name: str, values: dict[str, Any]) -> None:
+        judge = load_judge(name, values).plugin
+        if not isinstance(judge, ReadsFinals):
+            raise _no_reader(name)
+        self.name = name
+        self._judge: ReadsFinals = judge
+
+    def __call__(self, questions: Sequence[str], texts: Sequence[str]) -> list[str | None]:
+        return _finals(self.name, self._judge, questions, texts)
+
+
+def _no_reader(name: str) -> OptionError:
+    return OptionError(
+        f"--answers-as {name}: this judge does not say what an answer's final answer is",
+        "a judge that does: " + ", ".join(_readers()),
+    )
+
+
+def _finals(
+    name: str, judge: ReadsFinals, questions: Sequence[str], texts: Sequence[str]
+) -> list[str | None]:
+    finals = list(judge.finals(questions, texts))
+    if len(finals) != len(texts) or not all(f is None or isinstance(f, str) for f in finals):
+        raise PluginError(f"judge {name!r} did not return {len(texts)} final answers")
+    return finals
 
 
 def _read(data: SuiteData, name: str, judge: ReadsFinals) -> pa.Array:
     answered = np.flatnonzero(data.answers.is_valid().to_numpy(zero_copy_only=False))
     texts = data.answers.take(answered).to_pylist()
     questions = data.queries.text[answered // len(data.pool)].tolist()
-    finals = list(judge.finals(questions, texts))
-    if len(finals) != len(texts) or not all(f is None or isinstance(f, str) for f in finals):
-        raise PluginError(f"judge {name!r} did not return {len(texts)} final answers")
+    finals = _finals(name, judge, questions, texts)
     cells = np.full(len(data.answers), None, dtype=object)
     cells[answered] = finals
     return pa.array(cells, pa.large_string())

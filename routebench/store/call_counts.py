@@ -53,7 +53,7 @@ def count_calls(path: Path, calls: Iterable[Call]) -> CallCounts:
     remaining = iter(calls)
     tokens: list[float] = []
     with closing(database):
-        traced = schema.has_traces(database)
+        traced = schema.has_table(database, "traces")
         while keys := {call.key for call in islice(remaining, _AT_ONCE)}:
             marks = ", ".join("?" * len(keys))
             with schema.database_errors(path):

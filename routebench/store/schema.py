@@ -122,6 +122,12 @@ CREATE TABLE IF NOT EXISTS traces (
     miscounted TEXT
 );
 """
+_CONFIDENCES = """
+CREATE TABLE IF NOT EXISTS confidences (
+    call INTEGER PRIMARY KEY REFERENCES calls,
+    confidence REAL NOT NULL
+);
+"""
 _ENTER = """
     INSERT INTO tally (asker, state, price) SELECT new.asker, new.state, new.price WHERE NOT EXISTS
         (SELECT 1 FROM tally
@@ -283,7 +289,7 @@ def _make(database: sqlite3.Connection) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
         if _pragma(database, "application_id") != APPLICATION:
-            for statement in _statements(_TABLES + _TRACES + _TRIGGERS):
+            for statement in _statements(_TABLES + _TRACES + _CONFIDENCES + _TRIGGERS):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {VERSION}")
             database.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -294,15 +300,16 @@ def _make(database: sqlite3.Connection) -> None:
 
 
 def _complete(database: sqlite3.Connection) -> None:
-    """Add the table that a store of an earlier version lacks."""
-    if not has_traces(database):
-        database.execute(_TRACES)
+    """Add the tables that a store of an earlier version lacks."""
+    for name, statement in (("traces", _TRACES), ("confidences", _CONFIDENCES)):
+        if not has_table(database, name):
+            database.execute(statement)
 
 
-def has_traces(database: sqlite3.Connection) -> bool:
-    """Return whether a store has the table of reasoning: one that is only read may be older."""
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'traces'"
-    return database.execute(query).fetchone() is not None
+def has_table(database: sqlite3.Connection, name: str) -> bool:
+    """Return whether a store has a table: one that is only read may be older."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return database.execute(query, (name,)).fetchone() is not None
 
 
 def _turn_on_log(database: sqlite3.Connection) -> None:

@@ -192,6 +192,11 @@ class AnswerStore:
                         reply.miscounted or None,
                     ),
                 )
+            if done.rowcount and math.isfinite(reply.confidence):
+                self._database.execute(
+                    "INSERT OR REPLACE INTO confidences (call, confidence) VALUES (?, ?)",
+                    (self._id(key), reply.confidence),
+                )
             self._owner.renew(now)
         return bool(done.rowcount)
 

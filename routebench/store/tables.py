@@ -34,11 +34,13 @@ SCHEMA = pa.schema(
         *((name, pa.float64()) for name in _NUMBERS),
         ("cost_usd", pa.float64()),
         ("latency", pa.float64()),
+        ("confidence", pa.float64()),
     ]
 )
 """One row per answer or failed call, in the order in which the calls were added. Tokens, USD and
 seconds are null where nobody knows them; a column that no question or grade fills is left out.
-`reasoning`, what a server sent of it apart from the answer, is in exported files only."""
+`reasoning`, what a server sent of it apart from the answer, and `confidence`, the mean
+log-probability of its tokens, are in exported files only."""
 
 _Opened = Iterator[Callable[[pa.RecordBatch], None]]
 _ROWS = 10_000  # in a batch, at most
@@ -47,21 +49,26 @@ _BYTES = 32 << 20  # of answers in a batch, at most, but for one answer that is 
 # Calls in the order of the file, one look at the questions for each: no sorting, no second index.
 _SELECTED = (
     *("suite", *_TEXTS, "asker", "sample", "response", "state", "grade", "score"),
-    *(*_NUMBERS, "cost", "latency", "reasoning"),
+    *(*_NUMBERS, "cost", "latency", "confidence", "reasoning"),
 )
 _SELECT = """
 SELECT q.suite, q.query_id, q.query, q.reference, q.task, q.topic, q.split, c.asker, c.sample,
     c.answer, c.state, g.grade, g.score, c.input_tokens, c.output_tokens, c.cached_tokens,
-    c.thinking_tokens, c.cost, c.latency, {reasoning}
+    c.thinking_tokens, c.cost, c.latency, {confidence}, {reasoning}
 FROM calls AS c
 CROSS JOIN questions AS q INDEXED BY questions_of_prompt ON q.prompt = c.prompt
 CROSS JOIN suite_askers AS s ON s.suite = q.suite AND s.asker = c.asker
 LEFT JOIN grades AS g ON g.judge = :judge AND g.call = c.id AND g.question = q.id
 {traces}
+{confidences}
 WHERE c.state IN ('answered', 'failed') AND (:suite IS NULL OR q.suite = :suite)
 ORDER BY c.id, q.id
 """
 _TRACES = {"reasoning": "t.reasoning", "traces": "LEFT JOIN traces AS t ON t.call = c.id"}
+_CONFIDENCES = {
+    "confidence": "k.confidence",
+    "confidences": "LEFT JOIN confidences AS k ON k.call = c.id",
+}
 
 
 def table(
@@ -109,7 +116,8 @@ class _View:
     several: bool
     columns: pa.Schema
     whole: bool
-    """Whether reasoning is read too, and keys are hidden that an earlier version has stored."""
+    """Whether reasoning and confidence are read too, and keys are hidden that an earlier version
+    has stored."""
 
     @classmethod
     def of(
@@ -131,6 +139,8 @@ class _View:
         empty = _empty(database, suite, row)
         if not (whole and _has_reasoning(database)):
             empty.add("reasoning")
+        if not (whole and _has_confidence(database)):
+            empty.add("confidence")
         columns = pa.schema([field for field in SCHEMA if field.name not in empty])
         several = suite is None and len(known) > 1
         return cls(suite, row, _names(database, suite), several, columns, whole)
@@ -139,7 +149,13 @@ class _View:
         rows: list[tuple[Any, ...]] = []
         size = 0
         traced = "reasoning" in self.columns.names
-        select = _SELECT.format_map(_TRACES if traced else {"reasoning": "NULL", "traces": ""})
+        parts = dict.fromkeys((*_TRACES, *_CONFIDENCES), "") | {
+            "reasoning": "NULL",
+            "confidence": "NULL",
+        }
+        parts |= _TRACES if traced else {}
+        parts |= _CONFIDENCES if "confidence" in self.columns.names else {}
+        select = _SELECT.format_map(parts)
         for row in database.execute(select, {"suite": self.suite, "judge": self.judge}):
             rows.append(row)
             size += len(row[9] or "") + len(row[-1] or "")
@@ -172,7 +188,12 @@ class _View:
 
 def _has_reasoning(database: sqlite3.Connection) -> bool:
     query = "SELECT 1 FROM traces WHERE reasoning IS NOT NULL"
-    return schema.has_traces(database) and database.execute(query).fetchone() is not None
+    return schema.has_table(database, "traces") and database.execute(query).fetchone() is not None
+
+
+def _has_confidence(database: sqlite3.Connection) -> bool:
+    known = schema.has_table(database, "confidences")
+    return known and database.execute("SELECT 1 FROM confidences").fetchone() is not None
 
 
 def _empty(database: sqlite3.Connection, suite: str | None, judge: int | None) -> set[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import hears_ctrl_c
 
@@ -40,6 +41,7 @@ class Live:
         self.asked: Counter[Request] = Counter()
         self.closed = 0
         self.open = self.most = 0
+        self.confidence = float("nan")
 
     def parameters(self) -> dict[str, Any]:
         return {"max_output_tokens": 10, "temperature": 0.0}
@@ -56,7 +58,7 @@ class Live:
         found = self.said(request, n) if self.said else f"re: {request.prompt} #{request.sample}"
         if isinstance(found, CallError):
             raise found
-        return Reply(found, 4.0, 2.0)
+        return Reply(found, 4.0, 2.0, confidence=self.confidence)
 
     async def close(self) -> None:
         self.closed += 1
@@ -396,3 +398,15 @@ def test_a_table_s_queries_are_asked(tmp_path: Path) -> None:
         ("1", "who wrote emma", "Austen", "books"),
         ("2", "who wrote faust", "Goethe", "books"),
     }
+
+
+def test_a_stated_confidence_is_kept_and_exported(tmp_path: Path) -> None:
+    sure, silent, out = Live(), Live(), tmp_path / "t.parquet"
+    sure.confidence = -0.25
+    plan = plan_of(tmp_path / "s.sqlite", 3, sure=sure, silent=silent)
+    go(plan)
+    with AnswerStore(plan.store, write=False) as store:
+        assert store.export(out) == 6
+    rows = pq.read_table(out).to_pylist()  # type: ignore[no-untyped-call]
+    stated = {(row["model"], row["confidence"]) for row in rows}
+    assert stated == {("sure", -0.25), ("silent", None)}

@@ -132,6 +132,22 @@ def test_the_wait_may_stand_in_the_body() -> None:
     assert caught.value.retry_after == 0.25
 
 
+@pytest.mark.parametrize(("mean", "expected"), [(-0.5, -0.5), (0.5, math.nan), (None, math.nan)])
+def test_the_mean_log_probability_is_kept_where_it_was_asked_for(
+    mean: float | None, expected: float
+) -> None:
+    candidate = {"content": {"parts": [{"text": "Rome"}]}, "finishReason": "STOP"}
+    body = {"candidates": [candidate | ({} if mean is None else {"avgLogprobs": mean})]}
+    with Server(script=lambda prompt, attempt: (200, body)) as server:
+        asked = ask({"base_url": server.url, "logprobs": True})
+        unasked = ask({"base_url": server.url})
+        configs = [entry.body.get("generationConfig", {}) for entry in server.log]
+    assert [config.get("responseLogprobs") for config in configs] == [True, None]
+    assert asked.confidence == pytest.approx(expected, nan_ok=True)
+    assert math.isnan(unasked.confidence)
+    assert "logprobs" not in Gemini(Gemini.Options()).parameters()
+
+
 def test_thoughts_are_no_part_of_the_answer() -> None:
     parts = [{"text": "Hm.", "thought": True}, {"text": "Ro"}, {"text": "me"}]
     body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}

@@ -81,6 +81,33 @@ def test_by_default_only_the_temperature_is_set(server: Server) -> None:
     assert OpenAICompatible(OpenAICompatible.Options()).parameters() == {"temperature": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("logprobs", "expected"),
+    [
+        ({"content": [{"token": "Ro", "logprob": -0.25}, {"token": "me", "logprob": -0.75}]}, -0.5),
+        ({"content": [{"token": "Rome", "logprob": 0.0}]}, 0.0),
+        ({"content": [{"token": "Rome", "logprob": 0.5}]}, math.nan),
+        ({"content": [{"token": "Ro", "logprob": -1.0}, {"token": "me"}]}, math.nan),
+        ({"content": []}, math.nan),
+        ({"content": None}, math.nan),
+        (None, math.nan),
+    ],
+)
+def test_the_mean_log_probability_is_kept_where_it_was_asked_for(
+    logprobs: Any, expected: float
+) -> None:
+    body = said()
+    body["choices"][0]["logprobs"] = logprobs
+    with Server(script=lambda prompt, attempt: (200, body)) as server:
+        asked, unasked = ask(server, {"logprobs": True}), ask(server)
+        assert [entry.body.get("logprobs") for entry in server.log] == [True, None]
+    assert asked.confidence == pytest.approx(expected, nan_ok=True)
+    assert math.isnan(unasked.confidence)
+    assert asked.text == unasked.text == "Rome"
+    named = OpenAICompatible(OpenAICompatible.Options(logprobs=True)).parameters()
+    assert named == {"temperature": 0.0, "logprobs": True}
+
+
 def test_every_option_is_sent(server: Server) -> None:
     given: dict[str, Any] = {
         "temperature": 0.5,

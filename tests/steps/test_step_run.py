@@ -108,6 +108,9 @@ def test_the_report_shows_the_ways_to_an_answer(done: Path, board: dict[str, Any
     page = report_page([read_run(done)])
     assert "Who is asked, round by round, and where it stops" in page
     assert "a + b, then c" in page
+    assert page.count('<svg class="flow"') == 2
+    share = rows(board)["PairThenTop"]["steps"]["calls"]["3"]
+    assert f"Then asked, round 2: {share:.1%} of queries" in page
     run = read_run(done)
     told = asked_in_words(run.board)
     assert told is not None

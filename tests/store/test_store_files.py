@@ -7,9 +7,12 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.csv import read_csv
+from pyarrow.json import read_json
 from stores import calls, filled, questions, reply
 
 from routebench.errors import DataError
@@ -83,9 +86,10 @@ def test_a_newer_format(tmp_path: Path) -> None:
 
 
 def as_before(path: Path) -> None:
-    """Make a store what the version without reasoning has written."""
+    """Make a store what the version without reasoning and confidences has written."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("DROP TABLE traces")
+        database.execute("DROP TABLE confidences")
 
 
 def test_a_store_of_the_version_before(tmp_path: Path) -> None:
@@ -109,6 +113,24 @@ def test_a_store_of_the_version_before(tmp_path: Path) -> None:
     assert [row["reasoning"] for row in rows] == [None, None, "Hm."]
     counts = count_calls(path, calls(questions(3)))
     assert (counts.unpriced, counts.miscounted) == (1, {"zero": 1})
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
+def test_a_confidence_is_a_column_of_an_exported_file(tmp_path: Path, suffix: str) -> None:
+    path, out = tmp_path / "s.sqlite", tmp_path / f"t.{suffix}"
+    filled(path, 3, answered=2).close()
+    as_before(path)
+    with AnswerStore(path) as store:
+        assert store.export(out) == 2
+        assert b"confidence" not in out.read_bytes(), "nobody stated one"
+        (call,) = store.claim(1)
+        store.settle(call.key, Reply("yes", confidence=-0.125), cost=0.5)
+        store.settle(call.key, Reply("no", confidence=-2.0), cost=0.5)
+        assert store.export(out) == 3
+        assert "confidence" not in store.table().column_names, "a run takes it where it is named"
+    readers: dict[str, Any] = {"parquet": pq.read_table, "jsonl": read_json, "csv": read_csv}
+    table = readers[suffix](out)
+    assert table["confidence"].to_pylist() == [None, None, -0.125], "of the answer that is kept"
 
 
 def test_two_processes_complete_an_earlier_store(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -58,6 +59,10 @@ class Gemini:
             default=None,
             description="another server; by default GOOGLE_GEMINI_BASE_URL, else Google's",
         )
+        logprobs: bool = Field(
+            default=False,
+            description="ask for log-probabilities: their mean is kept as the model's confidence",
+        )
         timeout: float = Field(default=600.0, gt=0, description="seconds to wait for an answer")
 
     def __init__(self, options: Options) -> None:
@@ -68,6 +73,8 @@ class Gemini:
         given = self.options.model_dump(exclude_none=True, exclude={"base_url", "timeout"})
         if given["temperature"] == "default":
             del given["temperature"]
+        if not given["logprobs"]:
+            del given["logprobs"]
         return given | ({"base_url": self._base_url} if self._base_url else {})
 
     def ready(self) -> None:
@@ -87,7 +94,8 @@ class Gemini:
             contents=live.sendable(request.prompt),
             config=self._config(request.sample),
         )
-        return await live.reply(call, self.options.timeout, _reply, _explain, key)
+        read = _with_confidence if self.options.logprobs else _reply
+        return await live.reply(call, self.options.timeout, read, _explain, key)
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
@@ -139,6 +147,7 @@ class Gemini:
             max_output_tokens=options.max_output_tokens,
             seed=None if options.seed is None else options.seed + sample,
             system_instruction=options.system,
+            response_logprobs=options.logprobs or None,
             thinking_config=types.ThinkingConfig(**thinking) if thinking else None,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
@@ -174,6 +183,13 @@ def _reply(response: Any) -> Reply:
         raise CallError("malformed", f"the answer {what}; it ended with {reason}")
     usage = _usage(response.usage_metadata, text)
     return Reply(text, **usage, finish=finish, version=version, reasoning=reasoning)
+
+
+def _with_confidence(response: Any) -> Reply:
+    """Return the reply, with the mean log-probability of its tokens where Google sends it."""
+    reply = _reply(response)
+    mean = response.candidates[0].avg_logprobs if response.candidates else None
+    return replace(reply, confidence=live.confidence([mean]))
 
 
 def _usage(usage: Any, text: str) -> dict[str, Any]:

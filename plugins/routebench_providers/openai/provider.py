@@ -52,6 +52,10 @@ class OpenAICompatible:
             description=f"name of the variable that holds the key; by default {_KEY}, which"
             " servers other than OpenAI's may do without",
         )
+        logprobs: bool = Field(
+            default=False,
+            description="ask for log-probabilities: their mean is kept as the model's confidence",
+        )
         extra_body: dict[str, Any] = Field(
             default_factory=dict, description="more fields for every request, as a table"
         )
@@ -66,6 +70,8 @@ class OpenAICompatible:
         given = self.options.model_dump(mode="json", exclude_none=True, exclude=away)
         if given["temperature"] == "default":
             del given["temperature"]
+        if not given["logprobs"]:
+            del given["logprobs"]
         if not given["extra_body"]:
             del given["extra_body"]
         return given | ({"base_url": self._base_url} if self._elsewhere else {})
@@ -87,7 +93,8 @@ class OpenAICompatible:
             messages=self._messages(request.prompt),
             **self._settings(request.sample),
         )
-        return await live.reply(call, self.options.timeout, replies.read, _explain, key)
+        read = replies.read_with_confidence if self.options.logprobs else replies.read
+        return await live.reply(call, self.options.timeout, read, _explain, key)
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
@@ -141,6 +148,8 @@ class OpenAICompatible:
             settings["seed"] = options.seed + sample
         if options.reasoning_effort is not None:
             settings["reasoning_effort"] = options.reasoning_effort
+        if options.logprobs:
+            settings["logprobs"] = True
         if options.extra_body:
             settings["extra_body"] = options.extra_body
         return settings

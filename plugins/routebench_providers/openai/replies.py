@@ -7,6 +7,7 @@ reasoning under several names, counts that leave something out. Each is read her
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from routebench.errors import CallError
@@ -59,6 +60,15 @@ def read(response: Any) -> Reply:
     finish = "refused" if taken else _finish(choice, text or reasoning, response)
     said = refusal or text
     return Reply(said, **usage, finish=finish, version=version, reasoning=reasoning)
+
+
+def read_with_confidence(response: Any) -> Reply:
+    """Return the reply, with the mean log-probability of its tokens where the server sends them."""
+    reply = read(response)
+    choice = response.choices[0] if response.choices else None
+    content = getattr(getattr(choice, "logprobs", None), "content", None)
+    tokens = content if isinstance(content, list) else []
+    return replace(reply, confidence=live.confidence([getattr(t, "logprob", None) for t in tokens]))
 
 
 def _finish(choice: Any, text: str, response: Any) -> str:

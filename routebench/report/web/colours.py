@@ -20,6 +20,8 @@ PRINT = {
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "@ink")
 """Okabe and Ito 2008, without the yellow that is lost on white."""
 FILLS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+FLOWS = ("#0072B2", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "@ink")
+"""As `SERIES`, without the green that stands for what stops."""
 HEAT = (
     ("#00224e", "#fff"), ("#173469", "#fff"), ("#3b496c", "#fff"), ("#575d6d", "#fff"),
     ("#707173", "#fff"), ("#8a8678", "#000"), ("#a59c74", "#000"), ("#c3b369", "#000"),

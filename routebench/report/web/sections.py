@@ -17,6 +17,7 @@ from routebench.report.summary import DisplayTable, finished
 from routebench.report.terminal import router_facts
 from routebench.report.web import plots, training
 from routebench.report.web.colours import HEAT
+from routebench.report.web.flow import flows
 from routebench.report.web.reliability import reliability
 from routebench.report.web.training import RouterCurves
 from routebench.schema import BEST_SINGLE, Estimate, Facet, Leaderboard
@@ -57,6 +58,7 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "headroom": _headroom(board),
         "points": _points(board),
         "policies": _policies(board),
+        "flows": flows(stored),
         "steps": _steps(board),
         "calibration": _calibration(board),
         "timing": _timing(board),

@@ -48,7 +48,8 @@ class Templates:
             finalize=_shown,
         )
         palette = {name.lower(): getattr(colours, name) for name in ("LIGHT", "DARK", "PRINT")}
-        style = self._environment.get_template("style.css").render(**palette, heat=colours.HEAT)
+        lists = {"heat": colours.HEAT, "series": colours.FLOWS}
+        style = self._environment.get_template("style.css").render(**palette, **lists)
         self._style = _markup(style)
 
     def source(self, name: str) -> str:

@@ -1,0 +1,169 @@
+"""A trained router that sees answers, asking live models: who they are, and what it came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from routebench import config
+from routebench.board import run_folder
+from routebench.board.trained import TrainedRouter
+from routebench.bought import Stepped
+from routebench.collect import planning
+from routebench.collect.budget import SpendingBudget
+from routebench.collect.live_answers import AskedModel, Finals, LiveAnswers
+from routebench.collect.rate_limits import Limits
+from routebench.errors import OptionError, did_you_mean
+from routebench.judge.finals import FinalsReader, reader_of
+from routebench.plugin import discovery
+from routebench.prices.lists import PriceList
+
+Values = dict[str, dict[str, Any]]
+
+
+def targets(
+    models: Sequence[str],
+    providers: Sequence[str],
+    values: Values,
+    prices: PriceList | None,
+    timeout: float,
+) -> dict[str, planning.TargetModel]:
+    """Return who is asked for each model of a run, nothing being asked yet.
+
+    `providers` are NAME, who has all models, or MODEL=NAME:MODEL, for one that has another
+    provider or another name there.
+
+    Raises:
+        OptionError: a model that nobody is named for, or that cannot be asked.
+    """
+    named = providers_of(models, providers)
+    made = planning.targets([named[model] for model in models], values, prices, timeout)
+    planning.check_ready(made)
+    return dict(zip(models, made, strict=True))
+
+
+def providers_of(models: Sequence[str], providers: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return provider and name there of each model, all as the user names them.
+
+    A model called `NAME:MODEL` is MODEL of the provider NAME, where that is one of those named:
+    a run folder alone makes nobody pay.
+    """
+    of_one: dict[str, tuple[str, str]] = {}
+    of_all: list[str] = []
+    for text in providers:
+        model, equals, who = text.rpartition("=")
+        if not equals:
+            of_all.append(text.strip())
+            continue
+        if model not in models:
+            raise OptionError(
+                f"--provider {text}: the run has no model {model!r}", did_you_mean(model, models)
+            )
+        provider, _, name = who.partition(":")
+        of_one[model] = provider.strip(), name.strip() or model
+    for model in models:
+        provider, colon, name = model.partition(":")
+        if colon and name and provider in of_all:
+            of_one.setdefault(model, (provider, name))
+        elif len(of_all) == 1:
+            of_one.setdefault(model, (of_all[0], model))
+    lost = [model for model in models if model not in of_one]
+    if lost:
+        installed = ", ".join(info.name for info in discovery.installed("provider"))
+        raise OptionError(
+            f"--answer: no provider is named for {lost[0]}",
+            f"--provider NAME, or --provider '{lost[0]}=NAME:MODEL' for one of another name there;"
+            f" providers: {installed}",
+        )
+    return of_one
+
+
+def reading(run: Path, answers_as: str | None) -> str | None:
+    """Return the judge that reads final answers, by default the run's; None where it had none."""
+    return answers_as or reader_of(run_folder.read(run).suite.notes)
+
+
+def finals_reader(run: Path, judge: str | None, values: Values) -> Finals:
+    """Return what reads final answers: a judge, with the options that it had in the run."""
+    if judge is None:
+        return lambda questions, texts: [None] * len(texts)  # as in the run
+    place = (run if run.is_dir() else run.parent) / run_folder.RUN_FILE
+    own = config.read(place).get("set", {}).get(judge, {})
+    return FinalsReader(judge, own | values.get(judge, {}))
+
+
+def live_answers(
+    asked: Mapping[str, planning.TargetModel],
+    models: tuple[str, ...],
+    finals: Finals,
+    usd: float | None,
+    spent: float,
+    timeout: float,
+) -> LiveAnswers:
+    """Return the source of answers, within a budget in USD of which some may be spent."""
+    if not (math.isfinite(spent) and spent >= 0):
+        raise OptionError(f"--spent {spent}: is no amount of money")
+    return LiveAnswers(asked, models, finals, SpendingBudget(usd, spent), Limits(timeout=timeout))
+
+
+def answered(trained: TrainedRouter, source: LiveAnswers, text: str) -> dict[str, Any]:
+    """Ask the models that the router wants; return the answer and all calls as plain values.
+
+    The model and its answer are None where nobody gave one. `usd` is None where the cost of a call
+    is not known.
+    """
+    source.begin([text])
+    stepped = trained.step(text, source)
+    at = int(stepped.answer[0])
+    came = bool(stepped.bought.answered[0, at])
+    calls = [_call(call, stepped, trained.models) for call in source.calls.values()]
+    calls.sort(key=lambda call: call["round"])
+    usd = sum(call.usd for call in source.calls.values())
+    told: dict[str, Any] = {
+        "query": text,
+        "model": trained.models[at] if came else None,
+        "answer": stepped.bought.response[0, at] if came else None,
+        "final": stepped.bought.final[0, at] if came else None,
+    }
+    if trained.point is not None:
+        told["point"] = trained.point
+    if came and stepped.confidence is not None:
+        told["confidence"] = float(stepped.confidence[0])
+    if came and stepped.reason is not None:
+        told["reason"] = str(stepped.reason[0])
+    told |= {"asked": calls, "usd": _known(usd), "seconds": _seconds(calls)}
+    if (doubt := sum(call.most_usd for call in source.calls.values())) > 0:
+        told["doubtful_usd"] = doubt
+    if source.budget.usd is not None:
+        told["budget"] = {
+            "limit": source.budget.usd,
+            "spent": source.budget.spent + source.budget.doubtful,
+        }
+    return told
+
+
+def _call(call: AskedModel, stepped: Stepped, models: tuple[str, ...]) -> dict[str, Any]:
+    model = models.index(call.model)
+    told = {
+        "model": call.model,
+        "round": int(stepped.asked[0, model]),
+        "answered": call.answered,
+        "final": stepped.bought.final[0, model],
+        "usd": _known(call.usd),
+        "seconds": call.seconds,
+    }
+    return told | ({"error": call.error} if call.error else {})
+
+
+def _seconds(calls: Sequence[Mapping[str, Any]]) -> float:
+    """Return the time until the answer: the slowest call of each round, one after the other."""
+    slowest: dict[int, float] = {}
+    for call in calls:
+        slowest[call["round"]] = max(slowest.get(call["round"], 0.0), call["seconds"])
+    return sum(slowest.values())
+
+
+def _known(usd: float) -> float | None:
+    return None if math.isnan(usd) else usd
