@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from routebench import limits
@@ -91,7 +90,7 @@ def text(table: pa.Table, name: str, place: str) -> Column:
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks else pa.array([], pa.string())
     if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column)
+        column = column.dictionary_encode()
     codes = filled(column.indices, -1).astype(np.int64)
     return Column(codes, column.dictionary.to_pylist())
 

@@ -98,7 +98,8 @@ class RiskCoverage:
         for rows, drawn in self.ranked.blocks(counts):
             answered, lost = self.ranked.running(drawn), self.ranked.running(drawn * self.loss)
             ties = np.diff(answered)
-            mean = np.diff(lost) / np.where(ties > 0, ties, 1)
+            mean = np.diff(lost)
+            mean /= np.maximum(ties, 1)
             excess = lost[:, :-1] - mean * answered[:, :-1]
             tied = np.einsum("bk,bk->b", excess, np.diff(_harmonic(answered)))
             values[rows] = ratio(lost[:, -1] + tied, answered[:, -1])

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from routebench.board.read_tables import filled, read_table
 from routebench.errors import DataError
@@ -219,7 +218,7 @@ def _places(code: Ints, wanted: Ints, router: str) -> Ints:
 def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     """Return repeated texts as numbers, and the texts; -1 for null."""
     if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column)
+        column = column.dictionary_encode()
     chunks = column.unify_dictionaries().chunks
     codes = [filled(chunk.indices, -1) for chunk in chunks]
     values = chunks[0].dictionary.to_pylist() if chunks else []
