@@ -38,12 +38,11 @@ def ece(confidence: Floats, score: Floats, counts: Column, bins: int = BINS) -> 
     stop = ranked.ends + 1
     start = np.append(0, stop)[:-1]
     bin_of = bins * (start + stop) // (2 * max(n, 1))
-    edges = stop[np.append(bin_of[1:] != bin_of[:-1], True)[: len(stop)]] - 1
-    binned = Ranked(ranked.order, edges)
+    first = start[np.append(True, bin_of[1:] != bin_of[:-1])[: len(start)]]
     excess = np.subtract(confidence, score, dtype=np.float64)[ranked.order]
     values = np.empty(len(counts))
-    for rows, drawn in binned.blocks(counts):
-        off = np.abs(np.diff(binned.running(drawn * excess))).sum(axis=1)
+    for rows, drawn in ranked.blocks(counts):
+        off = np.abs(np.add.reduceat(drawn * excess, first, axis=1)).sum(axis=1)
         values[rows] = ratio(off, drawn.sum(axis=1, dtype=np.float64))
     return values
 
