@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from routebench.board.read_tables import filled, read_table
+from routebench.board.read_tables import filled, read_table, with_numbers
 from routebench.errors import DataError
 from routebench.records import Floats, Ints, Mask, Strings
 from routebench.schema import Leaderboard
@@ -241,5 +241,5 @@ def _numbers(table: pa.Table, name: str) -> Floats:
     """Return a column as floats, NaN for null; all NaN for a column that is not there."""
     if name not in table.column_names:
         return np.full(len(table), np.nan)
-    chunks = [filled(chunk, np.nan) for chunk in table[name].cast(pa.float64()).chunks]
+    chunks = [filled(chunk, np.nan) for chunk in with_numbers(table[name]).chunks]
     return np.concatenate([np.empty(0), *chunks])
