@@ -76,7 +76,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command; errors meant for the user become one line and an exit code."""
     # By default imports alone make the collector go through everything several times.
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     printed.prepare()
     try:
         cli(prog_name="routebench")

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from routebench.data.files import is_outcomes_name
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import absolute
 from routebench.limits import parse_toml
@@ -161,7 +160,11 @@ def as_suite(text: Any) -> Any:
     >>> as_suite("results/outcomes.csv")
     'table:results/outcomes.csv'
     """
-    if not isinstance(text, str) or not is_outcomes_name(text):
+    if not isinstance(text, str) or "." not in text:
+        return text
+    from routebench.data.files import is_outcomes_name  # with all that reads tables
+
+    if not is_outcomes_name(text):
         return text
     if ":" in text and not os.path.isfile(text):
         return text

@@ -25,6 +25,7 @@ from routebench.isolation.subprocesses import (
     warm_workers,
 )
 from routebench.jobs import arrow_io, plan
+from routebench.jobs.entrant import Entrant, digest
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
@@ -203,7 +204,7 @@ def fingerprints(
         suite=suite_fingerprint(data),
         split=split.fingerprint,
         outcomes=outcomes_fingerprint(data),
-        judge=plan.digest(judge),
+        judge=digest(judge),
         pool=pool_fingerprint(data),
         prices=prices.fingerprint,
     )
@@ -243,16 +244,16 @@ def code(encoder: EncoderInfo, around: Mapping[str, Extension]) -> dict[str, Any
     )
 
 
-def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[plan.Entrant]) -> str:
+def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[Entrant]) -> str:
     """Return 12 hex digits over all that decides the numbers: no paths, no code versions."""
     routers: list[Any] = [[e.label, e.options] for e in entrants]
     if any(entrant.steps for entrant in entrants):
         routers.append(config.answers_as)
-    return plan.digest([shared, routers, config.seeds, config.max_missing], 12)
+    return digest([shared, routers, config.seeds, config.max_missing], 12)
 
 
 def execute(
-    entrants: list[plan.Entrant],
+    entrants: list[Entrant],
     setup: Setup,
     workers: Workers,
     folder: Path,

@@ -16,8 +16,8 @@ from routebench.board.steps.use import step_use
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.data.users import valued
+from routebench.jobs.entrant import Entrant
 from routebench.jobs.finished import Result
-from routebench.jobs.plan import Entrant
 from routebench.jobs.references import references
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics import headroom

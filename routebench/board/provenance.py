@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError, OptionError
-from routebench.jobs.plan import digest
+from routebench.jobs.entrant import digest
 from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
 from routebench.schema import Row

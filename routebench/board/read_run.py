@@ -243,14 +243,14 @@ class Stored:
         return np.stack([np.concatenate(seed) for seed in by_seed(self.decisions, router, of_fold)])
 
 
-def read_run(path: Path, check: bool = False) -> Stored:
-    """Read a run folder, or the one around a `leaderboard.json`.
+def read_run(path: Path, check: bool = False, board: Leaderboard | None = None) -> Stored:
+    """Read a run folder, or the one around a `leaderboard.json`; `board` is its own, once read.
 
     Raises:
         DataError: for what is missing, damaged or made by something else; with `check` also for
             a file whose sha256 is not the board's.
     """
-    board = run_folder.read(path)
+    board = run_folder.read(path) if board is None else board
     folder = path if path.is_dir() else path.parent
     if missing := [name for name in board.files if not (folder / name).is_file()]:
         raise DataError(

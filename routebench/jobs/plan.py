@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import routebench
 from routebench.config import RunConfig
 from routebench.encode.encoded import EncoderInfo
 from routebench.errors import OptionError, PluginError, did_you_mean
-from routebench.files import absolute, sha256
+from routebench.files import absolute
 from routebench.isolation.messages import (
     Access,
     Broken,
@@ -26,6 +25,7 @@ from routebench.isolation.messages import (
 )
 from routebench.isolation.subprocesses import Workers, default_workers
 from routebench.jobs import arrow_io
+from routebench.jobs.entrant import Entrant, digest
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.names import RULE, is_label
@@ -33,30 +33,6 @@ from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.extensions import Extension
 from routebench.records import SuiteData
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A router of this run: ready to be run, or the reason why not."""
-
-    label: str
-    plugin: PluginInfo
-    options: dict[str, Any]
-    """All options with their values, defaults included."""
-    fingerprint: str = ""
-    state: str = "ready"
-    """`ready`, `skipped` (part of `all`, but not possible here) or `failed` (broken plugin)."""
-    message: str = ""
-    starts_processes: bool = False
-    personal: bool = False
-    libraries: tuple[str, ...] = ()
-    deterministic: bool = False
-    effort: float | None = None
-    needs_network: bool = False
-    steps: bool = False
-    trades_off: bool = False
-    reference: bool = False
-    """Whether it declares itself a reference, of which no verdict is made."""
 
 
 def entrants(
@@ -233,12 +209,6 @@ def by_seed(results: Mapping[Job, Result], seeds: int) -> dict[Job, Result]:
         for job, result in results.items()
         for seed in (range(seeds) if job.all_seeds else (job.seed,))
     }
-
-
-def digest(value: Any, length: int = 16) -> str:
-    """Return a hex hash of a JSON-able value."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return sha256(text.encode())[:length]
 
 
 def _entrant(

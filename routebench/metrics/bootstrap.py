@@ -50,6 +50,19 @@ def bootstrap_means(
     fewer they are averaged. What is drawn depends on `seed`, `stream` and the number of
     clusters alone (and of seeds, whatever the stream), never on the columns: calls agree.
     """
+    means, at = distinct_means(columns, clusters, resamples=resamples, seed=seed, stream=stream)
+    return means[at].T
+
+
+def distinct_means(
+    columns: Sequence[Column],
+    clusters: Ints | None = None,
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    stream: int = 0,
+) -> tuple[Floats, list[int]]:
+    """Return the [d, B] means of the distinct columns, and which of them are each column's."""
     groups = Groups.of(clusters, columns[0].shape[-1] if columns else 0)
     if not groups.count:
         raise ValueError("nothing to resample")
@@ -59,10 +72,15 @@ def bootstrap_means(
     sums = packed.sums(_chunks(groups.count, resamples, seed, stream))
     size = sums[:, -1] if groups.size is not None else np.float64(groups.count)
     weights = {s: seed_weights(s, resamples, seed) for s in {len(place) for place in places}}
-    means = np.empty((resamples, len(columns)))
-    for k, place in enumerate(places):
-        means[:, k] = (sums[:, place] * weights[len(place)]).sum(axis=1) / size
-    return means
+    distinct = {place: i for i, place in enumerate(dict.fromkeys(places))}
+    means = np.empty((len(distinct), resamples))
+    for place, mean in zip(distinct, means, strict=True):
+        if len(place) == 1:
+            total = sums[:, place[0]]
+        else:
+            total = (sums[:, place] * weights[len(place)]).sum(axis=1)
+        np.divide(total, size, out=mean)
+    return means, [distinct[place] for place in places]
 
 
 def _chunks(groups: int, resamples: int, seed: int, stream: int) -> Iterable[Bytes]:
@@ -177,14 +195,15 @@ class Packed:
 
     def _unpacked(self, sums: Floats) -> Floats:
         """Return [B, vectors] from [B, columns]."""
-        out = np.empty((len(sums), len(self.slots)))
-        for v, (column, position) in enumerate(self.slots):
+        out = np.empty((len(self.slots), len(sums)))
+        by_column = np.ascontiguousarray(sums.T)
+        for (column, position), sum_of in zip(self.slots, out, strict=True):
             if position < 0:
-                out[:, v] = sums[:, column] + sums[:, column + 1]
+                np.add(by_column[column], by_column[column + 1], out=sum_of)
             else:
-                shifted = sums[:, column].astype(np.int64) >> (self.bits * position)
-                out[:, v] = shifted & ((1 << self.bits) - 1)
-        return out
+                shifted = by_column[column].astype(np.int64) >> (self.bits * position)
+                sum_of[:] = shifted & ((1 << self.bits) - 1)
+        return out.T
 
 
 def _halves(vector: Floats, draws: int) -> tuple[Floats, Floats]:
@@ -222,7 +241,7 @@ def _is_count(vector: Column) -> bool:
     return bool(vector.min() >= 0 and vector.max() < 2**15 and (vector == np.floor(vector)).all())
 
 
-def _vectors(columns: Sequence[Column]) -> tuple[list[Column], list[list[int]]]:
+def _vectors(columns: Sequence[Column]) -> tuple[list[Column], list[tuple[int, ...]]]:
     """Return distinct vectors [n], and which of them (one per crossed seed) make up each column.
 
     Equal columns share a vector, so that equal routers get equal numbers to the last bit.
@@ -239,7 +258,7 @@ def _vectors(columns: Sequence[Column]) -> tuple[list[Column], list[list[int]]]:
                 known[key] = len(vectors)
                 vectors.append(row)
             place.append(known[key])
-        places.append(place)
+        places.append(tuple(place))
     return vectors, places
 
 
@@ -338,7 +357,7 @@ def means_of(columns: Iterable[Floats], counts: Bytes) -> Sample:
 
     def means(seed: int, drawn: Bytes) -> Floats:
         chunks = (drawn[start : start + CHUNK] for start in range(0, len(drawn), CHUNK))
-        return ratio(packed[seed].sums(chunks), drawn.sum(axis=1, dtype=np.uint32)[:, None])
+        return ratio(packed[seed].sums(chunks).T, drawn.sum(axis=1, dtype=np.uint32)).T
 
     return remembered(means)
 

@@ -15,6 +15,7 @@ from routebench.metrics.bootstrap import Column
 from routebench.metrics.curves import Ranked, as_whole
 from routebench.metrics.statistics import ratio
 from routebench.records import Floats
+from routebench.special import special
 
 BINS = 15
 
@@ -37,12 +38,11 @@ def ece(confidence: Floats, score: Floats, counts: Column, bins: int = BINS) -> 
     stop = ranked.ends + 1
     start = np.append(0, stop)[:-1]
     bin_of = bins * (start + stop) // (2 * max(n, 1))
-    edges = stop[np.append(bin_of[1:] != bin_of[:-1], True)[: len(stop)]] - 1
-    binned = Ranked(ranked.order, edges)
+    first = start[np.append(True, bin_of[1:] != bin_of[:-1])[: len(start)]]
     excess = np.subtract(confidence, score, dtype=np.float64)[ranked.order]
     values = np.empty(len(counts))
-    for rows, drawn in binned.blocks(counts):
-        off = np.abs(np.diff(binned.running(drawn * excess))).sum(axis=1)
+    for rows, drawn in ranked.blocks(counts):
+        off = np.abs(np.add.reduceat(drawn * excess, first, axis=1)).sum(axis=1)
         values[rows] = ratio(off, drawn.sum(axis=1, dtype=np.float64))
     return values
 
@@ -97,7 +97,8 @@ class RiskCoverage:
         for rows, drawn in self.ranked.blocks(counts):
             answered, lost = self.ranked.running(drawn), self.ranked.running(drawn * self.loss)
             ties = np.diff(answered)
-            mean = np.diff(lost) / np.where(ties > 0, ties, 1)
+            mean = np.diff(lost)
+            mean /= np.maximum(ties, 1)
             excess = lost[:, :-1] - mean * answered[:, :-1]
             tied = np.einsum("bk,bk->b", excess, np.diff(_harmonic(answered)))
             values[rows] = ratio(lost[:, -1] + tied, answered[:, -1])
@@ -108,9 +109,7 @@ def _harmonic(x: Floats) -> Floats:
     """Return the harmonic numbers H(x), for running counts x [b, k] from 0; whole ones by table."""
     place = x.astype(np.int64)
     if (place != x).any():
-        from scipy.special import digamma
-
-        return np.asarray(digamma(x + 1) - digamma(1), np.float64)
+        return np.asarray(special().psi(x + 1) - special().psi(1), np.float64)
     return _harmonic_numbers(int(place.max()).bit_length())[place]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from routebench.metrics.bootstrap import Column, Groups
 from routebench.metrics.estimates import UNPRICED, is_binary
 from routebench.metrics.per_query import Columns, Means, PerQuery, Values
 from routebench.metrics.statistics import (
+    Interval,
     bootstrap_p,
     difference,
     holm,
@@ -43,6 +46,10 @@ class Contrast:
     discordance: float
     mde: float | None
     """None for two that never differ."""
+
+    @cached_property
+    def bounds(self) -> Interval:
+        return interval(self.samples)
 
 
 def contrast(metric: str, first: Resampled, second: Resampled, groups: Groups) -> Contrast | None:
@@ -104,12 +111,23 @@ def differences(pairs: Sequence[tuple[Resampled, Resampled]], groups: Groups) ->
     """Return first minus second of each pair; p is Holm-adjusted over the pairs, per metric."""
     result: list[ByMetric] = [{} for _ in pairs]
     for metric in METRICS:
-        contrasts = [contrast(metric, first, second, groups) for first, second in pairs]
+        contrasts = _contrasts(metric, pairs, groups)
         usable = [c is not None and math.isfinite(c.value) for c in contrasts]
         adjusted = iter(holm([c.p for c, ok in zip(contrasts, usable, strict=True) if c and ok]))
         for by_metric, one, ok in zip(result, contrasts, usable, strict=True):
             by_metric[metric] = _difference(metric, one, float(next(adjusted)) if ok else None)
     return result
+
+
+def _contrasts(
+    metric: str, pairs: Sequence[tuple[Resampled, Resampled]], groups: Groups
+) -> list[Contrast | None]:
+    """Return the contrast of each pair; those of the same means are made once."""
+    known: dict[tuple[Means, Means], Contrast | None] = {}
+    for first, second in pairs:
+        if (key := (first[1], second[1])) not in known:
+            known[key] = contrast(metric, first, second, groups)
+    return [known[first[1], second[1]] for first, second in pairs]
 
 
 def against(
@@ -124,7 +142,7 @@ def _difference(metric: str, contrast: Contrast | None, p: float | None) -> Diff
     if contrast is None or p is None:
         reason = UNPRICED if contrast is None else "the router's own cost is not known"
         return Difference(value=None, reason=reason)
-    bounds = interval(contrast.samples)
+    bounds = contrast.bounds
     power = (
         {"discordance": contrast.discordance, "mde": contrast.mde} if metric == "accuracy" else {}
     )
@@ -139,9 +157,11 @@ def rank(routers: Mapping[str, Resampled], groups: Groups) -> dict[str, int]:
     """Rank routers: 1 + the number of those significantly more accurate, all pairs compared."""
     sides = list(routers.values())
     value, p = np.zeros((len(sides), len(sides))), np.ones((len(sides), len(sides)))
-    for i, first in enumerate(sides):
-        for j in range(i + 1, len(sides)):
-            pair = contrast("accuracy", first, sides[j], groups)
+    known: dict[tuple[Means, Means], tuple[float, float]] = {}
+    for i, j in combinations(range(len(sides)), 2):
+        if (key := (sides[i][1], sides[j][1])) not in known:
+            pair = contrast("accuracy", sides[i], sides[j], groups)
             assert pair is not None
-            value[i, j], p[i, j] = pair.value, pair.p
+            known[key] = pair.value, pair.p
+        value[i, j], p[i, j] = known[key]
     return dict(zip(routers, ranks(value, p), strict=True))

@@ -20,6 +20,7 @@ import numpy as np
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups, one_thread, seed_weights
 from routebench.metrics.statistics import TAIL, mde
 from routebench.records import Floats, Ints
+from routebench.special import special
 
 RESAMPLES = 10_000
 POWER = 0.8
@@ -72,9 +73,7 @@ def same() -> Effect:
 
 def flips(losses: int, gains: int, n: int) -> Effect:
     """Return the exact effect of so many losses and gains in n queries with 0/1 scores."""
-    from scipy.special import bdtr
-
-    p = float(bdtr(gains, losses + gains, 0.5)) if losses else 1.0
+    p = float(special().bdtr(gains, losses + gains, 0.5)) if losses else 1.0
     low, high = lower_bound(losses, gains, n), -lower_bound(gains, losses, n)
     return Effect((gains - losses) / n, low, high, p, mde((losses + gains + 1) / n, n))
 
@@ -86,17 +85,15 @@ def lower_bound(losses: int, gains: int, n: int, tail: float = TAIL) -> float:
     By false position (Illinois) in standard deviations of the normal distribution, where p of a
     value is nearly a straight line.
     """
-    from scipy.special import betaincinv, ndtri
-
     rest = n - losses - gains
     if not gains:
-        return -float(betaincinv(losses + 1, rest, 1 - tail)) if rest else -1.0
+        return -float(special().betaincinv(losses + 1, rest, 1 - tail)) if rest else -1.0
 
     def excess(at: float) -> float:
         p = min(max(chance_below(losses, gains, n, at), 1e-300), 1 - 1e-16)
-        return float(ndtri(p)) - target
+        return float(special().ndtri(p)) - target
 
-    target, spread = float(ndtri(tail)), math.sqrt(losses + gains + 1) / n
+    target, spread = float(special().ndtri(tail)), math.sqrt(losses + gains + 1) / n
     low, high = (max(-1.0, (gains - losses) / n - 8 * spread), min(1.0, (gains - losses) / n))
     below, above = excess(low), excess(high)
     if below > 0 or above < 0:
@@ -127,23 +124,21 @@ def chance_below(losses: int, gains: int, n: int, at: float) -> float:
     Shares of losses, gains and the rest are Dirichlet(losses + 1, gains, rest): how many
     queries flip, and which part of those are losses, are then independent beta variables.
     """
-    from scipy.special import betainc
-
     rest = n - losses - gains
     if not gains:
-        return float(betainc(rest, losses + 1, min(1.0, 1 + at))) if rest and at < 0 else 1.0
+        return (
+            float(special().betainc(rest, losses + 1, min(1.0, 1 + at))) if rest and at < 0 else 1.0
+        )
     share = np.clip((1 - at / _flipped(losses + gains, rest)) / 2, 0, 1)
-    return float(1 - betainc(losses + 1, gains, share).mean())
+    return float(1 - special().betainc(losses + 1, gains, share).mean())
 
 
 @lru_cache(maxsize=1 << 12)
 def _flipped(flips: int, rest: int) -> Floats:
     """Return quantiles of the share of queries that flip, the unseen one among them."""
-    from scipy.special import betaincinv
-
     if not rest:
         return np.ones(1)
-    quantiles: Floats = betaincinv(1 + flips, rest, (np.arange(_GRID) + 0.5) / _GRID)
+    quantiles: Floats = special().betaincinv(1 + flips, rest, (np.arange(_GRID) + 0.5) / _GRID)
     return quantiles
 
 
@@ -243,6 +238,4 @@ def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Float
 
 def power_z(tail: float) -> float:
     """Return standard errors between a one-sided limit and what passes it at the usual power."""
-    from scipy.special import ndtri
-
-    return float(ndtri(1 - tail) + ndtri(POWER))
+    return float(special().ndtri(1 - tail) + special().ndtri(POWER))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -107,16 +108,30 @@ def router_metrics(means: Values, references: Mapping[str, Values]) -> dict[str,
     return metrics
 
 
-def router_estimates(
-    entrant: PerQuery, means: Means, references: Mapping[str, Means], n: int
-) -> dict[str, Estimate]:
-    """Return the metrics of one router on n independent queries."""
-    point = router_metrics(means.point, {k: m.point for k, m in references.items()})
-    samples = router_metrics(means.samples, {k: m.samples for k, m in references.items()})
-    for values, shares in ((point, means.usage), (samples, means.usage_samples)):
-        values["usage_entropy"] = definitions.usage_entropy(shares)
-        values["top_model_share"] = definitions.top_model_share(shares)
-    return _estimates(point, samples, entrant, n) | _nulls(point, "most_expensive" in references)
+@dataclass(frozen=True)
+class RouterEstimates:
+    """The metrics of routers beside the same references; those of the same means are made once."""
+
+    references: Mapping[str, Means]
+    n: int
+    """Independent queries."""
+    _known: dict[Means, dict[str, Estimate]] = field(default_factory=dict)
+
+    def of(self, entrant: PerQuery, means: Means) -> dict[str, Estimate]:
+        """Return the metrics of one router."""
+        if means not in self._known:
+            self._known[means] = self._made(entrant, means)
+        return dict(self._known[means])
+
+    def _made(self, entrant: PerQuery, means: Means) -> dict[str, Estimate]:
+        others = self.references
+        point = router_metrics(means.point, {k: m.point for k, m in others.items()})
+        samples = router_metrics(means.samples, {k: m.samples for k, m in others.items()})
+        for values, shares in ((point, means.usage), (samples, means.usage_samples)):
+            values["usage_entropy"] = definitions.usage_entropy(shares)
+            values["top_model_share"] = definitions.top_model_share(shares)
+        made = _estimates(point, samples, entrant, self.n)
+        return made | _nulls(point, "most_expensive" in others)
 
 
 def reference_estimates(entrant: PerQuery, means: Means, n: int) -> dict[str, Estimate]:

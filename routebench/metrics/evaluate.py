@@ -13,13 +13,13 @@ from routebench.metrics import contrasts, headroom
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups
 from routebench.metrics.contrasts import ByMetric, Resampled
 from routebench.metrics.estimates import (
+    RouterEstimates,
     null,
     reference_estimates,
-    router_estimates,
     usage_intervals,
 )
 from routebench.metrics.facets import RESAMPLES as FACET_RESAMPLES
-from routebench.metrics.facets import Sections, facet, gains, sections, worst
+from routebench.metrics.facets import Sections, gains, sections, worst
 from routebench.metrics.per_query import (
     PerQuery,
     collapsed,
@@ -117,6 +117,7 @@ class _Entrants:
     groups: Groups
     routers: dict[str, Resampled]
     references: dict[str, Resampled]
+    estimates: RouterEstimates
     sections: Sections
     predictions: dict[str, Predictions]
     policies: dict[str, Policies]
@@ -206,7 +207,10 @@ def _measure(
     by_router = {name: (entrant, next(means)) for name, entrant in routers.items()}
     by_reference = {name: (entrant, next(means)) for name, entrant in references.items()}
     at_whole = {place: (entrant, next(means)) for place, entrant in whole.items()}
-    found = results(setting, places, at_whole, by_reference, groups)
+    estimates = RouterEstimates(
+        {name: means for name, (_, means) in by_reference.items()}, groups.count
+    )
+    found = results(setting, places, at_whole, by_reference["best_single"], estimates, groups)
     for part in resampled_apart(setting, places, resamples, seed):
         found |= results(setting, places, *part)
     points: dict[str, dict[str, PointResult]] = {}
@@ -218,6 +222,7 @@ def _measure(
         groups,
         by_router,
         by_reference,
+        estimates,
         sections(setting, within, min(resamples, FACET_RESAMPLES), seed),
         predictions(
             setting,
@@ -313,8 +318,7 @@ def _router(entrants: _Entrants, name: str, rank: int, against: dict[str, ByMetr
 
 def _metrics(entrants: _Entrants, name: str) -> dict[str, Estimate]:
     entrant, means = entrants.routers[name]
-    references = {key: means for key, (_, means) in entrants.references.items()}
-    metrics = router_estimates(entrant, means, references, entrants.groups.count)
+    metrics = entrants.estimates.of(entrant, means)
     metrics |= entrants.predictions[name].metrics
     metrics["over_mix"] = entrants.over_mix[name]
     if "task" in entrants.setting.facets and not entrants.setting.beside:
@@ -326,8 +330,7 @@ def _metrics(entrants: _Entrants, name: str) -> dict[str, Estimate]:
 
 def _facets(by_kind: Sections, kind: str, router: str) -> dict[str, Facet]:
     return {
-        value: facet(section, ("router", router))
-        for value, section in by_kind.get(kind, {}).items()
+        value: section.facet(("router", router)) for value, section in by_kind.get(kind, {}).items()
     }
 
 

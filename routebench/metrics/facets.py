@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,6 +44,14 @@ class Section:
     """Clusters among them."""
     entrants: dict[Name, PerQuery]
     means: dict[Name, Means]
+    _known: dict[Means, Facet] = field(default_factory=dict)
+
+    def facet(self, name: Name) -> Facet:
+        """Return the facet of one router; that of the same means is made once."""
+        means = self.means[name]
+        if means not in self._known:
+            self._known[means] = _facet(self, name)
+        return self._known[means]
 
 
 Sections = dict[str, dict[str, Section]]
@@ -92,8 +100,7 @@ def _section(
     return Section(len(clusters), count, within, dict(zip(within, means, strict=True)))
 
 
-def facet(section: Section, name: Name) -> Facet:
-    """Return the facet of one router on one section."""
+def _facet(section: Section, name: Name) -> Facet:
     entrant, means = section.entrants[name], section.means[name]
     exact = section.independent if is_binary(entrant.columns["score"]) else 0
     point, samples = base_metrics(means.point), base_metrics(means.samples)

@@ -15,6 +15,7 @@ from routebench.metrics.statistics import TAIL, TINY, difference, ratio
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Codes, Floats, Ints, Mask, Outcomes
 from routebench.schema import Estimate
+from routebench.special import special
 
 ONE_MODEL = "every query goes to one model: there is nothing to match"
 HOLES = "the models it chose have no answer on most test queries"
@@ -135,6 +136,4 @@ def _matching(score: Floats, choice: Ints) -> tuple[float, Floats]:
 
 def _deviations(count: int) -> float:
     """Return how many standard errors an interval reaches to either side."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(max(count - 1, 1), 1 - TAIL))
+    return float(special().stdtrit(max(count - 1, 1), 1 - TAIL))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from routebench.metrics.bootstrap import Column, bootstrap_means
+from routebench.metrics.bootstrap import Column, distinct_means
 from routebench.metrics.headroom import ChosenCells, hindsight_choice, oracle_choice, random_mean
 from routebench.metrics.setting import RouterChoices, Setting
 from routebench.records import Codes, Floats, Grade, Ints, Mask, Outcomes
@@ -30,9 +31,12 @@ class PerQuery:
     seeds: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Means:
-    """Means of columns over the queries, and over each of B resamples of them."""
+    """Means of columns over the queries, and over each of B resamples of them.
+
+    Of entrants with equal columns they are one object, so that what follows is made once.
+    """
 
     point: Values
     samples: Values
@@ -51,16 +55,20 @@ def resample(
 ) -> list[Means]:
     """Return the means of all columns over the same resamples, so that all are paired."""
     columns = [c for e in entrants for c in (*e.columns.values(), *e.usage)]
-    drawn = bootstrap_means(columns, clusters, resamples=resamples, seed=seed, stream=stream)
-    means, at = [], 0
+    drawn, at = distinct_means(columns, clusters, resamples=resamples, seed=seed, stream=stream)
+    places, means = iter(at), list[Means]()
+    known: dict[tuple[Any, ...], Means] = {}
     for entrant in entrants:
-        width, models = len(entrant.columns), len(entrant.usage)
-        samples = dict(zip(entrant.columns, drawn[:, at : at + width].T, strict=True))
-        point = {name: np.asarray(_mean(column)) for name, column in entrant.columns.items()}
-        shares = np.array([_mean(column) for column in entrant.usage])
-        usage = drawn[:, at + width : at + width + models]
-        means.append(Means(_weighted(point), _weighted(samples), shares, usage))
-        at += width + models
+        of_columns = {name: next(places) for name in entrant.columns}
+        of_usage = [next(places) for _ in entrant.usage]
+        key = *of_columns.items(), *of_usage
+        if key not in known:
+            samples = {name: drawn[place] for name, place in of_columns.items()}
+            point = {name: np.asarray(_mean(column)) for name, column in entrant.columns.items()}
+            shares = np.array([_mean(column) for column in entrant.usage])
+            usage = np.ascontiguousarray(drawn[of_usage].T)
+            known[key] = Means(_weighted(point), _weighted(samples), shares, usage)
+        means.append(known[key])
     return means
 
 

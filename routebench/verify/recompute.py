@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from routebench.data.fingerprints import pool_fingerprint
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, VALIDATION
 from routebench.errors import DataError
+from routebench.jobs.entrant import Entrant
 from routebench.jobs.finished import Result
-from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.metrics.points.asked import AskedPoints
 from routebench.plugin.discovery import PluginInfo
@@ -172,11 +173,16 @@ def leaves(board: Leaderboard) -> dict[str, Any]:
 def _walk(values: dict[str, Any], path: str, value: Any) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
-            plain = name.replace("_", "").replace("-", "").isalnum()
-            step = f".{name}" if plain and path != "rows" else f"[{name}]"
-            _walk(values, (path + step).removeprefix("."), inner)
+            step = _step(name) if path != "rows" else f"[{name}]"
+            _walk(values, path + step if path else step.removeprefix("."), inner)
     elif isinstance(value, list):
         for i, inner in enumerate(value):
             _walk(values, f"{path}[{i}]", inner)
     else:
         values[path] = value
+
+
+@lru_cache(maxsize=1 << 12)
+def _step(name: str) -> str:
+    plain = name.replace("_", "").replace("-", "").isalnum()
+    return f".{name}" if plain else f"[{name}]"

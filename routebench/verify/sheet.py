@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from routebench.board.read_tables import filled, read_table
+from routebench.board.read_tables import filled, read_table, with_numbers
 from routebench.errors import DataError
 from routebench.records import Floats, Ints, Mask, Strings
 from routebench.schema import Leaderboard
@@ -219,7 +218,7 @@ def _places(code: Ints, wanted: Ints, router: str) -> Ints:
 def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     """Return repeated texts as numbers, and the texts; -1 for null."""
     if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column)
+        column = column.dictionary_encode()
     chunks = column.unify_dictionaries().chunks
     codes = [filled(chunk.indices, -1) for chunk in chunks]
     values = chunks[0].dictionary.to_pylist() if chunks else []
@@ -242,5 +241,5 @@ def _numbers(table: pa.Table, name: str) -> Floats:
     """Return a column as floats, NaN for null; all NaN for a column that is not there."""
     if name not in table.column_names:
         return np.full(len(table), np.nan)
-    chunks = [filled(chunk, np.nan) for chunk in table[name].cast(pa.float64()).chunks]
+    chunks = [filled(chunk, np.nan) for chunk in with_numbers(table[name]).chunks]
     return np.concatenate([np.empty(0), *chunks])

@@ -21,11 +21,9 @@ from routebench.board.read_run import Stored, read_run
 from routebench.errors import DataError, RoutebenchError
 from routebench.files import file_sha256
 from routebench.schema import Leaderboard
-from routebench.verify import reroute as again
 from routebench.verify import signature, stated
 from routebench.verify.independent import independent_values
 from routebench.verify.recompute import leaves, recompute
-from routebench.verify.regrade import regrade_suite
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 MISSING = "is not there"
@@ -54,11 +52,12 @@ _KINDS = (
     ("differences", r"rows\[.*?\]\.against[.\[]"),
     ("usage", r"rows\[.*?\]\.usage"),
     ("tasks, topics, users", r"rows\[.*?\]\.by_"),
-    ("curves and operating points", r"rows\[.*?\]\.(curve|points|verdict)"),
+    ("curves and operating points", r"rows\[.*?\]\.(?:curve|points|verdict)"),
     ("ranks and seeds", r"rows"),
     ("references", r"references\."),
     ("diagnostics", r""),
 )
+_KIND = re.compile("|".join(f"({pattern})" for _, pattern in _KINDS))
 
 
 @dataclass(frozen=True)
@@ -115,10 +114,11 @@ def verify(
         _signed(result, folder, board, key)
     _hashes(result, folder, board)
     try:
-        run = read_run(path)
+        run = read_run(path, board=board)
         _stated(result, run)  # first: what is wrong there may keep the board from being made
-        _numbers(result, board, recompute(run))
-        _independent(result, run)
+        held = leaves(board)
+        _numbers(result, held, leaves(recompute(run)))
+        _independent(result, held, run)
         _costs(result, run)
         _checkpoints(result, run)
         if regrade:
@@ -139,16 +139,21 @@ def verify(
 
 def alike(one: Any, other: Any) -> bool:
     """Return whether two values are equal; floats up to the rounding of another machine."""
+    if type(one) is type(other) and one == other:
+        return True
     numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (one, other)]
     if all(numbers) and not (isinstance(one, int) and isinstance(other, int)):
         close = RELATIVE * max(abs(one), abs(other)) + ABSOLUTE
         return bool(abs(one - other) <= close)
-    return type(one) is type(other) and bool(one == other)
+    return False
 
 
 def kind_of(path: str) -> str:
     """Return the part of the board that a path belongs to."""
-    return next(kind for kind, pattern in _KINDS if re.match(pattern, path))
+    found = _KIND.match(path)
+    assert found is not None
+    assert found.lastindex is not None
+    return _KINDS[found.lastindex - 1][0]
 
 
 def _hashes(result: Verification, folder: Path, board: Leaderboard) -> None:
@@ -162,8 +167,7 @@ def _hashes(result: Verification, folder: Path, board: Leaderboard) -> None:
         result.note("files, by sha256", f"files[{name}]", digest, found, "sha256 of the file")
 
 
-def _numbers(result: Verification, board: Leaderboard, again: Leaderboard) -> None:
-    stored, remade = leaves(board), leaves(again)
+def _numbers(result: Verification, stored: dict[str, Any], remade: dict[str, Any]) -> None:
     for path in [*stored, *(path for path in remade if path not in stored)]:
         if NOT_STORED.fullmatch(path):
             continue
@@ -171,8 +175,7 @@ def _numbers(result: Verification, board: Leaderboard, again: Leaderboard) -> No
         result.note(kind_of(path), path, old, new)
 
 
-def _independent(result: Verification, run: Stored) -> None:
-    stored = leaves(run.board)
+def _independent(result: Verification, stored: dict[str, Any], run: Stored) -> None:
     for path, value in independent_values(run.folder, run.board).items():
         result.note(INDEPENDENT, path, stored.get(path, MISSING), value, INDEPENDENT)
 
@@ -204,6 +207,8 @@ def _stated(result: Verification, run: Stored) -> None:
 
 
 def _regrade(result: Verification, run: Stored) -> None:
+    from routebench.verify.regrade import regrade_suite
+
     for path, stored, found in regrade_suite(run):
         kind = "cells, loaded again" if path.startswith("cells") else "suite, loaded again"
         result.note(kind, path, stored, found, "loaded again")
@@ -218,6 +223,8 @@ def _signed(result: Verification, folder: Path, board: Leaderboard, key: Path) -
 
 
 def _reroute(result: Verification, run: Stored, routers: Sequence[str]) -> None:
+    from routebench.verify import reroute as again
+
     for each in again.reroute(run, routers):
         if isinstance(each, str):
             result.not_remade.append(each)

@@ -22,8 +22,8 @@ from routebench.data.long_table import from_long
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import TEST, VALIDATION, make_split
 from routebench.jobs import stages
+from routebench.jobs.entrant import Entrant
 from routebench.jobs.finished import Result
-from routebench.jobs.plan import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import discovery
 from routebench.prices.apply import ModelPrice, PriceInfo, PriceList, price

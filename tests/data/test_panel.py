@@ -18,7 +18,7 @@ from routebench.data import users
 from routebench.data.fingerprints import suite_fingerprint
 from routebench.data.splits import TEST, TRAIN, VALIDATION, make_split
 from routebench.errors import DataError, OptionError
-from routebench.jobs.plan import Entrant
+from routebench.jobs.entrant import Entrant
 from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import run_here
 from routebench.plugin.discovery import find

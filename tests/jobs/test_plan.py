@@ -18,7 +18,7 @@ from routebench.data.long_table import from_long
 from routebench.errors import OptionError, PluginError
 from routebench.isolation.subprocesses import Workers, scratch_folder
 from routebench.jobs import plan
-from routebench.jobs.plan import Entrant
+from routebench.jobs.entrant import Entrant
 from routebench.plugin import discovery
 from routebench.records import SuiteData, Users
 

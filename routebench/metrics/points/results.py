@@ -10,7 +10,7 @@ import numpy as np
 from routebench.metrics import contrasts
 from routebench.metrics.bootstrap import Groups
 from routebench.metrics.contrasts import Resampled
-from routebench.metrics.estimates import null, router_estimates
+from routebench.metrics.estimates import RouterEstimates, null
 from routebench.metrics.headroom import ChosenCells, over_mix
 from routebench.metrics.per_query import (
     PerQuery,
@@ -84,8 +84,11 @@ def covered_rows(setting: Setting, one: RouterChoices) -> Mask:
 
 def resampled_apart(
     setting: Setting, places: Mapping[Place, AtPoint], resamples: int, seed: int
-) -> list[tuple[dict[Place, Resampled], dict[str, Resampled], Groups]]:
-    """Return points with holes, resampled with their references, by the queries that count."""
+) -> list[tuple[dict[Place, Resampled], Resampled, RouterEstimates, Groups]]:
+    """Return points with holes, resampled with their references, by the queries that count.
+
+    Beside them the best single model.
+    """
     by_rows: dict[bytes, list[Place]] = {}
     for place, one in places.items():
         if not one.whole:
@@ -97,8 +100,10 @@ def resampled_apart(
         columns = [places[place].columns(part) for place in same]
         means = iter(resample([*columns, *references.values()], part.clusters, resamples, seed))
         points = {place: (own, next(means)) for place, own in zip(same, columns, strict=True)}
-        known = {name: (own, next(means)) for name, own in references.items()}
-        made.append((points, known, Groups.of(part.clusters, len(part.clusters))))
+        known = {name: next(means) for name in references}
+        groups = Groups.of(part.clusters, len(part.clusters))
+        best = references["best_single"], known["best_single"]
+        made.append((points, best, RouterEstimates(known, groups.count), groups))
     return made
 
 
@@ -106,12 +111,12 @@ def results(
     setting: Setting,
     places: Mapping[Place, AtPoint],
     resampled: Mapping[Place, Resampled],
-    references: Mapping[str, Resampled],
+    best: Resampled,
+    estimates: RouterEstimates,
     groups: Groups,
 ) -> dict[Place, PointResult]:
     """Return results of points on the same queries; p is adjusted over the routers at a point."""
-    against = _against_best_single(resampled, references["best_single"], groups)
-    known = {name: means for name, (_, means) in references.items()}
+    against = _against_best_single(resampled, best, groups)
     models = setting.pool.models
     made = {}
     for place, (own, means) in resampled.items():
@@ -120,8 +125,7 @@ def results(
             n=int(places[place].rows.sum()),
             lambdas=lambdas,
             fixed=sum(value is None for value in lambdas) / len(lambdas),
-            metrics=router_estimates(own, means, known, groups.count)
-            | {"over_mix": matching(setting, places[place])},
+            metrics=estimates.of(own, means) | {"over_mix": matching(setting, places[place])},
             against={BEST_SINGLE: against[place]},
             usage=dict(zip(models, means.usage.tolist(), strict=True)),
         )
