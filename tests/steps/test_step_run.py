@@ -174,6 +174,28 @@ def test_queries_that_some_model_did_not_answer_are_not_scored(tmp_path: Path) -
     assert verify(folder).mismatches == []
 
 
+def test_of_equal_texts_one_is_stepped_and_scored(tmp_path: Path) -> None:
+    table = agreeing()
+    texts = table["query"].to_pylist()
+    texts[300:600] = texts[:300]  # 100 queries are asked a second time, under another name
+    at = table.column_names.index("query")
+    folder = finish(
+        tmp_path / "out", suite=put(tmp_path, table.set_column(at, "query", pa.array(texts))),
+        answers_as="multiple-choice", folds=3, max_missing=1.0, perturb=0,
+        router=[f"{STEPPERS}:AskInTurn", f"{STEPPERS}:PairThenTop", "best-single"],
+    )  # fmt: skip
+    board, run = read_board(folder), read_run(folder)
+    hashes = run.setup.data.text_hash[run.rows]
+    for name in ("AskInTurn", "PairThenTop"):
+        asked = run.asked(name)
+        assert asked is not None
+        stepped = (asked[0] > 0).any(axis=1)
+        assert sorted(hashes[stepped]) == sorted(set(hashes)), "no copy may tell another's answers"
+    assert board["diagnostics"]["scored"] == 200
+    assert "of equal texts one is scored" in " ".join(board["suite"]["notes"])
+    assert verify(folder).mismatches == []
+
+
 def test_another_reading_of_answers_is_another_run(tmp_path: Path) -> None:
     suite, seen = put(tmp_path, agreeing(120)), []
     for reading in ("multiple-choice", "exact"):
