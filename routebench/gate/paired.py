@@ -121,6 +121,15 @@ class RouterSide:
         # One that sees answers is scored where all models have one and it was stepped.
         return usable & ok.all(axis=1) & was_stepped(asked)
 
+    @property
+    def missing(self) -> float:
+        """Return the share of decisions that cannot be scored, copies of stepped texts aside."""
+        usable = self.usable
+        if (asked := self.routed.asked) is not None:
+            copies = self.queries.outcomes.ok.all(axis=1) & ~was_stepped(asked)
+            usable = usable[:, ~copies]
+        return 1 - float(usable.mean()) if usable.size else 0.0
+
     @cached_property
     def score(self) -> Floats:
         """Return [S, n] the scores of the chosen answers."""

@@ -15,6 +15,7 @@ from runs import edit_table, finish, put
 
 from routebench import OptionError
 from routebench.board.read_run import read_run
+from routebench.gate.paired import CommonQueries, RouterSide
 from routebench.report.steps import asked as asked_in_words
 from routebench.report.web.page import page as report_page
 from routebench.verify.verify import verify
@@ -22,6 +23,12 @@ from routebench.verify.verify import verify
 STEPPERS = Path(__file__).parents[1] / "steppers.py"
 COST = np.array([0.001, 0.002, 0.02])
 RIGHT = (0.6, 0.65, 0.85)
+
+
+def sides(folder: Path, routers: tuple[str, ...]) -> list[RouterSide]:
+    """Return routers' decisions as a gate sees them that compares a run with itself."""
+    run = read_run(folder)
+    return [CommonQueries.of(run, run).side(router, 1) for router in routers]
 
 
 def agreeing(n: int = 300, seed: int = 0) -> pa.Table:
@@ -194,6 +201,8 @@ def test_of_equal_texts_one_is_stepped_and_scored(tmp_path: Path) -> None:
     assert board["diagnostics"]["scored"] == 200
     assert "of equal texts one is scored" in " ".join(board["suite"]["notes"])
     assert verify(folder).mismatches == []
+    missing = {side.missing for side in sides(folder, ("AskInTurn", "PairThenTop"))}
+    assert missing == {0.0}, "copies are not missing answers"
 
 
 def test_another_reading_of_answers_is_another_run(tmp_path: Path) -> None:
