@@ -42,6 +42,7 @@ from routebench.schema import (
 RESAMPLES = 10_000
 ANSWERED_BY_ALL = "all rows are scored on the queries that every model answered,"
 """The beginning of the note of a run in which a router sees answers."""
+COPIES = "; of equal texts one is scored: what is bought for it is known for the others"
 STARTS_PROCESSES = "starts processes of its own, which are watched less closely"
 USES_NETWORK = "uses the network, where answers may be found: it is watched less closely"
 WRAPPED = "wrapped by the extension "
@@ -164,6 +165,7 @@ def board(
         suite.notes.append(
             f"{ANSWERED_BY_ALL} {evaluation.scored:,} of {len(scored.rows):,} test queries: a"
             " router that sees answers must not choose what it is scored on"
+            + (COPIES if _equal_texts(setup) else "")
         )
     reason = (
         f"{evaluation.missing:.1%} of the asked test cells are failed, ungraded or unpriced; "
@@ -185,6 +187,14 @@ def board(
         references={k: _renamed(v, measure) for k, v in evaluation.references.items()},
         rows=sorted(rows, key=lambda row: _order(row, measure)),
     )
+
+
+def _equal_texts(setup: Setup) -> bool:
+    """Return whether some fold tests a text twice."""
+    tested = (
+        setup.data.text_hash[setup.rows(fold, TEST)] for fold in range(len(setup.split.codes))
+    )
+    return any(len(set(texts)) < len(texts) for texts in tested)
 
 
 def _setting(setup: Setup, rows: Ints) -> Setting:

@@ -26,9 +26,15 @@ def left_out(setting: Setting, routed: Sequence[RouterChoices]) -> str:
     score = setting.outcomes.score[rows, setting.best_single]
     with_them, without = score[usable].mean(), score[kept].mean()
     form = "{:.3f}" if setting.measure == "reward" else "{:.1%}"
+    reason = f"where a chosen model has no usable answer ({_counts(lost, most)})"
+    if any(one.asked is not None for one in routed):
+        reason = "which not every model answered, or whose text another one has"
     return (
-        f"{int((~kept).sum()):,} of {len(kept):,} test queries are left out of all rows, where a"
-        f" chosen model has no usable answer ({', '.join(f'{n}: {lost[n]:,}' for n in most)}):"
+        f"{int((~kept).sum()):,} of {len(kept):,} test queries are left out of all rows, {reason}:"
         f" best single has {form.format(without)} without them, {form.format(with_them)} on all"
         " that it answered"
     )
+
+
+def _counts(lost: dict[str, int], names: Sequence[str]) -> str:
+    return ", ".join(f"{name}: {lost[name]:,}" for name in names)

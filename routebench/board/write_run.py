@@ -74,7 +74,9 @@ def environment(
         "device": setup.device,
         "blas": _blas(),
         "packages": {name: metadata.version(name) for name in sorted(names)},
-        "isolation": sorted({result.isolation for result in results.values()}),
+        "isolation": sorted(
+            {result.isolation for result in results.values() if result.state == "ok"}
+        ),
         "data": [located(config.suite_data)] if config.suite_data else [],
         **({"extensions": dict(extensions)} if extensions else {}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

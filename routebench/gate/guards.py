@@ -50,7 +50,7 @@ def _finding(
 
 
 def _missing(pair: RouterPair, limit: float) -> str | None:
-    share = 1 - float(pair.second.usable.mean())
+    share = pair.second.missing
     if share <= limit:
         return None
     return f"{share:.1%} of its decisions are for answers that failed or have no grade or price"

@@ -17,7 +17,7 @@ from routebench.board.read_run import Stored, common
 from routebench.metrics import definitions
 from routebench.metrics.contrasts import measure
 from routebench.metrics.per_query import PerQuery, router_columns
-from routebench.metrics.setting import RouterChoices, Setting
+from routebench.metrics.setting import RouterChoices, Setting, was_stepped
 from routebench.metrics.statistics import difference
 from routebench.records import Floats, Ints, Mask, Outcomes
 from routebench.steps.billing import billed
@@ -116,8 +116,19 @@ class RouterSide:
         """Return [S, n] whether the chosen answer can be scored."""
         ok = self.queries.outcomes.ok
         usable: Mask = self._chosen(ok)
-        # One that sees answers is scored where all models have one, whomever it chose.
-        return usable if self.routed.asked is None else usable & ok.all(axis=1)
+        if (asked := self.routed.asked) is None:
+            return usable
+        # One that sees answers is scored where all models have one and it was stepped.
+        return usable & ok.all(axis=1) & was_stepped(asked)
+
+    @property
+    def missing(self) -> float:
+        """Return the share of decisions that cannot be scored, copies of stepped texts aside."""
+        usable = self.usable
+        if (asked := self.routed.asked) is not None:
+            copies = self.queries.outcomes.ok.all(axis=1) & ~was_stepped(asked)
+            usable = usable[:, ~copies]
+        return 1 - float(usable.mean()) if usable.size else 0.0
 
     @cached_property
     def score(self) -> Floats:

@@ -142,10 +142,15 @@ class Setup:
     def complete(self, fold: int, code: int) -> Mask:
         """Return which rows of a part are stepped: those that every model answered.
 
-        They are known before anything is asked: no router chooses what it is scored on.
+        They are known before anything is asked: no router chooses what it is scored on. Of equal
+        texts the first is stepped: what is bought for one would be known for the others, unpaid.
         """
-        whole: Mask = np.logical_and.reduce(self.data.outcomes.ok[self.rows(fold, code)], axis=1)
-        return whole
+        rows = self.rows(fold, code)
+        whole = np.flatnonzero(np.logical_and.reduce(self.data.outcomes.ok[rows], axis=1))
+        _, first = np.unique(self.data.text_hash[rows[whole]].astype(str), return_index=True)
+        stepped: Mask = np.zeros(len(rows), dtype=np.bool_)
+        stepped[whole[first]] = True
+        return stepped
 
     def step_batch(self, job: Job) -> QueryBatch:
         """Return the queries that are stepped, shuffled; none of them in another form."""

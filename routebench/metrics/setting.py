@@ -181,18 +181,24 @@ class Setting:
 def scorable(setting: Setting, routed: list[RouterChoices]) -> Mask:
     """Mask [n] queries on which every model chosen by any router or fixed reference is OK.
 
-    Where a router sees answers, those on which every model of the pool is: it could else choose
-    what it is scored on.
+    Where a router sees answers, those on which every model of the pool is, as it could else choose
+    what it is scored on, and it was stepped: of equal texts on one.
     """
     rows = np.arange(len(setting.best_single))
     usable = np.ones(len(rows), dtype=np.bool_)
-    if any(router.asked is not None for router in routed):
-        usable &= setting.outcomes.ok.all(axis=1)
+    for asked in (router.asked for router in routed if router.asked is not None):
+        usable &= setting.outcomes.ok.all(axis=1) & was_stepped(asked)
     for choice in (*setting.fixed.values(), *(router.choice for router in routed)):
         if choice.shape[-1] != len(rows):
             raise ValueError(f"a choice for {choice.shape[-1]} queries out of {len(rows)}")
         usable &= np.atleast_2d(setting.outcomes.ok[rows, choice]).all(axis=0)
     return usable
+
+
+def was_stepped(asked: Codes) -> Mask:
+    """Mask [n] queries on which a router that sees answers asked a model with every seed."""
+    stepped: Mask = (asked > 0).any(axis=-1).all(axis=0)
+    return stepped
 
 
 def state_counts(outcomes: Outcomes) -> dict[str, int]:

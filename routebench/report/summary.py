@@ -82,6 +82,13 @@ def facts(board: Leaderboard) -> list[tuple[str, str]]:
     return pairs
 
 
+def why_left_out(board: Leaderboard) -> str:
+    """Return why test queries are scored for no row."""
+    if any(row.steps for row in board.rows):
+        return "not every model answered them, or they have the text of another one"
+    return "a chosen model has no usable answer there"
+
+
 def notices(board: Leaderboard) -> list[str]:
     """Return the notices to read before the numbers, most serious first."""
     diagnostics = board.diagnostics
@@ -105,8 +112,7 @@ def notices(board: Leaderboard) -> list[str]:
         )
     if diagnostics.left_out:
         texts.append(
-            f"{diagnostics.left_out:,} test queries are left out of all rows: a chosen model has "
-            "no usable answer there"
+            f"{diagnostics.left_out:,} test queries are left out of all rows: {why_left_out(board)}"
         )
     if diagnostics.missing:
         texts.append(f"missing cells: {diagnostics.missing:.2%} of those asked")

@@ -55,11 +55,14 @@ def _fixed(sheet: Sheet, board: Leaderboard) -> dict[str, Ints]:
 
 
 def _scored(sheet: Sheet, routers: set[str], fixed: dict[str, Ints]) -> Mask:
-    """Return [n] whether every model that is chosen for a query has a usable answer."""
+    """Return [n] whether every model that is chosen for a query has a usable answer.
+
+    Where a router sees answers: whether every model has one, and the router asked some.
+    """
     chosen = [choice for (router, _), choice in sheet.choice.items() if router in routers]
     scored = np.ones(len(sheet.value), dtype=np.bool_)
-    if any(router in routers for router, _ in sheet.asked):
-        scored &= ~np.isnan(sheet.value).any(axis=1)
+    for asked in (each for (router, _), each in sheet.asked.items() if router in routers):
+        scored &= ~np.isnan(sheet.value).any(axis=1) & asked.any(axis=1)
     for choice in (*chosen, *fixed.values()):
         scored &= ~np.isnan(sheet.scores(choice))
     return scored

@@ -85,7 +85,14 @@ class TableSuite:
                 raise OptionError(f"{option}: {path.name} is no store", "name a .sqlite file")
         own = self.options
         named = {} if own.confidence is None else {"confidence": own.confidence}
-        how = Read(mapping.parse(own.map) | named, own.models, own.score_max)
+        renamed = mapping.parse(own.map)
+        for name in ("score", "grade"):
+            if own.confidence is not None and own.confidence == renamed.get(name, name):
+                raise OptionError(
+                    f"confidence: {own.confidence} is the column of the {name}",
+                    "routers that see answers see confidences, and never a grade",
+                )
+        how = Read(renamed | named, own.models, own.score_max)
         read = read_file(path, how)
         if own.confidence is None and "confidence" in read.table.column_names:
             note = "columns not used: confidence (--set table.confidence=confidence uses it)"

@@ -15,6 +15,7 @@ from runs import edit_table, finish, put
 
 from routebench import OptionError
 from routebench.board.read_run import read_run
+from routebench.gate.paired import CommonQueries, RouterSide
 from routebench.report.steps import asked as asked_in_words
 from routebench.report.web.page import page as report_page
 from routebench.verify.verify import verify
@@ -22,6 +23,12 @@ from routebench.verify.verify import verify
 STEPPERS = Path(__file__).parents[1] / "steppers.py"
 COST = np.array([0.001, 0.002, 0.02])
 RIGHT = (0.6, 0.65, 0.85)
+
+
+def sides(folder: Path, routers: tuple[str, ...]) -> list[RouterSide]:
+    """Return routers' decisions as a gate sees them that compares a run with itself."""
+    run = read_run(folder)
+    return [CommonQueries.of(run, run).side(router, 1) for router in routers]
 
 
 def agreeing(n: int = 300, seed: int = 0) -> pa.Table:
@@ -175,6 +182,30 @@ def test_queries_that_some_model_did_not_answer_are_not_scored(tmp_path: Path) -
     assert rows(board)["AskInTurn"]["state"] == "ok"
     assert board["diagnostics"]["scored"] == 290
     assert verify(folder).mismatches == []
+
+
+def test_of_equal_texts_one_is_stepped_and_scored(tmp_path: Path) -> None:
+    table = agreeing()
+    texts = table["query"].to_pylist()
+    texts[300:600] = texts[:300]  # 100 queries are asked a second time, under another name
+    at = table.column_names.index("query")
+    folder = finish(
+        tmp_path / "out", suite=put(tmp_path, table.set_column(at, "query", pa.array(texts))),
+        answers_as="multiple-choice", folds=3, max_missing=1.0, perturb=0,
+        router=[f"{STEPPERS}:AskInTurn", f"{STEPPERS}:PairThenTop", "best-single"],
+    )  # fmt: skip
+    board, run = read_board(folder), read_run(folder)
+    hashes = run.setup.data.text_hash[run.rows]
+    for name in ("AskInTurn", "PairThenTop"):
+        asked = run.asked(name)
+        assert asked is not None
+        stepped = (asked[0] > 0).any(axis=1)
+        assert sorted(hashes[stepped]) == sorted(set(hashes)), "no copy may tell another's answers"
+    assert board["diagnostics"]["scored"] == 200
+    assert "of equal texts one is scored" in " ".join(board["suite"]["notes"])
+    assert verify(folder).mismatches == []
+    missing = {side.missing for side in sides(folder, ("AskInTurn", "PairThenTop"))}
+    assert missing == {0.0}, "copies are not missing answers"
 
 
 def test_another_reading_of_answers_is_another_run(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from conftest import noise
 from runs import put
 
 from routebench.data.fingerprints import outcomes_fingerprint
-from routebench.errors import DataError
+from routebench.errors import DataError, OptionError
 from routebench.steps.recorded import recorded_answers
 from routebench_suites.table import TableSuite
 
@@ -64,6 +64,14 @@ def test_one_that_knows_the_grade_is_warned_of(tmp_path: Path, table: pa.Table) 
 def test_a_column_that_is_not_there_is_an_error(tmp_path: Path, table: pa.Table) -> None:
     with pytest.raises(DataError, match="logprobs"):
         load(tmp_path, table, confidence="logprobs")
+
+
+def test_a_grade_is_no_confidence(tmp_path: Path, table: pa.Table) -> None:
+    with pytest.raises(OptionError, match="confidence: score is the column of the score"):
+        load(tmp_path, table, confidence="score")
+    renamed = table.rename_columns({"score": "rating"})
+    with pytest.raises(OptionError, match="confidence: rating is the column of the score"):
+        load(tmp_path, renamed, confidence="rating", map="score=rating")
 
 
 def test_both_are_part_of_the_fingerprint_and_of_what_is_bought(

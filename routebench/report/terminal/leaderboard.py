@@ -17,7 +17,7 @@ from routebench.board.run_folder import CHECKPOINTS
 from routebench.names import is_label
 from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
-from routebench.report.summary import few_seeds, seen_in_training
+from routebench.report.summary import few_seeds, seen_in_training, why_left_out
 from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
 from routebench.report.terminal.console import LABEL, difference, dollars, percent, plain, short
 from routebench.report.volume import Volume
@@ -323,8 +323,8 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
     told = any(note.startswith(INCOMPLETE) for note in board.suite.notes)
     if diagnostics.left_out and not told:
         out.print(
-            f"[yellow]{diagnostics.left_out:,} test queries left out of all rows: a chosen model "
-            "has no usable answer there[/yellow]"
+            f"[yellow]{diagnostics.left_out:,} test queries left out of all rows: "
+            f"{why_left_out(board)}[/yellow]"
         )
     if diagnostics.missing:
         out.print(f"missing cells: {diagnostics.missing:.2%} of those asked")
