@@ -185,7 +185,7 @@ def scorable(setting: Setting, routed: list[RouterChoices]) -> Mask:
     what it is scored on, and it was stepped: of equal texts on one.
     """
     rows = np.arange(len(setting.best_single))
-    usable = np.ones(len(rows), dtype=np.bool_)
+    usable: Mask = np.ones(len(rows), dtype=np.bool_)
     for asked in (router.asked for router in routed if router.asked is not None):
         usable &= setting.outcomes.ok.all(axis=1) & was_stepped(asked)
     for choice in (*setting.fixed.values(), *(router.choice for router in routed)):
