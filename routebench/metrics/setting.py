@@ -191,7 +191,7 @@ def scorable(setting: Setting, routed: list[RouterChoices]) -> Mask:
     for choice in (*setting.fixed.values(), *(router.choice for router in routed)):
         if choice.shape[-1] != len(rows):
             raise ValueError(f"a choice for {choice.shape[-1]} queries out of {len(rows)}")
-        usable &= np.atleast_2d(setting.outcomes.ok[rows, choice]).all(axis=0)
+        usable &= np.logical_and.reduce(np.atleast_2d(setting.outcomes.ok[rows, choice]), axis=0)
     return usable
 
 
