@@ -174,3 +174,11 @@ def test_intervals_hold_the_truth() -> None:
             held[k] += found.low <= truth <= found.high
     assert (held / 300 >= 0.905).all()
     assert (held / 300 <= 0.985).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 39, 40, 41, 1000])
+def test_bounds_are_the_quantiles_to_the_last_bit(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for samples in (rng.normal(size=n), rng.integers(0, 4, n) / 3, np.full(n, 0.1)):
+        found = interval(samples)
+        assert [found.low, found.high] == np.quantile(samples, (0.025, 0.975)).tolist()
