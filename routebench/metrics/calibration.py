@@ -15,7 +15,6 @@ from routebench.metrics.bootstrap import Column
 from routebench.metrics.curves import Ranked, as_whole
 from routebench.metrics.statistics import ratio
 from routebench.records import Floats
-from routebench.special import special
 
 BINS = 15
 
@@ -107,9 +106,11 @@ class RiskCoverage:
 
 def _harmonic(x: Floats) -> Floats:
     """Return the harmonic numbers H(x), for running counts x [b, k] from 0; whole ones by table."""
+    from scipy import special
+
     place = x.astype(np.int64)
     if (place != x).any():
-        return np.asarray(special().psi(x + 1) - special().psi(1), np.float64)
+        return np.asarray(special.psi(x + 1) - special.psi(1), np.float64)
     return _harmonic_numbers(int(place.max()).bit_length())[place]
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from routebench.metrics.bootstrap import CROSSED_SEEDS, Groups, one_thread, seed_weights
 from routebench.metrics.statistics import TAIL, mde
 from routebench.records import Floats, Ints
-from routebench.special import special
 
 RESAMPLES = 10_000
 POWER = 0.8
@@ -73,7 +72,9 @@ def same() -> Effect:
 
 def flips(losses: int, gains: int, n: int) -> Effect:
     """Return the exact effect of so many losses and gains in n queries with 0/1 scores."""
-    p = float(special().bdtr(gains, losses + gains, 0.5)) if losses else 1.0
+    from scipy import special
+
+    p = float(special.bdtr(gains, losses + gains, 0.5)) if losses else 1.0
     low, high = lower_bound(losses, gains, n), -lower_bound(gains, losses, n)
     return Effect((gains - losses) / n, low, high, p, mde((losses + gains + 1) / n, n))
 
@@ -85,15 +86,17 @@ def lower_bound(losses: int, gains: int, n: int, tail: float = TAIL) -> float:
     By false position (Illinois) in standard deviations of the normal distribution, where p of a
     value is nearly a straight line.
     """
+    from scipy import special
+
     rest = n - losses - gains
     if not gains:
-        return -float(special().betaincinv(losses + 1, rest, 1 - tail)) if rest else -1.0
+        return -float(special.betaincinv(losses + 1, rest, 1 - tail)) if rest else -1.0
 
     def excess(at: float) -> float:
         p = min(max(chance_below(losses, gains, n, at), 1e-300), 1 - 1e-16)
-        return float(special().ndtri(p)) - target
+        return float(special.ndtri(p)) - target
 
-    target, spread = float(special().ndtri(tail)), math.sqrt(losses + gains + 1) / n
+    target, spread = float(special.ndtri(tail)), math.sqrt(losses + gains + 1) / n
     low, high = (max(-1.0, (gains - losses) / n - 8 * spread), min(1.0, (gains - losses) / n))
     below, above = excess(low), excess(high)
     if below > 0 or above < 0:
@@ -124,21 +127,25 @@ def chance_below(losses: int, gains: int, n: int, at: float) -> float:
     Shares of losses, gains and the rest are Dirichlet(losses + 1, gains, rest): how many
     queries flip, and which part of those are losses, are then independent beta variables.
     """
+    from scipy import special
+
     rest = n - losses - gains
     if not gains:
         return (
-            float(special().betainc(rest, losses + 1, min(1.0, 1 + at))) if rest and at < 0 else 1.0
+            float(special.betainc(rest, losses + 1, min(1.0, 1 + at))) if rest and at < 0 else 1.0
         )
     share = np.clip((1 - at / _flipped(losses + gains, rest)) / 2, 0, 1)
-    return float(1 - special().betainc(losses + 1, gains, share).mean())
+    return float(1 - special.betainc(losses + 1, gains, share).mean())
 
 
 @lru_cache(maxsize=1 << 12)
 def _flipped(flips: int, rest: int) -> Floats:
     """Return quantiles of the share of queries that flip, the unseen one among them."""
+    from scipy import special
+
     if not rest:
         return np.ones(1)
-    quantiles: Floats = special().betaincinv(1 + flips, rest, (np.arange(_GRID) + 0.5) / _GRID)
+    quantiles: Floats = special.betaincinv(1 + flips, rest, (np.arange(_GRID) + 0.5) / _GRID)
     return quantiles
 
 
@@ -238,4 +245,6 @@ def _sums(matrix: Floats, groups: int, resamples: int, seed: int) -> tuple[Float
 
 def power_z(tail: float) -> float:
     """Return standard errors between a one-sided limit and what passes it at the usual power."""
-    return float(special().ndtri(1 - tail) + special().ndtri(POWER))
+    from scipy import special
+
+    return float(special.ndtri(1 - tail) + special.ndtri(POWER))

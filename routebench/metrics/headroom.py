@@ -15,7 +15,6 @@ from routebench.metrics.statistics import TAIL, TINY, difference, ratio
 from routebench.plugin.selection import COVERED, covered
 from routebench.records import Codes, Floats, Ints, Mask, Outcomes
 from routebench.schema import Estimate
-from routebench.special import special
 
 ONE_MODEL = "every query goes to one model: there is nothing to match"
 HOLES = "the models it chose have no answer on most test queries"
@@ -136,4 +135,6 @@ def _matching(score: Floats, choice: Ints) -> tuple[float, Floats]:
 
 def _deviations(count: int) -> float:
     """Return how many standard errors an interval reaches to either side."""
-    return float(special().stdtrit(max(count - 1, 1), 1 - TAIL))
+    from scipy import special
+
+    return float(special.stdtrit(max(count - 1, 1), 1 - TAIL))

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routebench.records import Floats, Mask
-from routebench.special import special
 
 TAIL = 0.025
 """Each side of a 95% interval."""
@@ -109,12 +108,14 @@ def proportion_interval(samples: Floats, n: int) -> Interval:
 
 def clopper_pearson(successes: int, n: int) -> tuple[float, float]:
     """Return the exact 95% interval of a binomial proportion (Clopper and Pearson 1934)."""
+    from scipy import special
+
     if successes == n:
         return TAIL ** (1 / n) if n else 0.0, 1.0
     if not successes:
         return 0.0, -math.expm1(math.log(TAIL) / n)
-    low = float(special().betaincinv(successes, n - successes + 1, TAIL))
-    return low, float(special().betaincinv(successes + 1, n - successes, 1 - TAIL))
+    low = float(special.betaincinv(successes, n - successes + 1, TAIL))
+    return low, float(special.betaincinv(successes + 1, n - successes, 1 - TAIL))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -126,8 +127,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
 @cache
 def _fair_tosses(k: int, n: int) -> float:
     """Return the chance of at most k heads among n tosses of a fair coin."""
+    from scipy import special
+
     if n > FEW:
-        return float(special().bdtr(k, n, 0.5))
+        return float(special.bdtr(k, n, 0.5))
     # C(n, i + 1) = C(n, i) (n - i) / (i + 1), without a rest; SciPy takes longer to import.
     ways = accumulate(range(k), lambda ways, i: ways * (n - i) // (i + 1), initial=1)
     return sum(ways) / (1 << n)

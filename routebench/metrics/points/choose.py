@@ -16,7 +16,6 @@ from routebench.metrics.bootstrap import Groups
 from routebench.metrics.points.point import Point
 from routebench.metrics.statistics import ALPHA, TINY, difference
 from routebench.records import Floats, Ints
-from routebench.special import special
 
 SHORTFALL = 0.001
 """By how much a chosen trade-off may fall short of what its point asks, in expectation."""
@@ -84,7 +83,9 @@ def required_gain(error: Floats) -> Floats:
 @lru_cache(maxsize=1 << 14)
 def _deviations(loss: float) -> float:
     """Return the z ≥ 0 at which the unit normal loss φ(z) − z·Φ(−z) is as given, by bisection."""
-    ndtr, low, high = special().ndtr, 0.0, 8.0
+    from scipy import special
+
+    ndtr, low, high = special.ndtr, 0.0, 8.0
     for _ in range(50):
         middle = (low + high) / 2
         density = np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi)
@@ -95,7 +96,9 @@ def _deviations(loss: float) -> float:
 
 def _one_sided() -> float:
     """Return how many standard errors a one-sided bound lies off."""
-    return float(special().ndtri(1 - ALPHA))
+    from scipy import special
+
+    return float(special.ndtri(1 - ALPHA))
 
 
 def _best_within(accuracy: Floats, cost: Floats, budget: float) -> int:
