@@ -197,7 +197,7 @@ def scorable(setting: Setting, routed: list[RouterChoices]) -> Mask:
 
 def was_stepped(asked: Codes) -> Mask:
     """Mask [n] queries on which a router that sees answers asked a model with every seed."""
-    stepped: Mask = (asked > 0).any(axis=-1).all(axis=0)
+    stepped: Mask = np.logical_and.reduce((asked > 0).any(axis=-1), axis=0)
     return stepped
 
 
