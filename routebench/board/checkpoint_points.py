@@ -13,7 +13,7 @@ import numpy as np
 from routebench.board.run_folder import CHECKPOINTS
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import replace_file
-from routebench.metrics.points.point import MOST_ACCURATE
+from routebench.metrics.points.point import MOST_ACCURATE, Point
 from routebench.metrics.points.sweep import decide
 from routebench.records import Floats, Ints
 from routebench.schema import Leaderboard, Row
@@ -41,7 +41,7 @@ class CheckpointPoints:
             known = ", ".join(self.points)
             raise OptionError(
                 f"--point {point}: the run has {known}",
-                hint or f"run it again with --point {point}; finished jobs are not repeated",
+                hint or _how_to_get(point),
             )
         return self.points[point]
 
@@ -71,6 +71,15 @@ class CheckpointPoints:
             "points": {name: _setting(value) for name, value in self.points.items()},
         }
         return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _how_to_get(point: str) -> str:
+    """Return how a run gets a point; nothing for what is none."""
+    try:
+        Point.parse(point)
+    except OptionError as error:
+        return error.hint or error.message
+    return f"run it again with --point {point}; finished jobs are not repeated"
 
 
 def _setting(value: float | str | None) -> dict[str, float | str]:

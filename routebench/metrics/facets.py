@@ -118,6 +118,8 @@ def gains(tasks: Mapping[str, Section] | None, router: Name) -> dict[str, Estima
     """
     if tasks is None:
         return {metric: null(f"more than {LIMIT} tasks") for metric in GAINS}
+    if not tasks:
+        return {metric: null("no scored query has a task") for metric in GAINS}
     estimates = {}
     for metric, reference in GAINS.items():
         point = gain_at(_scores(tasks, router), _scores(tasks, reference))

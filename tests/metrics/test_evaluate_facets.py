@@ -24,6 +24,16 @@ def test_gains_are_means_of_per_task_ratios() -> None:
     assert mine.by_task["y"].cost_per_1k.value == pytest.approx(1000)
 
 
+def test_no_scored_query_has_a_task() -> None:
+    tasks = np.array([None] * 4, dtype=object)
+    given = setting([[1, 1], [0, 1], [1, 0], [0, 0]], facets={"task": tasks})
+    mine = run(given, router([0, 1, 0, 1])).routers["mine"]
+    assert mine.by_task == {}
+    for name in ("gain_at_best", "gain_at_random"):
+        assert mine.metrics[name].value is None
+        assert mine.metrics[name].reason == "no scored query has a task"
+
+
 def test_tasks_are_resampled_independently() -> None:
     half = big(200).outcomes
     names = np.array(["x"] * 200 + ["y"] * 200, dtype=object)

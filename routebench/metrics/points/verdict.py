@@ -108,11 +108,14 @@ def _step_down(
     """Return bounds and their levels: above the limit for what Holm's procedure rejects.
 
     From the smallest p on, each is tested at α over the number not yet rejected; from the first
-    that is not rejected on, all stay at its level.
+    that is not rejected on, all stay at its level. Equal p are tested at the level of the first.
     """
     bounds, left, going = {}, len(p), True
+    level, last = ALPHA, -1.0
     for name in sorted(p, key=lambda name: p[name]):
-        bounds[name] = bound(name, ALPHA / left), ALPHA / left
+        if p[name] != last:
+            level, last = ALPHA / left, p[name]
+        bounds[name] = bound(name, level), level
         going = going and bounds[name][0] > limit
         left -= going
     return bounds
