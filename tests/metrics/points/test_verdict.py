@@ -71,6 +71,12 @@ def _flips(one: PointScores) -> tuple[int, int]:
     return int((gained < 0).sum()), int((gained > 0).sum())
 
 
+def test_equal_routers_stand_at_one_level() -> None:
+    found = point_verdicts({name: scores(10, 20) for name in "ab"} | {"c": scores(45, 42)}, 0.01)
+    assert [found[name].level for name in "abc"] == [0.05 / 3, 0.05 / 3, 0.05]
+    assert found["a"] == found["b"]
+
+
 def test_the_reference_itself_is_neither_tested_nor_counted() -> None:
     with_it = point_verdicts({"a": scores(10, 20), "b": scores(0, 0, same=True)}, 0.01)
     assert with_it["a"] == point_verdicts({"a": scores(10, 20)}, 0.01)["a"]
