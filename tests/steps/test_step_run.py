@@ -112,6 +112,7 @@ def test_who_is_asked_and_what_stops(board: dict[str, Any]) -> None:
 
 
 def test_the_report_shows_the_ways_to_an_answer(done: Path, board: dict[str, Any]) -> None:
+    pytest.importorskip("jinja2")
     page = report_page([read_run(done)])
     assert "Who is asked, round by round, and where it stops" in page
     assert "a + b, then c" in page
