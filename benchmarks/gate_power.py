@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routebench.gate.verdict import Verdict, verdicts
+from routebench.comparison.verdict import Verdict, verdicts
 from routebench.metrics.effects import (
     Differences,
     Effect,

@@ -34,11 +34,11 @@ from routebench.metrics import curves
 from routebench.metrics.points.choose import choose_point
 from routebench.metrics.points.point import SAME_ACCURACY, WITHIN_1PP, Point
 from routebench.metrics.points.sweep import GRID
+from routebench.pipeline import load_data
 from routebench.plugin import discovery
 from routebench.prices import listed
 from routebench.prices.apply import price
 from routebench.records import Floats, Mask, SuiteData
-from routebench.run import load_data
 
 TABLES = {
     "llmrouter": "default_llm.json",

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from routebench import config
-from routebench.run import RunListener, run
+from routebench.pipeline import RunListener, run
 
 ROUTERS = ("best-single", "knn", "linear", "mf", "prompt-length")
 MODELS, TOPICS, WORDS = 10, 200, 20_000

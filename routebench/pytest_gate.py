@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from routebench.gate.schema import GateResult
+    from routebench.comparison.schema import GateResult
 
 _PathLike = str | os.PathLike[str]
 
@@ -30,9 +30,9 @@ def routebench_gate() -> Callable[..., GateResult]:
         baseline: _PathLike, candidate: _PathLike, rules: _PathLike | None = None, **given: Any
     ) -> GateResult:
         __tracebackhide__ = True
+        from routebench.comparison import gate
+        from routebench.comparison import rules as gate_rules
         from routebench.errors import RoutebenchError
-        from routebench.gate import gate
-        from routebench.gate import rules as gate_rules
 
         try:
             values = gate_rules.read(Path(rules)) if rules else {}

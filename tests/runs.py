@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import planted
 
-from routebench import config, run
+from routebench import config, pipeline
 from routebench.__main__ import main
 from routebench.board.run_folder import to_json, with_digest
 from routebench.encode import encoders
@@ -38,7 +38,7 @@ def finish(folder: Path, **options: Any) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         in_process(patch)
         chosen = config.make({"out": str(folder), "perturb": 8, **options})
-        return run.run(chosen, run.RunListener()).folder
+        return pipeline.run(chosen, pipeline.RunListener()).folder
 
 
 def command(*words: Any) -> None:
@@ -54,8 +54,8 @@ def command(*words: Any) -> None:
 def in_process(patch: pytest.MonkeyPatch) -> None:
     """Have every run of this process carry out its requests here, one job after the other."""
     patch.setattr(Workers, "run", _here)
-    patch.setattr(run, "warm_workers", lambda scratch, *_: closing(Workers(scratch)))
-    patch.setattr(run, "default_workers", lambda device: 1)
+    patch.setattr(pipeline, "warm_workers", lambda scratch, *_: closing(Workers(scratch)))
+    patch.setattr(pipeline, "default_workers", lambda device: 1)
 
 
 def apart(patch: pytest.MonkeyPatch, stage: type[Request], *labels: str) -> None:

@@ -49,13 +49,13 @@ def test_all_contracts_hold(copy: Path) -> None:
         ("metrics/bootstrap.py", "from routebench.board import build", "Metrics, jobs and data"),
         ("jobs/stages.py", "from routebench import schema", "Job processes know nothing"),
         ("board/build.py", "from routebench.commands import run", "Nothing but the command line"),
-        ("run.py", "from routebench_routers import knn", "Core imports no plugin package"),
+        ("pipeline.py", "from routebench_routers import knn", "Core imports no plugin package"),
         (
             "data/texts.py",
             "def late():\n    from routebench.data import splits",
             "No import circle",
         ),
-        ("errors.py", "from routebench import run", "Packages are layers"),
+        ("errors.py", "from routebench import pipeline", "Packages are layers"),
     ],
 )
 def test_a_planted_violation_is_found(copy: Path, module: str, line: str, broken: str) -> None:

@@ -14,8 +14,8 @@ from conftest import SMALLER, planted, rows
 
 from routebench.data.long_table import from_long
 from routebench.errors import OptionError
+from routebench.pipeline import show_tasks
 from routebench.records import SuiteData
-from routebench.run import show_tasks
 
 Board = Callable[..., dict[str, Any]]
 SPY = Path(__file__).with_name("spy.py")

@@ -44,7 +44,7 @@ def command(
     A RUN is a run folder or its leaderboard.json. Exit code 3 where runs are on another suite,
     split, outcomes, judge or pool.
     """
-    from routebench.gate.compare import compare, to_json
+    from routebench.comparison.compare import compare, to_json
     from routebench.report.terminal import comparison, console
 
     names = [name for text in router for name in text.split(",") if name]

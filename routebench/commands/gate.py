@@ -63,8 +63,8 @@ def command(
     Exit code 0: no router lost more than its margin; 1: one did, or a guard failed;
     2: usage; 3: the two cannot be compared; 4: the data cannot decide.
     """
-    from routebench.gate import baseline as baselines
-    from routebench.gate import gate, schema
+    from routebench.comparison import baseline as baselines
+    from routebench.comparison import gate, schema
     from routebench.report.gate import annotations as workflow
     from routebench.report.gate import junit as junit_xml
     from routebench.report.gate import markdown as gate_markdown
@@ -105,8 +105,8 @@ def _write(path: Path, content: bytes) -> None:
 
 def _rules(path: Path | None, given: dict[str, Any]) -> Any:
     """Return the rules of the file, overridden by options of the command line."""
+    from routebench.comparison import rules
     from routebench.errors import OptionError, did_you_mean
-    from routebench.gate import rules
 
     values = rules.read(path) if path else {}
     for option, key in (("router", "routers"), ("metric", "metrics")):

@@ -158,11 +158,11 @@ def command(
     """
     from routebench import config
     from routebench.board.run_folder import to_json
+    from routebench.pipeline import RunListener, run
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
     from routebench.report.terminal.progress import RunProgress
     from routebench.report.volume import Volume
-    from routebench.run import RunListener, run
 
     values = config.read(file) if file else {}
     values |= _given(ctx, given, values)

@@ -44,7 +44,7 @@ def reroute(run: Stored, files: Iterable[str] = ()) -> Iterator[Compared | str]:
 
 def _setup(run: Stored) -> Setup:
     """Return the run's queries and split, loaded anew, with their texts."""
-    from routebench.run import load_data
+    from routebench.pipeline import load_data
 
     options = config.make(config.read(run.folder / RUN_FILE))
     data = load_data(options, Extensions(options.set))

@@ -94,7 +94,7 @@ def test_show_a_run_that_was_interrupted(
     folder = tmp_path / "half"
     words = ("run", "--suite", table, "--quiet", "--router", "best-single,random", "--seeds", "2")
     with monkeypatch.context() as patch:
-        patch.setattr("routebench.run.build.score", interrupted)
+        patch.setattr("routebench.pipeline.build.score", interrupted)
         assert main(*words, "--perturb", "0", "--out", folder)[0] == 130
     said = check(*main("show", folder))
     assert f"{folder}: the run is not finished: 3 of 3 jobs are done" in said

@@ -12,9 +12,17 @@ from typing import Any
 import gates
 import pytest
 
-from routebench.gate.rules import Rules
-from routebench.gate.schema import Change, Comparison, Finding, Flip, Flips, GateResult, to_json
-from routebench.gate.verdict import Verdict
+from routebench.comparison.rules import Rules
+from routebench.comparison.schema import (
+    Change,
+    Comparison,
+    Finding,
+    Flip,
+    Flips,
+    GateResult,
+    to_json,
+)
+from routebench.comparison.verdict import Verdict
 from routebench.report.gate import annotations, junit, markdown
 from routebench.report.gate import words as gate_words
 from routebench.report.gate.terminal import show

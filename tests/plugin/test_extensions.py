@@ -13,9 +13,9 @@ import pytest
 from conftest import planted, rows
 from stores import filled
 
+from routebench.comparison.comparable import changes
 from routebench.data.long_table import from_long
 from routebench.errors import PluginError
-from routebench.gate.comparable import changes
 from routebench.judge.store import Judge, grade_store
 from routebench.judge.suite import judge_answers
 from routebench.plugin.extensions import Extensions

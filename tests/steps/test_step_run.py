@@ -15,7 +15,7 @@ from runs import edit_table, finish, put
 
 from routebench import OptionError
 from routebench.board.read_run import read_run
-from routebench.gate.paired import CommonQueries, RouterSide
+from routebench.comparison.paired import CommonQueries, RouterSide
 from routebench.report.steps import asked as asked_in_words
 from routebench.report.web.page import page as report_page
 from routebench.verify.verify import verify

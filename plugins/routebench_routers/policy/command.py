@@ -71,11 +71,11 @@ def command(
     from routebench.errors import OptionError
     from routebench.files import replace_file
     from routebench.jobs.setup import Setup
+    from routebench.pipeline import load_data
     from routebench.plugin import options
     from routebench.prices import listed
     from routebench.prices.apply import price
     from routebench.report.terminal import console
-    from routebench.run import load_data
     from routebench_routers.policy.oracle import choose_pair, oracle, to_table
 
     _check(out)

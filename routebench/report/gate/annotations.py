@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from routebench.gate.schema import GateResult
-from routebench.gate.verdict import Verdict
+from routebench.comparison.schema import GateResult
+from routebench.comparison.verdict import Verdict
 from routebench.printed import visible
 from routebench.report.gate import words
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from routebench.gate.schema import Comparison, GateResult
-from routebench.gate.verdict import Verdict
+from routebench.comparison.schema import Comparison, GateResult
+from routebench.comparison.verdict import Verdict
 from routebench.printed import visible
 from routebench.report.gate import words
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from routebench.gate.schema import GateResult
-from routebench.gate.verdict import Verdict
+from routebench.comparison.schema import GateResult
+from routebench.comparison.verdict import Verdict
 from routebench.printed import one_visible_line
 from routebench.report.gate import words
 

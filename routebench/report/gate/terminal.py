@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from routebench.gate.schema import Change, GateResult
-from routebench.gate.verdict import Verdict
+from routebench.comparison.schema import Change, GateResult
+from routebench.comparison.verdict import Verdict
 from routebench.report.gate import words
 from routebench.report.terminal.console import LABEL, make_table, short
 

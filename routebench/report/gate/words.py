@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from routebench.gate.rules import split
-from routebench.gate.schema import Comparison, Flip, GateResult
-from routebench.gate.verdict import Verdict
+from routebench.comparison.rules import split
+from routebench.comparison.schema import Comparison, Flip, GateResult
+from routebench.comparison.verdict import Verdict
 from routebench.report.format import SOURCES
 
 COLUMNS = ("router", "metric", "old", "new", "Δ", "95% interval", "MDE", "margin", "verdict")

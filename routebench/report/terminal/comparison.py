@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from routebench.gate.compare import ComparedPair, RunComparison
-from routebench.gate.paired import ChangedQuery
+from routebench.comparison.compare import ComparedPair, RunComparison
+from routebench.comparison.paired import ChangedQuery
 from routebench.metrics.bootstrap import CROSSED_SEEDS
 from routebench.metrics.statistics import ALPHA
 from routebench.report.terminal.console import make_table, short

@@ -15,8 +15,8 @@ from routebench.config import RunConfig
 from routebench.isolation.subprocesses import PRINTED
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
+from routebench.pipeline import RunListener
 from routebench.redact import one_line
-from routebench.run import RunListener
 
 _LAST = 5  # lines of a failed router's output
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from routebench.board import run_folder
+from routebench.comparison.comparable import HARD, mismatches
 from routebench.errors import DataError
 from routebench.files import sha256
-from routebench.gate.comparable import HARD, mismatches
 from routebench.report import summary
 from routebench.report.format import BASELINE, MISSING, SOURCES, Cell, change, money, plain
 from routebench.report.web.templates import Templates

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from routebench.comparison.rules import Rules, make, parse_margins, read
 from routebench.errors import DataError, OptionError
-from routebench.gate.rules import Rules, make, parse_margins, read
 
 
 def test_defaults() -> None:

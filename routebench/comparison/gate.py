@@ -9,14 +9,14 @@ from typing import Any
 
 from routebench.board import run_folder
 from routebench.board.read_run import Stored, read_run
+from routebench.comparison import comparable, guards
+from routebench.comparison.family import comparisons, missing
+from routebench.comparison.measures import changed_decisions, decided_alike
+from routebench.comparison.paired import CommonQueries, RouterPair
+from routebench.comparison.rules import AUTO, METRICS, Metric, Rules
+from routebench.comparison.schema import EXIT_CODES, Comparison, Finding, GateResult, Outcome
+from routebench.comparison.verdict import Verdict
 from routebench.errors import DataError, OptionError, did_you_mean
-from routebench.gate import comparable, guards
-from routebench.gate.family import comparisons, missing
-from routebench.gate.measures import changed_decisions, decided_alike
-from routebench.gate.paired import CommonQueries, RouterPair
-from routebench.gate.rules import AUTO, METRICS, Metric, Rules
-from routebench.gate.schema import EXIT_CODES, Comparison, Finding, GateResult, Outcome
-from routebench.gate.verdict import Verdict
 from routebench.schema import Leaderboard
 
 

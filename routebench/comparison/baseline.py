@@ -8,8 +8,8 @@ from pathlib import Path
 
 from routebench.board import run_folder
 from routebench.board.write_tables import NAMES
+from routebench.comparison.schema import GateResult
 from routebench.errors import DataError, OptionError
-from routebench.gate.schema import GateResult
 
 
 def update(baseline: Path, candidate: Path, result: GateResult) -> list[str]:

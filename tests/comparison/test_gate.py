@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from routebench.gate.verdict import Verdict, jensen_shannon, queries_needed, verdict, verdicts
+from routebench.comparison.verdict import Verdict, jensen_shannon, queries_needed, verdict, verdicts
 from routebench.metrics.effects import (
     Differences,
     Effect,

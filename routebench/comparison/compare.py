@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from routebench.board.read_run import Stored, read_run
+from routebench.comparison.comparable import changes, mismatches
+from routebench.comparison.paired import ChangedQuery, CommonQueries, RouterPair, RouterSide, usable
 from routebench.errors import DataError, OptionError, did_you_mean
-from routebench.gate.comparable import changes, mismatches
-from routebench.gate.paired import ChangedQuery, CommonQueries, RouterPair, RouterSide, usable
 from routebench.metrics.bootstrap import Groups
 from routebench.metrics.contrasts import METRICS, differences, measure
 from routebench.metrics.per_query import Means, resample

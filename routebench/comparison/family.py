@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from routebench.comparison.measures import MetricPair, quality, saving, spending
+from routebench.comparison.paired import CommonQueries, RouterPair
+from routebench.comparison.rules import AUTO, Margins, Metric, Rules, split
+from routebench.comparison.schema import Comparison
+from routebench.comparison.verdict import Verdict, queries_needed, verdicts
 from routebench.errors import DataError
-from routebench.gate.measures import MetricPair, quality, saving, spending
-from routebench.gate.paired import CommonQueries, RouterPair
-from routebench.gate.rules import AUTO, Margins, Metric, Rules, split
-from routebench.gate.schema import Comparison
-from routebench.gate.verdict import Verdict, queries_needed, verdicts
 from routebench.metrics.effects import Effect, weighed
 
 

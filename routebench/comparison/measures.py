@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routebench.gate.paired import RouterPair
-from routebench.gate.schema import Flip, Flips
+from routebench.comparison.paired import RouterPair
+from routebench.comparison.schema import Flip, Flips
 from routebench.metrics import definitions
 from routebench.metrics.bootstrap import Column, Groups
 from routebench.metrics.effects import Differences, Effect, flips, same, typical_size

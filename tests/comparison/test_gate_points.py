@@ -14,8 +14,8 @@ from conftest import planted
 from runs import SMALL, edit_board, edit_table, finish, price_list, put
 
 from routebench.board.read_run import read_run
+from routebench.comparison import rules
 from routebench.errors import OptionError
-from routebench.gate import rules
 
 Main = Callable[..., tuple[int, str, str]]
 POINT = "savings=40%"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from routebench.gate.schema import Change
+from routebench.comparison.schema import Change
 from routebench.schema import Leaderboard, Row
 
 HARD = ("suite", "split", "outcomes", "judge", "pool")

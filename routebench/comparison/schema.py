@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from routebench.gate.rules import Rules
-from routebench.gate.verdict import Verdict
+from routebench.comparison.rules import Rules
+from routebench.comparison.verdict import Verdict
 from routebench.schema import StrictModel
 
 Outcome = Literal["pass", "regression", "invalid", "inconclusive"]

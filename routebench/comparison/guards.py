@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from routebench.gate.paired import CommonQueries, RouterPair
-from routebench.gate.rules import Against, Limited, Rules, Verdicts
-from routebench.gate.schema import Finding
-from routebench.gate.verdict import jensen_shannon
+from routebench.comparison.paired import CommonQueries, RouterPair
+from routebench.comparison.rules import Against, Limited, Rules, Verdicts
+from routebench.comparison.schema import Finding
+from routebench.comparison.verdict import jensen_shannon
 from routebench.metrics.definitions import top_model_share
 from routebench.metrics.effects import Differences, weighed
 from routebench.metrics.statistics import ALPHA, difference, holm

@@ -15,7 +15,7 @@ from panels import opposites, write_csv
 from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
 from routebench.board.read_run import read_run
-from routebench.gate.gate import gate
+from routebench.comparison.gate import gate
 from routebench.metrics.statistics import mcnemar
 
 Main = Callable[..., tuple[int, str, str]]
