@@ -1,4 +1,24 @@
-"""RouteBench, a benchmark harness for LLM routers."""
+"""RouteBench, a benchmark harness for LLM routers.
+
+A router is a program that chooses, for every query, which language model answers. RouteBench
+trains and scores routers on recorded answers, and says what each saves, at what loss.
+
+    import routebench as rb
+
+    run = rb.run("outcomes.csv", routers=["knn", "linear", "best-single"], folds=5)
+    run.leaderboard()    # one row per router: verdict, accuracy, cost, savings
+    run.points()         # every operating point
+    run.decisions()      # which model each router chose for each test query
+    rb.load("latest")    # the newest run below results/
+    rb.compare(old, new) # two runs, query by query
+    rb.gate(old, new)    # may the new one replace the old one?
+
+`table` may also be a suite's name ("simpleqa"), a pandas DataFrame or a pyarrow Table. What goes
+wrong is a `RoutebenchError` that names the place; its `hint` says what to do.
+
+The other names here are for authors of plugins: a router is a class with `@hookimpl def
+route(self, queries)`, which gets `Queries` and returns `Decisions`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from routebench.api.runs import GateDecision, PairedRuns, Run, compare, gate, load, run
     from routebench.bought import Bought, Steps
     from routebench.errors import DataError, OptionError, PluginError, RoutebenchError
     from routebench.hookspecs import Context, FittedEncoder, hookimpl, hookspec
@@ -35,16 +56,19 @@ __all__ = [
     "Decisions",
     "DeclaredState",
     "FittedEncoder",
+    "GateDecision",
     "Grade",
     "Grades",
     "Objective",
     "OptionError",
     "Outcomes",
+    "PairedRuns",
     "PluginError",
     "Pool",
     "QualityRouter",
     "Queries",
     "RoutebenchError",
+    "Run",
     "State",
     "Steps",
     "SuiteData",
@@ -52,9 +76,16 @@ __all__ = [
     "Usage",
     "WordWeights",
     "__version__",
+    "compare",
+    "gate",
     "hookimpl",
     "hookspec",
+    "load",
+    "run",
 ]
+
+# No module is named like one of these: importing it would put the module in their place.
+_INTERFACE = ("GateDecision", "PairedRuns", "Run", "compare", "gate", "load", "run")
 
 _HOMES = (
     "errors",
@@ -69,9 +100,15 @@ _HOMES = (
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use, the lightest module first: `--help` must not wait for numpy.
+    if name in _INTERFACE:
+        return getattr(import_module("routebench.api.runs"), name)
     if name in __all__:
         for home in _HOMES:
             module = import_module(f"routebench.{home}")
             if hasattr(module, name):
                 return getattr(module, name)
     raise AttributeError(f"module 'routebench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,6 +18,8 @@ class RoutebenchError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # where it is shown as an exception, so is this
 
 
 class OptionError(RoutebenchError):

@@ -61,14 +61,14 @@ class RunListener:
 
 
 @dataclass(frozen=True)
-class Run:
+class WrittenRun:
     """The board and the folder of a finished run."""
 
     board: Leaderboard
     folder: Path
 
 
-def run(config: RunConfig, listener: RunListener) -> Run:
+def run(config: RunConfig, listener: RunListener) -> WrittenRun:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     check_device(config.device)
@@ -139,7 +139,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
             )
             run_folder.end(folder)
             extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
-    return Run(board, folder)
+    return WrittenRun(board, folder)
 
 
 def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteData:

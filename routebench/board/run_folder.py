@@ -23,7 +23,7 @@ from routebench.schema import Fingerprints, Leaderboard
 BOARD, RUN_FILE, CHECKPOINTS, LOCK = "leaderboard.json", "run.toml", "routers", ".lock"
 UNFINISHED = "unfinished.toml"
 DIGEST = "board_sha256"
-_RESULTS = Path("results")
+RESULTS = Path("results")
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
     Raises:
         OptionError: it cannot be written, is in use, or holds anything but a run.
     """
-    folder = Path(config.out) if config.out else below(_RESULTS, config.suite_name) / run_hash
+    folder = Path(config.out) if config.out else below(RESULTS, config.suite_name) / run_hash
     try:
         content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         if content and not content & {LOCK, BOARD}:
@@ -93,7 +93,7 @@ def check_same(
 
 def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
     """Return the paths that routers must not read: outcomes, and folders of this or other runs."""
-    results = [_RESULTS.resolve(), *([Path(config.out).resolve()] if config.out else [])]
+    results = [RESULTS.resolve(), *([Path(config.out).resolve()] if config.out else [])]
     routers = [Path(name.rpartition(":")[0]) for name in config.router if ".py:" in name]
     near = {path.resolve().parent for path in (*results, *routers, *outcomes)} | {Path.cwd()}
     runs = {board.parent for folder in near for board in folder.glob(f"*/{BOARD}")}

@@ -7,11 +7,12 @@ from typing import Literal
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo_json
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@click.argument("runs", nargs=-1, required=True, type=RUN, metavar="RUN…")
 @click.option(
     "--router",
     multiple=True,

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("baseline", type=click.Path(path_type=Path))
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("baseline", type=RUN)
+@click.argument("candidate", type=RUN)
 @click.option("--rules", type=_FILE, metavar="FILE", help="TOML file of margins and guards.")
 @click.option("--router", multiple=True, metavar="NAME,…", help="Gate these routers only.")
 @click.option(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN…")
+@click.argument("runs", type=RUN, nargs=-1, required=True, metavar="RUN…")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo, echo_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _CHUNK = 1024
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("router")
 @click.argument("texts", nargs=-1, metavar="[TEXT…]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")

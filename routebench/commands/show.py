@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo_json
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
 @click.option("--against", metavar="ROUTER", help="Compared with the run's --against ROUTER.")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.argument("run", type=RUN, required=False)
 @click.option(
     "--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Private key."
 )
@@ -42,4 +43,5 @@ def command(run: Path | None, key: Path | None, new_key: Path | None) -> None:
         return
     if run is None or key is None:
         raise OptionError("what to sign, and with what key?", "routebench sign RUN --key FILE")
-    echo(f"written to {signature.sign(run, key)}")
+    folder = run if run.is_dir() else run.parent  # of its board
+    echo(f"written to {signature.sign(folder, key)}")

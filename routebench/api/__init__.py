@@ -1,0 +1,1 @@
+"""The Python interface: run a benchmark, read its board, and compare boards."""
