@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +55,8 @@ class RunListener:
     def stage(self, text: str) -> None: ...
     def note(self, text: str) -> None: ...
     def jobs(self, total: int, done: int, folder: Path) -> None: ...
+    def planned(self, todo: Sequence[Job], at_a_time: int) -> None: ...
+    def began(self, job: Job) -> None: ...
     def progress(self, job: Job, done: float, note: str) -> None: ...
     def ended(self, job: Job, result: Result) -> None: ...
     def interrupted(self, done: int) -> None: ...
@@ -68,57 +70,48 @@ class WrittenRun:
     folder: Path
 
 
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run will do: its data, its routers and their jobs."""
+
+    setup: Setup
+    """Without vectors, which are made when the run begins."""
+    prices: PriceInfo
+    prints: Fingerprints
+    encoder: EncoderInfo
+    entrants: list[Entrant]
+    around: Mapping[str, Extension]
+    hash: str
+    """Of all that decides the numbers: the name of the run's folder."""
+
+    def jobs(self, config: RunConfig) -> list[Job]:
+        """Return the jobs of all routers that are ready."""
+        ready = [entrant for entrant in self.entrants if entrant.state == "ready"]
+        return plan.jobs(ready, config.seeds, len(self.setup.split.codes), self.around)
+
+
 def run(config: RunConfig, listener: RunListener) -> WrittenRun:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
-    check_device(config.device)
-    asked = AskedPoints.of(config.point, config.margin)
+    asked = check(config)
     with (
         scratch_folder() as scratch,
         warm_workers(scratch, config.isolation, config.device) as workers,
     ):
         extensions = Extensions(config.set, listener.note)
-        listener.stage("loading the suite")
-        recorded = load_data(config, extensions)
-        price_list, price_notes = listed.for_run(config.prices, recorded)
-        data, prices = price(recorded, price_list, config.assume_output_tokens)
-        data = replace(data, notes=(*data.notes, *price_notes))
-        listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
-        split = make_split(
-            data, config.split, config.folds, config.split_seed, data.shares, config.protocol
-        )
-        prints = fingerprints(config, recorded, split, prices, extensions)
-        data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
-        workers.protect(run_folder.protected(config, data.files))
-        encoder = plan.encoder(config, workers)
-        around = extensions.around("fit", "route", "step")
-        shared = dependencies(config, data, prints, encoder, around)
-        entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
-        if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
-            listener.stage("reading final answers")
-            values = config.set.get(data.answers_as or "", {})
-            data = read_finals(data, values, named=config.answers_as is not None)
-        setup = Setup(
-            data,
-            split,
-            encoder.plugin.name,
-            encoder.options,
-            config.device,
-            Objective(**config.objective),
-            config.job_timeout,
-            perturb=0 if encoder.by_id else config.perturb,
-            shots=config.shots,
-            encoder_libraries=encoder.libraries,
-        )
+        planned = make_plan(config, listener, workers, extensions)
+        setup, entrants = planned.setup, planned.entrants
         listener.stage(build.outlook(setup))
-        setup = replace(setup, encoded=encode(setup, encoder, config, workers, listener))
-        with run_folder.run_folder(config, run_hash(config, shared, entrants)) as folder:
-            run_folder.check_same(config, folder, prints, {e.label: e.options for e in entrants})
-            extensions.tell("run_started", config=config.model_dump(mode="json"), data=data)
+        setup = replace(setup, encoded=encode(setup, planned.encoder, config, workers, listener))
+        with run_folder.run_folder(config, planned.hash) as folder:
+            options = {entrant.label: entrant.options for entrant in entrants}
+            run_folder.check_same(config, folder, planned.prints, options)
+            extensions.tell(
+                "run_started", config=config.model_dump(mode="json"), data=planned.setup.data
+            )
             results = {}
-            with closing(
-                execute(entrants, setup, workers, folder, config, listener, around)
-            ) as running:
+            jobs = planned.jobs(config)
+            with closing(execute(jobs, setup, workers, folder, config, listener)) as running:
                 for job, result in running:
                     results[job] = result
                     extensions.tell("job_finished", **about(job, result))
@@ -130,16 +123,71 @@ def run(config: RunConfig, listener: RunListener) -> WrittenRun:
                 results,
                 against=config.against,
                 asked=asked,
-                lengths=prices.lengths,
+                lengths=planned.prices.lengths,
             )
-            board = build.board(config, setup, prices, prints, entrants, results, scored)
+            board = build.board(
+                config, setup, planned.prices, planned.prints, entrants, results, scored
+            )
             listener.stage("writing the board")
             board = write_run.write(
-                folder, config, setup, prices, board, results, started, extensions.summary()
+                folder, config, setup, planned.prices, board, results, started, extensions.summary()
             )
             run_folder.end(folder)
             extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return WrittenRun(board, folder)
+
+
+def check(config: RunConfig) -> AskedPoints:
+    """Raise an error for what can be known to be wrong before anything is read.
+
+    Returns the operating points that are asked for.
+    """
+    check_device(config.device)
+    run_folder.check_place(config)
+    listed.check_file(config.prices)
+    return AskedPoints.of(config.point, config.margin)
+
+
+def make_plan(
+    config: RunConfig, listener: RunListener, workers: Workers, extensions: Extensions
+) -> RunPlan:
+    """Check the routers, load, price and split the data, and say what each router would do."""
+    plan.check(config, workers)
+    listener.stage("loading the suite")
+    recorded = load_data(config, extensions)
+    price_list, price_notes = listed.for_run(config.prices, recorded)
+    data, prices = price(recorded, price_list, config.assume_output_tokens)
+    data = replace(data, notes=(*data.notes, *price_notes))
+    listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
+    split = make_split(
+        data, config.split, config.folds, config.split_seed, data.shares, config.protocol
+    )
+    prints = fingerprints(config, recorded, split, prices, extensions)
+    data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
+    workers.protect(run_folder.protected(config, data.files))
+    encoder = plan.encoder(config, workers)
+    around = extensions.around("fit", "route", "step")
+    shared = dependencies(config, data, prints, encoder, around)
+    entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
+    if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
+        listener.stage("reading final answers")
+        values = config.set.get(data.answers_as or "", {})
+        data = read_finals(data, values, named=config.answers_as is not None)
+    setup = Setup(
+        data,
+        split,
+        encoder.plugin.name,
+        encoder.options,
+        config.device,
+        Objective(**config.objective),
+        config.job_timeout,
+        perturb=0 if encoder.by_id else config.perturb,
+        shots=config.shots,
+        encoder_libraries=encoder.libraries,
+    )
+    return RunPlan(
+        setup, prices, prints, encoder, entrants, around, run_hash(config, shared, entrants)
+    )
 
 
 def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteData:
@@ -253,17 +301,14 @@ def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[Entrant])
 
 
 def execute(
-    entrants: list[Entrant],
+    jobs: Sequence[Job],
     setup: Setup,
     workers: Workers,
     folder: Path,
     config: RunConfig,
     listener: RunListener,
-    around: Mapping[str, Extension],
 ) -> Generator[tuple[Job, Result], None, None]:
     """Yield all jobs with their results: those finished earlier first, then as they end."""
-    ready = [entrant for entrant in entrants if entrant.state == "ready"]
-    jobs = plan.jobs(ready, config.seeds, len(setup.split.codes), around)
     finished = Finished(folder / run_folder.CHECKPOINTS)
     stored = {job: None if config.fresh else finished.load(job) for job in jobs}
     done = {job: result for job, result in stored.items() if result is not None}
@@ -272,10 +317,10 @@ def execute(
     yield from done.items()
     count = config.jobs or default_workers(config.device)
     todo = [job for job in jobs if job not in done]
+    listener.planned(todo, count)
+    processes = Processes(setup, finished, workers, count)
     try:
-        with closing(
-            Processes(setup, finished, workers, count).run(todo, listener.progress)
-        ) as running:
+        with closing(processes.run(todo, listener.progress, listener.began)) as running:
             for job, result in running:
                 listener.ended(job, result)
                 yield job, result

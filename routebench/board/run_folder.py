@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shlex
 import shutil
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from pydantic import ValidationError
 from routebench.board.old_boards import OLD_SCHEMA, upgraded
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError
-from routebench.files import lock_file, replace_file, sha256
+from routebench.files import lock_file, reason, replace_file, sha256
 from routebench.names import below, is_name
 from routebench.redact import one_line
 from routebench.schema import Fingerprints, Leaderboard
@@ -26,6 +29,11 @@ DIGEST = "board_sha256"
 RESULTS = Path("results")
 
 
+def place(config: RunConfig, run_hash: str) -> Path:
+    """Return the folder of a run; it need not exist."""
+    return Path(config.out) if config.out else below(RESULTS, config.suite_name) / run_hash
+
+
 @contextlib.contextmanager
 def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
     """Make the folder of a run, and lock it against a second run of the same.
@@ -33,16 +41,13 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
     Raises:
         OptionError: it cannot be written, is in use, or holds anything but a run.
     """
-    folder = Path(config.out) if config.out else below(RESULTS, config.suite_name) / run_hash
+    folder = place(config, run_hash)
     try:
-        content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        if content and not content & {LOCK, BOARD}:
-            raise OptionError(f"--out {folder}: not empty, and not a run folder", "name a new one")
+        _check_content(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a")
     except OSError as error:
-        hint = "name another with --out DIR"
-        raise OptionError(f"cannot write to {folder}: {error.strerror or error}", hint) from error
+        raise _cannot_write(folder, error) from error
     with lock:
         try:
             lock_file(lock)
@@ -55,6 +60,36 @@ def run_folder(config: RunConfig, run_hash: str) -> Iterator[Path]:
         yield folder
 
 
+def check_place(config: RunConfig) -> None:
+    """Raise an `OptionError` where `--out` cannot hold this run, before any data is read.
+
+    It holds something else than a run, a run of another suite, or cannot be written.
+    """
+    if not config.out:
+        return
+    folder = Path(config.out)
+    try:
+        _check_content(folder)
+        near = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    if not near.is_dir():
+        raise _cannot_write(folder, NotADirectoryError(errno.ENOTDIR, f"{near} is no folder"))
+    if not os.access(near, os.W_OK | os.X_OK):
+        raise _cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if config.fresh:
+        return
+    if (folder / BOARD).is_file():
+        there = _board_there(folder).suite.name
+        if there != config.suite_name:
+            raise _another(folder, f"of the suite {there}")
+    elif (begun := _interrupted_suite(folder)) not in (None, config.suite_name):
+        raise OptionError(
+            f"--out {folder}: an interrupted run of the suite {begun} stands there",
+            f"name another folder; --fresh replaces it; {go_on(folder)} finishes it",
+        )
+
+
 def check_same(
     config: RunConfig, folder: Path, prints: Fingerprints, options: Mapping[str, dict[str, Any]]
 ) -> None:
@@ -65,10 +100,7 @@ def check_same(
     """
     if config.fresh or not (folder / BOARD).is_file():
         return
-    try:
-        board = read(folder)
-    except DataError:
-        return  # nothing that could be read again
+    board = _board_there(folder)
     old, new = board.fingerprints.model_dump(), prints.model_dump()
     changed = [name for name in old if old[name] != new[name]]
     rows = [row for row in board.rows if row.state == "ok"]
@@ -85,10 +117,34 @@ def check_same(
         why = f"it has {seeds} seeds"
     else:
         return
-    raise OptionError(
+    raise _another(folder, why)
+
+
+def _another(folder: Path, why: str) -> OptionError:
+    return OptionError(
         f"--out {folder}: the board of another run stands there: {why}",
         "name another folder; --fresh replaces it",
     )
+
+
+def _board_there(folder: Path) -> Leaderboard:
+    try:
+        return read(folder)
+    except DataError as error:
+        raise OptionError(
+            f"--out {folder}: a board stands there that cannot be read: {error.message}",
+            "name another folder; --fresh replaces it",
+        ) from error
+
+
+def _check_content(folder: Path) -> None:
+    content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if content and not content & {LOCK, BOARD}:
+        raise OptionError(f"--out {folder}: not empty, and not a run folder", "name a new one")
+
+
+def _cannot_write(folder: Path, error: OSError) -> OptionError:
+    return OptionError(f"cannot write to {folder}: {reason(error)}", "name another with --out DIR")
 
 
 def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
@@ -192,5 +248,20 @@ def check_finished(folder: Path) -> None:
     done = sum(1 for _ in (folder / CHECKPOINTS).glob("**/job.json"))
     raise DataError(
         f"{folder}: the run is not finished: {done} of {first.strip('# ')} are done",
-        shlex.join(["routebench", "run", "--file", str(folder / UNFINISHED), "--out", str(folder)]),
+        go_on(folder),
     )
+
+
+def go_on(folder: Path) -> str:
+    """Return the command that finishes an interrupted run."""
+    words = ["routebench", "run", "--file", str(folder / UNFINISHED), "--out", str(folder)]
+    return shlex.join(words)
+
+
+def _interrupted_suite(folder: Path) -> str | None:
+    """Return the suite of the interrupted run in a folder; None where there is none."""
+    try:
+        values = tomllib.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    return str(values.get("suite", "")).partition(":")[0]

@@ -131,6 +131,11 @@ _LISTS = {"router", "show", "against", "point"}
     type=click.Choice(["fork", "spawn"]),
     help="Fork jobs from a warm process (default on Linux's CPUs), or start each fresh.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the jobs, how long they take and what is skipped; train nothing.",
+)
 @click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--wide", is_flag=True, help="Show timings too.")
@@ -140,6 +145,7 @@ _LISTS = {"router", "show", "against", "point"}
 def command(
     ctx: click.Context,
     /,
+    dry_run: bool,
     quiet: bool,
     wide: bool,
     curves: bool,
@@ -175,6 +181,9 @@ def command(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
         with progress as listener:
+            if dry_run:
+                _dry_run(chosen, listener, as_json)
+                return
             done = run(chosen, listener)
     except KeyboardInterrupt:
         ctx.exit(130)
@@ -193,6 +202,17 @@ def command(
             volume=volume,
         )
     ctx.exit(_exit_code(done.board))
+
+
+def _dry_run(config: Any, listener: Any, as_json: bool) -> None:
+    from routebench.dry_run import dry_run
+    from routebench.report.terminal import console, planned
+
+    plan = dry_run(config, listener)
+    if as_json:
+        echo_json(planned.to_json(plan))
+    else:
+        planned.show(plan, console.make())
 
 
 def _exit_code(board: Any) -> int:

@@ -35,12 +35,11 @@ from routebench.plugin.extensions import Extension
 from routebench.records import SuiteData
 
 
-def entrants(
-    config: RunConfig, data: SuiteData, shared: dict[str, Any], workers: Workers
-) -> list[Entrant]:
-    """Return the run's routers, by label. `shared` is what else their decisions depend on.
+def named(config: RunConfig) -> dict[str, tuple[PluginInfo, bool]]:
+    """Return the run's routers by label, and whether each was asked for by its name.
 
-    A router asked for by name that cannot run is an `OptionError`; under `all` it is skipped.
+    Raises:
+        OptionError: there is no such router, or its label cannot be used.
     """
     asked: dict[str, tuple[PluginInfo, bool]] = {}
     for text in config.router:
@@ -64,6 +63,42 @@ def entrants(
     for name in config.against:
         if name not in asked:
             raise OptionError(f"--against {name}: no router of this run", did_you_mean(name, asked))
+    return asked
+
+
+def check(config: RunConfig, workers: Workers) -> None:
+    """Raise an error for a plugin that the run could not use, before any data is read.
+
+    Names are looked up; routers of files are checked against their contract, and so are the
+    options of all that were asked for by name.
+    """
+    for kind, name in (("suite", config.suite_name), ("encoder", config.encoder_name)):
+        discovery.find(kind, name)
+    for judge in filter(None, (config.judge, config.answers_as)):
+        discovery.find("judge", judge)
+    for label, (info, by_name) in named(config).items():
+        values = given_options(config, label, info)
+        if by_name and (values or info.distribution is None or not info.ready):
+            described = describe(workers, label, info, values, config)
+            if isinstance(described, Broken) and info.distribution is None:
+                raise PluginError(described.message, described.hint)
+
+
+def given_options(config: RunConfig, label: str, info: PluginInfo) -> dict[str, Any]:
+    """Return the options that a run gives a router, by its name and by its label."""
+    given = config.set.get(info.name, {}) | config.set.get(label, {})
+    # Processes work in folders of their own: what is a path here must be one there.
+    return {name: absolute(value) for name, value in given.items()}
+
+
+def entrants(
+    config: RunConfig, data: SuiteData, shared: dict[str, Any], workers: Workers
+) -> list[Entrant]:
+    """Return the run's routers, by label. `shared` is what else their decisions depend on.
+
+    A router asked for by name that cannot run is an `OptionError`; under `all` it is skipped.
+    """
+    asked = named(config)
     known = [*asked, *(label.partition("@")[0] for label in asked)]
     known += [config.suite_name, config.encoder_name, *filter(None, [config.judge or data.judge])]
     known += filter(None, [data.answers_as])
@@ -223,9 +258,7 @@ def _entrant(
     if not info.ready and not named:
         message = f"needs {', '.join(info.missing)}: {info.pip}"
         return Entrant(label, info, {}, state="skipped", message=message)
-    given = config.set.get(info.name, {}) | config.set.get(label, {})
-    # Processes work in folders of their own: what is a path here must be one there.
-    values = {name: absolute(value) for name, value in given.items()}
+    values = given_options(config, label, info)
     described = describe(workers, label, info, values, config, **facts)
     if isinstance(described, Broken):
         if info.distribution is None:

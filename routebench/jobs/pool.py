@@ -81,7 +81,10 @@ class Processes:
         self.fits = SharedFits(setup, workers)
 
     def run(
-        self, jobs: Sequence[Job], progress: Callable[[Job, float, str], None]
+        self,
+        jobs: Sequence[Job],
+        progress: Callable[[Job, float, str], None],
+        began: Callable[[Job], None] = lambda job: None,
     ) -> Generator[tuple[Job, Result], None, None]:
         """Yield every job with its result, in order of completion. Leaving early kills the rest."""
         executor = ThreadPoolExecutor(self.count)
@@ -89,6 +92,7 @@ class Processes:
 
         def run_next() -> tuple[Job, Result]:
             job, start = queue.next(), time.monotonic()
+            began(job)
             result = self._run_one(job, progress)
             queue.ended(job, time.monotonic() - start)
             return job, result

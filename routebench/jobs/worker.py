@@ -309,10 +309,12 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
             )
         except OptionError as error:
             return Refused(f"{label}.{error.message}", error.hint)
+    if order.plugin.kind == "router":
         try:
             harness = Harness(router)
             facts = {"steps": harness.steps, "trades_off": harness.trades_off}
-            lacks = (_needed_to_step(frozenset(order.shown)) if harness.steps else None) or lacks
+            if harness.steps and order.pool is not None:
+                lacks = _needed_to_step(frozenset(order.shown)) or lacks
         except PluginError as error:
             if error.__cause__ is None:  # what it lacks would fail each of its jobs
                 return Broken(error.message, error.hint)

@@ -64,6 +64,12 @@ def load_file(path: Path) -> PriceList:
     return prices
 
 
+def check_file(prices: str | None) -> None:
+    """Raise a `DataError` for a price list that cannot be used, whatever the models are."""
+    if prices is not None and prices != LIST:
+        load_file(Path(prices))
+
+
 def known(models: tuple[str, ...]) -> dict[str, tuple[Snapshot, ListedModel]]:
     """Return the newest list of every model that any list has; `vendor:` and `vendor/` may lead."""
     return {model: found for model in models if (found := _newest(model)) is not None}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from routebench.config import RunConfig
+from routebench.jobs.expected import TimeLeft, about
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.pipeline import RunListener
@@ -59,6 +60,7 @@ class NotebookProgress(RunListener):
         self._lines: list[str] = []
         self._total = self._done = 0
         self._note = ""
+        self._left: TimeLeft | None = None
 
     def __exit__(
         self,
@@ -83,13 +85,24 @@ class NotebookProgress(RunListener):
         self._total, self._done = total, done
         self._update()
 
+    def planned(self, todo: Sequence[Job], at_a_time: int) -> None:
+        self._left = TimeLeft(todo, at_a_time)
+
+    def began(self, job: Job) -> None:
+        if self._left is not None:
+            self._left.began(job)
+        self._note = self._name(job)
+        self._update()
+
     def progress(self, job: Job, done: float, note: str) -> None:
         self._note = f"{self._name(job)} {done:.0%} {note}".strip()
         self._update()
 
     def ended(self, job: Job, result: Result) -> None:
         self._done += 1
-        self._note = ""
+        if self._left is not None:
+            self._left.ended(job)
+        self._note = ", ".join(map(self._name, self._left.running)) if self._left else ""
         if result.state != "ok":
             self._lines.append(f"{self._name(job)} failed: {result.message}")
         self._update()
@@ -105,7 +118,10 @@ class NotebookProgress(RunListener):
         parts = []
         if self._total:
             bar = f'<progress value="{self._done}" max="{self._total}"></progress>'
-            parts.append(f"{bar} {self._done} of {self._total} jobs {_text(self._note)}")
+            left = None if self._left is None else self._left.left()
+            time = f", about {about(left)} left" if left else ""
+            done = f"{self._done} of {self._total} jobs{time}"
+            parts.append(f"{bar} {done} {_text(self._note)}".rstrip())
         elif self._note:
             parts.append(_text(self._note))
         self._show("<br>".join([*map(_text, self._lines), *parts]))

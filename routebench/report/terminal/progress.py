@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as Bars
+from rich.text import Text
 
+from routebench.board.run_folder import go_on
 from routebench.config import RunConfig
 from routebench.isolation.subprocesses import PRINTED
+from routebench.jobs.expected import TimeLeft, about
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.pipeline import RunListener
@@ -32,6 +43,7 @@ class RunProgress(RunListener):
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            _TimeLeftColumn(self.time_left),
             TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console,
             transient=True,
@@ -39,6 +51,8 @@ class RunProgress(RunListener):
         self._task: Any = None
         self._total = self._done = 0
         self._folder: Path | None = None
+        self._left: TimeLeft | None = None
+        self._said: dict[Job, str] = {}
 
     def __exit__(
         self,
@@ -50,7 +64,8 @@ class RunProgress(RunListener):
         if kind is KeyboardInterrupt and self._folder is not None:
             self.console.print(
                 f"interrupted: {self._done} of {self._total} jobs are finished and kept in "
-                f"{escape(str(self._folder))}; run the same command again to go on",
+                f"{escape(str(self._folder))}; to go on, run the same command again, or "
+                f"{escape(go_on(self._folder))}",
                 soft_wrap=True,
             )
 
@@ -69,13 +84,24 @@ class RunProgress(RunListener):
         if self.console.is_terminal:
             self._bars.start()
 
+    def planned(self, todo: Sequence[Job], at_a_time: int) -> None:
+        self._left = TimeLeft(todo, at_a_time)
+
+    def began(self, job: Job) -> None:
+        if self._left is not None:
+            self._left.began(job)
+        self._bars.update(self._task, note=self.in_progress())
+
     def progress(self, job: Job, done: float, note: str) -> None:
-        text = f"{self._name(job)} {done:.0%} {note}".strip()
-        self._bars.update(self._task, note=text[:60])
+        self._said[job] = f" {done:.0%} {note}".rstrip()
+        self._bars.update(self._task, note=self.in_progress())
 
     def ended(self, job: Job, result: Result) -> None:
         self._done += 1
-        self._bars.update(self._task, advance=1, note=self._name(job))
+        if self._left is not None:
+            self._left.ended(job)
+        self._said.pop(job, None)
+        self._bars.update(self._task, advance=1, note=self.in_progress())
         if result.state != "ok":
             self.console.print(
                 f"[red]{escape(self._name(job))} failed:[/red] {escape(result.message)}",
@@ -91,6 +117,16 @@ class RunProgress(RunListener):
     def interrupted(self, done: int) -> None:
         self._done = done
 
+    def in_progress(self) -> str:
+        """Return the jobs that run now, and how far each says that it is."""
+        running = [] if self._left is None else self._left.running
+        return " · ".join(f"{self._name(job)}{self._said.get(job, '')}" for job in running)[:60]
+
+    def time_left(self) -> str:
+        """Return the time until the last job has ended, in round words."""
+        seconds = None if self._left is None else self._left.left()
+        return "" if seconds is None else f"about {about(seconds)} left"
+
     def _stop(self) -> None:
         if self._bars.live.is_started:
             self._bars.stop()
@@ -98,6 +134,17 @@ class RunProgress(RunListener):
     def _name(self, job: Job) -> str:
         fold = f" fold {job.fold}" if self._folds > 1 else ""
         return f"{job.label} seed {job.seed}{fold}"
+
+
+class _TimeLeftColumn(ProgressColumn):
+    """The time that is left, told anew each time the bar is drawn."""
+
+    def __init__(self, tell: Callable[[], str]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def render(self, task: Task) -> Text:
+        return Text(self._tell(), style="dim")
 
 
 def _printed(log: str) -> list[str]:
