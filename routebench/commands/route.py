@@ -176,12 +176,12 @@ def _answer(
     listed = live["prices"] is None or str(live["prices"]) == LIST
     prices = None if listed else load_file(live["prices"])
     asked = live_steps.targets(trained.models, live["providers"], others, prices, timeout)
-    judge = live_steps.reading(run, live["answers_as"])
+    judge = live["answers_as"] or trained.description.answers_as
     used = {target.provider for target in asked.values()} | {judge}
     for name in others:
         if name not in used:
             raise OptionError(f"--set {name}: it is not asked here")
-    finals = live_steps.finals_reader(run, judge, others)
+    finals = live_steps.finals_reader(trained, judge, others)
     if trained.point is not None:
         echo(f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True)
     lost, told = 0, None

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from routebench import config
-from routebench.board import run_folder
 from routebench.board.trained import TrainedRouter
 from routebench.bought import Stepped
 from routebench.collect import planning
@@ -16,7 +13,7 @@ from routebench.collect.budget import SpendingBudget
 from routebench.collect.live_answers import AskedModel, Finals, LiveAnswers
 from routebench.collect.rate_limits import Limits
 from routebench.errors import OptionError, did_you_mean
-from routebench.judge.finals import FinalsReader, reader_of
+from routebench.judge.finals import FinalsReader
 from routebench.plugin import discovery
 from routebench.prices.lists import PriceList
 
@@ -80,17 +77,12 @@ def providers_of(models: Sequence[str], providers: Sequence[str]) -> dict[str, t
     return of_one
 
 
-def reading(run: Path, answers_as: str | None) -> str | None:
-    """Return the judge that reads final answers, by default the run's; None where it had none."""
-    return answers_as or reader_of(run_folder.read(run).suite.notes)
-
-
-def finals_reader(run: Path, judge: str | None, values: Values) -> Finals:
+def finals_reader(trained: TrainedRouter, judge: str | None, values: Values) -> Finals:
     """Return what reads final answers: a judge, with the options that it had in the run."""
     if judge is None:
         return lambda questions, texts: [None] * len(texts)  # as in the run
-    place = (run if run.is_dir() else run.parent) / run_folder.RUN_FILE
-    own = config.read(place).get("set", {}).get(judge, {})
+    known = trained.description
+    own = known.answers_options if judge == known.answers_as else {}
     return FinalsReader(judge, own | values.get(judge, {}))
 
 
