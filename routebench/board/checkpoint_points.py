@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,6 +45,16 @@ class CheckpointPoints:
                 hint or _how_to_get(point),
             )
         return self.points[point]
+
+    def name_of(self, point: str) -> str:
+        """Return a point's name as boards write it, for `within-1pp` in any of its forms.
+
+        An `OptionError` names those there are for one that is not there.
+        """
+        with contextlib.suppress(OptionError):
+            point = Point.parse(point).name
+        self.named(point)
+        return point
 
     def fixed(self, point: str, n: int) -> Ints | None:
         """Return [n] the model that stands in at a point; None where the router is asked."""

@@ -1,29 +1,105 @@
-"""Load a router of a finished run, ready to route: its code, checkpoint and model costs."""
+"""Load a trained router, ready to route: its code, state, points and model costs."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from routebench.board import checkpoint_points, provenance, run_folder
+from routebench.board import checkpoint_points, provenance
+from routebench.board.checkpoint import description, of_run
+from routebench.board.checkpoint.description import CheckpointDescription
 from routebench.board.checkpoint_points import CheckpointPoints
 from routebench.bought import Stepped
-from routebench.errors import DataError, OptionError, PluginError, RoutebenchError, did_you_mean
+from routebench.errors import OptionError, PluginError, RoutebenchError
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
-from routebench.metrics.points.point import Point
-from routebench.names import below
-from routebench.plugin import discovery, extensions
+from routebench.plugin import discovery, extensions, optional
 from routebench.plugin.budget import Budget
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
-from routebench.records import Decisions, Queries
-from routebench.schema import Leaderboard
+from routebench.records import Decisions, Ints, Queries
 from routebench.steps.replay import AnswerSource
+
+
+def open_router(
+    path: Path,
+    router: str | None = None,
+    *,
+    seed: int = 0,
+    fold: int = 0,
+    changes: dict[str, Any] | None = None,
+    point: str | None = None,
+    answers: bool = True,
+) -> TrainedRouter:
+    """Load a router of a checkpoint folder, or of a run folder, ready to route.
+
+    `router` is a label, or `path.py:Class` for the router of a file, which is loaded from there
+    alone: what a folder names is not run. A checkpoint folder holds one router: only a file's has
+    to be named. `changes` are options that the router reads when it routes: those that its class
+    names in `route_options`. `point` is an operating point; by default the checkpoint's own, in a
+    run `most-accurate`. `answers` says whether models will be asked, as a router that sees answers
+    needs, and no other; None takes either.
+
+    Raises:
+        DataError: no run, no whole checkpoint, or one that was changed.
+        OptionError: an option that is fixed by training, a file that is not named, no such
+            point, or a router that sees answers where none are to be had.
+    """
+    label, file = provenance.split_file(router) if router is not None else (None, None)
+    if description.is_checkpoint(path):
+        known = description.read(path)
+        if label is not None and current_name(label) != known.router:
+            raise OptionError(f"{path}: holds {known.router}, not {label}", "leave the name out")
+        if seed or fold:
+            raise OptionError(
+                f"{path}: a checkpoint folder holds one seed and fold: {known.seed}, {known.fold}",
+                "leave out --seed and --fold",
+            )
+        description.check_files(path, known.files)
+        return _opened(path, path, known, changes, file, point or known.point, answers)
+    if label is None:
+        folders = f"{path}: is no checkpoint folder: {description.FILE} is not there"
+        raise OptionError(folders, "of a run folder name the router too: RUN ROUTER")
+    found = of_run.find(path, label, seed, fold)
+    known = of_run.describe(found)
+    return _opened(found.place, found.checkpoint, known, changes, file, point, answers)
+
+
+def _opened(
+    place: Path,
+    checkpoint: Path,
+    known: CheckpointDescription,
+    changes: dict[str, Any] | None,
+    file: str | None,
+    point: str | None,
+    answers: bool,
+) -> TrainedRouter:
+    label, points = known.router, None
+    if point is not None:
+        points = checkpoint_points.read(checkpoint)
+        point = points.name_of(point)
+    header = {"plugin": known.plugin, "code": known.code}
+    info = provenance.plugin(label, header, file)
+    notes = tuple(f"{label}: {text}" for text in provenance.changes(header, info))
+    _changeable(discovery.load(info), label, changes or {})
+    router = create(info, known.options | (changes or {}), label)
+    models = tuple(of_run.read_json(checkpoint / description.HEADER)["models"])
+    harness = Harness(router, extensions.load_all(known.extensions))
+    if harness.steps and not answers:
+        raise OptionError(
+            f"{label} sees answers: it asks models before it decides",
+            "--answer --provider NAME asks them, and pays for it; its decisions on the recorded"
+            " answers are in decisions.parquet",
+        )
+    _guarded(label, "load", lambda: router.load(checkpoint / description.STATE))
+    visible = (*known.shown, *(["users"] if known.users else []))
+    return TrainedRouter(
+        label, router, models, known.cost, visible, place, known, harness, point, points, notes
+    )
 
 
 @dataclass(frozen=True)
@@ -34,10 +110,12 @@ class TrainedRouter:
     router: Any
     models: tuple[str, ...]
     cost: dict[str, float | None]
-    """USD per call by model, mean over the run's training queries; empty in an unpriced run."""
+    """USD per call by model, mean over the training queries; empty in an unpriced run."""
     visible: tuple[str, ...]
     """Columns that the run's routers saw beside the text."""
     checkpoint: Path
+    description: CheckpointDescription
+    """What it learned from, prices, users, and results: see `checkpoint.json`."""
     _harness: Harness
     point: str | None = None
     """The operating point at which it decides; None: its own choice."""
@@ -57,50 +135,23 @@ class TrainedRouter:
         point: str | None = None,
         answers: bool = False,
     ) -> TrainedRouter:
-        """Load the checkpoint that a run folder keeps of a router.
+        """Load the checkpoint that a run folder keeps of a router, as `open_router` does.
 
-        `changes` are options that the router reads when it routes: those that its class names in
-        `route_options`. A router of a file is loaded from `file`, `path.py:Class`, alone: what the
-        run names is not run. `point` is an operating point that the run chose. `answers` says that
-        models will be asked, as a router that sees answers needs, and no other.
-
-        Raises:
-            DataError: no run, or no whole checkpoint of that router, seed and fold.
-            OptionError: an option that is fixed by training, a file that is not named, no such
-                point, or a router that sees answers where none are to be had.
+        A router of a file is loaded from `file`, `path.py:Class`.
         """
-        board, label = run_folder.read(run), current_name(label)
-        folder = run if run.is_dir() else run.parent
-        place = _place(folder, board, label, seed, fold)
-        points = None
-        if point is not None:
-            points, point = checkpoint_points.read(place / "checkpoint"), _as_named(point)
-            points.named(point)
-        header = _header(place / "job.json")
-        row = next(row for row in board.rows if row.router == label)
-        # One job stands for all seeds of a deterministic router.
-        provenance.check(place, header, row, 0 if row.deterministic else seed, fold)
-        info = provenance.plugin(label, header, file)
-        notes = tuple(f"{label}: {text}" for text in provenance.changes(header, info))
-        _changeable(discovery.load(info), label, changes or {})
-        router = create(info, header["options"] | (changes or {}), label)
-        models = tuple(_header(place / "checkpoint" / "router.json")["models"])
-        harness = Harness(router, extensions.load_all(header.get("extensions", {})))
-        if harness.steps and not answers:
-            raise OptionError(
-                f"{label} sees answers: it asks models before it decides",
-                "--answer --provider NAME asks them, and pays for it; its decisions on the recorded"
-                " answers are in decisions.parquet",
-            )
-        if answers and not harness.steps:
-            raise OptionError(
-                f"--answer: {label} sees no answers, it chooses by the query alone",
-                "without --answer this command says which model it chooses",
-            )
-        _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
-        cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
-        visible = (*board.suite.shown, *(["users"] if board.suite.users else []))
-        return cls(label, router, models, cost or {}, visible, place, harness, point, points, notes)
+        found = of_run.find(run, label, seed, fold)
+        known = of_run.describe(found)
+        return _opened(found.place, found.checkpoint, known, changes, file, point, answers)
+
+    @property
+    def steps(self) -> bool:
+        """Return whether it sees answers: it is stepped, not asked to route."""
+        return self._harness.steps
+
+    @property
+    def personal(self) -> bool:
+        """Return whether it is asked for each user by name and preference."""
+        return bool(self.description.users) and optional.is_personal(type(self.router))
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""
@@ -113,19 +164,50 @@ class TrainedRouter:
             )
         self.router.budget = budget
 
-    def route(self, texts: list[str]) -> Decisions:
+    def queries(
+        self,
+        texts: Sequence[str],
+        users: Sequence[str | None] | None = None,
+        preferences: Sequence[float | None] | None = None,
+        tasks: Sequence[str | None] | None = None,
+    ) -> Queries:
+        """Return queries with what the router sees of them: users and tasks where training did.
+
+        A user whom training knows has the weight on quality that is known, unless a preference is
+        given. Anybody else is asked for as a user never seen, with the mean of the known weights.
+        A query without a task is of a task never seen.
+        """
+        text = np.array(list(texts), dtype=object)
+        shown = self.description.shown
+        columns: dict[str, Any] = {}
+        if "task" in shown and tasks is not None:
+            columns["task"] = np.array(list(tasks), dtype=object)
+        if self.personal or "user" in shown:
+            columns["user"] = np.array([one or "" for one in users or [None] * len(text)], object)
+        if self.personal or ("preference" in shown and preferences is not None):
+            known = self.description.users
+            mean = float(np.mean(list(known.values()))) if known else np.nan
+            own = [known.get(name, mean) for name in columns.get("user", [""] * len(text))]
+            given = preferences or [None] * len(text)
+            both = zip(own, given, strict=True)
+            columns["preference"] = np.array([w if p is None else p for w, p in both], float)
+        return Queries(text, **columns)
+
+    def route(self, texts: Sequence[str]) -> Decisions:
         """Return decisions for queries of which only the text is known."""
+        return self.route_queries(self.queries(texts))
+
+    def route_queries(self, queries: Queries) -> Decisions:
+        """Return decisions, at the operating point, for queries as `queries` makes them."""
         if self.points is not None and self.point is not None:
-            fixed = self.points.fixed(self.point, len(texts))
+            fixed = self.points.fixed(self.point, len(queries))
             if fixed is not None:
                 return Decisions(fixed)  # as in the run: the router is not asked
-        queries = Queries(np.array(texts, dtype=object))
-        seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
         made: Decisions = _guarded(
             self.label,
-            "route texts alone",
+            f"route {_given(queries)}",
             lambda: self._harness.route(queries, len(self.models)),
-            seen,
+            self._seen,
         )
         return self._at_point(made)
 
@@ -134,21 +216,26 @@ class TrainedRouter:
 
         At an operating point it goes by the point's trade-off, or asks the model that stands in.
         """
+        return self.step_queries(self.queries([text]), source)
+
+    def step_queries(self, queries: Queries, source: AnswerSource) -> Stepped:
+        """Return how queries end whose answers are bought from `source`, as `step` does."""
         setting = self.points.named(self.point) if self.points and self.point else None
         if isinstance(setting, str):
-            model = self.models.index(setting)
-            asked = np.arange(len(self.models))[None] == model
-            bought = source.buy(np.zeros(1, dtype=np.int64), asked)
-            return Stepped(np.array([model]), asked.astype(np.int8), bought)
-        queries = Queries(np.array([text], dtype=object))
-        seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
+            return ask_chosen(
+                np.full(len(queries), self.models.index(setting)), self.models, source
+            )
         made: Stepped = _guarded(
             self.label,
-            "step through a text alone",
+            f"step through {_given(queries)}",
             lambda: self._harness.step(queries, self.models, setting or 0.0, source),
-            seen,
+            self._seen,
         )
         return made
+
+    @property
+    def _seen(self) -> str:
+        return f"it was trained with {', '.join(self.visible)}" if self.visible else ""
 
     def _at_point(self, made: Decisions) -> Decisions:
         """Return the decisions at the point; what the router said of its own choice is gone."""
@@ -175,11 +262,7 @@ class TrainedRouter:
     @property
     def place(self) -> str:
         """Return the words for the seed and fold whose checkpoint decides."""
-        return (
-            self.checkpoint.parent.name.replace("-", " ")
-            + ", "
-            + self.checkpoint.name.replace("-", " ")
-        )
+        return f"seed {self.description.seed}, fold {self.description.fold}"
 
     def decide(self, queries: Queries) -> Decisions:
         """Return decisions for queries with all columns that the run's routers saw."""
@@ -196,39 +279,17 @@ class TrainedRouter:
             budget.charge(float(np.nan_to_num(decisions.usage.cost).sum()))
 
 
-def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -> Path:
-    root = folder / run_folder.CHECKPOINTS
-    known = {row.router: row for row in board.rows if row.state == "ok"}
-    if label not in known:
-        raise OptionError(f"{folder}: no router {label!r} ended well", did_you_mean(label, known))
-    if known[label].deterministic and seed in known[label].seeds:
-        seed = 0  # the one it was trained for
-    own = below(root, label, "router")
-    place = own / f"seed-{seed}" / f"fold-{fold}"
-    if (place / "checkpoint" / "router.json").is_file():
-        return place
-    there = sorted(path.parent.relative_to(own) for path in own.glob("*/*/checkpoint"))
-    listing = ", ".join(str(path).replace("/", " ").replace("-", " ") for path in there[:6])
-    hint = f"there is {listing}" if there else "run it again: checkpoints are in its folder routers"
-    raise DataError(f"{folder}: no checkpoint of {label}, seed {seed}, fold {fold}", hint)
+def ask_chosen(choice: Ints, models: tuple[str, ...], source: AnswerSource) -> Stepped:
+    """Return the answers of the chosen models [n], each asked once, and no other."""
+    asked = np.arange(len(models)) == choice[:, None]
+    bought = source.buy(np.arange(len(choice)), asked)
+    return Stepped(choice, asked.astype(np.int8), bought)
 
 
-def _as_named(point: str) -> str:
-    """Return the name of a point as boards write it; what is none of any form stays as it is."""
-    try:
-        return Point.parse(point).name
-    except OptionError:
-        return point
-
-
-def _header(path: Path) -> dict[str, Any]:
-    try:
-        header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a finished job: {error}") from error
-    if not isinstance(header, dict):
-        raise DataError(f"{path}: not a finished job: it is no JSON object")
-    return header
+def _given(queries: Queries) -> str:
+    """Return what is known of queries, for an error about them."""
+    columns = [name for name in ("task", "user") if getattr(queries, name) is not None]
+    return f"texts with {' and '.join(columns)}" if columns else "texts alone"
 
 
 def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:

@@ -1,0 +1,42 @@
+"""`routebench export`: a router of a finished run as a checkpoint folder that stands alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from routebench.printed import echo
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("router")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
+@click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
+@click.option("--point", metavar="NAME", help="Where it decides, such as within-1pp.")
+@click.option("--license", "license_", metavar="ID", help="Of the checkpoint, such as apache-2.0.")
+def command(
+    run: Path,
+    router: str,
+    out: Path,
+    seed: int,
+    fold: int,
+    point: str | None,
+    license_: str | None,
+) -> None:
+    """Copy the checkpoint of ROUTER in RUN into a folder of its own, with a description and a card.
+
+    \b
+    routebench export results/simpleqa/0123456789ab mf --point within-1pp --out mf-checkpoint
+    routebench route mf-checkpoint "Who wrote Emma?"
+
+    The folder is data: nothing in it is executed when it is used.
+    """
+    from routebench.deploy.export import export
+
+    known = export(run, router, out, seed=seed, fold=fold, point=point, license=license_)
+    echo(f"{known.router} at {known.point}: {out}")

@@ -1,0 +1,1 @@
+"""Put a trained router to work: train it, keep it in a folder of its own, route with it."""
