@@ -24,7 +24,10 @@ from routebench.schema import Leaderboard
 # Plotly's names, and Matplotlib's.
 _MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "pentagon": "p",
-    "hexagon": "h", "star": "*", "star-triangle-up": "*", "x-thin": "x",
+    "hexagon": "h", "star": "*", "star-triangle-up": (3, 1, 0), "x-thin": "x", "cross": "P", "x": "X",
+    "triangle-down": "v", "triangle-left": "<", "triangle-right": ">", "star-diamond": (4, 1, 0),
+    "hourglass": ((-1, -1), (1, -1), (-1, 1), (1, 1), (-1, -1)), "asterisk": (8, 2, 0),
+    "bowtie": ((-1, -1), (-1, 1), (1, -1), (1, 1), (-1, -1)), "circle-cross": "$⊕$",
 }  # fmt: skip
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _HATCHES = {"": "", "/": "//", ".": "..", "x": "xx", "-": "--", "|": "||", "+": "++"}
@@ -129,7 +132,8 @@ def _scatter(trace: Figure, axes: Any) -> None:
         alpha=trace.get("opacity", 1.0),
         marker=_MARKERS[symbol.removesuffix("-open")] if "markers" in trace["mode"] else None,
         markersize=_POINTS * marker.get("size", 6),
-        markerfacecolor="none" if symbol.endswith("-open") else None,
+        markeredgecolor=marker.get("line", {}).get("color", "").replace("@ink", "black") or None,
+        markeredgewidth=0.6, markerfacecolor="none" if symbol.endswith("-open") else None,
         linestyle=_DASHES[line.get("dash", "solid")] if "lines" in trace["mode"] else "none",
         linewidth=_POINTS * line.get("width", 2), elinewidth=0.8, label=_label(trace),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from routebench.report.format import BASELINE, REFERENCES
 from routebench.report.summary import finished, pp, quality
-from routebench.report.web.colours import FILLS, SERIES
+from routebench.report.web.colours import FILLS, MARKS, SERIES
 from routebench.report.web.reliability import Reliability
 from routebench.report.web.training import CurvePanel
 from routebench.schema import Estimate, Leaderboard, Row
@@ -17,6 +17,14 @@ Figure = dict[str, Any]
 """Plotly's data and layout, and `height` in rem, fixed beforehand so that nothing moves later."""
 
 PATTERNS = ("", "/", ".", "x", "-", "|", "+")
+SHAPES = (
+    "circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "x", "star",
+    "hourglass", "triangle-left", "star-diamond", "triangle-right", "bowtie", "pentagon",
+    "star-triangle-up",
+)  # fmt: skip
+"""Of routers on the plane: with the colours of `MARKS`, 30 marks differ, 15 of them by shape."""
+_OPEN = (*SHAPES[:9], "pentagon")
+"""Of single models, where these are enough."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star-triangle-up")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _LABEL = 22
@@ -64,10 +72,12 @@ def plane(board: Leaderboard) -> Figure | None:
         traces.append(_router(i, row.router, x, y, scale))
         if row.curve and key[0] == "total_cost_per_1k":
             traces.append(_curve(i, row, scale))
-    traces += _references(board, key[1], scale)
+    traces += [*_references(board, key[1], scale), *_single_models(board, key[1], scale)]
     traces.append(_hull(traces))
     unit = "Accuracy, %" if scale == 100 else "Reward"
-    return _figure(traces, key[2], unit, legend=True)
+    figure = _figure(traces, key[2], unit, legend=True)
+    figure["layout"]["legend"] |= {"itemwidth": 30, "groupclick": "togglegroup"}
+    return figure | {"beside": True}
 
 
 def _scatter(mode: str, name: str, x: Any, y: Any, hover: list[str] | str, **more: Any) -> Figure:
@@ -76,15 +86,13 @@ def _scatter(mode: str, name: str, x: Any, y: Any, hover: list[str] | str, **mor
     return trace | {"hoverinfo" if isinstance(hover, str) else "hovertext": hover} | more
 
 
-def _series(i: int) -> tuple[str, str, str]:
-    """Return colour, symbol and dash of the i-th series."""
-    turn = i // len(SERIES)
-    return SERIES[i % len(SERIES)], SYMBOLS[turn % len(SYMBOLS)], _DASHES[turn % len(_DASHES)]
+def _series(i: int) -> tuple[str, str]:
+    """Return colour and dash of the i-th line."""
+    return SERIES[i % len(SERIES)], _DASHES[i // len(SERIES) % len(_DASHES)]
 
 
 def _router(i: int, name: str, x: Any, y: Any, scale: float) -> Figure:
-    colour, symbol, _ = _series(i)
-    marker = {"color": colour, "symbol": symbol, "size": 10}
+    colour = MARKS[i % len(MARKS)]
     bars = {"color": colour, "thickness": 1, "width": 2}
     return _scatter(
         "markers",
@@ -95,12 +103,16 @@ def _router(i: int, name: str, x: Any, y: Any, scale: float) -> Figure:
         legendgroup=str(i),
         error_x=_bars([x], 1) | bars,
         error_y=_bars([y], scale) | bars,
-        marker=marker | {"line": {"color": "@paper", "width": 1}},
+        marker={
+            "color": colour,
+            "symbol": SHAPES[i % len(SHAPES)],
+            "size": 11,
+            "line": {"color": "@ink", "width": 1},
+        },
     )
 
 
 def _curve(i: int, row: Row, scale: float) -> Figure:
-    colour, _, dash = _series(i)
     return _scatter(
         "lines",
         f"{short(row.router)}: λ curve",
@@ -109,32 +121,50 @@ def _curve(i: int, row: Row, scale: float) -> Figure:
         "skip",
         legendgroup=str(i),
         showlegend=False,
-        line={"color": colour, "width": 1.2, "dash": dash},
+        line={
+            "color": MARKS[i % len(MARKS)],
+            "width": 1.2,
+            "dash": _DASHES[i // len(MARKS) % len(_DASHES)],
+        },
         opacity=0.55,
     )
 
 
 def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
-    marks = {"oracle": "star", "best_single": "diamond-open", "random": "x-thin-open"}
+    marks = {"oracle": "asterisk-open", "best_single": "circle-cross-open", "random": "x-thin-open"}
     points = [
         (REFERENCES[name], marks[name], metrics.get(board.suite.measure), metrics.get(key))
         for name, metrics in board.references.items()
         if name in marks
     ]
-    traces = [
+    return [
         _mark(name, symbol, x.value, scale * y.value, 13)
         for name, symbol, y, x in points
         if y and x and y.value is not None and x.value is not None
     ]
+
+
+def _single_models(board: Leaderboard, key: str, scale: float) -> list[Figure]:
+    """Return the models asked alone, each with an open mark of its own where they are few."""
+    known = [
+        (model, test[key], test[board.suite.measure])
+        for model, parts in board.diagnostics.pool.items()
+        if (test := parts.get("test", {})).get(key) is not None
+        and test.get(board.suite.measure) is not None
+    ]
     alone: list[Figure] = []
-    for model, parts in board.diagnostics.pool.items():
-        test = parts.get("test", {})
-        y, x = test.get(board.suite.measure), test.get(key)
-        if y is not None and x is not None:
-            mark = _mark(model, "circle-open", x, scale * y, 7)
-            mark |= {"name": "models alone", "legendgroup": "models alone", "showlegend": not alone}
-            alone.append(mark)
-    return traces + alone
+    for i, (model, x, y) in enumerate(known):
+        assert x is not None
+        assert y is not None
+        few = len(known) <= len(_OPEN)
+        mark = _mark(model, f"{_OPEN[i] if few else 'circle'}-open", x, scale * y, 9)
+        if few:
+            mark |= {"name": f"{short(model)} alone"}
+        else:
+            told = {"name": "single models", "legendgroup": "single models", "showlegend": not alone}
+            mark |= told
+        alone.append(mark)
+    return alone
 
 
 def _mark(name: str, symbol: str, x: float, y: float, size: int) -> Figure:
@@ -247,7 +277,7 @@ def risk(routers: Sequence[Reliability]) -> Figure:
 
 
 def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Figure:
-    colour, _, dash = _series(i)
+    colour, dash = _series(i)
     line = {"color": colour, "width": 1.5, "dash": dash}
     marker = {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 6}
     x, y = ([round(float(v), 4) for v in values] for values in (x, y))

@@ -1,7 +1,7 @@
 "use strict";
 /* Draws the plots when they come near, in the colours of the theme. */
 const Plots = (() => {
-  const figures = new Map(), drawn = new Set();
+  const root = document.documentElement, figures = new Map(), drawn = new Set();
   const texts = new Set(["name", "legendgroup", "hovertext", "text", "ticktext"]);
   const colours = () => {
     const style = getComputedStyle(document.documentElement);
@@ -14,11 +14,23 @@ const Plots = (() => {
     return Object.fromEntries(Object.entries(value).map(([key, each]) =>
       [key, texts.has(key) ? each : themed(each, colour)]));
   };
+  /* A long legend stands on the right, or below where the plot is narrow. */
+  const beside = (place, figure, layout, narrow) => {
+    const names = figure.data.filter((trace) => trace.showlegend !== false).length;
+    const rem = parseFloat(getComputedStyle(root).fontSize);
+    Object.assign(layout.legend, narrow
+      ? { orientation: "h", y: -0.16, yanchor: "top", maxheight: 1 }
+      : { orientation: "v", x: 1.01, y: 1, yanchor: "top" });
+    const rows = narrow ? 22 * rem + 11 * names + 60 : Math.max(figure.height * rem, 20 * names + 60);
+    place.style.height = `${Math.round(rows)}px`;
+  };
   const draw = (place) => {
     const figure = figures.get(place.id);
     if (!figure || place.offsetWidth === 0) return;
+    const narrow = place.offsetWidth < 600;
     const { data, layout } = themed({ data: figure.data, layout: figure.layout }, colours());
-    if (place.offsetWidth < 600) {
+    if (figure.beside) beside(place, figure, layout, narrow);
+    if (narrow) {
       layout.font.size = 11;
       layout.legend.font = { size: 10 };
       layout.dragmode = false; // a finger on a plot still scrolls the page
@@ -34,7 +46,6 @@ const Plots = (() => {
     }
   }, { rootMargin: "800px" });
   const again = () => drawn.forEach((id) => draw(document.getElementById(id)));
-  const root = document.documentElement;
   let kept = null;
   /* On paper all runs show, in the light theme, as wide as a page. */
   const toPaper = () => {
