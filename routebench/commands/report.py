@@ -29,9 +29,7 @@ from routebench.printed import echo
     metavar="FILE.png",
     help="Write the verdict as a picture of 1200 × 630, for sharing; of one run.",
 )
-@click.option(
-    "--volume", metavar="N/day", help="Count dollars for so many queries: 100000/day."
-)
+@click.option("--volume", metavar="N/day", help="Count dollars for so many queries: 100000/day.")
 @click.option(
     "--markdown",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -20,6 +20,9 @@ DEFAULT_VOLUME = "10000/day"
 """What dollars are counted for where nobody says how many queries there are."""
 Kind = Literal["proven", "not proven", "nothing saved", "no verdict", "invalid"]
 
+KINDS: tuple[Kind, ...] = ("proven", "not proven", "nothing saved", "no verdict", "invalid")
+"""From the best to read to the worst."""
+
 
 @dataclass(frozen=True)
 class VerdictCard:
@@ -60,7 +63,7 @@ def volume_of(folder: Path) -> Volume:
 
 def usd(value: float, largest: float) -> str:
     """Return dollars, with cents where the largest of those beside it is small."""
-    text = f"${abs(value):,.{0 if largest >= 100 else 2}f}"
+    text = f"${abs(value):,.{0 if largest >= 1000 else 2}f}"
     return f"−{text}" if value < 0 else text
 
 

@@ -29,11 +29,11 @@ def page(runs: Sequence[Stored], volume: Volume | None = None) -> str:
     values = {
         "runs": described,
         "title": " · ".join(dict.fromkeys(run["title"] for run in described)),
-        "tradeoffs": [one and embedded_json(one) for one in (run["tradeoffs"] for run in described)],
+        "tradeoffs": [run["tradeoffs"] and embedded_json(run["tradeoffs"]) for run in described],
         "plots": [embedded_json(run.pop("plots")) for run in described],
         "data": [embedded_json(browse(stored, room)) for stored in runs],
     }
-    # What needs no plot first: it works while the large script is still being read.
-    names = ("page.js", "slider.js", "browse.js")
-    scripts = [*map(templates.source, names), plotly, templates.source("plots.js")]
+    # The last one runs when the others ask for it: it takes a second to be read.
+    names = ("plots.js", "page.js", "slider.js", "browse.js")
+    scripts = [*map(templates.source, names), plotly]
     return templates.render("report.html", values, scripts)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routebench.report.format import BASELINE, REFERENCES
+from routebench.report.format import BASELINE, REFERENCES, shortened
 from routebench.report.summary import finished, pp, quality
 from routebench.report.web.colours import FILLS, MARKS, SERIES
 from routebench.report.web.reliability import Reliability
@@ -42,11 +42,6 @@ def short(text: str, room: int = _LABEL) -> str:
     return literal(shortened(text, room))
 
 
-def shortened(text: str, room: int) -> str:
-    """Return a name of `room` letters at most, cut in the middle."""
-    return text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2 - 1) :]}"
-
-
 def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
     """Return the metrics of cost of routers and of references, and the axis; None without costs."""
     for metric, reference_metric, words in (
@@ -64,19 +59,20 @@ def plane(board: Leaderboard) -> Figure | None:
     if key is None:
         return None
     scale = pp(board)[0]
-    traces = []
+    traces: list[Figure] = []
+    settings: list[Figure] = []
     for i, row in enumerate(finished(board)):
         y, x = quality(row, board), row.metrics.get(key[0])
         if _value(y) is None or _value(x) is None:
             continue
         traces.append(_router(i, row.router, x, y, scale))
-        if row.curve and key[0] == "total_cost_per_1k":
-            traces.append(_curve(i, row, scale))
+        if key[0] == "total_cost_per_1k":
+            settings += _settings(i, row, scale)
     traces += [*_references(board, key[1], scale), *_single_models(board, key[1], scale)]
-    traces.append(_hull(traces))
+    traces = [*traces, _hull(traces), *settings]
     unit = "Accuracy, %" if scale == 100 else "Reward"
     figure = _figure(traces, key[2], unit, legend=True)
-    figure["layout"]["legend"] |= {"itemwidth": 30, "groupclick": "togglegroup"}
+    figure["layout"]["legend"] |= {"itemwidth": 30, "groupclick": "togglegroup", "tracegroupgap": 1}
     return figure | {"beside": True}
 
 
@@ -110,6 +106,20 @@ def _router(i: int, name: str, x: Any, y: Any, scale: float) -> Figure:
             "line": {"color": "@ink", "width": 1},
         },
     )
+
+
+def _settings(i: int, row: Row, scale: float) -> list[Figure]:
+    """Return a router's curve, and its mark, smaller, at the point of its verdict."""
+    traces = [_curve(i, row, scale)] if row.curve else []
+    point = None if row.verdict is None else row.points.get(row.verdict.point)
+    if row.verdict is None or point is None or row.verdict.point == "most-accurate":
+        return traces
+    y, x = point.metrics.get("accuracy"), point.metrics.get("total_cost_per_1k")
+    if y is None or x is None or y.value is None or x.value is None:
+        return traces
+    at = _router(i, f"{row.router} at {row.verdict.point}", x, y, scale)
+    at |= {"showlegend": False, "marker": at["marker"] | {"size": 7}}
+    return [*traces, {k: v for k, v in at.items() if not k.startswith("error")}]
 
 
 def _curve(i: int, row: Row, scale: float) -> Figure:
@@ -161,8 +171,8 @@ def _single_models(board: Leaderboard, key: str, scale: float) -> list[Figure]:
         if few:
             mark |= {"name": f"{short(model)} alone"}
         else:
-            told = {"name": "single models", "legendgroup": "single models", "showlegend": not alone}
-            mark |= told
+            mark |= {"name": "single models", "legendgroup": "single models"}
+            mark["showlegend"] = not alone
         alone.append(mark)
     return alone
 

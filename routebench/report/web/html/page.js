@@ -13,7 +13,7 @@
   const theme = (name) => {
     if (name === "system") delete root.dataset.theme; else root.dataset.theme = name;
     button.textContent = "Theme: " + name;
-    if (typeof Plots !== "undefined") Plots.again(); // which is read last
+    Plots.again();
   };
   let now = themes.includes(store()) ? store() : "system";
   theme(now);

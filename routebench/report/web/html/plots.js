@@ -1,5 +1,5 @@
 "use strict";
-/* Draws the plots when they come near, in the colours of the theme. */
+/* Draws the plots when they come near and all else is there, in the colours of the theme. */
 const Plots = (() => {
   const root = document.documentElement, figures = new Map(), drawn = new Set();
   const texts = new Set(["name", "legendgroup", "hovertext", "text", "ticktext"]);
@@ -21,7 +21,7 @@ const Plots = (() => {
     Object.assign(layout.legend, narrow
       ? { orientation: "h", y: -0.16, yanchor: "top", maxheight: 1 }
       : { orientation: "v", x: 1.01, y: 1, yanchor: "top" });
-    const rows = narrow ? 22 * rem + 11 * names + 60 : Math.max(figure.height * rem, 20 * names + 60);
+    const rows = narrow ? 22 * rem + 11 * names + 60 : Math.max(figure.height * rem, 21 * names + 90);
     place.style.height = `${Math.round(rows)}px`;
   };
   const draw = (place) => {
@@ -36,9 +36,17 @@ const Plots = (() => {
       layout.dragmode = false; // a finger on a plot still scrolls the page
     }
     layout.hoverlabel = { align: "left", namelength: -1 };
+    load();
     drawn.add(place.id);
     if (figure.variant !== undefined) data.forEach((trace, i) => { trace.x = figure.variants[figure.variant][i]; });
     Plotly.react(place, data, layout, { displayModeBar: false, responsive: true });
+  };
+  /* Its text is allowed by its hash, as that of every script here. */
+  const load = () => {
+    if (typeof Plotly !== "undefined") return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.body.append(script);
   };
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
@@ -66,9 +74,10 @@ const Plots = (() => {
   for (const block of document.querySelectorAll('script[id$="-plots"]')) {
     for (const [id, figure] of Object.entries(JSON.parse(block.textContent))) {
       figures.set(id, figure);
-      seen.observe(document.getElementById(id));
     }
   }
+  const start = () => figures.forEach((_, id) => seen.observe(document.getElementById(id)));
+  addEventListener("load", () => setTimeout(start, 50)); // after the first screen is painted
   for (const choice of document.querySelectorAll('select[id$="-task"]')) {
     choice.addEventListener("change", () => {
       const id = choice.id.replace(/-task$/, "-usage");

@@ -9,12 +9,20 @@
     return Number(text.replace("−", "-")) === 0 ? "0.0" : (value > 0 ? "+" : "") + text;
   };
   const usd = (value, largest) => {
-    const digits = Math.abs(largest) >= 100 ? 0 : 2;
+    const digits = Math.abs(largest) >= 1000 ? 0 : 2;
     const text = Math.abs(value).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
     return (value < 0 ? "−$" : "$") + text;
   };
   const cheaper = (saved) => Math.abs(saved) < 0.005 ? "no cheaper"
     : `${percent(Math.abs(saved), 0)}% ${saved > 0 ? "cheaper" : "dearer"}`;
+
+  /* Some four round numbers within a range. */
+  const ticks = ([low, high]) => {
+    const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 5, 10].find((part) => part * power >= rough);
+    const first = Math.ceil(low / step), n = Math.floor(high / step) - first + 1;
+    return Array.from({ length: Math.max(n, 0) }, (_, i) => (first + i) * step);
+  };
 
   class Volume {
     constructor(run) {
@@ -58,7 +66,7 @@
   };
 
   class Slider {
-    static box = { width: 560, height: 210, left: 46, right: 14, top: 12, bottom: 34 };
+    static box = { width: 560, height: 220, left: 50, right: 14, top: 12, bottom: 44 };
 
     constructor(place, data, volume) {
       this.data = data;
@@ -92,6 +100,7 @@
         this.buttons.set(i, button);
         return [button];
       }));
+      this.at("marks").replaceChildren(...[...this.buttons.keys()].map((i) => new Option("", String(i))));
       this.draw();
       this.show();
     }
@@ -114,14 +123,13 @@
     draw() {
       const { width, height, left, right, top, bottom } = Slider.box, { x, y, ends } = this.scales();
       const svg = this.at("chart"), single = this.router.single;
-      const digits = 100 * (ends.y[1] - ends.y[0]) < 4 ? 1 : 0;
-      const ticks = (n, [low, high]) => Array.from({ length: n }, (_, i) => low + (high - low) * (i + 0.5) / n);
+      const digits = 100 * (ends.y[1] - ends.y[0]) < 4 ? (100 * (ends.y[1] - ends.y[0]) < 0.4 ? 2 : 1) : 0;
       svg.replaceChildren(
-        ...ticks(4, ends.y).flatMap((value) => [
+        ...ticks(ends.y).flatMap((value) => [
           drawn("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }),
           drawn("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, `${percent(value, digits)}%`)]),
-        ...ticks(4, ends.x).map((value) =>
-          drawn("text", { x: x(value), y: height - bottom + 15, "text-anchor": "middle" }, `$${Number(value.toPrecision(2))}`)),
+        ...ticks(ends.x).map((value) =>
+          drawn("text", { x: x(value), y: height - bottom + 18, "text-anchor": "middle" }, `$${Number(value.toPrecision(6))}`)),
         drawn("text", { class: "axis", x: width - right, y: height - 4, "text-anchor": "end" }, "USD per 1,000 queries"),
         drawn("line", { class: "single", x1: left, x2: width - right, y1: y(single.a), y2: y(single.a) }),
         drawn("line", { class: "single", x1: x(single.c), x2: x(single.c), y1: top, y2: height - bottom }),
@@ -146,6 +154,7 @@
       set("difference", `${signed(stop.d)} pp to the best single model`);
       set("savings", cheaper(stop.s));
       set("lambda", lambda);
+      set("folds", lambda.includes(" to ") ? "over seeds and folds" : "");
       set("cost", `$${Number(stop.c.toPrecision(3))} per 1,000 queries`);
       set("month", known ? `${usd(paid, base)} a month` : "–");
       set("where", stop.p ? `◆ ${stop.p}` : `Setting ${i + 1} of ${this.stops.length}`);
