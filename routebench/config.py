@@ -60,6 +60,7 @@ class RunConfig(BaseModel):
     margin: str = Field("1pp", description="accuracy that a router may lose: within-1pp is judged")
     volume: str | None = Field(None, description="queries to count dollars for: 100000/day")
     objective: dict[Literal["performance", "cost"], Weight] = {"performance": 1.0, "cost": 0.0}
+    keep_texts: bool = Field(False, description="the run folder keeps the queries' texts")
     max_missing: float = Field(0.01, ge=0, le=1)
     assume_output_tokens: int = Field(256, ge=0)
     set: dict[str, dict[str, Any]] = {}

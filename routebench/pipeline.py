@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from routebench.board import build, run_folder, write_run
+from routebench.board.write_tables import TEXTS_KEPT
 from routebench.config import RunConfig, dump
 from routebench.data import users
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
@@ -164,6 +165,8 @@ def make_plan(
     )
     prints = fingerprints(config, recorded, split, prices, extensions)
     data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
+    if config.keep_texts:
+        data = replace(data, notes=(*data.notes, TEXTS_KEPT))
     workers.protect(run_folder.protected(config, data.files))
     encoder = plan.encoder(config, workers)
     around = extensions.around("fit", "route", "step")

@@ -36,6 +36,7 @@ FULL: dict[str, Any] = {
     "margin": "2pp",
     "volume": "100000/day",
     "objective": {"performance": 0.5, "cost": 0.25},
+    "keep_texts": True,
     "max_missing": 0.05,
     "assume_output_tokens": 99,
     "set": {"knn@five": {"k": 5, "names": ["a", "b"]}, "table": {"small": "a"}},

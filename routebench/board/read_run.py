@@ -15,8 +15,9 @@ from routebench.board.asked_lists import STEPS
 from routebench.board.assemble import routing_cost, tested_rows
 from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
 from routebench.board.read_scores import Expected, read_scores
-from routebench.board.read_tables import read_suite
+from routebench.board.read_tables import read_suite, read_table, text
 from routebench.board.steps.tables import read_step_table
+from routebench.board.write_tables import TEXTS
 from routebench.data.splits import TEST
 from routebench.data.users import valued
 from routebench.errors import DataError, did_you_mean
@@ -72,6 +73,24 @@ class Stored:
     def keys(self) -> Strings:
         """Return the key [n] of each query."""
         return self.setup.data.keys[self.rows]
+
+    @cached_property
+    def texts(self) -> Strings | None:
+        """Return the text [n] of each query; None where the run folder keeps none.
+
+        Raises:
+            DataError: there are texts of some queries alone.
+        """
+        if TEXTS not in self.board.files:
+            return None
+        table = read_table(self.folder / TEXTS, ("query", "text"))
+        row = text(table, "query", TEXTS).into(self.setup.data.keys, TEXTS)
+        all_texts = np.full(len(self.setup.data.keys), None, dtype=object)
+        all_texts[row] = table.column("text").to_pylist()
+        made: Strings = all_texts[self.rows]
+        if any(one is None for one in made):
+            raise DataError(f"{self.folder / TEXTS}: a query of the test part has no text")
+        return made
 
     @cached_property
     def users(self) -> Strings | None:

@@ -37,6 +37,8 @@ def write(
     `extensions` is what the board says of those that were installed.
     """
     made = write_tables.tables(setup, prices, results, write_tables.stated(board))
+    if config.keep_texts:
+        made[write_tables.TEXTS] = write_tables.texts(setup)
     for name, content in made.items():
         replace_file(folder / name, content)
     for name in set(write_tables.NAMES) - set(made):

@@ -1,4 +1,7 @@
-"""Make the tables of a run folder: enough to recompute every number of the board offline."""
+"""Make the tables of a run folder: enough to recompute every number of the board offline.
+
+Texts are no part of that, and are kept where they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ NAMES = (
     "scores.parquet",
     "steps.parquet",
     "users.parquet",
+    "texts.parquet",
     "prices.toml",
 )
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
@@ -46,6 +50,10 @@ PARTS = {
 """The use of a cell in a fold; `held-out`: its model is kept from training there."""
 POOL = "routebench.pool"
 """Metadata of the cells: which models the suite declares as the small and the large one."""
+
+TEXTS = "texts.parquet"
+TEXTS_KEPT = f"texts of all queries are kept in this run folder: {TEXTS} (--keep-texts)"
+"""The note on a board whose run folder keeps texts."""
 
 STATED = "routebench.stated"
 """Metadata of the cells: what the board says that no table could tell."""
@@ -118,6 +126,13 @@ def tables(
 
         made["prices.toml"] = tomli_w.dumps(prices.snapshot).encode()
     return made
+
+
+def texts(setup: Setup) -> bytes:
+    """Return the file of the queries' texts, by key."""
+    data = setup.data
+    columns = {"query": _strings(data.keys), "text": _strings(list(data.queries.text))}
+    return _parquet(pa.table(columns))
 
 
 def with_costs(cells: pa.Table, cost: Floats) -> bytes:

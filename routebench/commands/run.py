@@ -119,6 +119,12 @@ _LISTS = {"router", "show", "against", "point"}
 @click.option(
     "--file", type=click.Path(path_type=Path), help="TOML run file; options given here win over it."
 )
+@click.option(
+    "--keep-texts",
+    is_flag=True,
+    default=None,
+    help="Keep the queries' texts in the run folder, for the report; by default it has none.",
+)
 @click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH.")
 @click.option(
     "--jobs", type=int, metavar="N", help="Jobs at a time. Default: one per core on a CPU."

@@ -103,5 +103,10 @@ def change(estimate: Estimate | None, scale: float = 100, digits: int = 1) -> Ce
     return Cell(text + "*", estimate.value, f"p = {p:.2g}, Holm-adjusted", tone)
 
 
+def shortened(text: str, room: int) -> str:
+    """Return a name of `room` letters at most, cut in the middle."""
+    return text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2 - 1) :]}"
+
+
 def _absent(estimate: Estimate | None) -> Cell:
     return Cell(MISSING, None, (estimate.reason or "") if estimate else "")

@@ -23,7 +23,7 @@ def _board(board: Leaderboard) -> str:
     facts = " · ".join(f"{name.lower()}: {escape(value)}" for name, value in summary.facts(board))
     lines = [f"## {escape(summary.title(board))}", "", facts, ""]
     lines += [_line([Cell(head) for head in table.heads])]
-    lines += ["|" + "|".join("---" if i == 1 else "--:" for i in range(len(table.heads))) + "|"]
+    lines += ["|" + "|".join("---" if i == 0 else "--:" for i in range(len(table.heads))) + "|"]
     lines += [_line(row) for row in [*table.rows, *table.foot]]
     lines += ["", _legend(board), ""]
     lines += [f"- {escape(text)}" for text in summary.notices(board)]

@@ -28,8 +28,18 @@ def lambda_words(point: PointResult) -> str:
     fixed = len(point.lambdas) - len(known)
     if not known:
         return "fixed"
-    ends = dict.fromkeys(f"{value:.4g}".replace("-", "−") for value in (min(known), max(known)))
-    return " to ".join(ends) + (f", {fixed} fixed" if fixed else "")
+    return range_words(known) + (f", {fixed} fixed" if fixed else "")
+
+
+def range_words(values: Sequence[float]) -> str:
+    """Return the least and the largest of some values of λ: `320 to 410`, or just `320`."""
+    ends = dict.fromkeys(_number(value) for value in (min(values), max(values)))
+    return " to ".join(ends)
+
+
+def _number(value: float) -> str:
+    text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return text.replace("-", "−")
 
 
 def pair_words(rows: Sequence[Row]) -> list[str]:

@@ -20,6 +20,7 @@ from routebench.report.format import (
     money,
     plain,
     share,
+    shortened,
 )
 from routebench.report.points import pair_words
 from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row, collapse
@@ -151,12 +152,12 @@ def leaderboard(board: Leaderboard) -> DisplayTable:
     tied = [row.rank for row in entered]
     rows = []
     for row in entered:
-        head = [_rank(row, tied.count(row.rank)), Cell(row.router, row.router)]
+        head, rank = Cell(row.router, row.router), _rank(row, tied.count(row.rank))
         if row.state == "ok":
-            rows.append([*head, *cells(row, board), _models(row)])
+            rows.append([head, *cells(row, board), rank, _models(row)])
         else:
-            rows.append([*head, Cell(row.state, None, row.message or "", "worse"),
-                         *[Cell("")] * (len(heads) - 3)])  # fmt: skip
+            rows.append([head, Cell(row.state, None, row.message or "", "worse"),
+                         *[Cell("")] * (len(heads) - 2)])  # fmt: skip
     foot = _references(board, len(heads), len(_VERDICT) if judged else 0)
     return _without_unknown(DisplayTable(heads, rows, foot))
 
@@ -165,22 +166,22 @@ def _without_unknown(table: DisplayTable) -> DisplayTable:
     """Return the table without columns of unknown values, such as unpriced costs."""
     lines = [*table.rows, *table.foot]
     known = [any(line[at].sort is not None for line in lines) for at in range(len(table.heads))]
-    kept = [at for at, is_known in enumerate(known) if is_known or at < 3]
+    kept = [at for at, is_known in enumerate(known) if is_known or at < 2]
     rows, foot = ([[line[at] for at in kept] for line in part] for part in (table.rows, table.foot))
     return DisplayTable([table.heads[at] for at in kept], rows, foot)
 
 
-_COLUMNS = ("Rank", "Router", "Accuracy, %", "Δ best single, pp", "$ per 1k", "Saves",
-            "APGR", "Models used")  # fmt: skip
+_COLUMNS = ("Router", "Accuracy, %", "Δ best single, pp", "$ per 1k", "Saves",
+            "APGR", "Rank", "Models used")  # fmt: skip
 _VERDICT = ("Saves at {}", "Δ, pp (worst)", "Verdict")
-_USERS = ("Rank", "Router", "Reward", "Δ best single", "Worst user", "Differ", "Relative cost",
-          "$ per 1k", "Models used")  # fmt: skip
+_USERS = ("Router", "Reward", "Δ best single", "Worst user", "Differ", "Relative cost",
+          "$ per 1k", "Rank", "Models used")  # fmt: skip
 
 
 def _judged_heads(judged: Sequence[Row]) -> tuple[str, ...]:
     points = [row.verdict.point for row in judged if row.verdict is not None]
     first = min(points, key=lambda name: (name == "most-accurate", name))
-    return (*_COLUMNS[:2], _VERDICT[0].format(first), *_VERDICT[1:], *_COLUMNS[2:])
+    return (_COLUMNS[0], _VERDICT[0].format(first), *_VERDICT[1:], *_COLUMNS[1:])
 
 
 def _judged_cells(row: Row, board: Leaderboard) -> list[Cell]:
@@ -234,8 +235,9 @@ def _user_cells(row: Row, board: Leaderboard) -> list[Cell]:
 def _models(row: Row) -> Cell:
     top = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
     texts = [f"{part:.0%} {name.rsplit('/', 1)[-1]}" for name, part in top if part >= 0.005]
+    first = [shortened(text, 28) for text in texts[:2]]
     rest = f" + {len(texts) - 2} more" if len(texts) > 2 else ""
-    return Cell(" · ".join(texts[:2]) + rest, texts[0] if texts else None, " · ".join(texts))
+    return Cell(" · ".join(first) + rest, texts[0] if texts else None, " · ".join(texts))
 
 
 def _references(board: Leaderboard, width: int, verdict: int) -> list[list[Cell]]:
@@ -249,8 +251,8 @@ def _references(board: Leaderboard, width: int, verdict: int) -> list[list[Cell]
             middle = [*[Cell("")] * 3, plain(metrics.get("relative_cost")), cost]
         else:
             middle = [Cell(""), cost, Cell(""), *_apgr(metrics)]
-        first = [Cell(""), Cell(text), *[Cell("")] * verdict]
-        lines.append([*first, value, *middle, Cell("")][:width])
+        line = [Cell(text), *[Cell("")] * verdict, value, *middle]
+        lines.append([*line, *[Cell("")] * (width - len(line))])
     return lines
 
 

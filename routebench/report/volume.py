@@ -9,6 +9,7 @@ from routebench.errors import OptionError
 from routebench.schema import Leaderboard, Row
 
 _DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365 / 12, "year": 365.0}
+PERIODS = tuple(_DAYS)
 _FORM = re.compile(r"([\d_,]*\.?\d+)\s*([kKmM]?)\s*/\s*(hour|day|week|month|year)")
 
 
@@ -18,6 +19,8 @@ class Volume:
 
     written: str
     per_month: float
+    number: float = 0.0
+    period: str = "month"
 
     @classmethod
     def parse(cls, text: str) -> Volume:
@@ -34,9 +37,8 @@ class Volume:
                 "for example --volume 100000/day",
             )
         queries = number * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()]
-        return cls(
-            f"{queries:,.10g} queries a {found[3]}", queries * _DAYS["month"] / _DAYS[found[3]]
-        )
+        month = queries * _DAYS["month"] / _DAYS[found[3]]
+        return cls(f"{queries:,.10g} queries a {found[3]}", month, queries, found[3])
 
     def month(self, usd_per_1k: float) -> float:
         """Return USD a month."""

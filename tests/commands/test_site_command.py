@@ -141,9 +141,9 @@ def test_pages_their_links_and_their_copies(
     assert reached >= names - {".routebench-site", "boards"}
     line = page(public, "index.html").rows[1]
     assert line[0] == "table outcomes.parquet recorded answers"
-    assert line[3:] == ["2", "2026-03-02 10:00", "0.1.0"]
+    assert line[6:] == ["2", "2026-03-02 10:00 RouteBench 0.1.0"]
     best = [row["router"] for row in made["rows"] if row["rank"] == 1]
-    assert all(name in line[1] for name in best[:3])
+    assert all(name in line[4] for name in best[:3])
 
 
 def test_history_in_order_of_time(main: Main, keep: Callable[..., Board], tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_users_are_served_by_reward(main: Main, tmp_path: Path) -> None:
         router=("user-prior", "best-single"),
     )  # fmt: skip
     public = built(main, tmp_path)
-    assert "Reward" in page(public, "index.html").rows[1][2]
+    assert "Reward" in page(public, "index.html").rows[1][5]
     rows = page(public, "suite-*.html").rows
     assert "Worst user" in rows[0]
-    (start,) = [i for i, row in enumerate(rows) if row[0] == "Router"]
+    start = [i for i, row in enumerate(rows) if row[0] == "Router"][-1]
     assert re.fullmatch(r"-?\d\.\d{3} ±\d\.\d{3} (\$\S+|\d\.\d{3} ±\d\.\d{3} relative)",
                         rows[start + 1][1])  # fmt: skip
     (row,) = [row for row in page(public, "router-user-prior-*.html").rows if "of 2" in str(row)]

@@ -138,9 +138,9 @@ def test_markdown_and_pages_lead_with_the_verdict() -> None:
     made = board(judged("mf"), row("best-single"), headline=SENTENCE)
     table = summary.leaderboard(made)
     assert tuple(table.heads[:5]) == (
-        "Rank", "Router", "Saves at within-1pp", "Δ, pp (worst)", "Verdict",
+        "Router", "Saves at within-1pp", "Δ, pp (worst)", "Verdict", "Accuracy, %",
     )  # fmt: skip
-    assert [cell.text for cell in table.rows[0][2:5]] == ["61% [60, 62]", "+0.1 (−0.9)", "proven"]
+    assert [cell.text for cell in table.rows[0][1:4]] == ["61% [60, 62]", "+0.1 (−0.9)", "proven"]
     assert len({len(cells) for cells in [table.heads, *table.rows, *table.foot]}) == 1
     written = markdown.markdown([made])
     assert "- mf: 61% cheaper at +0.1 pp (at worst −0.9): within 1 pp, proven" in written

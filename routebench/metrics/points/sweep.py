@@ -60,6 +60,16 @@ def decide(quality: Floats, cost: Floats, lam: float) -> Ints:
     return chosen
 
 
+def grid(validation: Floats, cost: Floats) -> Floats:
+    """Return [L] the λ that a router is run at, by what it expects of validation queries [n, m].
+
+    `cost` [m] is the mean training cost in USD. The first λ is the most accurate.
+    """
+    considered = ~np.isnan(validation).all(axis=0) & np.isfinite(cost)
+    of_kind = curves.threshold_grid if considered.sum() == 2 else curves.lambda_grid
+    return of_kind(validation, cost, GRID)
+
+
 def sweep(
     fold: ValidationFold, validation: Floats, test: Floats, points: Sequence[Point] = DEFAULT
 ) -> Swept:
@@ -68,10 +78,7 @@ def sweep(
     Both are [queries, models], with NaN columns for models that are not considered.
     `most-accurate` is no trade-off of these: it is the router's own choice.
     """
-    considered = ~np.isnan(validation).all(axis=0) & np.isfinite(fold.cost)
-    pair = considered.sum() == 2
-    grid = curves.threshold_grid if pair else curves.lambda_grid
-    lambdas = grid(validation, fold.cost, GRID)
+    lambdas = grid(validation, fold.cost)
     choice = curves.sweep(test, fold.cost, lambdas)
     made: dict[str, tuple[Ints, float | None]] = {}
     fixed: dict[str, int] = {}

@@ -37,7 +37,7 @@ def sentence(router: str, verdict: PointVerdict, margin: float, saved: float | N
     within = margin_words(margin)
     if verdict.kind == "same":
         return f"{router}: the best single model itself, nothing saved"
-    start = f"{router}: {_cheaper(saved)} at {signed(verdict.difference)} pp"
+    start = f"{router}: {cheaper(saved)} at {signed(verdict.difference)} pp"
     if verdict.kind == "worse":
         return f"{start} (at best {bound(verdict.high, margin)}): more than {within} worse"
     start += f" (at worst {bound(verdict.low, margin)})"
@@ -48,7 +48,8 @@ def sentence(router: str, verdict: PointVerdict, margin: float, saved: float | N
     return f"{start}: within {within} not proven{more}"
 
 
-def _cheaper(saved: float | None) -> str:
+def cheaper(saved: float | None) -> str:
+    """Return `48% cheaper`, `3% dearer`, `no cheaper`."""
     if saved is None:
         return "at unknown cost"
     if abs(saved) < 0.005:
@@ -58,18 +59,25 @@ def _cheaper(saved: float | None) -> str:
 
 def headline(rows: Iterable[Row]) -> str | None:
     """Return what a run comes to, by its verdicts; None where there is none."""
-    judged = [(row.router, row.verdict) for row in rows if row.verdict is not None]
+    judged = [row for row in rows if row.verdict is not None]
     if not judged:
         return None
+    best = best_verdict(judged)
+    return NOTHING_SAVED if best is None else best[1].sentence
+
+
+def best_verdict(rows: Iterable[Row]) -> tuple[str, RouterVerdict] | None:
+    """Return the router to deploy and its verdict; None where none saves anything.
+
+    What is proven comes first, then what saves most.
+    """
+    judged = [(row.router, row.verdict) for row in rows if row.verdict is not None]
     saving = [one for one in judged if _saves(one[1].savings) and one[1].kind != "worse"]
     for kind in ("proven", "not proven"):
-        best = max(
-            ((v.savings.value or 0.0, v.sentence) for _, v in saving if v.kind == kind),
-            default=None,
-        )
-        if best is not None:
-            return best[1]
-    return NOTHING_SAVED
+        of_kind = [one for one in saving if one[1].kind == kind]
+        if of_kind:
+            return max(of_kind, key=lambda one: (one[1].savings.value or 0.0, one[1].sentence))
+    return None
 
 
 def _saves(savings: Estimate) -> bool:

@@ -19,6 +19,8 @@ PRINT = {
 }  # fmt: skip
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "@ink")
 """Okabe and Ito 2008, without the yellow that is lost on white."""
+MARKS = SERIES[:-1]
+"""Of marks with an outline in ink, whose shapes differ too."""
 FILLS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 FLOWS = ("#0072B2", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "@ink")
 """As `SERIES`, without the green that stands for what stops."""

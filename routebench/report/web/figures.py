@@ -16,6 +16,7 @@ import numpy as np
 
 from routebench.board.read_run import Stored
 from routebench.errors import OptionError
+from routebench.report.format import shortened
 from routebench.report.web import plots, sections, training
 from routebench.report.web.plots import Figure
 from routebench.report.web.templates import import_extra
@@ -24,7 +25,11 @@ from routebench.schema import Leaderboard
 # Plotly's names, and Matplotlib's.
 _MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "pentagon": "p",
-    "hexagon": "h", "star": "*", "star-triangle-up": "*", "x-thin": "x",
+    "hexagon": "h", "star": "*", "star-triangle-up": (3, 1, 0), "x-thin": "x", "cross": "P",
+    "x": "X", "triangle-down": "v", "triangle-left": "<", "triangle-right": ">",
+    "star-diamond": (4, 1, 0), "hourglass": ((-1, -1), (1, -1), (-1, 1), (1, 1), (-1, -1)),
+    "asterisk": (8, 2, 0), "circle-cross": "$⊕$",
+    "bowtie": ((-1, -1), (-1, 1), (1, -1), (1, 1), (-1, -1)),
 }  # fmt: skip
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _HATCHES = {"": "", "/": "//", ".": "..", "x": "xx", "-": "--", "|": "||", "+": "++"}
@@ -58,7 +63,7 @@ def _figures(stored: Stored) -> Iterator[tuple[str, str, dict[str, Figure]]]:
             name = f"training-{_slug(curves.router)}"
             names.append(f"{name}-{len(names) + 1}" if name in names else name)
             panels = {f"{p.stage}: {p.about}": plots.training(p) for p in curves.panels}
-            yield names[-1], plots.shortened(curves.router, 34), panels
+            yield names[-1], shortened(curves.router, 34), panels
 
 
 def _title(board: Leaderboard) -> str:
@@ -129,7 +134,8 @@ def _scatter(trace: Figure, axes: Any) -> None:
         alpha=trace.get("opacity", 1.0),
         marker=_MARKERS[symbol.removesuffix("-open")] if "markers" in trace["mode"] else None,
         markersize=_POINTS * marker.get("size", 6),
-        markerfacecolor="none" if symbol.endswith("-open") else None,
+        markeredgecolor=marker.get("line", {}).get("color", "").replace("@ink", "black") or None,
+        markeredgewidth=0.6, markerfacecolor="none" if symbol.endswith("-open") else None,
         linestyle=_DASHES[line.get("dash", "solid")] if "lines" in trace["mode"] else "none",
         linewidth=_POINTS * line.get("width", 2), elinewidth=0.8, label=_label(trace),
     )  # fmt: skip

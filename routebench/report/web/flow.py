@@ -14,9 +14,9 @@ import numpy as np
 
 from routebench.board.read_run import Stored
 from routebench.records import Codes, Floats
+from routebench.report.format import shortened
 from routebench.report.summary import finished
 from routebench.report.web.colours import FLOWS
-from routebench.report.web.plots import shortened
 
 WIDTH = 360.0
 """Units of the drawing; about a small telephone's pixels, so that its letters stay readable."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routebench.report.format import BASELINE, REFERENCES
+from routebench.report.format import BASELINE, REFERENCES, shortened
 from routebench.report.summary import finished, pp, quality
-from routebench.report.web.colours import FILLS, SERIES
+from routebench.report.web.colours import FILLS, MARKS, SERIES
 from routebench.report.web.reliability import Reliability
 from routebench.report.web.training import CurvePanel
 from routebench.schema import Estimate, Leaderboard, Row
@@ -17,6 +17,14 @@ Figure = dict[str, Any]
 """Plotly's data and layout, and `height` in rem, fixed beforehand so that nothing moves later."""
 
 PATTERNS = ("", "/", ".", "x", "-", "|", "+")
+SHAPES = (
+    "circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "x", "star",
+    "hourglass", "triangle-left", "star-diamond", "triangle-right", "bowtie", "pentagon",
+    "star-triangle-up",
+)  # fmt: skip
+"""Of routers on the plane: with the colours of `MARKS`, 30 marks differ, 15 of them by shape."""
+_OPEN = (*SHAPES[:9], "pentagon")
+"""Of single models, where these are enough."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star-triangle-up")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _LABEL = 22
@@ -32,11 +40,6 @@ def literal(text: str) -> str:
 def short(text: str, room: int = _LABEL) -> str:
     """Return a name cut in the middle, and escaped as `literal` does."""
     return literal(shortened(text, room))
-
-
-def shortened(text: str, room: int) -> str:
-    """Return a name of `room` letters at most, cut in the middle."""
-    return text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2 - 1) :]}"
 
 
 def cost_key(board: Leaderboard) -> tuple[str, str, str] | None:
@@ -56,18 +59,21 @@ def plane(board: Leaderboard) -> Figure | None:
     if key is None:
         return None
     scale = pp(board)[0]
-    traces = []
+    traces: list[Figure] = []
+    settings: list[Figure] = []
     for i, row in enumerate(finished(board)):
         y, x = quality(row, board), row.metrics.get(key[0])
         if _value(y) is None or _value(x) is None:
             continue
         traces.append(_router(i, row.router, x, y, scale))
-        if row.curve and key[0] == "total_cost_per_1k":
-            traces.append(_curve(i, row, scale))
-    traces += _references(board, key[1], scale)
-    traces.append(_hull(traces))
+        if key[0] == "total_cost_per_1k":
+            settings += _settings(i, row, scale)
+    traces += [*_references(board, key[1], scale), *_single_models(board, key[1], scale)]
+    traces = [*traces, _hull(traces), *settings]
     unit = "Accuracy, %" if scale == 100 else "Reward"
-    return _figure(traces, key[2], unit, legend=True)
+    figure = _figure(traces, key[2], unit, legend=True)
+    figure["layout"]["legend"] |= {"itemwidth": 30, "groupclick": "togglegroup", "tracegroupgap": 1}
+    return figure | {"beside": True}
 
 
 def _scatter(mode: str, name: str, x: Any, y: Any, hover: list[str] | str, **more: Any) -> Figure:
@@ -76,15 +82,13 @@ def _scatter(mode: str, name: str, x: Any, y: Any, hover: list[str] | str, **mor
     return trace | {"hoverinfo" if isinstance(hover, str) else "hovertext": hover} | more
 
 
-def _series(i: int) -> tuple[str, str, str]:
-    """Return colour, symbol and dash of the i-th series."""
-    turn = i // len(SERIES)
-    return SERIES[i % len(SERIES)], SYMBOLS[turn % len(SYMBOLS)], _DASHES[turn % len(_DASHES)]
+def _series(i: int) -> tuple[str, str]:
+    """Return colour and dash of the i-th line."""
+    return SERIES[i % len(SERIES)], _DASHES[i // len(SERIES) % len(_DASHES)]
 
 
 def _router(i: int, name: str, x: Any, y: Any, scale: float) -> Figure:
-    colour, symbol, _ = _series(i)
-    marker = {"color": colour, "symbol": symbol, "size": 10}
+    colour = MARKS[i % len(MARKS)]
     bars = {"color": colour, "thickness": 1, "width": 2}
     return _scatter(
         "markers",
@@ -95,12 +99,30 @@ def _router(i: int, name: str, x: Any, y: Any, scale: float) -> Figure:
         legendgroup=str(i),
         error_x=_bars([x], 1) | bars,
         error_y=_bars([y], scale) | bars,
-        marker=marker | {"line": {"color": "@paper", "width": 1}},
+        marker={
+            "color": colour,
+            "symbol": SHAPES[i % len(SHAPES)],
+            "size": 11,
+            "line": {"color": "@ink", "width": 1},
+        },
     )
 
 
+def _settings(i: int, row: Row, scale: float) -> list[Figure]:
+    """Return a router's curve, and its mark, smaller, at the point of its verdict."""
+    traces = [_curve(i, row, scale)] if row.curve else []
+    point = None if row.verdict is None else row.points.get(row.verdict.point)
+    if row.verdict is None or point is None or row.verdict.point == "most-accurate":
+        return traces
+    y, x = point.metrics.get("accuracy"), point.metrics.get("total_cost_per_1k")
+    if y is None or x is None or y.value is None or x.value is None:
+        return traces
+    at = _router(i, f"{row.router} at {row.verdict.point}", x, y, scale)
+    at |= {"showlegend": False, "marker": at["marker"] | {"size": 7}}
+    return [*traces, {k: v for k, v in at.items() if not k.startswith("error")}]
+
+
 def _curve(i: int, row: Row, scale: float) -> Figure:
-    colour, _, dash = _series(i)
     return _scatter(
         "lines",
         f"{short(row.router)}: λ curve",
@@ -109,32 +131,50 @@ def _curve(i: int, row: Row, scale: float) -> Figure:
         "skip",
         legendgroup=str(i),
         showlegend=False,
-        line={"color": colour, "width": 1.2, "dash": dash},
+        line={
+            "color": MARKS[i % len(MARKS)],
+            "width": 1.2,
+            "dash": _DASHES[i // len(MARKS) % len(_DASHES)],
+        },
         opacity=0.55,
     )
 
 
 def _references(board: Leaderboard, key: str, scale: float) -> list[Figure]:
-    marks = {"oracle": "star", "best_single": "diamond-open", "random": "x-thin-open"}
+    marks = {"oracle": "asterisk-open", "best_single": "circle-cross-open", "random": "x-thin-open"}
     points = [
         (REFERENCES[name], marks[name], metrics.get(board.suite.measure), metrics.get(key))
         for name, metrics in board.references.items()
         if name in marks
     ]
-    traces = [
+    return [
         _mark(name, symbol, x.value, scale * y.value, 13)
         for name, symbol, y, x in points
         if y and x and y.value is not None and x.value is not None
     ]
+
+
+def _single_models(board: Leaderboard, key: str, scale: float) -> list[Figure]:
+    """Return the models asked alone, each with an open mark of its own where they are few."""
+    known = [
+        (model, test[key], test[board.suite.measure])
+        for model, parts in board.diagnostics.pool.items()
+        if (test := parts.get("test", {})).get(key) is not None
+        and test.get(board.suite.measure) is not None
+    ]
     alone: list[Figure] = []
-    for model, parts in board.diagnostics.pool.items():
-        test = parts.get("test", {})
-        y, x = test.get(board.suite.measure), test.get(key)
-        if y is not None and x is not None:
-            mark = _mark(model, "circle-open", x, scale * y, 7)
-            mark |= {"name": "models alone", "legendgroup": "models alone", "showlegend": not alone}
-            alone.append(mark)
-    return traces + alone
+    for i, (model, x, y) in enumerate(known):
+        assert x is not None
+        assert y is not None
+        few = len(known) <= len(_OPEN)
+        mark = _mark(model, f"{_OPEN[i] if few else 'circle'}-open", x, scale * y, 9)
+        if few:
+            mark |= {"name": f"{short(model)} alone"}
+        else:
+            mark |= {"name": "single models", "legendgroup": "single models"}
+            mark["showlegend"] = not alone
+        alone.append(mark)
+    return alone
 
 
 def _mark(name: str, symbol: str, x: float, y: float, size: int) -> Figure:
@@ -247,7 +287,7 @@ def risk(routers: Sequence[Reliability]) -> Figure:
 
 
 def _line(i: int, name: str, x: Any, y: Any, mode: str = "lines+markers") -> Figure:
-    colour, _, dash = _series(i)
+    colour, dash = _series(i)
     line = {"color": colour, "width": 1.5, "dash": dash}
     marker = {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 6}
     x, y = ([round(float(v), 4) for v in values] for values in (x, y))

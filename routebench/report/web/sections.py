@@ -15,10 +15,13 @@ from routebench.report.format import MISSING, Cell, change, money, plain, share
 from routebench.report.points import in_reading_order, lambda_words
 from routebench.report.summary import DisplayTable, finished
 from routebench.report.terminal import router_facts
+from routebench.report.verdict_card import VerdictCard, usd, verdict_card
+from routebench.report.volume import PERIODS, Volume
 from routebench.report.web import plots, training
 from routebench.report.web.colours import HEAT
 from routebench.report.web.flow import flows
 from routebench.report.web.reliability import reliability
+from routebench.report.web.tradeoffs import tradeoffs
 from routebench.report.web.training import RouterCurves
 from routebench.schema import BEST_SINGLE, Estimate, Facet, Leaderboard
 
@@ -26,9 +29,10 @@ TASKS, FACETS = 30, 60
 """The largest numbers of tasks with bars, and of facets with a line each."""
 
 
-def of_run(number: int, stored: Stored) -> dict[str, Any]:
+def of_run(number: int, stored: Stored, volume: Volume) -> dict[str, Any]:
     """Return one run's title, tables, heat maps and plots (by the id of their element)."""
     board = stored.board
+    card = verdict_card(board)
     confident = reliability(stored)
     curves = training.read(stored.folder, board)
     figures = {
@@ -48,7 +52,13 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "folder": stored.folder.resolve().name,
         "valid": board.valid,
         "facts": summary.facts(board),
-        "notices": summary.notices(board),
+        "card": card,
+        "dollars": _dollars(card, volume),
+        "volume": {"number": f"{volume.number:.10g}", "period": volume.period, "periods": PERIODS},
+        "tradeoffs": tradeoffs(stored, card),
+        "best_single": _best_single(board),
+        "texts": stored.texts is not None,
+        "notices": [text for text in summary.notices(board) if text != board.headline],
         "measure": board.suite.measure,
         "users": board.suite.users,
         "board": summary.leaderboard(board),
@@ -70,6 +80,20 @@ def of_run(number: int, stored: Stored) -> dict[str, Any]:
         "variants": figures["usage"].pop("parts") if figures["usage"] else [],
         "plots": {f"run{number}-{name}": figure for name, figure in figures.items() if figure},
     }
+
+
+def _dollars(card: VerdictCard, volume: Volume) -> dict[str, str] | None:
+    """Return dollars a month of the card's router and of the best single model."""
+    if card.usd_per_1k is None or card.best_single_usd_per_1k is None:
+        return None
+    paid, base = (volume.month(cost) for cost in (card.usd_per_1k, card.best_single_usd_per_1k))
+    return {"paid": usd(paid, base), "base": usd(base, base), "saved": usd(base - paid, base)}
+
+
+def _best_single(board: Leaderboard) -> str | None:
+    """Return the name of the best single model; None where folds differ."""
+    named = {fold.best_single for fold in board.diagnostics.folds}
+    return named.pop() if len(named) == 1 else None
 
 
 def _curves(

@@ -16,10 +16,12 @@ from routebench.board import run_folder
 from routebench.comparison.comparable import HARD, mismatches
 from routebench.errors import DataError
 from routebench.files import sha256
+from routebench.metrics.points.words import bound, signed
 from routebench.report import summary
-from routebench.report.format import BASELINE, MISSING, SOURCES, Cell, change, money, plain
+from routebench.report.format import BASELINE, MISSING, SOURCES, Cell, change, money, plain, share
+from routebench.report.verdict_card import KINDS, VerdictCard, verdict_card
 from routebench.report.web.templates import Templates
-from routebench.schema import Estimate, Leaderboard, Row
+from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row
 
 MARKER = ".routebench-site"
 """The file that lists a site's own files: a newer site may replace these."""
@@ -186,12 +188,39 @@ def _index(suites: Sequence[SuiteHistory], links: Mapping[str, str]) -> dict[str
         label: [(suite, _rank(*last)) for suite in suites if (last := suite.last(label))]
         for label in links
     }
+    lines = [(suite, verdict_card(suite.newest.board)) for suite in suites]
+    lines.sort(key=lambda line: _standing(*line))
     return {
         "title": "Leaderboards",
-        "suites": [(suite, *_best(suite.newest.board)) for suite in suites],
+        "suites": [
+            {"suite": suite, "card": card, "verdict": _verdict(suite, card)}
+            | dict(zip(("best", "more", "score"), _best(suite.newest.board), strict=True))
+            for suite, card in lines
+        ],
         "ranks": ranks,
         "links": links,
     }
+
+
+def _standing(suite: SuiteHistory, card: VerdictCard) -> tuple[int, float, str]:
+    """Return what the index is ordered by: what is proven first, then what saves most."""
+    saved = _row_verdict(suite, card)
+    savings = 0.0 if saved is None else saved.savings.value or 0.0
+    return KINDS.index(card.kind), -savings, suite.title
+
+
+def _row_verdict(suite: SuiteHistory, card: VerdictCard) -> RouterVerdict | None:
+    row = None if card.router is None else suite.newest.row(card.router)
+    return None if row is None else row.verdict
+
+
+def _verdict(suite: SuiteHistory, card: VerdictCard) -> dict[str, Any] | None:
+    """Return the cells of whom to deploy; None where nobody is."""
+    verdict = _row_verdict(suite, card)
+    if verdict is None:
+        return None
+    lost = f"{signed(verdict.difference)} ({bound(verdict.low, verdict.margin)})"
+    return {"saves": share(verdict.savings), "lost": lost, "note": verdict.sentence}
 
 
 def _best(board: Leaderboard) -> tuple[list[str], int, Cell]:

@@ -1,7 +1,7 @@
 "use strict";
-/* Draws the plots when they come near, in the colours of the theme. */
+/* Draws the plots when they come near and all else is there, in the colours of the theme. */
 const Plots = (() => {
-  const figures = new Map(), drawn = new Set();
+  const root = document.documentElement, figures = new Map(), drawn = new Set();
   const texts = new Set(["name", "legendgroup", "hovertext", "text", "ticktext"]);
   const colours = () => {
     const style = getComputedStyle(document.documentElement);
@@ -14,19 +14,39 @@ const Plots = (() => {
     return Object.fromEntries(Object.entries(value).map(([key, each]) =>
       [key, texts.has(key) ? each : themed(each, colour)]));
   };
+  /* A long legend stands on the right, or below where the plot is narrow. */
+  const beside = (place, figure, layout, narrow) => {
+    const names = figure.data.filter((trace) => trace.showlegend !== false).length;
+    const rem = parseFloat(getComputedStyle(root).fontSize);
+    Object.assign(layout.legend, narrow
+      ? { orientation: "h", y: -0.16, yanchor: "top", maxheight: 1 }
+      : { orientation: "v", x: 1.01, y: 1, yanchor: "top" });
+    const rows = narrow ? 22 * rem + 11 * names + 60 : Math.max(figure.height * rem, 21 * names + 90);
+    place.style.height = `${Math.round(rows)}px`;
+  };
   const draw = (place) => {
     const figure = figures.get(place.id);
     if (!figure || place.offsetWidth === 0) return;
+    const narrow = place.offsetWidth < 600;
     const { data, layout } = themed({ data: figure.data, layout: figure.layout }, colours());
-    if (place.offsetWidth < 600) {
+    if (figure.beside) beside(place, figure, layout, narrow);
+    if (narrow) {
       layout.font.size = 11;
       layout.legend.font = { size: 10 };
       layout.dragmode = false; // a finger on a plot still scrolls the page
     }
     layout.hoverlabel = { align: "left", namelength: -1 };
+    load();
     drawn.add(place.id);
     if (figure.variant !== undefined) data.forEach((trace, i) => { trace.x = figure.variants[figure.variant][i]; });
     Plotly.react(place, data, layout, { displayModeBar: false, responsive: true });
+  };
+  /* Its text is allowed by its hash, as that of every script here. */
+  const load = () => {
+    if (typeof Plotly !== "undefined") return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.body.append(script);
   };
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
@@ -34,7 +54,6 @@ const Plots = (() => {
     }
   }, { rootMargin: "800px" });
   const again = () => drawn.forEach((id) => draw(document.getElementById(id)));
-  const root = document.documentElement;
   let kept = null;
   /* On paper all runs show, in the light theme, as wide as a page. */
   const toPaper = () => {
@@ -55,9 +74,10 @@ const Plots = (() => {
   for (const block of document.querySelectorAll('script[id$="-plots"]')) {
     for (const [id, figure] of Object.entries(JSON.parse(block.textContent))) {
       figures.set(id, figure);
-      seen.observe(document.getElementById(id));
     }
   }
+  const start = () => figures.forEach((_, id) => seen.observe(document.getElementById(id)));
+  addEventListener("load", () => setTimeout(start, 50)); // after the first screen is painted
   for (const choice of document.querySelectorAll('select[id$="-task"]')) {
     choice.addEventListener("change", () => {
       const id = choice.id.replace(/-task$/, "-usage");
