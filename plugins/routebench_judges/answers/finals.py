@@ -69,10 +69,11 @@ def plain(text: str) -> str:
 
     Case and asterisks stay.
     """
-    text = expand_powers(text)
-    # Before NFKC, which makes 3½ into 31/2.
-    text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
-    text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text).replace("⁄", "/"))
+    if not text.isascii():
+        text = expand_powers(text)
+        # Before NFKC, which makes 3½ into 31/2.
+        text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
+        text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text).replace("⁄", "/"))
     if "\\" in text:
         for written, meant in _LATEX:
             text = text.replace(written, meant)
@@ -84,6 +85,8 @@ def plain(text: str) -> str:
 
 def boxes(text: str) -> Iterator[BoxedText]:
     r"""Yield the content of every `\boxed{…}` and `<answer>…</answer>` of a plain text."""
+    if "\\" not in text and "<" not in text:
+        return
     for match in islice(_BOX.finditer(text), MOST):
         if inner := match["bare"] or match["tagged"]:
             yield BoxedText(match.start(), match.end(), inner)

@@ -25,6 +25,7 @@ _WORD = re.compile(
     r"\d+(?:[.,]\d+)*(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])*"
     r"|(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff\u0e00-\u0e7f\u1000-\u1049])+"
 )
+_ASCII_WORD = re.compile(r"[0-9]+(?:[.,][0-9]+)*[A-Za-z0-9]*|[A-Za-z][A-Za-z0-9]*")
 # C# is another note, and another language, than C.
 _SHARP = re.compile(rf"(?<![^\W_])[a-z](?:#|\+\+)(?![^\W_])|{_WORD.pattern}")
 _THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
@@ -52,6 +53,8 @@ def fold(text: str) -> str:
 
 def expand_powers(text: str) -> str:
     """Write superscript digits as a power, `10⁵` as `10^⁵`; NFKC makes digits of them after."""
+    if text.isascii():
+        return text
     # Without the caret NFKC would make 10⁵ into 105.
     return _POWERS.sub(lambda match: "^" + match[0].replace("⁻", "-"), text)
 
@@ -72,7 +75,9 @@ def _alike(match: re.Match[str]) -> str:
 
 def words(folded: str) -> list[str]:
     """Split a folded text into words and numbers without punctuation; `1,234` is `1234`."""
-    tokens = (_SHARP if "#" in folded or "++" in folded else _WORD).findall(folded)
+    sharp = "#" in folded or "++" in folded
+    pattern = _SHARP if sharp else _ASCII_WORD if folded.isascii() else _WORD
+    tokens = pattern.findall(folded)
     if "," in folded:
         tokens = [_THOUSANDS.sub("", word) if "," in word else word for word in tokens]
     return tokens

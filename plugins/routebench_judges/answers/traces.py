@@ -102,6 +102,12 @@ _GREETS = re.compile(
     r"|here(?:['’]s| is) (?:the|my) answer|let['’]s see|thanks))*\s?(?:[.!:]+|\n)[*_]*\s+",
     re.I,
 )
+# Each ending that `_PARTS` finds has one of these within its last characters.
+_PARTING = (
+    "i hope", "let me know", "feel free", "have a ", "anything else", "if you ", "happy to", "thank",
+    "best regards", "cheers", "good luck", "would you like",
+)  # fmt: skip
+_PARTING_LENGTH = 300
 _PARTS = re.compile(
     r"(?:(?<=[.!?*)}\]])\s+|\n+\s*)[*_]*(?:i hope (?:this|that|it)|let me know|feel free"
     r"|have a (?:nice|great"
@@ -115,16 +121,31 @@ _PARTS = re.compile(
 _QUOTED_LINE = re.compile(r"^> (?=\S)", re.M)
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _BLANKS = re.compile(r"[^\S\n]+")
+_OTHER_BLANK = re.compile(r"[^\S\n ]")
 _HIDDEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")
 _ITALIC = re.compile(r"(?<!\w)_(?=[^\s_])([^_\n]{1,300})(?<=\S)_(?!\w)")
 _LINES = re.compile(r" ?\n ?")
 _MANY_LINES = re.compile(r"\n{3,}")
-# A line break within a sentence, as a line of limited width has it; no item of a list.
+# A line break within a sentence, as a line of limited width has it; no item of a list. Each of
+# these is what stands before one or two breaks, and what after them.
+_SENTENCE = (
+    (r"[a-z,]", r"I(?:['’]|[ \n][a-z])"),
+    (
+        r"[^\s.!?:;*#`|>\]}\\]",
+        r"[a-zß-öø-ÿ](?![.):\]])(?:[^\W\d_]|['’ ,]|\n(?=[a-z]{2}))",
+    ),
+    (r"[ \n](?:the|not|and|for|was|are)", r"\S"),
+    (r"[ \n](?:is|an|of|or|in|by|to|at|on)", r"\S"),
+)
+# The break comes first: a search jumps to it.
 _WRAPPED = re.compile(
-    r"(?<=[a-z,])\n+(?=I(?:['’]|[ \n][a-z]))|"
-    r"(?<=[^\s.!?:;*#`|>\]}\\])\n+(?=[a-zß-öø-ÿ](?![.):\]])(?:[^\W\d_]|['’ ,]|\n(?=[a-z]{2})))"
-    r"|(?<=[ \n](?:the|not|and|for|was|are))\n+(?=\S)|(?<=[ \n](?:is|an|of|or|in|by|to|at"
-    r"|on))\n+(?=\S)"
+    r"\n(?:"
+    + "|".join(
+        rf"{second}(?<={before}\n{second})(?={after})"
+        for second in ("", r"\n")
+        for before, after in _SENTENCE
+    )
+    + ")"
 )
 _THOUSANDS = re.compile(
     r"(?<=\d)(?:\{,\}|\{\\[,!]\}|,\\!|\\[,!:; ](?:\{\})?|\{ \}|,\{\}|~)(?=\d{3}(?!\d))"
@@ -152,9 +173,17 @@ def final_answer(text: str) -> FinalAnswer:
 
 def _without_courtesies(text: str) -> str:
     """Return a text without `Sure!` before what it says and `I hope this helps!` after it."""
-    for pattern in (_GREETS, _GREETS, _PARTS, _PARTS):
-        kept = pattern.sub("", text, count=1).strip()
-        text = kept or text
+    for _ in range(2):
+        if greeting := _GREETS.match(text):
+            text = text[greeting.end() :].strip() or text
+    for _ in range(2):
+        end = text[-_PARTING_LENGTH:]
+        if end.isascii():
+            end = end.lower()
+            if not any(words in end for words in _PARTING):
+                break
+        if parting := _PARTS.search(text):
+            text = text[: parting.start()].strip() or text
     return text
 
 
@@ -166,9 +195,16 @@ def tidied(text: str) -> str:
     """
     if not text.isascii():
         text = _HIDDEN.sub("", text)
-    text = _BLANKS.sub(" ", _LINE_ENDS.sub("\n", text))
+    if _OTHER_BLANK.search(text):
+        text = _LINE_ENDS.sub("\n", text)
+        text = _BLANKS.sub(" ", text)
+    elif "  " in text:
+        text = _BLANKS.sub(" ", text)
     if "\n" in text:
-        text = _MANY_LINES.sub("\n\n", _LINES.sub("\n", text))
+        if " \n" in text or "\n " in text:
+            text = _LINES.sub("\n", text)
+        if "\n\n\n" in text:
+            text = _MANY_LINES.sub("\n\n", text)
         text = _WRAPPED.sub(" ", text)
     if "{" in text or "\\" in text or "~" in text:
         text = _THOUSANDS.sub(",", text)
@@ -189,7 +225,7 @@ def _last_channel(text: str) -> tuple[str | None, bool]:
             return text[finals[-1].end() : end.start() if end else len(text)], len(channels) > 1
         if channels:
             return None, True
-    if glued := list(_GLUED.finditer(text)):
+    if "assistant" in text and (glued := list(_GLUED.finditer(text))):
         return text[glued[-1].end() :], True
     if _GLUED_OPENS.match(text):
         return None, True

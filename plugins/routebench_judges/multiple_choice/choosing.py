@@ -35,7 +35,7 @@ class Reader:
     def chosen(self, text: str) -> Choice:
         """Return the letters that an answer chooses, and how it states them."""
         body = self._own_part(languages.latin_letters(plain(text).strip()))
-        several = len(cues.MAIN.findall(body)) > 1 if len(body) < 200 else False
+        several = len(list(cues.MAIN.finditer(body))) > 1 if len(body) < 200 else False
         if not several and (whole := self._whole(body)):
             return Choice(self._one(whole), True)
         for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
@@ -115,7 +115,7 @@ class Reader:
 
     def _whole(self, body: str) -> list[str]:
         """Return the choice of an answer of letters alone, or of one option's text."""
-        bare = re.sub(r"[*_`\"'“”()\[\]{}$:,;/&!]+|\.(?!\w)", " ", body) if len(body) < 200 else "…"
+        bare = cues.SIGNS.sub(" ", body) if len(body) < 200 else "…"
         tokens = [token for token in bare.split() if not cues.BARE.fullmatch(token)]
         if tokens and all(len(token) == 1 and self._valid(token, True) for token in tokens):
             return list(dict.fromkeys(token.upper() for token in tokens))
@@ -136,7 +136,9 @@ class Reader:
                 statements.append((box.start, tuple(letters)))
         return statements
 
-    def _cued(self, body: str, cue: re.Pattern[str]) -> list[tuple[int, tuple[str, ...]]]:
+    def _cued(
+        self, body: str, cue: cues.Cue | re.Pattern[str]
+    ) -> list[tuple[int, tuple[str, ...]]]:
         statements = []
         for match in islice(cue.finditer(body), MOST):
             letters = self._statement(body, match.end(), match.start())
@@ -149,10 +151,9 @@ class Reader:
         statements = self._cued(body, cues.MAIN) + self._cued(body, cues.CORRECTS)
         if languages.may_cue(body):
             statements += self._cued(body, languages.CUES)
-        lines = list(cues.LINE.finditer(body))
-        for match in lines[:1] + lines[1:][-1:]:
-            at, line = match.start(), match[0].strip(" \t*_`#>\"'")
-            if (lone := cues.LONE.fullmatch(line)) and self._valid(lone[1], True):
+        for at, line in _outer_lines(body):
+            lone = cues.LONE.fullmatch(line.strip(" \t*_`#>\"'"))
+            if lone and self._valid(lone[1], True):
                 statements.append((at, (lone[1],)))
         return statements
 
@@ -217,7 +218,7 @@ class Reader:
         opened = self.options.opening(line)
         if opened and opened[0] == letter:
             return None
-        segment = re.split(r"[;,()*]|[.!?](?:\s|$)|\s[-–—]\s", line)[0]
+        segment = cues.PARTS.split(line, maxsplit=1)[0]
         other = self.options.named(segment)
         telling = other and (len(segment.strip()) > 2 or segment.strip().isdigit())
         return other if telling and other != letter else None
@@ -309,6 +310,16 @@ def _final(body: str, statements: list[tuple[int, tuple[str, ...]]]) -> list[str
     if len(last) == 1 and (last == first or all(last[0] in letters for letters in chosen)):
         return list(last)
     return _flat(chosen)
+
+
+def _outer_lines(body: str) -> list[tuple[int, str]]:
+    """Return the first and the last line that is not blank, with their places."""
+    first = cues.LINE.search(body)
+    if first is None:
+        return []
+    last = body.rfind("\n", 0, len(body.rstrip())) + 1
+    lines = [(first.start(), first[0])]
+    return lines + ([(last, body[last:].split("\n", 1)[0])] if last > first.end() else [])
 
 
 def _flat(statements: list[tuple[str, ...]]) -> list[str]:

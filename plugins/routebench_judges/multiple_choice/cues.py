@@ -3,8 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 NEAR = 240  # characters read after a cue
+
+
+def cased_otherwise(text: str) -> bool:
+    """Return whether a text has letters that are an i, s or k to a pattern, but not in lower case.
+
+    Without them a word stands where it stands in `text.lower()`, at the same place.
+    """
+    return not text.isascii() and any(letter in text for letter in "ıİſK")
+
+
+class Cue:
+    """A pattern in any case that is looked for only where one of the words it opens with stands.
+
+    Finding a word is many times faster than trying the pattern at every letter of a text.
+    """
+
+    def __init__(self, pattern: str, *opens: str) -> None:
+        self.pattern = re.compile(pattern, re.I)
+        self._opens = opens
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """Return the matches in a text, as the pattern alone would find them."""
+        return self.pattern.finditer(text) if cased_otherwise(text) else self._at_words(text)
+
+    def _at_words(self, text: str) -> Iterator[re.Match[str]]:
+        low, places = text.lower(), []
+        for word in self._opens:
+            at = low.find(word)
+            while at >= 0:
+                places.append(at)
+                at = low.find(word, at + 1)
+        end = 0
+        for at in sorted(places):
+            if at >= end and (match := self.pattern.match(text, at)):
+                yield match
+                end = match.end()
+
+
 _IS = (
     r"(?:is|are|was|(?:must|should|would|will|has to|needs to)(?: \w+)? be|becomes|appears to be"
     r"|seems to be)"
@@ -15,8 +54,11 @@ _WORD += r"|(?:my|final) (?:choice|pick|selection|option|response))"
 _OF = r"(?:,? (?:to|for|of|here|choice|option|letter|among|from|then|therefore|thus)\b"
 _OF += r"[^.:;\n]{0,80}?)?"
 _SAYS = rf"[\"'*_`\s,]*(?:\b{_IS}\b|[:=]|[-–—]+>?|→)"
-FINAL = re.compile(rf"\bfinal (?:answer|choice|option)\b{_OF}(?:{_SAYS})?|####", re.I)
-MAIN = re.compile(rf"\b{_WORD}\b{_OF}{_SAYS}", re.I)
+FINAL = Cue(rf"\bfinal (?:answer|choice|option)\b{_OF}(?:{_SAYS})?|####", "final ", "####")
+MAIN = Cue(
+    rf"\b{_WORD}\b{_OF}{_SAYS}",
+    *("ans", "vote", "correct", "final ", "right ", "best ", "appropriate ", "my "),
+)
 WEAK = re.compile(
     r"\b(?:choos(?:e|ing)|chose|select(?:ed)?|pick(?:ed)?|go(?:ing)? with|opt(?:ed)? for|vote for"
     r"|guess(?: is| would be)?|(?:it|this|that)(?: is|['’]s)|it (?:must|would|should|has to) be"
@@ -71,6 +113,8 @@ OR = re.compile(r"\s*(?:,\s*(?:and|or)?|/|&|\band\b|\bor\b)\s*(?=\S)")
 BOLD = re.compile(r"\*\*([^*\n]{1,240})\*\*")
 LED = re.compile(r"[\s*>#-]*(?:option\s+)?[(\[]?(?P<letter>[A-Za-z])[)\].:]+\**\s+(?=\S)", re.I)
 LONE = re.compile(r"(?:(?:option|choice)\s+)?[(\[]?([A-Z])[)\]]?[.:]?")
+SIGNS = re.compile(r"[*_`\"'“”()\[\]{}$:,;/&!]+|\.(?!\w)")
+PARTS = re.compile(r"[;,()*]|[.!?](?:\s|$)|\s[-–—]\s")
 BARE = re.compile(r"(?:option|choice|answer|letter|final|the|my|is|and|or)", re.I)
 DENIES = re.compile(
     r"\b(?:not|no|never|except|unlike|cannot|neither|wrong|incorrect)\b|n['’]t\b", re.I
@@ -131,9 +175,9 @@ DENIED = re.compile(
     re.I,
 )
 # What takes an earlier choice back and makes another one: `wait, no: C.`
-CORRECTS = re.compile(
+CORRECTS = Cue(
     r"\b(?:wait|actually|correction|scratch that|on second thoughts?|i mean"
     r"|no)[,:.!\s-]+(?:no[,:.!]?\s+)?"
     r"(?:(?:it(?:['’]s| is)|option|choice)\s+)*(?=[(*\[]*[A-Z][)*\]]*(?:[.!]?\s*(?:$|\n)|[.!]\s))",
-    re.I,
+    *("wait", "actually", "correction", "scratch that", "on second thought", "i mean", "no"),
 )

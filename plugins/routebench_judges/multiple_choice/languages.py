@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from routebench_judges.answers.folding import listed_words
+from routebench_judges.multiple_choice.cues import cased_otherwise
 
 # Chinese, Japanese, Korean, Spanish, Portuguese, French, German, Italian, Russian, Arabic, Hindi,
 # and after these Dutch, Polish, Czech, Turkish, Vietnamese and Indonesian.
@@ -48,18 +49,24 @@ AFTERWARDS = re.compile(
     r"|\s?هو\sالصحيح|\s?هي\sالصحيحة|\s?सही\s(?:उत्तर|विकल्प)?\s?है|\sis\s(?:het\s)?juist|\sje\ssprávně)",
     re.I,
 )
-_TELLTALE = re.compile(
-    r"respuesta|elijo|escojo|opci[oó]n|resposta|alternativa|escolho|antwort|lösung|richtig|wähle|risposta|scelgo"
-    r"|opzione|réponse|choisis|correcte|antwoord|kies|odpow|wybieram|odpov|cevap|yanıt|jawaban"
-    r"|đáp|câu trả|chọn"
-    r"|[^\x00-\u036f\u2000-\u2bff\U0001d000-\U0001ffff]",
-    re.I,
-)
+_TELLTALE_WORDS = (
+    "respuesta", "elijo", "escojo", "opcion", "opción", "resposta", "alternativa", "escolho",
+    "antwort", "lösung", "richtig", "wähle", "risposta", "scelgo", "opzione", "réponse", "choisis",
+    "correcte", "antwoord", "kies", "odpow", "wybieram", "odpov", "cevap", "yanit", "jawaban",
+    "đáp", "câu trả", "chọn",
+)  # fmt: skip
+_TELLTALE = re.compile("|".join(_TELLTALE_WORDS), re.I)
+_TELLTALE_LETTER = re.compile(r"[^\x00-\u036f\u2000-\u2bff\U0001d000-\U0001ffff]")
 
 
 def may_cue(text: str) -> bool:
     """Return whether `CUES` or `AFTERWARDS` may find anything: a fast way out."""
-    return _TELLTALE.search(text) is not None
+    if not text.isascii() and _TELLTALE_LETTER.search(text):
+        return True
+    if cased_otherwise(text):
+        return _TELLTALE.search(text) is not None
+    low = text.lower()
+    return any(word in low for word in _TELLTALE_WORDS)
 
 
 _ALIKE = str.maketrans("АСНТ", "ACHT")

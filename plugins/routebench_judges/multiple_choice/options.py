@@ -10,11 +10,18 @@ from routebench_judges.answers.finals import plain
 from routebench_judges.answers.folding import ARTICLES, fold, words
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LINE = re.compile(r"(?:^|\n)[ \t*>-]*[(\[]?(?P<letter>[A-Za-z])(?P<sign>[).:\]])\**(?=\s|\S)")
-_INLINE = re.compile(
-    r"(?:(?<=\s)|(?<=[,;:?.(\[])|^)(?:[(\[](?P<round>[A-Za-z])[)\]]|(?P<letter>[A-Za-z])[).:])(?=\s)"
+_MARK = r"[ \t*>-]*[(\[]?(?P<letter>[A-Za-z])[).:\]]\**(?=\s|\S)"
+_FIRST_LINE = re.compile(_MARK)
+_LINE = re.compile(r"\n" + _MARK)
+_INLINE_END = re.compile(r"[)\].:](?=\s)")
+_NUMBER_SIGNS = re.compile(
+    r"[-%/.<>=≤≥+^√$€£°](?:(?<=[<>=≤≥+^√$€£°])|(?<=-)(?<![^\W_]-)(?=\.?\d)|(?<=\d[%/.])(?=\d)"
+    r"|(?<=\d%))"
 )
-_NUMBER_SIGNS = re.compile(r"(?<![^\W_])-(?=\.?\d)|(?<=\d)[%/.](?=\d)|(?<=\d)%|[<>=≤≥+^√$€£°]")
+# The first word of a text, articles apart, where nothing before or after it can change it.
+_FIRST_WORD = re.compile(r"[ *\n]*(?:(?:[Tt]he|[Aa]n?) )*(?P<word>[A-Za-z]+)(?:'s)?(?=[ .,;\n]|$)")
+_AFTER_LIST = re.compile(r"\n\s*\n|\n\s*(?:answer|please|respond|choose|reply)\b", re.I)
+_LONE_LETTER = re.compile(r"(?<![^\W_])[A-Z](?![^\W_])")
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,17 @@ class AnswerOptions:
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Return the words of each option's text that are compared."""
         return {letter: key(text) for letter, text in self.texts.items()}
+
+    @cached_property
+    def _first_words(self) -> frozenset[str]:
+        return frozenset(option[0] for option in self.keys.values() if option)
+
+    def _may_begin(self, text: str) -> bool:
+        """Return whether a text may begin as an option does: a fast way out."""
+        first = _FIRST_WORD.match(text)
+        if first is None or (word := first["word"].lower()) in ARTICLES:
+            return True
+        return word in self._first_words
 
     def __bool__(self) -> bool:
         return bool(self.texts)
@@ -42,6 +60,8 @@ class AnswerOptions:
 
     def named(self, text: str) -> str | None:
         """Return the one option whose whole text this is."""
+        if not self._may_begin(text):
+            return None
         wanted = key(text)
         matches = [letter for letter, option in self.keys.items() if option and option == wanted]
         return matches[0] if len(matches) == 1 else None
@@ -51,6 +71,8 @@ class AnswerOptions:
 
         Of several options it is the one with the longest text.
         """
+        if not self._may_begin(text):
+            return None
         given = key(text)
         matches = [
             (len(option), letter)
@@ -79,7 +101,7 @@ class AnswerOptions:
         matches = [
             letter
             for letter, text in self.texts.items()
-            if set(re.findall(r"(?<![^\W_])[A-Z](?![^\W_])", text)) & set(LETTERS) == letters
+            if set(_LONE_LETTER.findall(text)) & set(LETTERS) == letters
         ]
         return matches[0] if len(matches) == 1 else None
 
@@ -88,18 +110,49 @@ def read_options(question: str) -> AnswerOptions:
     """Read the options of a question: `A) …`, `(A) …`, `A. …` or `A: …`, by lines or in one."""
     text = plain(question)
     best: dict[str, str] = {}
-    for pattern in (_LINE, _INLINE):
-        marks = [
-            ((match.groupdict().get("round") or match["letter"]).upper(), match)
-            for match in pattern.finditer(text)
-        ]
+    for marks in (_by_lines(text), _inline(text)):
         run = _run(text, marks)
         if len(run) > len(best):
             best = run
     return AnswerOptions(best)
 
 
-def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
+_Mark = tuple[str, int, int]
+"""A letter that may begin an option, and where it begins and ends with its brackets."""
+
+
+def _by_lines(text: str) -> list[_Mark]:
+    """Return the marks that begin a line."""
+    first = _FIRST_LINE.match(text)
+    lines = _LINE.finditer(text, first.end() if first else 0)
+    return [
+        (match["letter"].upper(), match.start(), match.end())
+        for match in (*((first,) if first else ()), *lines)
+    ]
+
+
+def _inline(text: str) -> list[_Mark]:
+    """Return the marks before a blank, `(A)` or `A)`, that follow a blank or a sign."""
+    marks = []
+    for match in _INLINE_END.finditer(text):
+        end = match.start()
+        letter = text[end - 1 : end]
+        if not (letter.isascii() and letter.isalpha()):
+            continue
+        sign = text[end]
+        bracketed = end > 1 and sign in ")]" and text[end - 2] in "(["
+        if bracketed and _opens(text, end - 2):
+            marks.append((letter.upper(), end - 2, end + 1))
+        elif sign != "]" and _opens(text, end - 1):
+            marks.append((letter.upper(), end - 1, end + 1))
+    return marks
+
+
+def _opens(text: str, at: int) -> bool:
+    return at == 0 or text[at - 1].isspace() or text[at - 1] in ",;:?.(["
+
+
+def _run(text: str, marks: list[_Mark]) -> dict[str, str]:
     """Return the longest run A, B, C … among the marks, the last of equals, with its texts."""
     # Any A may begin the list; a letter out of turn stands in an option's own text. Read from the
     # end, each mark is followed by the next one of the letter after its own.
@@ -112,7 +165,7 @@ def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
         if after is not None:
             following[at], length[at] = after, 1 + length[after]
         nearest[letter] = at
-    starts = [at for at, (letter, _) in enumerate(marks) if letter == "A" and length[at] > 1]
+    starts = [at for at, (letter, _, _) in enumerate(marks) if letter == "A" and length[at] > 1]
     if not starts:
         return {}
     run: list[int] = []
@@ -120,16 +173,16 @@ def _run(text: str, marks: list[tuple[str, re.Match[str]]]) -> dict[str, str]:
     while step is not None:
         run.append(step)
         step = following[step]
-    ends = [marks[at][1].start() for at in run[1:]] + [len(text)]
+    ends = [marks[at][1] for at in run[1:]] + [len(text)]
     return {
-        LETTERS[n]: _first_part(text[marks[at][1].end() : end])
+        LETTERS[n]: _first_part(text[marks[at][2] : end])
         for n, (at, end) in enumerate(zip(run, ends, strict=True))
     }
 
 
 def _first_part(text: str) -> str:
     """Return an option without what follows the list, such as `Answer:`."""
-    part = re.split(r"\n\s*\n|\n\s*(?:answer|please|respond|choose|reply)\b", text, flags=re.I)[0]
+    part = _AFTER_LIST.split(text, maxsplit=1)[0] if "\n" in text else text
     return " ".join(part.split()).strip(" ,;*|")
 
 
