@@ -15,7 +15,13 @@ import pyarrow.parquet as pq
 
 from routebench import config
 from routebench.board import provenance, run_folder, write_run, write_tables
-from routebench.board.build import STARTS_PROCESSES, USES_NETWORK, WRAPPED, merge_facts
+from routebench.board.build import (
+    AUDIT_ONLY,
+    STARTS_PROCESSES,
+    USES_NETWORK,
+    WRAPPED,
+    merge_facts,
+)
 from routebench.board.read_run import Stored
 from routebench.board.run_folder import CHECKPOINTS, RUN_FILE
 from routebench.config import RunConfig
@@ -178,10 +184,13 @@ def _told(row: Row, headers: list[_Header]) -> Iterator[Compared]:
     told = sorted({str(text) for header in headers for text in header.get("warnings", [])})
     noted = [text for text in row.warnings if not is_measured(text) and not _is_ours(text)]
     yield f"rows[{row.router}].warnings", noted, told, IN_JOBS
+    audited = any(header.get("isolation") == "audit" for header in headers)
+    path = f"rows[{row.router}].warnings, of the audit hook"
+    yield path, AUDIT_ONLY in row.warnings, audited, IN_JOBS
 
 
 def _is_ours(text: str) -> bool:
-    return text in (STARTS_PROCESSES, USES_NETWORK) or text.startswith(WRAPPED)
+    return text in (STARTS_PROCESSES, USES_NETWORK, AUDIT_ONLY) or text.startswith(WRAPPED)
 
 
 def _header(folder: Path, label: str, seed: int, fold: int) -> _Header | None:
