@@ -283,6 +283,8 @@ def execute(
         # Jobs may have ended since the last one was reported: what is kept is what counts.
         listener.interrupted(sum(finished.load(job) is not None for job in jobs))
         raise
+    finally:
+        finished.publish()
 
 
 def about(job: Job, result: Result) -> dict[str, Any]:
