@@ -19,11 +19,40 @@ from routebench.metrics.points.point import Point
 from routebench.names import below
 from routebench.plugin import discovery, extensions
 from routebench.plugin.budget import Budget
+from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
 from routebench.records import Decisions, Queries
 from routebench.schema import Leaderboard
 from routebench.steps.replay import AnswerSource
+
+
+@dataclass(frozen=True)
+class KeptJob:
+    """What a run folder keeps of a job, which is that of its board; none of its code is run."""
+
+    place: Path
+    header: dict[str, Any]
+    """What its record says."""
+    plugin: PluginInfo
+    models: tuple[str, ...]
+
+    @classmethod
+    def find(
+        cls, folder: Path, board: Leaderboard, label: str, seed: int, fold: int, file: str | None
+    ) -> KeptJob:
+        """Return the job of a router, seed and fold; a router of a file is named by it.
+
+        Raises as `TrainedRouter.load` does.
+        """
+        place = _place(folder, board, label, seed, fold)
+        header = _header(place / provenance.JOB)
+        row = next(row for row in board.rows if row.router == label)
+        # One job stands for all seeds of a deterministic router.
+        provenance.check(place, header, row, 0 if row.deterministic else seed, fold)
+        info = provenance.plugin(label, header, file)
+        models = tuple(_header(place / "checkpoint" / "router.json")["models"])
+        return cls(place, header, info, models)
 
 
 @dataclass(frozen=True)
@@ -71,20 +100,16 @@ class TrainedRouter:
         """
         board, label = run_folder.read(run), current_name(label)
         folder = run if run.is_dir() else run.parent
-        place = _place(folder, board, label, seed, fold)
+        job = KeptJob.find(folder, board, label, seed, fold, file)
+        place, header, info = job.place, job.header, job.plugin
         points = None
         if point is not None:
             points, point = checkpoint_points.read(place / "checkpoint"), _as_named(point)
             points.named(point)
-        header = _header(place / "job.json")
-        row = next(row for row in board.rows if row.router == label)
-        # One job stands for all seeds of a deterministic router.
-        provenance.check(place, header, row, 0 if row.deterministic else seed, fold)
-        info = provenance.plugin(label, header, file)
         notes = tuple(f"{label}: {text}" for text in provenance.changes(header, info))
         _changeable(discovery.load(info), label, changes or {})
         router = create(info, header["options"] | (changes or {}), label)
-        models = tuple(_header(place / "checkpoint" / "router.json")["models"])
+        models = job.models
         harness = Harness(router, extensions.load_all(header.get("extensions", {})))
         if harness.steps and not answers:
             raise OptionError(
