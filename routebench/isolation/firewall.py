@@ -96,22 +96,23 @@ def enter(start: Start, paths: Iterable[Path], on_end: namespaces.OnEnd) -> tupl
     read = [*readable.system_paths(apart), *code, *named, model_cache()]
     secret = [*resolved, *readable.forbidden(named, resolved)]
     taken = set(os.listdir(mounts.TMP)) if mounts.TMP.is_dir() else set()
-    own_tmp = apart and mounts.own_view(writable, given, read, secret)
-    if own_tmp:
+    own_view = apart and mounts.own_view(writable, given, read, secret)
+    if own_view:
         os.chdir(writable[0] / WORK)  # the same folder, in the new view
     if apart:
         mounts.drop_capabilities()
-    places = [*writable, mounts.TMP] if own_tmp else writable
+    places = [*writable, mounts.TMP] if own_view else writable
     confined = landlock.restrict([*places, *given], read, secret, access.processes, network)
     violations: list[str] = []
     watch = AuditHook(writable, protected, frozenset(access.banned), access, violations, given)
-    if own_tmp:
+    if own_view:
         watch.own(mounts.TMP, taken)
     sys.addaudithook(watch)
     filtered = syscalls.restrict(
         network or access.accelerator,
         access.processes or apart,
         access.processes or access.downloads,
+        own_view,  # where everything else is read-only
     )
     layers = {"landlock": confined, "namespaces": apart, "seccomp": filtered}
     return ", ".join(name for name, there in layers.items() if there) or "audit", violations

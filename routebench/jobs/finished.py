@@ -82,6 +82,8 @@ class Result:
     """The last thing the router said of its training."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the board says of the router: strings and numbers by name."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """Where it ran, with which versions; empty where that is not known."""
     trade_offs: TradeOffs | None = None
     """Of a router that sees answers: its decisions at every trade-off, the first the main ones."""
 
@@ -96,9 +98,11 @@ class _Record(BaseModel):
     isolation: str
     note: str
     facts: Facts
+    machine: dict[str, Any] = {}
     trade_offs: dict[str, Any] | None = None
 
 
+_RECORDED = ("timing", "isolation", "note", "facts", "machine")
 _DONE, _BEGUN = "done", "begun"
 
 
@@ -179,7 +183,7 @@ def _read(place: Path, job: Job) -> Result | None:
                 return None
             parts.append(arrow_io.read_decisions(place / name))
         one, two, three = parts
-        known = {n: getattr(record, n) for n in ("timing", "isolation", "note", "facts")}
+        known = {n: getattr(record, n) for n in _RECORDED}
         known["trade_offs"] = _read_trade_offs(place, record.trade_offs)
         return Result("ok", "", one, two, three, warnings=record.warnings, **known)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -227,6 +231,7 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
             "isolation": result.isolation,
             "note": result.note,
             "facts": result.facts,
+            "machine": result.machine,
         }
         if result.trade_offs is not None:
             header["trade_offs"] = _write_trade_offs(part, result.trade_offs)

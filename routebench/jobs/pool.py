@@ -28,7 +28,7 @@ from routebench.isolation.messages import (
     StepRequest,
 )
 from routebench.isolation.subprocesses import OnProgress, Workers, printed
-from routebench.jobs import arrow_io, left
+from routebench.jobs import arrow_io, footprint, left
 from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
 from routebench.jobs.harness import SINGLES, differing
@@ -137,7 +137,11 @@ class Processes:
                 progress(job, done, note)
 
             try:
-                result = replace(self._stages(job, place, on_progress), note=notes[-1])
+                result = replace(
+                    self._stages(job, place, on_progress),
+                    note=notes[-1],
+                    machine=footprint.machine([job.plugin.distribution]),
+                )
             except Exception as error:
                 # Files of a job are made by its router: errors in them fail its own row only.
                 result = Result("failed", f"{type(error).__name__}: {error}")
