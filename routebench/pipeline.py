@@ -174,8 +174,7 @@ def make_plan(
     entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
     if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
         listener.stage("reading final answers")
-        values = config.set.get(data.answers_as or "", {})
-        data = read_finals(data, values, named=config.answers_as is not None)
+        data = with_finals(config, data)
     setup = Setup(
         data,
         split,
@@ -215,6 +214,12 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
         extensions = extensions or Extensions(config.set)
         data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
+
+
+def with_finals(config: RunConfig, data: SuiteData) -> SuiteData:
+    """Return the suite with the final answers that routers are shown."""
+    values = config.set.get(data.answers_as or "", {})
+    return read_finals(data, values, named=config.answers_as is not None)
 
 
 def show_tasks(data: SuiteData, to: str | None) -> SuiteData:
@@ -331,6 +336,8 @@ def execute(
         # Jobs may have ended since the last one was reported: what is kept is what counts.
         listener.interrupted(sum(finished.load(job) is not None for job in jobs))
         raise
+    finally:
+        finished.publish()
 
 
 def about(job: Job, result: Result) -> dict[str, Any]:

@@ -27,6 +27,9 @@ from routebench.records import Decisions, Queries, Table
 KEY = 0x52424348
 PORT = 47631
 SIZE = 1 << 20
+MODELS = 4
+MARKED = 6000
+"""Files of a package whose times and attributes may carry something."""
 
 
 def digest(text: str) -> str:
@@ -204,6 +207,133 @@ class InKeys(Carrier):
         return dict(json.loads(buffer.value))
 
 
+class OnFiles(Carrier):
+    """In what can be set on files that are not its own, without writing to them.
+
+    They are of a package that jobs may read, a few for each text.
+    """
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+
+    def path(self, text: str, model: int = 0) -> bytes:
+        number = (int(text, 16) * MODELS + model) % MARKED
+        return os.fsencode(Path(str(self.options.place), f"module_{number}.py"))
+
+    def send(self, known: dict[str, int]) -> None:
+        for text, model in known.items():
+            self.mark(self.path(text), model)
+
+    def receive(self) -> dict[str, int]:
+        return {}
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        return Decisions(np.array([self.marked(self.path(digest(t))) for t in queries.text]))
+
+    def mark(self, path: bytes, model: int) -> None:
+        raise NotImplementedError
+
+    def marked(self, path: bytes) -> int:
+        raise NotImplementedError
+
+
+class InTimes(OnFiles):
+    """In the time of change that a file is said to have, set by libc."""
+
+    def mark(self, path: bytes, model: int) -> None:
+        times = (ctypes.c_long * 4)(1, 0, 1 + model, 0)
+        self.libc.utimensat(-100, path, times, 0)
+
+    def marked(self, path: bytes) -> int:
+        changed = int(os.stat(path).st_mtime)
+        return changed - 1 if 1 <= changed <= MODELS else 0
+
+
+class InModes(OnFiles):
+    """In who may do what with a file."""
+
+    def mark(self, path: bytes, model: int) -> None:
+        self.libc.chmod(path, 0o600 + model)
+
+    def marked(self, path: bytes) -> int:
+        mode = os.stat(path).st_mode
+        return 0 if mode & 0o70 else mode & 0o7
+
+
+class InAttributes(OnFiles):
+    """In an extended attribute of a file."""
+
+    def mark(self, path: bytes, model: int) -> None:
+        self.libc.setxattr(path, b"user.known", bytes([model]), 1, 0)
+
+    def marked(self, path: bytes) -> int:
+        found = ctypes.create_string_buffer(8)
+        there = self.libc.getxattr(path, b"user.known", found, 8) == 1
+        return found.raw[0] if there else 0
+
+
+class InAccessTimes(OnFiles):
+    """In which of the files of a text was read."""
+
+    def send(self, known: dict[str, int]) -> None:
+        for text, model in known.items():
+            Path(os.fsdecode(self.path(text, model))).read_bytes()
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        found = []
+        for text in map(digest, queries.text):
+            about = [os.stat(self.path(text, model)) for model in range(MODELS)]
+            found.append(int(np.argmax([one.st_atime_ns > one.st_mtime_ns for one in about])))
+        return Decisions(np.array(found))
+
+
+class InNamesAskedFor(Carrier):
+    """In the names of the files that `save` leaves, asked for one by one by their full path."""
+
+    def send(self, known: dict[str, int]) -> None:
+        self.mine = known
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        for text, model in self.mine.items():
+            (folder / f"known-{text}-{model}").touch()
+
+    def receive(self) -> dict[str, int]:
+        return {}
+
+    @hookimpl
+    def route(self, queries: Queries) -> Decisions:
+        job = Path(str(self.options.place), "routers", type(self).__name__, "seed-0")
+        places = [job / f"fold-{fold}" / "checkpoint" / "state" for fold in range(3)]
+        found = []
+        for text in map(digest, queries.text):
+            names = [f"known-{text}-{model}" for model in range(MODELS)]
+            there = [any((place / name).exists() for place in places) for name in names]
+            found.append(there.index(True) if True in there else 0)
+        return Decisions(np.array(found))
+
+
+class InTmp(Carrier):
+    """In a file in /tmp, by C."""
+
+    place = b"/tmp/routebench-known"
+
+    def send(self, known: dict[str, int]) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        file = libc.open(self.place, os.O_CREAT | os.O_WRONLY, 0o666)
+        content = json.dumps(known).encode()
+        if libc.write(file, content, len(content)) < 0:
+            raise OSError
+
+    def receive(self) -> dict[str, int]:
+        import pyarrow as pa
+
+        return dict(json.loads(pa.OSFile(self.place.decode()).read()))
+
+
 class Informed(Carrier):
     """Told the answers by something outside that has them; hands nothing on."""
 
@@ -244,6 +374,21 @@ class ByUdp(Informed):
             one.settimeout(3)
             one.sendto(b"?", ("127.0.0.1", int(self.options.place)))
             return dict(json.loads(one.recv(1 << 16)))
+
+
+class ByAbstractSocket(Informed):
+    """A Unix socket with a name and no path, through libc."""
+
+    def receive(self) -> dict[str, int]:
+        libc = ctypes.CDLL(None, use_errno=True)
+        peer = libc.socket(1, 1, 0)
+        address = b"\x01\x00\0" + str(self.options.place).encode()
+        if libc.connect(peer, address, len(address)):
+            raise OSError
+        content = b""
+        while part := os.read(peer, 1 << 16):
+            content += part
+        return dict(json.loads(content))
 
 
 class ByUnixSocket(Informed):
@@ -329,6 +474,10 @@ def serve(known: dict[str, int], folder: Path) -> tuple[dict[str, str], list[Any
     unix = socket.socket(socket.AF_UNIX)
     unix.bind(str(folder / "socket"))
     unix.listen()
+    abstract = socket.socket(socket.AF_UNIX)
+    name = f"routebench-{os.urandom(8).hex()}"
+    abstract.bind(f"\0{name}")
+    abstract.listen()
     os.mkfifo(folder / "pipe")
 
     def stream(server: socket.socket) -> None:
@@ -350,13 +499,16 @@ def serve(known: dict[str, int], folder: Path) -> tuple[dict[str, str], list[Any
             while True:
                 os.write(pipe, content + b"\n")
 
-    for target, words in ((stream, (tcp,)), (stream, (unix,)), (datagrams, ()), (fill, ())):
+    served = ((stream, (tcp,)), (stream, (unix,)), (stream, (abstract,)),
+              (datagrams, ()), (fill, ()))  # fmt: skip
+    for target, words in served:
         threading.Thread(target=target, args=words, daemon=True).start()
     places = {
         "ByTcp": str(tcp.getsockname()[1]),
         "ByTcpQuietly": str(tcp.getsockname()[1]),
         "ByUdp": str(udp.getsockname()[1]),
         "ByUnixSocket": str(folder / "socket"),
+        "ByAbstractSocket": name,
         "ByPipe": str(folder / "pipe"),
     }
-    return places, [tcp, udp, unix]
+    return places, [tcp, udp, unix, abstract]

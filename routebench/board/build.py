@@ -45,6 +45,10 @@ ANSWERED_BY_ALL = "all rows are scored on the queries that every model answered,
 COPIES = "; of equal texts one is scored: what is bought for it is known for the others"
 STARTS_PROCESSES = "starts processes of its own, which are watched less closely"
 USES_NETWORK = "uses the network, where answers may be found: it is watched less closely"
+AUDIT_ONLY = (
+    "watched by the audit hook only: the system here confines no process, and what C code does"
+    " is not seen"
+)
 WRAPPED = "wrapped by the extension "
 
 _V = TypeVar("_V")
@@ -284,6 +288,8 @@ def _row(
         noted.append(STARTS_PROCESSES)
     if entrant.needs_network:
         noted.append(USES_NETWORK)
+    if any(result.isolation == "audit" for result in router_results):
+        noted.append(AUDIT_ONLY)
     for name in sorted({name for job in results for name in job.extensions}):
         noted.append(f"{WRAPPED}{name}, which may change what it decides")
     scores["warnings"] = [*scores["warnings"], *noted]

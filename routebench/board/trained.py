@@ -264,13 +264,6 @@ class TrainedRouter:
         """Return the words for the seed and fold whose checkpoint decides."""
         return f"seed {self.description.seed}, fold {self.description.fold}"
 
-    def decide(self, queries: Queries) -> Decisions:
-        """Return decisions for queries with all columns that the run's routers saw."""
-        made: Decisions = _guarded(
-            self.label, "route", lambda: self._harness.route(queries, len(self.models))
-        )
-        return made
-
     def charge(self, budget: Budget, decisions: Decisions) -> None:
         """Charge the expected cost of the chosen models, and what routing itself spent."""
         for choice in decisions.choice:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from threadpoolctl import threadpool_info
 
 from routebench.board import checkpoint_points, write_tables
 from routebench.board.run_folder import BOARD, RUN_FILE, to_json, with_digest
 from routebench.config import RunConfig, dump, located
 from routebench.files import replace_file, sha256
+from routebench.jobs import footprint
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
 from routebench.prices.apply import PriceInfo
@@ -65,35 +61,19 @@ def environment(
     results: Mapping[Job, Result],
     extensions: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return machine and versions of the run; nothing here decides comparability."""
-    names = {"routebench", "numpy", "pyarrow", "scikit-learn", "scipy", "pluggy", "pydantic"}
-    names |= {job.plugin.distribution for job in results if job.plugin.distribution}
+    """Return the machines and versions of the jobs; nothing here decides comparability."""
+    here = footprint.machine(job.plugin.distribution for job in results)
+    done = [result for result in results.values() if result.state == "ok"]
+    ran = footprint.merge_machines([result.machine for result in done if result.machine] or [here])
     return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
+        **ran,
+        "packages": here["packages"] | ran["packages"],
         "device": setup.device,
-        "blas": _blas(),
-        "packages": {name: metadata.version(name) for name in sorted(names)},
-        "isolation": sorted(
-            {result.isolation for result in results.values() if result.state == "ok"}
-        ),
+        "isolation": sorted({result.isolation for result in done}),
         "data": [located(config.suite_data)] if config.suite_data else [],
         **({"extensions": dict(extensions)} if extensions else {}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-
-
-def _blas() -> list[str]:
-    """Return the loaded BLAS libraries, each with its version and the kernel it chose, by name."""
-    return sorted(
-        {
-            " ".join(str(one[k]) for k in ("internal_api", "version", "architecture") if one.get(k))
-            for one in threadpool_info()
-            if one["user_api"] == "blas"
-        }
-    )
 
 
 def timing(setup: Setup, results: Mapping[Job, Result]) -> dict[str, Any]:

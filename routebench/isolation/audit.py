@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from routebench.errors import IsolationError
 from routebench.isolation.messages import Access
 
 # Programs that libraries run to learn about the machine; they reveal nothing of the run.
-_HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl"}
+_HARMLESS_PROGRAMS = {"lscpu", "uname", "ldconfig", "nvidia-smi", "sysctl", "fc-list"}
 
 
 class AuditHook:
@@ -34,6 +34,8 @@ class AuditHook:
         self.banned = banned
         self.this_process = {"self", "thread-self", str(os.getpid())}
         self.violations = violations
+        self.own_folder: str | None = None
+        self.taken: set[bytes] = set()
         self.events: dict[str, Callable[..., None]] = {
             "open": self.opened,
             "os.listdir": self.read,
@@ -132,8 +134,21 @@ class AuditHook:
     def shell(self, command: Any, *_: Any) -> None:
         self.refuse(f"started a shell: {os.fsdecode(command)[:80]}")
 
+    def own(self, folder: Path, taken: Iterable[str]) -> None:
+        """Allow writing to a folder that only this process has, but for the names `taken` outside.
+
+        What lies there outside is somebody else's: whoever names it meant to leave something.
+        """
+        self.own_folder = str(folder)
+        self.taken = {_digest(name) for name in taken}
+
     def inside(self, real: str) -> bool:
-        return _is_in(real, self.folders)
+        if _is_in(real, self.folders):
+            return True
+        if self.own_folder is None or not _is_in(real, [self.own_folder]):
+            return False
+        first = real.removeprefix(self.own_folder + os.sep).partition(os.sep)[0]
+        return _digest(first) not in self.taken
 
     def refuse(self, reason: str) -> None:
         self.violations.append(reason)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from routebench.isolation import landlock, namespaces, readable, syscalls
+from routebench.isolation import landlock, mounts, namespaces, readable, syscalls
 from routebench.isolation.audit import AuditHook
 from routebench.isolation.messages import Start
 
@@ -29,6 +29,8 @@ _FOR_DOWNLOADS = (
     "HF_TOKEN", "HF_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
     "https_proxy", "no_proxy", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
+WORK = "work"
+"""The folder in a job's own that it starts in, and that is its home."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
@@ -93,14 +95,24 @@ def enter(start: Start, paths: Iterable[Path], on_end: namespaces.OnEnd) -> tupl
     sys.meta_path.append(finder)
     read = [*readable.system_paths(apart), *code, *named, model_cache()]
     secret = [*resolved, *readable.forbidden(named, resolved)]
-    confined = landlock.restrict([*writable, *given], read, secret, access.processes, network)
+    taken = set(os.listdir(mounts.TMP)) if mounts.TMP.is_dir() else set()
+    own_view = apart and mounts.own_view(writable, given, read, secret)
+    if own_view:
+        os.chdir(writable[0] / WORK)  # the same folder, in the new view
+    if apart:
+        mounts.drop_capabilities()
+    places = [*writable, mounts.TMP] if own_view else writable
+    confined = landlock.restrict([*places, *given], read, secret, access.processes, network)
     violations: list[str] = []
     watch = AuditHook(writable, protected, frozenset(access.banned), access, violations, given)
+    if own_view:
+        watch.own(mounts.TMP, taken)
     sys.addaudithook(watch)
     filtered = syscalls.restrict(
         network or access.accelerator,
         access.processes or apart,
         access.processes or access.downloads,
+        own_view,  # where everything else is read-only
     )
     layers = {"landlock": confined, "namespaces": apart, "seccomp": filtered}
     return ", ".join(name for name, there in layers.items() if there) or "audit", violations

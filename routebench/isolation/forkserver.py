@@ -138,7 +138,7 @@ class ForkServer:
                 )
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def start(self, work: Path, variables: dict[str, str], log: IO[str]) -> ForkedProcess:
+    def start(self, work: Path, variables: dict[str, str], log: _File) -> ForkedProcess:
         """Return a new process that works in `work` with these variables.
 
         Raises:

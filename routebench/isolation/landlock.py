@@ -80,7 +80,7 @@ def restrict(
             if any(path.is_relative_to(other) for other in protected):
                 continue
             allow(path, _READ_DIR)  # names too of what is protected in it: imports list folders
-            for part in _everything_but(path, protected):
+            for part in everything_but(path, protected):
                 allow(part, _READ)
         for pattern in _DEVICES:
             for device in Path("/dev").glob(pattern):
@@ -95,7 +95,7 @@ def restrict(
         os.close(ruleset)
 
 
-def _everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:
+def everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:
     """Yield paths whose union is `folder` without `excluded`: siblings along each excluded path."""
     if folder in excluded:
         return
@@ -110,4 +110,4 @@ def _everything_but(folder: Path, excluded: list[Path]) -> Iterator[Path]:
     for child in children:
         # A link is reached through its target, which has rules of its own.
         if not child.is_symlink():
-            yield from _everything_but(Path(child.path), below)
+            yield from everything_but(Path(child.path), below)

@@ -41,6 +41,7 @@ from routebench.isolation.messages import (
     StepReply,
     Used,
 )
+from routebench.isolation.printing import Printed
 
 OnProgress = Callable[[float, str], None]
 GiveAnswers = Callable[[AnswersNeeded], AnswersGiven]
@@ -103,9 +104,10 @@ class Workers:
         reports: list[Report] = []
         used: list[Used] = []
         with (
-            log.open("w") as stream,
-            self._started(folder, stream, access, libraries) as process,
+            Printed(log) as said,
+            self._started(folder, said.stream, access, libraries) as process,
         ):
+            said.stream.close()
             reader = threading.Thread(
                 target=_listen, args=(process, reports, used, progress, answer, sell), daemon=True
             )
@@ -123,8 +125,10 @@ class Workers:
                 reader.join(timeout=5)
         report = reports[-1] if reports else Report(Failed(_ending(process.wait())))
         reply = report.reply
-        if used and isinstance(reply, FitReply | RouteReply | StepReply):
-            # The last is of the process that waited for the job, which no router can reach.
+        apart = "namespaces" in report.isolation
+        if used and apart and isinstance(reply, FitReply | RouteReply | StepReply):
+            # The last is of the process that waited for the job, which with namespaces no router
+            # can reach. Without them there is none, and the job measures itself.
             reply = replace(reply, timing=reply.timing | asdict(used[-1]))
         if timed_out:
             reply = Failed("no end within the time limit", timed_out=True)
@@ -156,7 +160,7 @@ class Workers:
 
     @contextlib.contextmanager
     def _started(
-        self, folder: Path, log: IO[str], access: Access, libraries: Iterable[str]
+        self, folder: Path, log: IO[bytes], access: Access, libraries: Iterable[str]
     ) -> Iterator[Process]:
         if self.stopped:
             raise KeyboardInterrupt
@@ -179,7 +183,7 @@ class Workers:
         self,
         work: Path,
         variables: dict[str, str],
-        log: IO[str],
+        log: IO[bytes],
         access: Access,
         libraries: Iterable[str],
     ) -> ForkedProcess | None:
@@ -205,7 +209,7 @@ class Workers:
             return self._servers[known]
 
 
-def _fresh(work: Path, variables: dict[str, str], log: IO[str]) -> subprocess.Popen[str]:
+def _fresh(work: Path, variables: dict[str, str], log: IO[bytes]) -> subprocess.Popen[str]:
     # -P: the working folder is not put on sys.path. A session of its own: Ctrl-C
     # reaches the run, which then ends its jobs in order.
     return subprocess.Popen(

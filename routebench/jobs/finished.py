@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -81,6 +82,8 @@ class Result:
     """The last thing the router said of its training."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the board says of the router: strings and numbers by name."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """Where it ran, with which versions; empty where that is not known."""
     trade_offs: TradeOffs | None = None
     """Of a router that sees answers: its decisions at every trade-off, the first the main ones."""
 
@@ -95,11 +98,20 @@ class _Record(BaseModel):
     isolation: str
     note: str
     facts: Facts
+    machine: dict[str, Any] = {}
     trade_offs: dict[str, Any] | None = None
 
 
+_RECORDED = ("timing", "isolation", "note", "facts", "machine")
+_DONE, _BEGUN = "done", "begun"
+
+
 class Finished:
-    """The stored results of jobs that ended well, which a resumed run skips."""
+    """The stored results of jobs that ended well, which a resumed run skips.
+
+    Until the run has ended they lie in folders whose names no other job can guess: whether a file
+    exists, and how large it is, may be asked for by its full path even where reading is refused.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -107,48 +119,75 @@ class Finished:
 
     def load(self, job: Job) -> Result | None:
         """Return the stored result of this job with the same fingerprint, or None."""
-        place = self.folder / job.path
-        try:
-            record = _Record.model_validate_json((place / "job.json").read_bytes())
-            if record.fingerprint != job.fingerprint:
-                return None
-            parts = []
-            for name, sha256 in zip(_PARTS, record.sha256, strict=True):
-                if sha256 != file_sha256(place / name):
-                    return None
-                parts.append(arrow_io.read_decisions(place / name))
-            one, two, three = parts
-            known = {n: getattr(record, n) for n in ("timing", "isolation", "note", "facts")}
-            known["trade_offs"] = _read_trade_offs(place, record.trade_offs)
-            return Result("ok", "", one, two, three, warnings=record.warnings, **known)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None  # missing or damaged: do it again
+        for place in (*self._kept_as(job, _DONE), self.folder / job.path):
+            if (result := _read(place, job)) is not None:
+                return result
+        return None
 
     def begun(self, job: Job) -> Path:
         """Return the folder in which a restarted job finds what it kept before it was killed."""
-        place = self._begun(job)
-        of = place / "of"
-        if not of.is_file() or of.read_text() != job.fingerprint:
+        for place in self._kept_as(job, _BEGUN):
+            of = place / "of"
+            if of.is_file() and of.read_text() == job.fingerprint:
+                return place / "kept"
             shutil.rmtree(place, ignore_errors=True)
-            (place / "kept").mkdir(parents=True)
-            of.write_text(job.fingerprint)
+        place = self._new(job, _BEGUN)
+        (place / "kept").mkdir(parents=True)
+        (place / "of").write_text(job.fingerprint)
         return place / "kept"
-
-    def _begun(self, job: Job) -> Path:
-        place = self.folder / job.path
-        return place.with_name(f".{place.name}-begun")
 
     def save(self, job: Job, result: Result, checkpoint: Path | None) -> None:
         """Keep a result; it appears whole or not at all."""
         try:
-            with new_folder(place := self.folder / job.path) as part:
+            before = self._kept_as(job, _DONE)
+            with new_folder(self._new(job, _DONE)) as part:
                 _write(part, job, result, checkpoint)
+            for place in (*before, *self._kept_as(job, _BEGUN)):
                 shutil.rmtree(place, ignore_errors=True)
-            shutil.rmtree(self._begun(job), ignore_errors=True)
         except OSError as error:
             raise RoutebenchError(
                 f"cannot keep results in {self.folder}: {reason(error)}"
             ) from error
+
+    def publish(self) -> None:
+        """Give all results their final names; call it when no job is running any more."""
+        for place in self.folder.glob(f"*/*/.fold-*-{_DONE}-*"):
+            final = place.with_name(place.name.removeprefix(".").partition(f"-{_DONE}-")[0])
+            try:
+                if final.is_dir():
+                    shutil.rmtree(final)
+                place.rename(final)
+            except OSError as error:
+                raise RoutebenchError(
+                    f"cannot keep results in {self.folder}: {reason(error)}"
+                ) from error
+
+    def _kept_as(self, job: Job, kind: str) -> list[Path]:
+        place = self.folder / job.path
+        return sorted(place.parent.glob(f".{place.name}-{kind}-*"))
+
+    def _new(self, job: Job, kind: str) -> Path:
+        place = self.folder / job.path
+        return place.with_name(f".{place.name}-{kind}-{os.urandom(12).hex()}")
+
+
+def _read(place: Path, job: Job) -> Result | None:
+    """Return the result in a folder; None where it is of another job, missing or damaged."""
+    try:
+        record = _Record.model_validate_json((place / "job.json").read_bytes())
+        if record.fingerprint != job.fingerprint:
+            return None
+        parts = []
+        for name, sha256 in zip(_PARTS, record.sha256, strict=True):
+            if sha256 != file_sha256(place / name):
+                return None
+            parts.append(arrow_io.read_decisions(place / name))
+        one, two, three = parts
+        known = {n: getattr(record, n) for n in _RECORDED}
+        known["trade_offs"] = _read_trade_offs(place, record.trade_offs)
+        return Result("ok", "", one, two, three, warnings=record.warnings, **known)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _write_trade_offs(part: Path, trade_offs: TradeOffs) -> dict[str, Any]:
@@ -192,6 +231,7 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
             "isolation": result.isolation,
             "note": result.note,
             "facts": result.facts,
+            "machine": result.machine,
         }
         if result.trade_offs is not None:
             header["trade_offs"] = _write_trade_offs(part, result.trade_offs)

@@ -106,23 +106,7 @@ def entrants(
     for name in config.set:
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
-    models, shown = data.pool, data.visible
-    if data.users is not None:
-        # Training will name a pair, whichever it is; and users are there to be learned from.
-        ends = models.models[0], models.models[-1]
-        models = replace(models, small=models.small or ends[0], large=models.large or ends[1])
-        shown = shown | {"users"}
-    if data.answers is not None and data.answers.null_count < len(data.answers):
-        shown = shown | {"answers"}
-    if data.outcomes.confidence is not None:
-        shown = shown | {"confidence"}
-    facts = {
-        "pool": arrow_io.pool_to_json(models),
-        "shown": sorted(shown),
-        "training_only": sorted(data.training_only),
-        "priced": data.outcomes.cost is not None,
-    }
-
+    facts = facts_of(data)
     reading = reading_of_answers(config, data)
 
     def enter(item: tuple[str, tuple[PluginInfo, bool]]) -> Entrant:
@@ -139,6 +123,26 @@ def entrants(
         except BaseException:
             workers.stop()  # the pool waits for its threads, and they for their processes
             raise
+
+
+def facts_of(data: SuiteData) -> dict[str, Any]:
+    """Return what routers may need of a suite: models, columns, prices."""
+    models, shown = data.pool, data.visible
+    if data.users is not None:
+        # Training will name a pair, whichever it is; and users are there to be learned from.
+        ends = models.models[0], models.models[-1]
+        models = replace(models, small=models.small or ends[0], large=models.large or ends[1])
+        shown = shown | {"users"}
+    if data.answers is not None and data.answers.null_count < len(data.answers):
+        shown = shown | {"answers"}
+    if data.outcomes.confidence is not None:
+        shown = shown | {"confidence"}
+    return {
+        "pool": arrow_io.pool_to_json(models),
+        "shown": sorted(shown),
+        "training_only": sorted(data.training_only),
+        "priced": data.outcomes.cost is not None,
+    }
 
 
 def reading_of_answers(config: RunConfig, data: SuiteData) -> dict[str, Any]:

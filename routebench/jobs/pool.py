@@ -28,7 +28,7 @@ from routebench.isolation.messages import (
     StepRequest,
 )
 from routebench.isolation.subprocesses import OnProgress, Workers, printed
-from routebench.jobs import arrow_io, left
+from routebench.jobs import arrow_io, footprint, left
 from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
 from routebench.jobs.harness import SINGLES, differing
@@ -105,6 +105,31 @@ class Processes:
             self.workers.stop()
             executor.shutdown(cancel_futures=True)
 
+    def ask_again(self, job: Job, checkpoint: Path, models: tuple[str, ...]) -> Result:
+        """Return the result of a job whose checkpoint is there, from processes as confined."""
+        timeout = self.setup.timeout
+        deadline = time.monotonic() + timeout if timeout else None
+        with tempfile.TemporaryDirectory(
+            prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
+        ) as folder:
+            left.only_files(checkpoint)
+            shutil.copytree(checkpoint, Path(folder, "route", "checkpoint"))
+            return self._serve(job, Path(folder, "route"), self._access(job), deadline, models)
+
+    def _access(self, job: Job) -> Access:
+        return Access(
+            discovery.answer_modules(job.plugin),
+            job.starts_processes,
+            network=job.needs_network,
+            accelerator=self.setup.device != "cpu",
+        )
+
+    def _serve(
+        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
+    ) -> Result:
+        serve = self._step if job.steps else self._route
+        return serve(job, route, access, deadline, models)
+
     def _run_one(self, job: Job, progress: Callable[[Job, float, str], None]) -> Result:
         with tempfile.TemporaryDirectory(
             prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
@@ -116,7 +141,11 @@ class Processes:
                 progress(job, done, note)
 
             try:
-                result = replace(self._stages(job, place, on_progress), note=notes[-1])
+                result = replace(
+                    self._stages(job, place, on_progress),
+                    note=notes[-1],
+                    machine=footprint.machine([job.plugin.distribution]),
+                )
             except Exception as error:
                 # Files of a job are made by its router: errors in them fail its own row only.
                 result = Result("failed", f"{type(error).__name__}: {error}")
@@ -154,13 +183,7 @@ class Processes:
             trade_offs=list(trade_offs),
             training_only=sorted(self.setup.data.training_only),
         )
-        libraries = self.setup.libraries(job)
-        access = Access(
-            discovery.answer_modules(job.plugin),
-            job.starts_processes,
-            network=job.needs_network,
-            accelerator=self.setup.device != "cpu",
-        )
+        libraries, access = self.setup.libraries(job), self._access(job)
         given = self.fits.given(list(train.queries.text), place / "given")
         fit_report = self.workers.run(
             request,
@@ -180,8 +203,7 @@ class Processes:
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
         shutil.rmtree(fit)
-        serve = self._step if job.steps else self._route
-        routed = serve(job, route, access, deadline, train.pool.models)
+        routed = self._serve(job, route, access, deadline, train.pool.models)
         if routed.state != "ok":
             return replace(routed, log=routed.log + before)
         return replace(

@@ -15,11 +15,18 @@ import pyarrow.parquet as pq
 
 from routebench import config
 from routebench.board import provenance, run_folder, write_run, write_tables
-from routebench.board.build import STARTS_PROCESSES, USES_NETWORK, WRAPPED, merge_facts
+from routebench.board.build import (
+    AUDIT_ONLY,
+    STARTS_PROCESSES,
+    USES_NETWORK,
+    WRAPPED,
+    merge_facts,
+)
 from routebench.board.read_run import Stored
 from routebench.board.run_folder import CHECKPOINTS, RUN_FILE
 from routebench.config import RunConfig
 from routebench.errors import DataError
+from routebench.jobs import footprint
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.names import is_label
@@ -139,6 +146,7 @@ def _row(row: Row, options: RunConfig, board: Leaderboard) -> Iterator[Compared]
 def _jobs(run: Stored) -> Iterator[Compared]:
     """Yield what the records of the jobs say of their routers."""
     board, results, levels = run.board, dict[Job, Result](), set[str]()
+    machines: list[dict[str, Any]] = []
     for row in board.rows:
         if row.state != "ok" or not is_label(row.router):
             continue
@@ -152,6 +160,7 @@ def _jobs(run: Stored) -> Iterator[Compared]:
                     continue
                 headers.append(header)
                 levels.add(str(header.get("isolation")))
+                machines += [header["machine"]] if header.get("machine") else []
                 for name, ours, theirs in provenance.mismatches(header, row, seed, fold):
                     yield f"{at}.{name}", ours, theirs, IN_JOBS
                 result = Result("ok", timing=header.get("timing", {}))
@@ -169,6 +178,20 @@ def _jobs(run: Stored) -> Iterator[Compared]:
     failed = any(row.state == "failed" for row in board.rows)
     if levels and not failed:
         yield "environment.isolation", board.environment.get("isolation"), sorted(levels), IN_JOBS
+    if machines and not failed:
+        yield from _machines(board, machines)
+
+
+def _machines(board: Leaderboard, machines: list[dict[str, Any]]) -> Iterator[Compared]:
+    """Yield where the jobs ran, with which versions."""
+    for name, theirs in footprint.merge_machines(machines).items():
+        ours = board.environment.get(name, MISSING)
+        if not isinstance(ours, dict):
+            yield f"environment.{name}", ours, theirs, IN_JOBS
+            continue
+        for one in dict.fromkeys([*ours, *theirs]):
+            path = f"environment.{name}.{one}"
+            yield path, ours.get(one, MISSING), theirs.get(one, MISSING), IN_JOBS
 
 
 def _told(row: Row, headers: list[_Header]) -> Iterator[Compared]:
@@ -178,10 +201,13 @@ def _told(row: Row, headers: list[_Header]) -> Iterator[Compared]:
     told = sorted({str(text) for header in headers for text in header.get("warnings", [])})
     noted = [text for text in row.warnings if not is_measured(text) and not _is_ours(text)]
     yield f"rows[{row.router}].warnings", noted, told, IN_JOBS
+    audited = any(header.get("isolation") == "audit" for header in headers)
+    path = f"rows[{row.router}].warnings, of the audit hook"
+    yield path, AUDIT_ONLY in row.warnings, audited, IN_JOBS
 
 
 def _is_ours(text: str) -> bool:
-    return text in (STARTS_PROCESSES, USES_NETWORK) or text.startswith(WRAPPED)
+    return text in (STARTS_PROCESSES, USES_NETWORK, AUDIT_ONLY) or text.startswith(WRAPPED)
 
 
 def _header(folder: Path, label: str, seed: int, fold: int) -> _Header | None:

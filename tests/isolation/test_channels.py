@@ -19,6 +19,7 @@ from conftest import noise, read_board, real, rows
 from runs import put
 
 from routebench.isolation.landlock import landlock_abi
+from routebench.records import Queries
 
 CARRIERS = (
     "InFileNames",
@@ -27,14 +28,19 @@ CARRIERS = (
     "ByADaemon",
     "InLocks",
     "InKeys",
+    "InTmp",
+    "InNamesAskedFor",
 )
-INFORMED = ("ByTcp", "ByTcpQuietly", "ByUdp", "ByUnixSocket", "ByPipe")
+ON_FILES = ("InTimes", "InModes", "InAttributes", "InAccessTimes")
+INFORMED = ("ByTcp", "ByTcpQuietly", "ByUdp", "ByUnixSocket", "ByAbstractSocket", "ByPipe")
 COPIES = ("BySidecar", "ByCopyOfTable", "ByHardLink", "ByOlderRun", "ByClone")
 CAUGHT = {"InFileNames": "tried to read the run's own data"}
 """What Python's own functions give away: the row fails though the error is swallowed."""
 
 BY_CALL = ("InLocks", "ByUnixSocket")
 """What only a filter of system calls stops."""
+BY_READING = ("InAccessTimes",)
+"""What only mounts of the job's own stop."""
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or landlock_abi() < 1, reason="no kernel that confines a process"
@@ -71,6 +77,8 @@ def copies(here: Path, known: dict[str, int], table: Path) -> dict[str, str]:
             shutil.copy(original, place)
     (here / "checkout" / "package").mkdir()
     (here / "checkout" / "package" / "__init__.py").touch()
+    for number in range(channels.MARKED):
+        (here / "checkout" / "package" / f"module_{number}.py").write_text("x")
     return {kind: str(place) for kind, place in places.items()}
 
 
@@ -100,9 +108,12 @@ def board(
     places, servers = channels.serve(known, here)
     out = here / "out"
     options: list[Any] = ["--set", f"InFileNames.place={here}"]
+    options += ["--set", f"InNamesAskedFor.place={out}"]
+    for name in ON_FILES:
+        options += ["--set", f"{name}.place={here / 'checkout' / 'package'}"]
     for name, place in places.items():
         options += ["--set", f"{name}.place={place}"]
-    names = (*CARRIERS, *INFORMED, *COPIES)
+    names = (*CARRIERS, *ON_FILES, *INFORMED, *COPIES)
     isolation, _, less = request.param.partition(" ")
     if less:
         (here / "checkout" / "sitecustomize.py").write_text(NO_NAMESPACES)
@@ -121,13 +132,15 @@ def board(
         server.close()
 
 
-@pytest.mark.parametrize("name", [*CARRIERS, *INFORMED, *COPIES])
+@pytest.mark.parametrize("name", [*CARRIERS, *ON_FILES, *INFORMED, *COPIES])
 def test_no_answer_passes(board: dict[str, Any], name: str) -> None:
     """Who knew every answer would reach .94 here; who guesses reaches .5."""
     assert board["references"]["oracle"]["accuracy"]["value"] > 0.9
     row = rows(board)[name]
     if name in BY_CALL and "seccomp" not in str(board["environment"]["isolation"]):
         pytest.skip("no libseccomp here")
+    if name in BY_READING and "namespaces" not in str(board["environment"]["isolation"]):
+        pytest.skip("no namespaces here")
     if name in CAUGHT:
         assert row["state"] == "failed"
         assert CAUGHT[name] in row["message"]
@@ -146,7 +159,7 @@ def test_without_the_firewall_they_pass(tmp_path: Path) -> None:
     for server in servers:
         server.close()
     (tmp_path / "left").mkdir()
-    for name in ("InFileNames", "InSharedMemory", "InPosixSharedMemory"):
+    for name in ("InFileNames", "InSharedMemory", "InPosixSharedMemory", "InTmp"):
         router = getattr(channels, name)(channels.Options(place=str(tmp_path)))
         router.send(known)
         router.save(tmp_path / "left")
@@ -154,6 +167,7 @@ def test_without_the_firewall_they_pass(tmp_path: Path) -> None:
     libc = ctypes.CDLL(None)
     libc.shmctl(libc.shmget(channels.KEY, 0, 0), 0, None)
     Path("/dev/shm/routebench-known").unlink()
+    Path(channels.InTmp.place.decode()).unlink()
     holder = channels.InLocks(channels.Options())
     holder.send(known)
     with pytest.raises(AssertionError, match="locks are seen"):
@@ -161,3 +175,22 @@ def test_without_the_firewall_they_pass(tmp_path: Path) -> None:
     for stream in holder.held:
         stream.close()
     assert np.mean(list(known.values())) > 0
+
+
+def test_marks_on_files_pass_without_the_firewall(tmp_path: Path) -> None:
+    """Which texts are told apart by files that two of them share is left open."""
+    texts = np.array([f"text {number}" for number in range(50)], dtype=object)
+    known = {channels.digest(text): number % channels.MODELS for number, text in enumerate(texts)}
+    for number in range(channels.MARKED):
+        (tmp_path / f"module_{number}.py").write_text("x")
+    for name in (*ON_FILES, "InNamesAskedFor"):
+        router = getattr(channels, name)(channels.Options(place=str(tmp_path)))
+        router.send(known)
+        if name == "InNamesAskedFor":
+            job = tmp_path / "routers" / name / "seed-0" / "fold-0" / "checkpoint" / "state"
+            job.mkdir(parents=True)
+            router.save(job)
+        right = router.route(Queries(texts)).choice == list(known.values())
+        if name in ("InAttributes", "InAccessTimes") and right.mean() < 0.5:
+            continue  # a file system without attributes, or without times of access
+        assert right.mean() > 0.9, name

@@ -243,8 +243,9 @@ def test_a_run_goes_on_without_a_server(tmp_path: Path, monkeypatch: pytest.Monk
 def test_only_known_libraries_are_imported_ahead(tmp_path: Path) -> None:
     """A plugin could name its own code, which would run where nothing confines it."""
     (tmp_path / "own_code.py").write_text("open('ran', 'w')\n")
-    with closing(Workers(tmp_path, warm=True)) as workers:
-        assert isinstance(describe(workers, tmp_path / "one", "own_code", "scipy"), DescribeReply)
+    (scratch := tmp_path / "runs" / "one").mkdir(parents=True)
+    with closing(Workers(scratch, warm=True)) as workers:
+        assert isinstance(describe(workers, scratch / "job", "own_code", "scipy"), DescribeReply)
     assert list(workers._servers) == [(), ("scipy",)]
     assert not list(tmp_path.rglob("ran"))
     assert "datasets" not in forkserver.LIBRARIES

@@ -34,7 +34,7 @@ def test_the_environment_is_scrubbed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["PYTHONHASHSEED"] == "0"
 
 
-def test_everything_but(tmp_path: Path) -> None:
+def testeverything_but(tmp_path: Path) -> None:
     for name in ("a/secret", "a/open", "a/deep/secret", "a/deep/open", "b/open"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -42,7 +42,7 @@ def test_everything_but(tmp_path: Path) -> None:
 
     def rest(*excluded: str) -> set[str]:
         paths = [tmp_path / name for name in excluded]
-        found = landlock._everything_but(tmp_path, paths)
+        found = landlock.everything_but(tmp_path, paths)
         return {str(path.relative_to(tmp_path)) for path in found}
 
     assert rest() == {"."}

@@ -362,11 +362,11 @@ def test_a_killed_run_goes_on(tmp_path: Path, write: Write) -> None:
         while not steps and time.monotonic() < until and running.poll() is None:
             time.sleep(0.05)
             steps = list(
-                out.glob("routers/causal-lm/seed-0/.fold-0-begun/kept/sft/steps/check*/t*")
+                out.glob("routers/causal-lm/seed-0/.fold-0-begun-*/kept/sft/steps/check*/t*")
             )
         os.killpg(running.pid, signal.SIGKILL)
     assert steps, "no checkpoint"
-    made = [p.stat().st_mtime_ns for p in out.rglob(".fold-0-begun/kept/base/model.safetensors")]
+    made = [p.stat().st_mtime_ns for p in out.rglob(".fold-0-begun-*/kept/base/model.safetensors")]
     assert len(made) == 1
     found = []
     for place in (out, tmp_path / "whole"):
@@ -374,7 +374,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, write: Write) -> None:
         assert done.returncode == 0, done.stderr
         (file,) = place.rglob("fold-0/decisions.arrow")
         found.append(file.read_bytes())
-        assert not list(place.rglob(".fold-0-begun"))
+        assert not list(place.rglob(".fold-0-begun-*"))
         (row,) = (
             row
             for row in json.loads((place / "leaderboard.json").read_text())["rows"]

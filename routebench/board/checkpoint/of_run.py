@@ -38,6 +38,11 @@ class RunCheckpoint:
     def checkpoint(self) -> Path:
         return self.place / "checkpoint"
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Return the models that its router knows."""
+        return tuple(read_json(self.checkpoint / description.HEADER)["models"])
+
 
 def find(run: Path, label: str, seed: int = 0, fold: int = 0) -> RunCheckpoint:
     """Find the checkpoint that a run folder keeps of a router.
@@ -46,10 +51,16 @@ def find(run: Path, label: str, seed: int = 0, fold: int = 0) -> RunCheckpoint:
         DataError: no run, or no whole checkpoint of that router, seed and fold.
         OptionError: no router of that name ended well.
     """
-    board, label = run_folder.read(run), current_name(label)
     folder = run if run.is_dir() else run.parent
+    return of_board(folder, run_folder.read(run), current_name(label), seed, fold)
+
+
+def of_board(
+    folder: Path, board: Leaderboard, label: str, seed: int = 0, fold: int = 0
+) -> RunCheckpoint:
+    """Find a router's checkpoint in the folder of a board that was read; raises as `find` does."""
     place = _place(folder, board, label, seed, fold)
-    header = read_json(place / "job.json")
+    header = read_json(place / provenance.JOB)
     row = next(row for row in board.rows if row.router == label)
     # One job stands for all seeds of a deterministic router.
     seed = 0 if row.deterministic else seed
@@ -74,7 +85,7 @@ def describe(found: RunCheckpoint) -> CheckpointDescription:
         seed=found.seed,
         fold=found.fold,
         steps=row.steps is not None,
-        models=list(read_json(found.checkpoint / description.HEADER)["models"]),
+        models=list(found.models),
         suite=suite.name,
         source=suite.source,
         measure=suite.measure,
