@@ -11,7 +11,7 @@ import numpy as np
 
 from routebench.plugin.selection import covered
 from routebench.records import Floats, Vectors
-from routebench_routers.nearest import nearest
+from routebench_routers.nearest import Index
 from routebench_routers.references import mean_scores
 
 _DOUBT = 10.0
@@ -41,7 +41,7 @@ def shrunk_means(groups: Floats, scores: Floats, strength: float) -> Floats:
 class Neighbours:
     """Vectors of the training queries and the scores [n, m] on them."""
 
-    vectors: Floats
+    index: Index
     known: Floats | None
     """[n, m] 1 for a known score, 0 for a missing one; None where all are known."""
     scores: Floats
@@ -54,14 +54,14 @@ class Neighbours:
         """Build from vectors [n, d] and scores [n, m], NaN where missing."""
         ok, prior = np.isfinite(scores), prior_scores(scores)
         known = None if ok.all() else ok.astype(np.float64)
-        return cls(np.asarray(vectors, dtype=np.float64), known, np.nan_to_num(scores), prior)
+        return cls(Index(vectors), known, np.nan_to_num(scores), prior)
 
     def predict(self, vectors: Floats, ks: Sequence[int]) -> list[Floats]:
         """Return [n, m] the predicted quality for each k, all from one selection of neighbours."""
-        fewer = sorted({k for k in ks if k < len(self.vectors)}, reverse=True)
+        fewer = sorted({k for k in ks if k < len(self.scores)}, reverse=True)
         shape = (len(vectors), self.scores.shape[1])
         quality = {k: np.empty(shape) for k in fewer}
-        for rows, found in nearest(vectors, self.vectors, fewer) if fewer else ():
+        for rows, found in self.index.nearest(vectors, fewer) if fewer else ():
             for k, near in zip(fewer, found, strict=True):
                 quality[k][rows] = self._mean(near)
         everyone = np.broadcast_to(self._mean_of_all, shape).copy()
@@ -75,7 +75,7 @@ class Neighbours:
     @cached_property
     def _mean_of_all(self) -> Floats:
         """Return [m] the prediction where every training query counts."""
-        n = len(self.vectors) if self.known is None else self.known.sum(axis=0)
+        n = len(self.scores) if self.known is None else self.known.sum(axis=0)
         return self._shrunk(self.scores.sum(axis=0), n)
 
     def _shrunk(self, sums: Floats, counts: Floats | int) -> Floats:

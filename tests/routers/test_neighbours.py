@@ -11,9 +11,14 @@ KS = [1, 3, 7, 20, 60, 99]
 
 
 def vectors(rng: np.random.Generator, n: int, kind: str) -> Floats:
-    """Unit vectors; `tied` has many equal ones, `empty` many of length 0."""
-    found = rng.normal(size=(n, 5))
-    if kind != "distinct":
+    """Unit vectors; `tied` has many equal ones, `empty` many of length 0.
+
+    Those that are `close` differ by less than float32 can tell.
+    """
+    found: Floats = rng.normal(size=(n, 5))
+    if kind == "close":
+        found = np.repeat(found[:3], -(-n // 3), axis=0)[:n] + 1e-8 * found
+    elif kind != "distinct":
         found = np.round(found)
     if kind == "empty":
         found[: n // 2] = 0
@@ -32,7 +37,7 @@ def one_by_one(train: Floats, scores: Floats, query: Floats, k: int) -> Floats:
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2])
-@pytest.mark.parametrize("kind", ["distinct", "tied", "empty"])
+@pytest.mark.parametrize("kind", ["distinct", "close", "tied", "empty"])
 def test_all_ks_are_as_by_sorting(kind: str, missing: float) -> None:
     rng = np.random.default_rng(0)
     train, asked = vectors(rng, 60, kind), vectors(rng, 25, kind)
@@ -44,7 +49,7 @@ def test_all_ks_are_as_by_sorting(kind: str, missing: float) -> None:
         np.testing.assert_allclose(quality, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["distinct", "tied"])
+@pytest.mark.parametrize("kind", ["distinct", "close", "tied"])
 def test_one_k_blocks_and_single_queries_give_the_same_bits(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +66,7 @@ def test_one_k_blocks_and_single_queries_give_the_same_bits(
 
 
 @pytest.mark.parametrize("most", [2**22, 300])
-@pytest.mark.parametrize("kind", ["distinct", "tied", "empty"])
+@pytest.mark.parametrize("kind", ["distinct", "close", "tied", "empty"])
 def test_blocks_of_the_training_queries_change_nothing(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,11 +83,25 @@ def test_where_all_are_tied_few_queries_are_searched_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(nearest, "_MOST", 250)
-    found = list(nearest.nearest(np.zeros((10, 2)), np.ones((100, 2)), [3]))
+    found = list(nearest.Index(np.ones((100, 2))).nearest(np.zeros((10, 2)), [3]))
     sizes = [rows.stop - rows.start for rows, _ in found]
     assert sizes[:2] == [2, 1]
     assert max(sizes) <= 2
     assert all(near.nnz == 100 * near.shape[0] for _, (near,) in found)
+
+
+def test_vectors_that_float32_takes_for_equal_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    train, asked = vectors(rng, 500, "close"), vectors(rng, 30, "close")
+    monkeypatch.setattr(nearest, "_PAIRS", 100)
+    ((_, found),) = nearest.Index(train).nearest(asked, [40, 7])
+    for k, near in zip([40, 7], found, strict=True):
+        similarity = asked @ train.T
+        kth = np.sort(similarity, axis=1)[:, [-k]]
+        np.testing.assert_array_equal(near.toarray() > 0, similarity >= kth - 1e-9)
+        assert (near.sum(axis=1) < 80).all()  # float32 alone would have a third of all
 
 
 def test_no_query_has_no_prediction() -> None:
