@@ -50,6 +50,12 @@ class RunConfig(BaseModel):
     split: Literal["auto", "given", "hash"] = "auto"
     split_seed: int = 0
     folds: int | None = Field(None, ge=3, le=100)
+    inner_folds: int | None = Field(
+        None,
+        ge=3,
+        le=20,
+        description="fits by which points are chosen, before a router is refitted",
+    )
     protocol: Literal["query", "user", "llm"] = "query"
     shots: int = Field(0, ge=0, description="training queries by which unseen users are known")
     encoder: str | None = Field(None, description="encoder, or encoder:ARGUMENT")

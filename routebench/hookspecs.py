@@ -37,6 +37,16 @@ def fit(train: Table, validation: Table, context: Context) -> None:
 
 
 @hookspec(firstresult=True)
+def refit(table: Table, context: Context) -> None:
+    """Train again on all of `table`: train and validation as one. What `fit` chose stays.
+
+    It is called on the object that `fit` has just left, of a router that declares `cheap_fit`, in
+    runs with inner folds. Nothing is chosen on the table, which holds what would tell; only
+    `context.cross_fitted` was decided without having seen its queries' outcomes.
+    """
+
+
+@hookspec(firstresult=True)
 def route(queries: Queries) -> Decisions:  # type: ignore[empty-body]
     """Choose a model for every query, each by itself: a batch decides as single queries do."""
 
@@ -272,8 +282,11 @@ class Context:
     """Call with (share done in [0, 1], a short note)."""
     kept: Path | None = None
     """A folder that outlives a killed run, in which this job finds its own files to resume
-    from. None where nothing is kept."""
+    from. None where nothing is kept, as in inner fits."""
     trade_offs: tuple[float, ...] = (0.0,)
     """The λ, in score per USD and from 0 upwards, at which a router that steps will be asked."""
     training_only: frozenset[str] = frozenset()
     """Columns of the queries in both tables, such as `task`, that `route` will not be given."""
+    cross_fitted: Decisions | None = None
+    """In `refit` of the router that is deployed: decisions on its table, row by row, each made by
+    an inner fit that had learned from other rows. None elsewhere, inner fits included."""

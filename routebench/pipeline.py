@@ -15,7 +15,7 @@ from routebench.board.write_tables import TEXTS_KEPT
 from routebench.config import RunConfig, dump
 from routebench.data import users
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
-from routebench.data.splits import Split, make_split
+from routebench.data.splits import Split, inner_parts, make_split
 from routebench.encode import precompute
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
@@ -37,7 +37,7 @@ from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices import listed
 from routebench.prices.apply import PriceInfo, price
-from routebench.records import Objective, State, SuiteData
+from routebench.records import Codes, Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
 
 
@@ -163,13 +163,14 @@ def make_plan(
     split = make_split(
         data, config.split, config.folds, config.split_seed, data.shares, config.protocol
     )
+    inner = inner_folds(config, data, split)
     prints = fingerprints(config, recorded, split, prices, extensions)
     data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
     if config.keep_texts:
         data = replace(data, notes=(*data.notes, TEXTS_KEPT))
     workers.protect(run_folder.protected(config, data.files))
     encoder = plan.encoder(config, workers)
-    around = extensions.around("fit", "route", "step")
+    around = extensions.around("fit", "refit", "route", "step")
     shared = dependencies(config, data, prints, encoder, around)
     entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
     if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
@@ -186,6 +187,7 @@ def make_plan(
         perturb=0 if encoder.by_id else config.perturb,
         shots=config.shots,
         encoder_libraries=encoder.libraries,
+        inner=inner,
     )
     return RunPlan(
         setup, prices, prints, encoder, entrants, around, run_hash(config, shared, entrants)
@@ -240,6 +242,18 @@ def show_tasks(data: SuiteData, to: str | None) -> SuiteData:
         visible=others | {"task"} if to == "all" else others,
         training_only=frozenset({"task"}) if to == "train" else frozenset(),
     )
+
+
+def inner_folds(config: RunConfig, data: SuiteData, split: Split) -> Codes | None:
+    """Return [n] the inner fold of each query; None where none are asked for."""
+    if config.inner_folds is None:
+        return None
+    if data.users is not None:
+        raise OptionError(
+            "--inner-folds: this suite has users, whose rewards no operating point is chosen by",
+            "leave it out",
+        )
+    return inner_parts(data, split, config.inner_folds, config.split_seed)
 
 
 def fingerprints(
@@ -305,6 +319,8 @@ def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[Entrant])
     routers: list[Any] = [[e.label, e.options] for e in entrants]
     if any(entrant.steps for entrant in entrants):
         routers.append(config.answers_as)
+    if config.inner_folds is not None:
+        routers.append({"inner folds": config.inner_folds})
     return digest([shared, routers, config.seeds, config.max_missing], 12)
 
 

@@ -209,6 +209,16 @@ class StepUse(StrictModel):
     paths: list[StepPath] = Field(description="the most common ways, most common first")
 
 
+class Learning(StrictModel):
+    """What a router learned from, and what its points were chosen on, in a run with inner folds."""
+
+    inner_folds: int = Field(
+        description="inner fits that its points were chosen by; 0: one fit, on validation"
+    )
+    queries: int = Field(description="those it learned from, mean over folds")
+    chosen_on: int = Field(description="those that its points were chosen on, mean over folds")
+
+
 class Row(StrictModel):
     """One router on the board."""
 
@@ -261,6 +271,9 @@ class Row(StrictModel):
     steps: StepUse | None = Field(
         None, description="of a router that sees answers; left out for all others"
     )
+    learning: Learning | None = Field(
+        None, description="in a run with inner folds; left out in all others"
+    )
     warnings: list[str] = []
 
     @property
@@ -273,7 +286,7 @@ class Row(StrictModel):
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out fields that say nothing, as in files without them."""
         values: dict[str, Any] = handler(self)
-        for name in ("policies", "steps", "facts", "deterministic", "reference"):
+        for name in ("policies", "steps", "facts", "deterministic", "reference", "learning"):
             if not getattr(self, name):
                 values.pop(name, None)
         return values

@@ -28,6 +28,7 @@ FULL: dict[str, Any] = {
     "folds": 5,
     "protocol": "user",
     "shots": 3,
+    "inner_folds": 4,
     "encoder": "tfidf-svd",
     "profile": "paper",
     "perturb": 20,

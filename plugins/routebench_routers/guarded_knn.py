@@ -50,6 +50,7 @@ class GuardedKNN(QualityRouter):
 
     libraries = ("encoder",)
     deterministic = True
+    cheap_fit = True
     effort = 2
     options: Options
     encoder: FittedEncoder
@@ -66,18 +67,25 @@ class GuardedKNN(QualityRouter):
         return None if priced else "needs prices: it looks for cheaper models"
 
     def learn(self, train: Table, validation: Table, context: Context) -> None:
-        cost, outcomes = train.outcomes.mean_cost(), train.outcomes
+        self._remember(train, context)
+        self.z = self._tuned(validation) if self.options.z is None else self.options.z
+        cheaper, name = np.isfinite(self.cost), train.pool.models[self.baseline]
+        context.progress(1.0, f"{cheaper.sum()} models are cheaper than {name}; z {self.z:g}")
+
+    def relearn(self, table: Table, context: Context) -> None:
+        self._remember(table, context)
+
+    def _remember(self, table: Table, context: Context) -> None:
+        """Keep all that is compared with: all state but the strictness."""
+        cost, outcomes = table.outcomes.mean_cost(), table.outcomes
         assert cost is not None, "needs() turns unpriced runs away"
         self.encoder, self.scores = context.encoder, outcomes.score
-        self.vectors = self.encoder.encode(list(train.queries.text))
+        self.vectors = self.encoder.encode(list(table.queries.text))
         self.baseline = best_single(outcomes, cost)
         with np.errstate(invalid="ignore"):
             cheaper = covered(outcomes.ok) & (cost < cost[self.baseline])
         self.cost = np.where(cheaper, cost, np.inf)
         self.novelty = _novelty(np.asarray(self.vectors, dtype=np.float64))
-        self.z = self._tuned(validation) if self.options.z is None else self.options.z
-        name = train.pool.models[self.baseline]
-        context.progress(1.0, f"{cheaper.sum()} models are cheaper than {name}; z {self.z:g}")
 
     def predict(self, queries: Queries) -> Floats:
         """Return [n, m] the baseline's mean score on the neighbours, plus each model's lead."""

@@ -32,6 +32,7 @@ class KNN(QualityRouter):
 
     libraries = ("encoder",)
     deterministic = True
+    cheap_fit = True
     effort = 2
     options: Options
     encoder: FittedEncoder
@@ -45,6 +46,12 @@ class KNN(QualityRouter):
         self.scores = train.outcomes.score
         self.k = self.options.k or self._tuned(validation)
         context.progress(1.0, f"{self.k} neighbours")
+
+    def relearn(self, table: Table, context: Context) -> None:
+        everyone = self.k == len(self.vectors)  # the models' means, of however many queries
+        self.encoder, self.scores = context.encoder, table.outcomes.score
+        self.vectors = self.encoder.encode(list(table.queries.text))
+        self.k = len(table) if everyone else self.k
 
     def predict(self, queries: Queries) -> Floats:
         if (known := self._from_tuning.get(tuple(queries.text))) is not None:

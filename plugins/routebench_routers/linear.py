@@ -41,6 +41,7 @@ class Linear(QualityRouter):
 
     libraries = ("sklearn.feature_extraction.text", "sklearn.linear_model")
     deterministic = True
+    cheap_fit = True
     effort = 2
     options: Options
     coefficients: Floats
@@ -69,9 +70,20 @@ class Linear(QualityRouter):
                 reached, kept = value, penalty
                 self.coefficients, self.intercepts = weights
             context.progress((step + 1) / len(PENALTIES), f"penalty {kept:g} is kept")
+        assert kept is not None
+        self._penalty = kept
         if self.options.penalty or len(part) < len(train):
-            assert kept is not None
             self.coefficients, self.intercepts = fit_ridge(features, train, kept)
+
+    def relearn(self, table: Table, context: Context) -> None:
+        if self.options.features == "encoder":
+            self.encoder = context.encoder
+            features = self._features(table.queries)
+        else:
+            self.words, features = WordWeights.learn(
+                list(table.queries.text), self.options.max_features
+            )
+        self.coefficients, self.intercepts = fit_ridge(features, table, self._penalty)
 
     def predict(self, queries: Queries) -> Floats:
         quality: Floats = np.asarray(self._features(queries) @ self._columns) + self.intercepts

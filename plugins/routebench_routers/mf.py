@@ -53,6 +53,7 @@ class MF(QualityRouter):
     """
 
     libraries = ("encoder", "torch")
+    cheap_fit = True
     effort = 7
 
     class Options(BaseModel):
@@ -105,6 +106,23 @@ class MF(QualityRouter):
     calibration: Calibration
 
     def learn(self, train: Table, validation: Table, context: Context) -> None:
+        self.considered = known_enough(train.outcomes.ok)
+        pairs, kept = self._learn_factors(train, validation, self.options, context)
+        self._calibrate(self._encode(validation.queries), train, validation)
+        ties = share_of_ties(self._utility(train)[:, self.considered])
+        context.progress(1.0, f"{pairs:,} pairs, {ties:.0%} of model pairs tie; {kept}")
+
+    def relearn(self, table: Table, context: Context) -> None:
+        """Learn as many epochs as were kept; models considered and calibration stay."""
+        options = self.options.model_copy(update={"epochs": self._epochs, "patience": None})
+        none = np.zeros(0, dtype=np.int64)
+        nothing = Table(table.queries.take(none), table.outcomes.take(none), table.pool)
+        self._learn_factors(table, nothing, options, context)
+
+    def _learn_factors(
+        self, train: Table, validation: Table, options: MF.Options, context: Context
+    ) -> tuple[int, str]:
+        """Learn the factors of the models considered; return the number of pairs and a note."""
         self.encoder = context.encoder
         self._check_width()
         # Sorted by text and by name: what is learned depends on no order of rows or columns.
@@ -112,7 +130,6 @@ class MF(QualityRouter):
             sorted(range(len(train)), key=train.queries.text.__getitem__), dtype=np.int64
         )
         names = np.array(train.pool.models)
-        self.considered = known_enough(train.outcomes.ok)
         columns = np.flatnonzero(self.considered)
         columns = columns[np.argsort(names[columns])]
         vectors = self._encode(train.queries)[rows]
@@ -121,28 +138,26 @@ class MF(QualityRouter):
         checked = strict_pairs(
             worth(self._utility(validation), validation.outcomes.score)[:, columns]
         )
-        held_out = self._encode(validation.queries)
         pairs = self._pairs(learned, context.seed)
+        self._epochs = options.epochs
         if len(pairs):
-            fitted, epoch = train_factors(
+            fitted, self._epochs = train_factors(
                 pairs,
                 vectors / self.scale,
-                held_out / self.scale,
+                self._encode(validation.queries) / self.scale,
                 checked,
                 len(columns),
-                self.options,
+                options,
                 context,
             )
-            kept = f"epoch {epoch} is kept"
+            kept = f"epoch {self._epochs} is kept"
         else:
             fitted = _without_pairs(train, columns, vectors.shape[1])
             kept = "means only, nothing to compare"
         back = np.argsort(columns)
         self.projection, self.output = fitted["projection"], fitted["output"]
         self.models, self.bias = fitted["models"][back], fitted["bias"][back]
-        self._calibrate(held_out, train, validation)
-        ties = share_of_ties(self._utility(train)[:, columns])
-        context.progress(1.0, f"{len(pairs):,} pairs, {ties:.0%} of model pairs tie; {kept}")
+        return len(pairs), kept
 
     def predict(self, queries: Queries) -> Floats:
         return self._quality(self._delta(self._encode(queries)))

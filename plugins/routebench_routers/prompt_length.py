@@ -29,6 +29,7 @@ class PromptLength(DeclaredState):
         )
 
     deterministic = True
+    cheap_fit = True
     effort = 0.1
     options: Options
     small: int
@@ -50,6 +51,10 @@ class PromptLength(DeclaredState):
         given = self.options.threshold
         found = _threshold(train, validation, self.small, self.large) if given is None else given
         self.threshold = found
+
+    @hookimpl
+    def refit(self) -> None:
+        """Change nothing: `fit` has learned from all of train and validation."""
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:

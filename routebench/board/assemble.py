@@ -9,7 +9,7 @@ import numpy as np
 
 from routebench.board.steps.assembled import stepped
 from routebench.data.perturbations import KINDS
-from routebench.data.splits import TEST, TRAIN, VALIDATION
+from routebench.data.splits import TEST, TRAIN
 from routebench.jobs.finished import Result
 from routebench.jobs.references import references
 from routebench.jobs.setup import Job, Setup
@@ -34,6 +34,7 @@ def assemble_decisions(
 
     `results` are all its jobs, each ended well.
     """
+    results = list(results)
     by_job = {(j.seed, j.fold): r for j, r in results}
     if setup.data.users is not None:
         return _for_users(setup, label, {(j.seed, j.fold): (j, r) for j, r in results})
@@ -64,7 +65,7 @@ def assemble_decisions(
         known["stable"] = table(lambda fold, result: _stable(setup, fold, result))
     if known["quality"] is not None:
         known["pair"] = _pair(setup, folds, known["quality"])
-        swept = {at: _sweep(setup, at[1], result, points) for at, result in by_job.items()}
+        swept = {(j.seed, j.fold): _sweep(setup, j, result, points) for j, result in results}
         if all(swept.values()):
             known |= _swept([[swept[s, f] for f in folds] for s in seeds])  # type: ignore[misc]
     return RouterChoices(label, **known)
@@ -176,17 +177,18 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
     return weak, strong
 
 
-def _sweep(setup: Setup, fold: int, result: Result, points: Sequence[Point]) -> Swept | None:
+def _sweep(setup: Setup, job: Job, result: Result, points: Sequence[Point]) -> Swept | None:
     """Return a job's trade-offs; None where no model it considers has a known cost."""
-    train, known = (table.outcomes for table in setup.tables(fold))
-    cost, fixed = train.mean_cost(), references(setup, fold)
+    fold, rows = job.fold, setup.deciding_rows(job.fold, job.inner_folds)
+    known = setup.known_table(fold, rows).outcomes
+    cost, fixed = setup.table(fold, TRAIN).outcomes.mean_cost(), references(setup, fold)
     quality, test = getattr(result.validation, "quality", None), _test(result).quality
     if cost is None or quality is None or test is None or not len(quality):
         return None
     usable = np.isfinite(cost) & np.isfinite(test).all(axis=0)
     if not usable.any():
         return None
-    texts = setup.data.text_hash[setup.rows(fold, VALIDATION)].astype(str)
+    texts = setup.data.text_hash[rows].astype(str)
     _, clusters = np.unique(texts, return_inverse=True)
     tested = int(np.count_nonzero(setup.split.codes == TEST))
     single, dearest = fixed["best_single"], fixed["most_expensive"]

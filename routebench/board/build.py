@@ -33,6 +33,7 @@ from routebench.schema import (
     Facet,
     Fingerprints,
     Leaderboard,
+    Learning,
     Policies,
     Row,
     StepUse,
@@ -155,6 +156,10 @@ def board(
     """Return the leaderboard, still without files, environment and timing."""
     evaluation = scored.evaluation
     rows = [_row(entrant, config, results, scored) for entrant in entrants]
+    if config.inner_folds is not None:
+        rows = [
+            _with_learning(row, entrant, setup) for row, entrant in zip(rows, entrants, strict=True)
+        ]
     measure = setup.data.measure
     if measure == "reward":
         rows = [_rewarded(row) for row in rows]
@@ -297,6 +302,21 @@ def _row(
     scores["facts"] = merge_facts([result.facts for result in router_results])
     base["deterministic"] = any(job.all_seeds for job in results if job.label == entrant.label)
     return Row(state="ok", seeds=list(range(config.seeds)), **base, **scores)
+
+
+def _with_learning(row: Row, entrant: Entrant, setup: Setup) -> Row:
+    """Return a row that ended well with how many queries it learned from and chose on."""
+    if row.state != "ok":
+        return row
+    folds = range(len(setup.split.codes))
+    deciding = np.mean([len(setup.deciding_rows(f, entrant.inner_folds)) for f in folds])
+    trained = np.mean([len(setup.rows(f, TRAIN)) for f in folds])
+    learning = Learning(
+        inner_folds=entrant.inner_folds,
+        queries=round(float(deciding if entrant.inner_folds else trained)),
+        chosen_on=round(float(deciding)),
+    )
+    return row.model_copy(update={"learning": learning})
 
 
 def merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:

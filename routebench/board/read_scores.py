@@ -22,7 +22,10 @@ Expected = dict[tuple[Key, int], Floats]
 
 
 def read_scores(folder: Path, board: Leaderboard, setup: Setup) -> Expected:
-    """Return the routers' predicted quality of every model, on validation and test queries."""
+    """Return the routers' predicted quality of every model, on validation and test queries.
+
+    Of cross-fitted routers, `validation` is what their points are chosen on: train too.
+    """
     if SCORES not in board.files:
         return {}
     table = read_table(folder / SCORES, ("router", "part", "query", "model"))
@@ -32,11 +35,14 @@ def read_scores(folder: Path, board: Leaderboard, setup: Setup) -> Expected:
     part = text(table, "part", SCORES)
     code = np.array([_PART_CODES[name] for name in part.values], dtype=np.int64)[part.codes]
     value = numbers(table, "quality", SCORES)
+    inner_folds = {row.router: row.learning.inner_folds for row in board.rows if row.learning}
     matrices = {}
     for key, all_rows in by_job(table, SCORES):
         for wanted in (VALIDATION, TEST):
             chosen = all_rows[code[all_rows] == wanted]
             expected = setup.rows(key[2], wanted)
+            if wanted == VALIDATION:
+                expected = setup.deciding_rows(key[2], inner_folds.get(key[0], 0))
             place = np.searchsorted(expected, row[chosen])
             inside = place < len(expected)
             if not inside.all() or not np.array_equal(expected[place], row[chosen]):

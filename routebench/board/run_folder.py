@@ -107,12 +107,18 @@ def check_same(
     gone = [row.router for row in rows if row.router not in options]
     other = [r.router for r in rows if r.router in options and options[r.router] != r.options]
     seeds = max((len(row.seeds) for row in rows), default=0)
+    learning = [row.learning for row in rows if row.learning]
+    inner = {one.inner_folds for one in learning if one.inner_folds}
     if changed:
         why = f"of other data ({', '.join(changed)})"
     elif gone:
         why = f"it has {', '.join(gone)}, which this one has not"
     elif other:
         why = f"the options of {', '.join(other)} differ"
+    elif rows and bool(learning) != (config.inner_folds is not None):
+        why = f"it was made {'with' if learning else 'without'} --inner-folds"
+    elif inner - {config.inner_folds}:
+        why = f"it has {min(inner)} inner folds"
     elif seeds > config.seeds:
         why = f"it has {seeds} seeds"
     else:

@@ -274,20 +274,24 @@ def _scores(setup: Setup, job: Job, result: Result) -> Iterator[pa.Table | None]
     """Yield the expected quality of the models considered, on validation and test queries."""
     if job.personal and setup.data.users is not None:
         return  # by user and query there would be more of them than of all else together
-    parts = (("validation", VALIDATION, result.validation), ("test", TEST, result.decisions))
-    for part, code, decisions in parts:
+    deciding = setup.deciding_rows(job.fold, job.inner_folds)
+    parts = (
+        ("validation", deciding, result.validation),
+        ("test", setup.rows(job.fold, TEST), result.decisions),
+    )
+    for part, rows, decisions in parts:
         quality = None if decisions is None else decisions.quality
-        yield None if quality is None else _quality(setup, job, part, code, quality)
+        yield None if quality is None else _quality(setup, job, part, rows, quality)
 
 
-def _quality(setup: Setup, job: Job, part: str, code: int, quality: Floats) -> pa.Table:
+def _quality(setup: Setup, job: Job, part: str, rows: Ints, quality: Floats) -> pa.Table:
     queries, models = np.nonzero(~np.isnan(quality))
     n = len(queries)
     return pa.table(
         {
             **_job_columns(job, n),
             "part": _constant(part, n),
-            "query": _strings(setup.data.keys[setup.rows(job.fold, code)][queries]),
+            "query": _strings(setup.data.keys[rows][queries]),
             "model": _names(setup.data.pool.models, models),
             "quality": pa.array(quality[queries, models]),
         }

@@ -54,6 +54,12 @@ _LISTS = {"router", "show", "against", "point"}
 @click.option("--split-seed", type=int, help="Another seed gives another hash split.")
 @click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once.")
 @click.option(
+    "--inner-folds",
+    type=int,
+    metavar="K",
+    help="Choose points by K inner fits, then refit on train and validation: cheap routers only.",
+)
+@click.option(
     "--protocol",
     type=click.Choice(["query", "user", "llm"]),
     help="What training never saw: test queries, also their users, or also some models.",

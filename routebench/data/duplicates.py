@@ -68,6 +68,19 @@ class Duplicates:
         found: Mask = exact[self.exact] | near[self.unit]
         return found
 
+    def groups(self) -> Ints:
+        """Return [n] equal numbers for texts that are duplicates, or by others between them."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        units = int(self.unit.max(initial=-1)) + 1
+        size = units + int(self.exact.max(initial=-1)) + 1
+        one = np.concatenate([self.unit, self.pairs[:, 0]])
+        other = np.concatenate([units + self.exact, self.pairs[:, 1]])
+        edges = coo_matrix((np.ones(len(one), dtype=np.int8), (one, other)), shape=(size, size))
+        component: Ints = connected_components(edges, directed=False)[1][self.unit]
+        return component
+
 
 def near_pairs(texts: Sequence[str]) -> Duplicates:
     """Return all duplicates among the texts, exact and near."""

@@ -16,7 +16,7 @@ import numpy as np
 from routebench.data.duplicates import Duplicates, near_pairs
 from routebench.data.texts import encode, normalise
 from routebench.errors import DataError, OptionError, did_you_mean
-from routebench.records import Codes, Floats, Mask, SuiteData
+from routebench.records import Codes, Floats, Ints, Mask, SuiteData
 
 TRAIN, VALIDATION, TEST, REMOVED = 0, 1, 2, -1
 SHARES = (0.6, 0.2, 0.2)
@@ -52,6 +52,8 @@ class Split:
     """What is new in test: the query only, its user too, or a model too."""
     held_out: Mask | None = None
     """[folds, u or m] users or models unseen in training, under those protocols."""
+    alike: Ints | None = None
+    """[n] equal for duplicates, exact and near; None for a split that was read from a run."""
 
 
 def make_split(
@@ -85,7 +87,30 @@ def make_split(
         leaked, removed = leaked + hit, removed + gone
     _check_parts(codes, data.name, used, removed)
     apart = _held_out(data, protocol, len(codes), seed)
-    return Split(codes, leaked, removed, _fingerprint(data, codes, apart), used, protocol, apart)
+    digest, groups = _fingerprint(data, codes, apart), duplicates.groups()
+    return Split(codes, leaked, removed, digest, used, protocol, apart, groups)
+
+
+def inner_parts(data: SuiteData, split: Split, k: int, seed: int) -> Codes:
+    """Return [n] which of k inner folds a query is in, by the hash of its text; copies in one.
+
+    Raises:
+        OptionError: an inner fold of some fold has no query to learn from or decide on.
+    """
+    assert split.alike is not None, "a split that was made knows its duplicates"
+    # A prefix of its own: the hash of the text alone says which part of the split a query is in.
+    place = np.array([u(f"inner: {text}", seed) for text in data.queries.text], dtype=np.float64)
+    least = np.ones(int(split.alike.max()) + 1)
+    np.minimum.at(least, split.alike, place)
+    part = np.floor(least[split.alike] * k).astype(np.int8)
+    for fold, row in enumerate(split.codes):
+        known = (row == TRAIN) | (row == VALIDATION)
+        if (np.bincount(part[known], minlength=k) == 0).any():
+            raise OptionError(
+                f"--inner-folds {k}: too few queries, fold {fold} leaves one of them empty",
+                "fewer inner folds, or more queries",
+            )
+    return part
 
 
 def u(text: str, split_seed: int) -> float:

@@ -59,13 +59,15 @@ class FitRequest:
     """What an encoder served from vectors must know of it; None: fitted in the job."""
     device: str
     objective: dict[str, float]
-    kept: str
+    kept: str | None
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Those that wrap the router, with their options."""
     trade_offs: list[float] = field(default_factory=lambda: [0.0])
     """Those at which a router that steps will be asked."""
     training_only: list[str] = field(default_factory=list)
     """Columns in the tables that the process that routes does not get."""
+    refit: bool = False
+    """Whether it is trained again afterwards, on the table of both in the folder."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ class DescribeReply:
     """Those that its jobs import."""
     needs_network: bool = False
     deterministic: bool = False
+    cheap_fit: bool = False
     reference: bool = False
     effort: float | None = None
     """Seconds that a job takes; None where it does not say."""

@@ -32,6 +32,8 @@ class Entrant:
     trades_off: bool = False
     reference: bool = False
     """Whether it declares itself a reference, of which no verdict is made."""
+    inner_folds: int = 0
+    """Inner fits of each of its jobs; 0 for a router that is not cross-fitted."""
 
 
 def digest(value: Any, length: int = 16) -> str:

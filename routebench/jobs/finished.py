@@ -69,7 +69,8 @@ class Result:
     decisions: Decisions | None = None
     """In the canonical order of the fold's test queries."""
     validation: Decisions | None = None
-    """In the canonical order of the fold's validation queries."""
+    """In the canonical order of the fold's validation queries; of a cross-fitted router, what its
+    inner fits decided on those of train and validation."""
     perturbed: Decisions | None = None
     """On the test queries that were perturbed: by kind, then in canonical order."""
     timing: dict[str, Any] = field(default_factory=dict)
@@ -233,6 +234,8 @@ def _write(part: Path, job: Job, result: Result, checkpoint: Path | None) -> Non
             "facts": result.facts,
             "machine": result.machine,
         }
+        if job.inner_folds:
+            header["inner_folds"] = job.inner_folds
         if result.trade_offs is not None:
             header["trade_offs"] = _write_trade_offs(part, result.trade_offs)
         (part / "job.json").write_text(json.dumps(header, indent=2, sort_keys=True))

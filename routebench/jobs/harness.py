@@ -17,6 +17,7 @@ from routebench import hookspecs
 from routebench.bought import Bought, Stepped
 from routebench.errors import PluginError
 from routebench.hookspecs import Context
+from routebench.plugin import optional
 from routebench.plugin.defaults import LEARNING
 from routebench.plugin.extensions import attributed
 from routebench.records import Decisions, Queries, Table, Usage
@@ -44,6 +45,14 @@ class Metering:
             return (yield)
         finally:
             self.fit_seconds = time.perf_counter() - start
+
+    @hookspecs.hookimpl(wrapper=True)
+    def refit(self) -> Generator[None, Any, Any]:
+        start = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self.fit_seconds += time.perf_counter() - start
 
     @hookspecs.hookimpl(wrapper=True)
     def route(self) -> Generator[None, Any, Any]:
@@ -103,6 +112,18 @@ class Harness:
                 f"{type(router).__name__} has both route and step",
                 "a router that sees answers has step alone",
             )
+        self.refits = optional.has_cheap_fit(router)
+        """Whether it declares that its fit is cheap, so that inner folds may repeat it."""
+        if self.refits and self._implemented("refit") is None:
+            raise PluginError(
+                f"{type(router).__name__} declares cheap_fit, and has no refit hook",
+                "refit(table, context) learns again from all of the table, what fit chose as it is",
+            )
+        if self.refits and self.steps:
+            raise PluginError(
+                f"{type(router).__name__} declares cheap_fit, and has step",
+                "inner folds are for routers that choose by the query alone",
+            )
         for name in LEARNING:
             if not callable(getattr(router, name, None)):
                 raise PluginError(
@@ -118,6 +139,11 @@ class Harness:
         """Train the router."""
         with attributed(self._manager.hook.fit, self._extensions):
             self._manager.hook.fit(train=train, validation=validation, context=context)
+
+    def refit(self, table: Table, context: Context) -> None:
+        """Train the fitted router again, on train and validation as one table."""
+        with attributed(self._manager.hook.refit, self._extensions):
+            self._manager.hook.refit(table=table, context=context)
 
     def route(self, queries: Queries, models: int) -> Decisions:
         """Return the decisions for all queries, asked in chunks; raise `PluginError` if invalid."""
@@ -220,8 +246,11 @@ def check(decisions: Any, n: int, m: int) -> Decisions:
     )
 
 
-def concatenate(parts: list[Decisions]) -> Decisions:
-    """Join the decisions of consecutive chunks; every chunk must have the same fields."""
+def concatenate(parts: list[Decisions], alike: bool = True) -> Decisions:
+    """Join the decisions of consecutive chunks; every chunk must have the same fields.
+
+    They are of one router, which considers the same models for all queries, if `alike`.
+    """
     present = [{f.name for f in fields(p) if getattr(p, f.name) is not None} for p in parts]
     if any(names != present[0] for names in present):
         raise PluginError("route returned different fields for different chunks of one batch")
@@ -235,7 +264,8 @@ def concatenate(parts: list[Decisions]) -> Decisions:
             *(np.concatenate([getattr(u, f.name) for u in usages]) for f in fields(Usage))
         )
     decisions = Decisions(**joined)
-    considered_alike(decisions)
+    if alike:
+        considered_alike(decisions)
     return decisions
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -234,11 +236,42 @@ def jobs(
             e.steps,
             e.trades_off,
             e.needs_network,
+            e.inner_folds,
         )
         for e in ready
         for seed in range(1 if e.deterministic and not extensions else seeds)
         for fold in range(folds)
     ]
+
+
+class LongestFirst:
+    """Jobs in the order to start them: else the longest could run alone at the end.
+
+    What a router's first job took is what its others are taken to take. Until then it is what the
+    router says; one that does not say comes first, to be known.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = list(jobs)
+        self._measured: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def next(self) -> Job:
+        """Return the longest job that was not returned before; of equals the first given."""
+        with self._lock:
+            job = max(self._jobs, key=self._seconds)
+            self._jobs.remove(job)
+        return job
+
+    def ended(self, job: Job, seconds: float) -> None:
+        """Take note of how long a job took."""
+        with self._lock:
+            self._measured.setdefault(job.label, seconds)
+
+    def _seconds(self, job: Job) -> float:
+        if job.label in self._measured:
+            return self._measured[job.label]
+        return inf if job.effort is None else job.effort * (1 + job.inner_folds)
 
 
 def by_seed(results: Mapping[Job, Result], seeds: int) -> dict[Job, Result]:
@@ -274,6 +307,9 @@ def _entrant(
         if named:
             raise OptionError(f"router {label!r} {reason}")
         return Entrant(label, info, full, state="skipped", message=reason)
+    inner_folds = (config.inner_folds or 0) if described.cheap_fit else 0
+    if inner_folds:
+        shared = shared | {"inner folds": inner_folds}
     return Entrant(
         label,
         info,
@@ -288,6 +324,7 @@ def _entrant(
         steps=described.steps,
         trades_off=described.trades_off,
         reference=described.reference,
+        inner_folds=inner_folds,
     )
 
 

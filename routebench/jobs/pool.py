@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, replace
-from math import inf
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from routebench.isolation.messages import (
     FitReply,
     FitRequest,
     Reply,
+    Report,
     RouteReply,
     RouteRequest,
     StepReply,
@@ -29,45 +28,45 @@ from routebench.isolation.messages import (
 )
 from routebench.isolation.subprocesses import OnProgress, Workers, printed
 from routebench.jobs import arrow_io, footprint, left
+from routebench.jobs.cross_fit import (
+    LearningTables,
+    both_stages,
+    inner_batch,
+    inner_tables,
+    joined,
+    refitted_tables,
+    spent,
+)
 from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
 from routebench.jobs.harness import SINGLES, differing
+from routebench.jobs.plan import LongestFirst
 from routebench.jobs.purchases import Purchases
-from routebench.jobs.query_batch import take
+from routebench.jobs.query_batch import QueryBatch, take
 from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import disagreement
 from routebench.plugin import discovery
 from routebench.records import Decisions, Queries
 
 
-class LongestFirst:
-    """Jobs in the order to start them: else the longest could run alone at the end.
+@dataclass(frozen=True)
+class _Fitted:
+    """What the process that trained a router said of it."""
 
-    What a router's first job took is what its others are taken to take. Until then it is what the
-    router says; one that does not say comes first, to be known.
-    """
+    timing: dict[str, Any]
+    facts: dict[str, Any]
+    warnings: list[str]
+    log: str
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = list(jobs)
-        self._measured: dict[str, float] = {}
-        self._lock = threading.Lock()
 
-    def next(self) -> Job:
-        """Return the longest job that was not returned before; of equals the first given."""
-        with self._lock:
-            job = max(self._jobs, key=self._seconds)
-            self._jobs.remove(job)
-        return job
+@dataclass(frozen=True)
+class _Routed:
+    """What a process that routed was asked, and what it left."""
 
-    def ended(self, job: Job, seconds: float) -> None:
-        """Take note of how long a job took."""
-        with self._lock:
-            self._measured.setdefault(job.label, seconds)
-
-    def _seconds(self, job: Job) -> float:
-        if job.label in self._measured:
-            return self._measured[job.label]
-        return inf if job.effort is None else job.effort
+    request: RouteRequest
+    report: Report
+    reply: RouteReply
+    decisions: Decisions
 
 
 class Processes:
@@ -157,17 +156,59 @@ class Processes:
     def _stages(self, job: Job, place: Path, progress: OnProgress) -> Result:
         timeout = self.setup.timeout
         deadline = time.monotonic() + timeout if timeout else None
-        train, validation = self.setup.tables(job.fold, job.personal, job.steps)
-        trade_offs = self.setup.trade_offs(job)
-        fit, route = place / "fit", place / "route"
+        access, crossed = self._access(job), None
+        tables = LearningTables(*self.setup.tables(job.fold, job.personal, job.steps))
+        if job.inner_folds:
+            crossed = self._cross_fitted(job, place, access, deadline, progress)
+            if crossed.state != "ok":
+                return crossed
+            tables = refitted_tables(self.setup, job.fold)
+        route = place / "route"
+        kept = str(self.finished.begun(job))
+        decided = None if crossed is None else crossed.validation
+        fitted = self._fit(job, route, tables, access, deadline, progress, kept, decided)
+        if isinstance(fitted, Result):
+            return fitted
+        routed = self._serve(job, route, access, deadline, tables.train.pool.models)
+        if routed.state != "ok":
+            return replace(routed, log=routed.log + fitted.log)
+        timing = both_stages(fitted.timing, routed.timing)
+        warnings = [*fitted.warnings, *routed.warnings]
+        if crossed is not None:
+            routed = replace(routed, validation=crossed.validation)
+            timing = both_stages(crossed.timing, timing)
+            warnings = [*crossed.warnings, *warnings]
+        return replace(
+            routed,
+            timing=timing,
+            warnings=tuple(dict.fromkeys(warnings)),
+            facts=fitted.facts | routed.facts,
+        )
+
+    def _fit(
+        self,
+        job: Job,
+        route: Path,
+        tables: LearningTables,
+        access: Access,
+        deadline: float | None,
+        progress: OnProgress,
+        kept: str | None,
+        cross_fitted: Decisions | None = None,
+    ) -> _Fitted | Result:
+        """Train a router in a process of its own, and leave its checkpoint in a new `route`."""
+        fit = route.with_name(f"{route.name}-fit")
         fit.mkdir()
-        arrow_io.write_table(fit / "train.arrow", train)
-        arrow_io.write_table(fit / "validation.arrow", validation)
+        arrow_io.write_table(fit / "train.arrow", tables.train)
+        arrow_io.write_table(fit / "validation.arrow", tables.validation)
+        if tables.both is not None:
+            arrow_io.write_table(fit / "both.arrow", tables.both)
+        if cross_fitted is not None:
+            arrow_io.write_decisions(fit / "cross-fitted.arrow", cross_fitted)
         encoded = self.setup.encoded
         if encoded is not None:
-            known = [*train.queries.text, *validation.queries.text]
+            known = [*tables.train.queries.text, *tables.validation.queries.text]
             encoded.write(fit / "vectors", known)
-        kept = str(self.finished.begun(job))
         request = FitRequest(
             label=job.label,
             plugin=job.plugin,
@@ -180,61 +221,106 @@ class Processes:
             objective=asdict(self.setup.objective),
             kept=kept,
             extensions=dict(job.extensions),
-            trade_offs=list(trade_offs),
+            trade_offs=list(self.setup.trade_offs(job)),
             training_only=sorted(self.setup.data.training_only),
+            refit=tables.both is not None,
         )
-        libraries, access = self.setup.libraries(job), self._access(job)
-        given = self.fits.given(list(train.queries.text), place / "given")
-        fit_report = self.workers.run(
+        given = self.fits.given(tables.texts, route.with_name(f"{route.name}-given"))
+        report = self.workers.run(
             request,
             fit,
             replace(access, kept=kept, given=str(given.folder)),
             deadline,
             progress,
-            libraries,
+            self.setup.libraries(job),
             given,
         )
-        fitted = fit_report.reply
-        if not isinstance(fitted, FitReply):
-            return self._failure("fit", fitted)
-        before = printed(fit.with_suffix(".log"))
+        if not isinstance(report.reply, FitReply):
+            return self._failure("fit", report.reply)
+        log = printed(fit.with_suffix(".log"))
         left.only_files(fit / "checkpoint")
         route.mkdir()
         (fit / "checkpoint").rename(route / "checkpoint")
         # The training tables are gone before the process that routes exists.
         shutil.rmtree(fit)
-        routed = self._serve(job, route, access, deadline, train.pool.models)
-        if routed.state != "ok":
-            return replace(routed, log=routed.log + before)
-        return replace(
-            routed,
-            timing=_timing(fitted.timing, routed.timing),
-            warnings=tuple(
-                dict.fromkeys([*given.warnings, *fit_report.warnings, *routed.warnings])
-            ),
-            facts=fitted.facts | routed.facts,
+        reply = report.reply
+        return _Fitted(reply.timing, reply.facts, [*given.warnings, *report.warnings], log)
+
+    def _cross_fitted(
+        self, job: Job, place: Path, access: Access, deadline: float | None, progress: OnProgress
+    ) -> Result:
+        """Return, as `validation`, what inner fits decide on train and validation.
+
+        Each decides on queries that it did not learn from, in a process that has no table. Nothing
+        of one is left when the next begins, and nothing outlives a killed run: the others have
+        learned from the queries that it decides on.
+        """
+        decided: list[Decisions] = []
+        timings: list[dict[str, Any]] = []
+        warnings: list[str] = []
+        for part in range(job.inner_folds):
+            own, share = place / f"inner-{part}", part / (job.inner_folds + 1)
+            own.mkdir()
+
+            def on_progress(done: float, note: str, share: float = share) -> None:
+                progress(share + done / (job.inner_folds + 1), note)
+
+            tables, batch = inner_tables(self.setup, job, part), inner_batch(self.setup, job, part)
+            fitted = self._fit(job, own / "route", tables, access, deadline, on_progress, None)
+            if isinstance(fitted, Result):
+                return replace(fitted, message=f"inner fold {part}: {fitted.message}")
+            routed = self._ask(
+                job, own / "route", access, deadline, tables.train.pool.models, batch
+            )
+            if isinstance(routed, Result):
+                return replace(routed, message=f"inner fold {part}: {routed.message}")
+            shutil.rmtree(own)
+            decided.append(batch.parts(routed.decisions).validation)
+            timings += [fitted.timing, routed.reply.timing]
+            warnings += [*fitted.warnings, *routed.report.warnings]
+        return Result(
+            "ok",
+            validation=joined(self.setup, job, decided),
+            timing=spent(timings),
+            warnings=tuple(warnings),
         )
 
-    def _route(
-        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
-    ) -> Result:
-        """Route the queries of a job in a process that has no table."""
-        batch, encoded = self.setup.query_batch(job), self.setup.encoded
+    def _ask(
+        self,
+        job: Job,
+        route: Path,
+        access: Access,
+        deadline: float | None,
+        models: tuple[str, ...],
+        batch: QueryBatch,
+    ) -> _Routed | Result:
+        """Ask a trained router about a batch of queries, in a process that has no table."""
         self._write_queries(route, batch.queries)
         request = RouteRequest(
             job.label, job.plugin, job.options, list(models), dict(job.extensions)
         )
         libraries = self.setup.libraries(job)
         report = self.workers.run(request, route, access, deadline, libraries=libraries)
-        routed = report.reply
-        if not isinstance(routed, RouteReply):
-            return self._failure("route", routed)
+        if not isinstance(report.reply, RouteReply):
+            return self._failure("route", report.reply)
         left.only_files(route / "checkpoint")
         decided = left.read_decisions(route / "decisions.arrow", len(batch.queries), len(models))
+        return _Routed(request, report, report.reply, decided)
+
+    def _route(
+        self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
+    ) -> Result:
+        """Route the queries of a job in a process that has no table."""
+        batch, encoded = self.setup.query_batch(job), self.setup.encoded
+        routed = self._ask(job, route, access, deadline, models, batch)
+        if isinstance(routed, Result):
+            return routed
+        reply, report, decided = routed.reply, routed.report, routed.decisions
+        libraries = self.setup.libraries(job)
         if job.seed == job.fold == 0:
             # A router could remember what it said in the batch: a process that never saw it is
             # asked too, once per router.
-            single = self._singly(request, route, access, deadline, batch.queries, libraries)
+            single = self._singly(routed.request, route, access, deadline, batch.queries, libraries)
             if isinstance(single, Result):
                 return single
             asked = len(single.choice)
@@ -246,10 +332,10 @@ class Processes:
             decisions=parts.test,
             validation=parts.validation,
             perturbed=parts.perturbed,
-            timing=routed.timing | {"encodes": encoded is not None and routed.encoded},
+            timing=reply.timing | {"encodes": encoded is not None and reply.encoded},
             warnings=tuple(report.warnings),
             isolation=report.isolation,
-            facts=routed.facts,
+            facts=reply.facts,
         )
 
     def _singly(
@@ -336,12 +422,3 @@ class Processes:
             limit = f"{stage}: no end after {self.setup.timeout:g} s (--job-timeout)"
             return Result("failed", limit, log=reply.log)
         return Result("failed", reply.reason, log=reply.log)
-
-
-def _timing(fitted: dict[str, Any], routed: dict[str, Any]) -> dict[str, Any]:
-    """Return the timing of both stages combined; of memory the higher peak."""
-    both = fitted | routed
-    if "cpu_seconds" in fitted and "cpu_seconds" in routed:
-        both["cpu_seconds"] = fitted["cpu_seconds"] + routed["cpu_seconds"]
-    peaks = {name for name in both if name.startswith("peak")}
-    return both | {name: max(fitted.get(name, 0), routed.get(name, 0)) for name in peaks}

@@ -19,6 +19,7 @@ from routebench.names import below
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.selection import best_single
 from routebench.records import (
+    Codes,
     Decisions,
     Ints,
     Mask,
@@ -65,6 +66,8 @@ class Job:
     """Whether it is stepped at every trade-off; at accuracy alone, if not."""
     needs_network: bool = False
     """Whether the router declares that it uses the network."""
+    inner_folds: int = 0
+    """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
 
     @property
     def path(self) -> Path:
@@ -93,10 +96,20 @@ class Setup:
 
     shots: int = 0
     """Training queries by which users unseen in training are known, under that protocol."""
+    inner: Codes | None = None
+    """[n] the inner fold of each query, where routers are cross-fitted."""
 
     def rows(self, fold: int, code: int) -> Ints:
         """Return row numbers of one part of a fold's split."""
         return np.flatnonzero(self.split.codes[fold] == code)
+
+    def deciding_rows(self, fold: int, inner_folds: int) -> Ints:
+        """Return the rows on whose decisions a router's points are chosen.
+
+        They are those of validation; with inner folds those of train too.
+        """
+        codes = (TRAIN, VALIDATION) if inner_folds else (VALIDATION,)
+        return np.flatnonzero(np.isin(self.split.codes[fold], codes))
 
     def libraries(self, job: Job) -> tuple[str, ...]:
         """Return the libraries that a job imports."""
@@ -182,13 +195,18 @@ class Setup:
                 changes[f.name] = whole
         return replace(decisions, **changes)
 
-    def table(self, fold: int, code: int, personal: bool = False) -> Table:
-        """Return a fold's table of one part; without users for a router that knows none."""
-        table = self.data.table(self.rows(fold, code))
+    def known_table(self, fold: int, rows: Ints) -> Table:
+        """Return a fresh table of some rows that a fold learns from, in a suite without users."""
+        table = self.data.table(rows)
         if self.split.protocol == "llm":
             away = self.held_out(fold)
             pool = table.pool.without_pair(np.array(table.pool.models, dtype=object)[away])
             table = replace(table, outcomes=_without(table.outcomes, away), pool=pool)
+        return table
+
+    def table(self, fold: int, code: int, personal: bool = False) -> Table:
+        """Return a fold's table of one part; without users for a router that knows none."""
+        table = self.known_table(fold, self.rows(fold, code))
         if table.users is None:
             return table
         pool, users = self._pair(fold, table), table.users
@@ -250,9 +268,11 @@ class Setup:
             return QueryBatch.of(
                 everything, none, np.arange(len(asks)), sample, [job.seed, job.fold]
             )
+        # What a refitted router says of validation tells nothing: it has learned from it.
+        none = np.zeros(0, dtype=np.int64)
         return QueryBatch.of(
             self.data.queries.show(self.data.visible),
-            self.rows(job.fold, VALIDATION),
+            none if job.inner_folds else self.rows(job.fold, VALIDATION),
             self.rows(job.fold, TEST),
             self.perturbed(job.fold),
             [job.seed, job.fold],

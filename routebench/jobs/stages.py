@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,21 @@ def create(plugin: PluginInfo, values: dict[str, Any], label: str) -> Any:
 
 
 def fit_and_save(
-    harness: Harness, train: Table, validation: Table, context: Context, folder: Path
+    harness: Harness,
+    train: Table,
+    validation: Table,
+    context: Context,
+    folder: Path,
+    both: Table | None = None,
+    cross_fitted: Decisions | None = None,
 ) -> None:
-    """Train, then write the checkpoint with a header that says what it was made for."""
+    """Train, then write the checkpoint with a header that says what it was made for.
+
+    With a table of both it is trained again on that, and may use what inner fits decided on it.
+    """
     harness.fit(train, validation, context)
+    if both is not None:
+        harness.refit(both, replace(context, cross_fitted=cross_fitted))
     state = folder / "state"
     state.mkdir(parents=True)
     harness.router.save(state)

@@ -157,15 +157,20 @@ def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitRep
     def progress(done: float, note: str = "") -> None:
         send(ProgressUpdate(float(done), str(note)))
 
-    texts = list(train.queries.text)
+    both = cross_fitted = None
+    if order.refit:
+        both = arrow_io.read_table(folder / "both.arrow")
+        if (folder / "cross-fitted.arrow").exists():
+            cross_fitted = arrow_io.read_decisions(folder / "cross-fitted.arrow")
+    texts = list((train if both is None else both).queries.text)
     encoder = _encoder(order, folder, texts)
     if ask is not None:
         shared.provide(texts, ask)
     work = folder / "work"
-    for name in ("train.arrow", "validation.arrow"):
-        (folder / name).unlink()
+    for name in ("train.arrow", "validation.arrow", "both.arrow", "cross-fitted.arrow"):
+        (folder / name).unlink(missing_ok=True)
     objective = Objective(**order.objective)
-    kept = Path(order.kept)
+    kept = None if order.kept is None else Path(order.kept)
     context = Context(
         order.seed,
         encoder,
@@ -178,7 +183,9 @@ def _fit(order: FitRequest, folder: Path, send: Send, ask: Ask | None) -> FitRep
         frozenset(order.training_only),
     )
     harness = _harness(order)
-    stages.fit_and_save(harness, train, validation, context, folder / "checkpoint")
+    stages.fit_and_save(
+        harness, train, validation, context, folder / "checkpoint", both, cross_fitted
+    )
     timing: dict[str, Any] = {"fit_seconds": harness.metering.fit_seconds}
     size = footprint.size(folder / "checkpoint")
     return FitReply(timing | size | footprint.memory(), optional.facts(harness.router))
@@ -313,6 +320,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         try:
             harness = Harness(router)
             facts = {"steps": harness.steps, "trades_off": harness.trades_off}
+            facts["cheap_fit"] = harness.refits
             if harness.steps and order.pool is not None:
                 lacks = _needed_to_step(frozenset(order.shown)) or lacks
         except PluginError as error:

@@ -90,6 +90,17 @@ class IsReference(Protocol):
 
 
 @runtime_checkable
+class CheapFit(Protocol):
+    """A router with a `refit` hook whose fit is cheap: `--inner-folds K` trains it 2K + 2 times.
+
+    Its points are then chosen on decisions of K fits over train and validation, each on queries
+    that it did not learn from, and the router that is scored learns from all of both.
+    """
+
+    cheap_fit: bool
+
+
+@runtime_checkable
 class StatesEffort(Protocol):
     """A router that says how long a job takes: a run starts the longest first.
 
@@ -293,6 +304,11 @@ def is_deterministic(router: Any) -> bool:
 def is_reference(router: Any) -> bool:
     """Return whether a router declares that it is there to be compared with."""
     return isinstance(router, IsReference) and bool(router.reference)
+
+
+def has_cheap_fit(router: Any) -> bool:
+    """Return whether a router with its options declares that its fit may be repeated."""
+    return isinstance(router, CheapFit) and bool(router.cheap_fit)
 
 
 def effort(router: Any) -> float | None:

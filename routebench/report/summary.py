@@ -23,7 +23,7 @@ from routebench.report.format import (
     shortened,
 )
 from routebench.report.points import pair_words
-from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row, collapse
+from routebench.schema import Estimate, Leaderboard, Learning, RouterVerdict, Row, collapse
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,40 @@ def notices(board: Leaderboard) -> list[str]:
     texts += [
         f"APGR, from the weak to the strong model: {words}" for words in pair_words(finished(board))
     ]
-    return texts + _by_row(board) + seen_in_training(board) + list(board.suite.notes)
+    return (
+        texts
+        + _by_row(board)
+        + learned_from(board)
+        + seen_in_training(board)
+        + list(board.suite.notes)
+    )
 
 
 def seen_in_training(board: Leaderboard) -> list[str]:
     """Return which columns routers learned from and routed without; empty for none."""
     columns = " and ".join(board.suite.training_only)
     return [f"{columns}: seen in training, hidden when routers route"] if columns else []
+
+
+def learned_from(board: Leaderboard) -> list[str]:
+    """Return how many queries routers learned from, in a run with inner folds; empty for others."""
+    groups: dict[Learning, list[str]] = {}
+    for row in finished(board):
+        if row.learning is not None and not row.reference:
+            groups.setdefault(row.learning, []).append(row.router)
+    return [
+        f"{', '.join(routers)}: {_learning(one)}"
+        for one, routers in sorted(groups.items(), key=lambda item: -item[0].inner_folds)
+    ]
+
+
+def _learning(one: Learning) -> str:
+    if not one.inner_folds:
+        return f"learned from {one.queries:,} queries (train); points chosen on {one.chosen_on:,}"
+    return (
+        f"learned from {one.queries:,} queries (train + validation); points chosen on the decisions"
+        f" of {one.inner_folds} inner fits on these"
+    )
 
 
 def _by_row(board: Leaderboard) -> list[str]:

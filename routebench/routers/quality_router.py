@@ -13,7 +13,7 @@ from routebench.hookspecs import Context, hookimpl
 from routebench.plugin.selection import Chooser
 from routebench.records import Decisions, Floats, Objective, Queries, Table
 from routebench.routers.confidence import Confidence
-from routebench.routers.sampling import sample
+from routebench.routers.sampling import sample, sample_rows
 from routebench.routers.state import DeclaredState, declared
 
 # Confidence has two numbers to learn, for which so many queries are plenty.
@@ -24,9 +24,9 @@ class QualityRouter(DeclaredState, ABC):
     """A router made of `learn` and `predict`; state is declared as in `DeclaredState`.
 
     The model with the highest utility under the run's objective is chosen, ties go to the cheaper
-    and then to the name, and confidence is calibrated on validation (of more than 10,000 queries,
-    on that many by hash). Where a table has users, the quality predicted is a reward, the highest
-    is chosen, and there is no confidence.
+    and then to the name, and confidence is calibrated on validation, or on what inner fits decided
+    (of more than 10,000 queries, on that many by hash). Where a table has users, the quality
+    predicted is a reward, the highest is chosen, and there is no confidence.
     """
 
     chooser: Chooser = Chooser(Objective(), None)
@@ -37,6 +37,17 @@ class QualityRouter(DeclaredState, ABC):
     @abstractmethod
     def learn(self, train: Table, validation: Table, context: Context) -> None:
         """Learn the state. Whatever is chosen is chosen on `validation`."""
+
+    def relearn(self, table: Table, context: Context) -> None:
+        """Learn the state again from all of `table`; what `learn` chose stays as it is.
+
+        A router that declares `cheap_fit` has it. It is called after `learn`, on the same object:
+        choices are there, and what follows from the state (`cached_property`) is gone.
+        """
+        raise PluginError(
+            f"{type(self).__name__} declares cheap_fit, and has no relearn",
+            "relearn(table, context) learns from all of the table, with the choices of learn",
+        )
 
     @abstractmethod
     def predict(self, queries: Queries) -> Floats:
@@ -68,6 +79,20 @@ class QualityRouter(DeclaredState, ABC):
             decided = self.decide(checked.queries)
             if decided.quality is not None and decided.confidence is None:
                 self.confidence = Confidence.learn(decided.quality, decided.choice, checked)
+
+    @hookimpl
+    def refit(self, table: Table, context: Context) -> None:
+        self.forget_derived()
+        self.chooser = Chooser.learn(table, context.objective)
+        self.relearn(table, context)
+        decided = context.cross_fitted
+        if self.confidence is None or decided is None or decided.quality is None:
+            return
+        # Not its own decisions: of queries that it has learned from it would be too sure.
+        rows = sample_rows(table, _CALIBRATION)
+        self.confidence = Confidence.learn(
+            decided.quality[rows], decided.choice[rows], sample(table, _CALIBRATION)
+        )
 
     @hookimpl
     def route(self, queries: Queries) -> Decisions:

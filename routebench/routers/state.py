@@ -40,7 +40,8 @@ class DeclaredState(Defaults):
 
     `options` and `ClassVar` are no state. Values that follow from the state are
     `functools.cached_property`; other attributes have names that start with an underscore, and
-    are not saved. Nothing is pickled. A `fit` of the router's own calls `forget` first.
+    are not saved. Nothing is pickled. A `fit` of the router's own calls `forget` first, a `refit`
+    `forget_derived`.
     """
 
     def save(self, folder: Path) -> None:
@@ -86,13 +87,20 @@ class DeclaredState(Defaults):
 
     def forget(self) -> None:
         """Reset all state to the class's values, and delete what follows from it."""
+        self.forget_derived()
         state = declared(type(self))
         for name in list(vars(self)):
-            if name in state or _is_derived(self, name):
+            if name in state:
                 delattr(self, name)
         for name in state:
             if hasattr(type(self), name):  # a copy: one that is changed in place stays the object's
                 setattr(self, name, deepcopy(getattr(type(self), name)))
+
+    def forget_derived(self) -> None:
+        """Delete what follows from the state, which is about to change."""
+        for name in list(vars(self)):
+            if _is_derived(self, name):
+                delattr(self, name)
 
 
 def declared(router: type[Any]) -> Mapping[str, Any]:

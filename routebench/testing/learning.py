@@ -17,6 +17,7 @@ from routebench.testing.tables import MODELS, Tables
 # Training by gradient steps depends on the order of rows a little; learning file order, a lot.
 _AGREEMENT = 0.95
 _NEAR_TIE = 0.01
+_WORSE = 0.15  # by which a few test queries may be decided worse by chance
 
 
 @check(after=check_fit_and_route)
@@ -66,6 +67,34 @@ def check_refit(subject: Subject) -> None:
         again,
         "a second fit of the same object to replace the first",
         "start fit by setting every learned attribute anew",
+    )
+
+
+@check(after=check_deterministic)
+def check_cheap_fit(subject: Subject) -> None:
+    """A router with `cheap_fit` learns from all of train and validation in `refit`, and is saved.
+
+    Its decisions are as good as after `fit`, and the same whenever that is done again.
+    """
+    if not optional.has_cheap_fit(subject.new()):
+        raise unittest.SkipTest("the router does not say that its fit is cheap")
+    once, again = (ask(subject.refit(subject.tables), subject.queries) for _ in range(2))
+    _expect_identical(
+        once,
+        again,
+        "identical decisions from two routers that were fitted and refitted on the same data",
+        "seed every generator in refit with context.seed",
+    )
+    score = subject.tables.test.outcomes.score
+    rows = np.arange(len(score))
+    before, after = (
+        float(np.nanmean(score[rows, one.choice])) for one in (subject.decisions, once)
+    )
+    expect(
+        after >= before - _WORSE,
+        f"a mean test score of at least {before - _WORSE:.2f} after refit, {before:.2f} before it",
+        f"{after:.2f}",
+        "refit learns anew from all of its table, and keeps what fit has chosen",
     )
 
 
@@ -156,6 +185,7 @@ CHECKS: tuple[Check, ...] = (
     check_global_generators,
     check_seed,
     check_refit,
+    check_cheap_fit,
     check_objects_share_nothing,
     check_row_order,
     check_model_order,

@@ -20,13 +20,21 @@ from routebench.config import ENCODERS
 from routebench.encode import encoders
 from routebench.hookspecs import Context
 from routebench.jobs.harness import Harness
+from routebench.jobs.stages import fit_and_save
 from routebench.plugin import optional
 from routebench.plugin.defaults import complete
 from routebench.plugin.options import validate
 from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
 from routebench.steps.replay import RecordedAnswers
 from routebench.testing.answers import invented_answers, training_answers
-from routebench.testing.tables import MODELS, Tables, synthetic_tables, with_scores, with_users
+from routebench.testing.tables import (
+    MODELS,
+    Tables,
+    joined,
+    synthetic_tables,
+    with_scores,
+    with_users,
+)
 
 EVERYTHING = frozenset(HIDEABLE)
 SEED = 7
@@ -116,6 +124,16 @@ class Subject:
             context = self._context(train, objective, work, seed, training_only)
             harness.fit(train, validation, context)
         return harness
+
+    def refit(self, tables: Tables) -> Harness:
+        """Fit a router as in a run with inner folds: again on both parts, after it has chosen."""
+        both = joined(tables.train, tables.validation)
+        harness, folder = Harness(self.new()), self.folder()
+        context = self._context(both, None, None, SEED, frozenset())
+        fit_and_save(harness, tables.train, tables.validation, context, folder, both)
+        loaded = Harness(self.new())
+        loaded.router.load(folder / "state")
+        return loaded
 
     def decide(self, tables: Tables, **settings: Any) -> Decisions:
         """Return the decisions of a router fitted on these tables for their test queries."""

@@ -7,7 +7,7 @@ fair at everything. A router that reads the text can beat the best single model.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,6 +79,25 @@ def synthetic_tables(
 def take(table: Table, rows: Rows) -> Table:
     """Return the given rows of a table, in that order."""
     return replace(table, queries=table.queries.take(rows), outcomes=table.outcomes.take(rows))
+
+
+def joined(one: Table, other: Table) -> Table:
+    """Return the rows of both tables of one pool, in the order of their texts."""
+
+    def both(first: Any, second: Any) -> Any:
+        return replace(
+            first,
+            **{
+                f.name: np.concatenate([value, getattr(second, f.name)])
+                for f in fields(first)
+                if isinstance(value := getattr(first, f.name), np.ndarray)
+            },
+        )
+
+    whole = replace(
+        one, queries=both(one.queries, other.queries), outcomes=both(one.outcomes, other.outcomes)
+    )
+    return take(whole, np.argsort(whole.queries.text.astype(str), kind="stable"))
 
 
 def with_users(table: Table) -> Table:

@@ -38,7 +38,7 @@ def recompute(run: Stored) -> Leaderboard:
     options = config.make(config.read(run.folder / RUN_FILE))
     has_forms = PERTURBED in board.files
     setup = replace(run.setup, perturb=options.perturb if has_forms else 0)
-    entrants = [_entrant(row, run) for row in board.rows]
+    entrants = [_entrant(row, run, options.inner_folds or 0) for row in board.rows]
     results = _results(run, setup, {entrant.label: entrant for entrant in entrants})
     asked = AskedPoints.of(options.point, options.margin)
     prices = _prices(run)
@@ -67,7 +67,7 @@ def _with_copied(made: Leaderboard, run: Stored) -> Leaderboard:
     return made.model_copy(update={"rows": rows, **copied})
 
 
-def _entrant(row: Row, run: Stored) -> Entrant:
+def _entrant(row: Row, run: Stored, inner_folds: int) -> Entrant:
     plugin = PluginInfo("router", row.plugin, "", row.distribution, row.version)
     has_decisions = any(label == row.router for label, _, _ in run.decisions)
     state = "skipped" if row.state == "skipped" else "ready" if has_decisions else "failed"
@@ -80,6 +80,7 @@ def _entrant(row: Row, run: Stored) -> Entrant:
         state,
         message,
         reference=row.reference,
+        inner_folds=inner_folds if row.learning and row.learning.inner_folds else 0,
     )
 
 
@@ -92,7 +93,16 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
         if label not in entrants:
             raise DataError(f"decisions.parquet: {label} is no router of the board")
         entrant = entrants[label]
-        job = Job(label, entrant.plugin, {}, seed, fold, "", personal=stored.personal)
+        job = Job(
+            label,
+            entrant.plugin,
+            {},
+            seed,
+            fold,
+            "",
+            personal=stored.personal,
+            inner_folds=entrant.inner_folds,
+        )
         known = quality.get((key, VALIDATION))
         nothing = np.zeros(0 if known is None else len(known), dtype=np.int64)
         results[job] = Result(

@@ -14,7 +14,7 @@ from routebench.board.run_folder import read
 from routebench.board.trained import _place
 from routebench.jobs import plan
 from routebench.jobs.finished import Result
-from routebench.jobs.pool import LongestFirst
+from routebench.jobs.plan import LongestFirst
 from routebench.jobs.setup import Job
 from routebench.plugin import discovery
 

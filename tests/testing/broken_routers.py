@@ -347,6 +347,16 @@ class WarmStart(Sound):
         self.words |= before
 
 
+class LearnsNothingAgain(Sound):
+    broken = "check_cheap_fit"
+    cheap_fit = True
+
+    @hookimpl
+    def refit(self) -> None:
+        """Forget all, as if what is learned again were to be found somewhere."""
+        self.words = {}
+
+
 class ClassState(Sound):
     broken = "check_objects_share_nothing"
     memory: ClassVar[dict[str, Any]] = {}

@@ -50,6 +50,11 @@ class Nearest:
         k = _last_best(ks, [value(quality) for quality in predicted])
         return cls(vectors, scores, int(k))
 
+    def again(self, vectors: Floats, table: Table) -> Nearest:
+        """Return the same predictor of other training queries, k as it was chosen."""
+        everyone = self.k == len(self.vectors)
+        return Nearest(vectors, table.outcomes.score, len(table) if everyone else self.k)
+
     @cached_property
     def _neighbours(self) -> Neighbours:
         return Neighbours.of(self.vectors, self.scores)
@@ -86,13 +91,18 @@ class RidgeWeights:
     """[m, d]"""
     intercepts: Floats
     """[m]"""
+    penalty: float = 0.0
 
     @classmethod
     def learn(cls, vectors: Floats, train: Table, checked: Floats, value: Value) -> RidgeWeights:
-        fitted = [cls(*fit_ridge(vectors, train, penalty)) for penalty in PENALTIES]
+        fitted = [cls(*fit_ridge(vectors, train, penalty), penalty) for penalty in PENALTIES]
         return fitted[
             _last_best(range(len(fitted)), [value(one.predict(checked)) for one in fitted])
         ]
+
+    def again(self, vectors: Floats, table: Table) -> RidgeWeights:
+        """Return a regression on other training queries, with the penalty that was chosen."""
+        return RidgeWeights(*fit_ridge(vectors, table, self.penalty), self.penalty)
 
     def predict(self, vectors: Floats) -> Floats:
         quality: Floats = vectors @ self.coefficients.T + self.intercepts
@@ -107,20 +117,21 @@ class Clusters:
     """[clusters, d] of unit length."""
     means: Floats
     """[clusters, m]"""
+    shrinkage: float = 0.0
 
     @classmethod
     def learn(
         cls, vectors: Floats, scores: Floats, checked: Floats, value: Value, seed: int
     ) -> Clusters:
-        from sklearn.cluster import KMeans
-
-        k = max(1, min(_CLUSTERS, len(vectors) // _PER_CLUSTER, len(np.unique(vectors, axis=0))))
-        fitted = KMeans(k, n_init=10, random_state=seed).fit(vectors)
-        norms = np.linalg.norm(fitted.cluster_centers_, axis=1, keepdims=True)
-        centres = fitted.cluster_centers_ / np.where(norms > 0, norms, 1.0)
-        members = np.eye(k)[fitted.labels_]
-        made = [cls(centres, shrunk_means(members, scores, strength)) for strength in STRENGTHS]
+        centres, members = _clustered(vectors, seed)
+        made = [cls(centres, shrunk_means(members, scores, each), each) for each in STRENGTHS]
         return made[_last_best(range(len(made)), [value(one.predict(checked)) for one in made])]
+
+    def again(self, vectors: Floats, table: Table, seed: int) -> Clusters:
+        """Return clusters of other training queries, with the shrinkage that was chosen."""
+        centres, members = _clustered(vectors, seed)
+        means = shrunk_means(members, table.outcomes.score, self.shrinkage)
+        return Clusters(centres, means, self.shrinkage)
 
     def predict(self, vectors: Floats) -> Floats:
         similar = vectors @ self.centres.T
@@ -138,6 +149,7 @@ class TaskMeans:
     tasks: TaskClassifier
     means: Floats
     """[tasks, m]"""
+    shrinkage: float = 0.0
 
     @classmethod
     def learn(cls, vectors: Floats, train: Table, checked: Floats, value: Value) -> TaskMeans:
@@ -145,12 +157,31 @@ class TaskMeans:
         tasks = TaskClassifier.learn(vectors, train.queries.task, 10.0)
         groups = tasks.indicators(train.queries.task)
         scores = train.outcomes.score
-        made = [cls(tasks, shrunk_means(groups, scores, strength)) for strength in STRENGTHS]
+        made = [cls(tasks, shrunk_means(groups, scores, each), each) for each in STRENGTHS]
         return made[_last_best(range(len(made)), [value(one.predict(checked)) for one in made])]
+
+    def again(self, vectors: Floats, table: Table) -> TaskMeans:
+        """Return the same of other training queries, with the shrinkage that was chosen."""
+        assert table.queries.task is not None
+        tasks = TaskClassifier.learn(vectors, table.queries.task, 10.0)
+        groups = tasks.indicators(table.queries.task)
+        means = shrunk_means(groups, table.outcomes.score, self.shrinkage)
+        return TaskMeans(tasks, means, self.shrinkage)
 
     def predict(self, vectors: Floats) -> Floats:
         quality: Floats = self.tasks.probabilities(vectors) @ self.means
         return quality
+
+
+def _clustered(vectors: Floats, seed: int) -> tuple[Floats, Floats]:
+    """Return centres [clusters, d] of unit length, and whose member each vector is."""
+    from sklearn.cluster import KMeans
+
+    k = max(1, min(_CLUSTERS, len(vectors) // _PER_CLUSTER, len(np.unique(vectors, axis=0))))
+    fitted = KMeans(k, n_init=10, random_state=seed).fit(vectors)
+    norms = np.linalg.norm(fitted.cluster_centers_, axis=1, keepdims=True)
+    centres = fitted.cluster_centers_ / np.where(norms > 0, norms, 1.0)
+    return centres, np.eye(k)[fitted.labels_]
 
 
 def _last_best(candidates: Sequence[int], values: Sequence[float]) -> int:

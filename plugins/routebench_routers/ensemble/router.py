@@ -57,6 +57,7 @@ class Ensemble(QualityRouter):
                 raise ValueError("each member once")
             return value
 
+    cheap_fit = True
     effort = 6
     options: Options
     encoder: FittedEncoder
@@ -92,6 +93,20 @@ class Ensemble(QualityRouter):
             self.weights = {name: float(name == leader) for name in members}
         self.note = self._described(predicted, validation, leader)
         context.progress(1.0, self.note)
+
+    def relearn(self, table: Table, context: Context) -> None:
+        self.encoder = context.encoder
+        vectors = self._vectors(table.queries)
+        if self.knn is not None:
+            self.knn = self.knn.again(vectors, table)
+        if self.weighted is not None:
+            self.weighted = Weighted(vectors, table.outcomes.score)
+        if self.ridge is not None:
+            self.ridge = self.ridge.again(vectors, table)
+        if self.clusters is not None:
+            self.clusters = self.clusters.again(vectors, table, context.seed)
+        if self.tasks is not None:
+            self.tasks = self.tasks.again(vectors, table)
 
     def predict(self, queries: Queries) -> Floats:
         vectors = self._vectors(queries)

@@ -36,6 +36,7 @@ class TaskPosterior(QualityRouter):
     learns_from = ("task",)
     libraries = ("encoder", "sklearn.linear_model")
     deterministic = True
+    cheap_fit = True
     effort = 2
     options: Options
     encoder: FittedEncoder
@@ -59,6 +60,14 @@ class TaskPosterior(QualityRouter):
             if value >= reached:  # of equals, the stronger shrinkage, which is tried later
                 reached, self.means, self.shrinkage = value, means, strength
         context.progress(1.0, f"{len(means)} tasks, each with {self.shrinkage:g} pseudo-queries")
+
+    def relearn(self, table: Table, context: Context) -> None:
+        assert table.queries.task is not None
+        self.encoder = context.encoder
+        vectors = self._vectors(table.queries)
+        self.tasks = TaskClassifier.learn(vectors, table.queries.task, self.options.C)
+        groups = self.tasks.indicators(table.queries.task)
+        self.means = shrunk_means(groups, table.outcomes.score, self.shrinkage)
 
     def predict(self, queries: Queries) -> Floats:
         quality: Floats = self.tasks.probabilities(self._vectors(queries)) @ self.means

@@ -17,7 +17,7 @@ from routebench.board.run_folder import CHECKPOINTS
 from routebench.names import is_label
 from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
-from routebench.report.summary import few_seeds, seen_in_training, why_left_out
+from routebench.report.summary import few_seeds, learned_from, seen_in_training, why_left_out
 from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
 from routebench.report.terminal.console import LABEL, difference, dollars, percent, plain, short
 from routebench.report.volume import Volume
@@ -345,7 +345,7 @@ def _warnings(board: Leaderboard, out: RichConsole) -> None:
         if note.startswith(INCOMPLETE):
             continue
         out.print(f"[dim]note: {escape(note)}[/dim]")
-    for note in seen_in_training(board):
+    for note in [*learned_from(board), *seen_in_training(board)]:
         out.print(f"[dim]{escape(note)}[/dim]")
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in board.rows:
