@@ -1,4 +1,4 @@
-"""How many values of a board can be changed without `routebench verify` noticing.
+"""Count the values of a board that can be changed without `routebench verify` noticing.
 
 Every leaf of a small run's leaderboard.json is changed, one at a time: numbers a little, texts by
 a letter, truths to their contrary. Noticed is what verify reports or refuses to read. Whoever

@@ -1,4 +1,4 @@
-"""How long the bootstrap of a large board takes: 12 routers, 5 models, 100,000 queries.
+"""Time the bootstrap of a large board: 12 routers, 5 models, 100,000 queries.
 
 python benchmarks/bootstrap.py            one thread, B = 10,000, target 30 s within 2 GiB
 python benchmarks/bootstrap.py --quick    a tenth of the queries and resamples

@@ -1,4 +1,4 @@
-"""How near `routebench collect` comes to what a server allows, and how soon.
+"""Measure how near `routebench collect` comes to what a server allows, and how soon.
 
 python benchmarks/collect_throughput.py [--calls 5000] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""How long `routebench --help` takes against importing its two smallest libraries.
+"""Time `routebench --help` against importing its two smallest libraries.
 
 Prints the fastest of several runs of both, and their ratio. The bound is 1.5.
 """

@@ -1,4 +1,4 @@
-"""What the gate's verdicts are worth, in simulated pairs of runs whose truth is known.
+"""Measure the gate's verdicts on simulated pairs of runs whose truth is known.
 
 python benchmarks/gate_power.py           the tables of docs/gate.md, about four minutes
 python benchmarks/gate_power.py --speed   the gate on two boards of 8,400 queries × 12 routers

@@ -1,4 +1,4 @@
-"""How often the 95% intervals hold the truth, in simulated worlds whose truth is known.
+"""Count how often the 95% intervals hold the truth, in simulated worlds whose truth is known.
 
 python benchmarks/interval_coverage.py    1,000 worlds of 1,000 queries; must be 93 to 97%
 
@@ -75,7 +75,7 @@ def curves(rng: np.random.Generator, n: int, resamples: int, seed: int) -> dict[
 
 @cache
 def _truths() -> dict[str, float]:
-    """What the metrics come to on two million queries."""
+    """Return the metrics on two million queries."""
     found = predictions(*_pair(np.random.default_rng(1), 2_000_000), resamples=1)["mine"].metrics
     return {name: float(found[name].value or 0.0) for name in MEASURED}
 

@@ -1,4 +1,4 @@
-"""How the `exact` judge grades answers that were graded before.
+"""Compare the `exact` judge with the recorded grades of answers.
 
     python benchmarks/judge_agreement.py OUTCOMES
 

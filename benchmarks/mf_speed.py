@@ -1,4 +1,4 @@
-"""How fast `mf` learns and routes, against the same mathematics one sample at a time.
+"""Time `mf` against the same mathematics one sample at a time.
 
 python benchmarks/mf_speed.py    one thread, 3,000 queries × 10 models, vectors of 768, 5 epochs
 

@@ -1,4 +1,4 @@
-"""What `same-accuracy` points cost in accuracy and save, on recorded tables and in planted worlds.
+"""Measure what `same-accuracy` points cost in accuracy and save, on tables and in planted worlds.
 
     python benchmarks/operating_points.py ../shared/data --keep FOLDER   three tables, 20 splits
     python benchmarks/operating_points.py --planted                      worlds of known truth

@@ -1,4 +1,4 @@
-"""What "within 1 pp, proven" is worth: the shipped choice and verdict on simulated worlds.
+"""Test the promise "within 1 pp, proven": the shipped choice and verdict on simulated worlds.
 
     python benchmarks/promise.py                   1,000 worlds of each kind
     python benchmarks/promise.py --plant no-bound  the bound replaced by the estimate: must fail

@@ -1,4 +1,4 @@
-"""How lifelike the simulated pool is: its statistics on the questions, and those of real answers.
+"""Compare the simulated pool's statistics on the questions with those of real answers.
 
 python benchmarks/simulated_pool.py [--facts simple_qa_test_set.csv] [--real outcomes.parquet]
 
@@ -131,7 +131,7 @@ def simulate(pool: Simulated, questions: list[Question]) -> tuple[Graded, int]:
 
 
 def accepted(question: Question) -> str:
-    """What counts as right, as the judge reads it."""
+    """Return the answers that count as right, as the judge reads them."""
     return json.dumps([question.reference, *question.aliases], ensure_ascii=False)
 
 
@@ -243,7 +243,7 @@ def same_mistake(graded: Graded) -> float:
 
 
 def agreement(graded: Graded) -> tuple[float, float, float]:
-    """What it tells that two models say the same number; means over pairs of models.
+    """Return what equal numbers of two models tell of being right; means over pairs of models.
 
     How often that number is right, how often the better of the two is, over all questions for
     numbers and dates, and the difference of their log-odds.

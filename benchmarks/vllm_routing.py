@@ -78,7 +78,7 @@ def trained(cls: Any, options: dict[str, Any], folder: Path, tables: tuple[Table
 
 
 def asked(cls: Any, options: dict[str, Any], checkpoint: Path, queries: Queries) -> dict[str, Any]:
-    """What an engine decides, what it takes for that, and what it says of itself."""
+    """Return an engine's decisions, what they took, and what it says of itself."""
     start = time.perf_counter()
     router = cls(cls.Options(**options))
     router.load(checkpoint)

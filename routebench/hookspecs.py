@@ -138,7 +138,7 @@ class JudgeUsage:
 
 @dataclass
 class AnswerTexts:
-    """What a judge found in the texts of answers, besides what they answer."""
+    """The peculiarities a judge found in the texts of answers, besides what they answer."""
 
     answers: int = 0
     traces: int = 0

@@ -127,7 +127,7 @@ class PointResult(StrictModel):
 
 
 class RouterVerdict(StrictModel):
-    """Whether a router costs less within a margin of the best single model's accuracy."""
+    """The finding whether a router costs less within a margin of best-single's accuracy."""
 
     point: str = Field(description="of `points`: fixed before the test, one per router")
     margin: float = Field(description="share of queries that may be lost: .01 is 1 pp")

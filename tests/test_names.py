@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from conftest import SMALLER, planted, rows
+from router_sources import ROUTER
 
 from routebench import names
 from routebench.errors import OptionError, PluginError
@@ -24,31 +25,6 @@ Make = Callable[..., Path]
 Main = Callable[..., tuple[int, str, str]]
 Put = Callable[[pa.Table], Path]
 OUTSIDE = ("../../x", "/tmp/x", "..", ".", "", "a/b", "a\\b", "a\0b", "-x", "x" * 101, "\u202eknn")
-
-ROUTER = """
-import numpy as np
-from pydantic import BaseModel
-from routebench import Decisions, hookimpl
-
-class Alpha:
-    class Options(BaseModel):
-        pass
-    def __init__(self, options):
-        self.options = options
-    @hookimpl
-    def fit(self, train):
-        pass
-    @hookimpl
-    def route(self, queries):
-        return Decisions(np.zeros(len(queries), dtype=int))
-    def save(self, folder):
-        folder.mkdir(exist_ok=True)
-    def load(self, folder):
-        pass
-
-class knn(Alpha):
-    pass
-"""
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -98,7 +74,7 @@ def test_the_name_of_a_built_in_is_taken(
     distribution: Make, main: Main, write: Put, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.py"
-    mine.write_text(ROUTER)
+    mine.write_text(ROUTER + "class knn(Alpha):\n    pass\n")
     words = ("run", "--quiet", "--suite", f"table:{write(planted(60))}", "--router")
     code, _, err = main(*words, f"{mine}:knn")
     assert code == 2

@@ -1,4 +1,4 @@
-"""Who was asked for an answer, in files: a list of models, and of the round of each."""
+"""Write and read who was asked for answers: a list of models, and of the round of each."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from routebench.board.assemble import assemble_decisions, tested_rows
-from routebench.board.diagnostics import diagnostics
-from routebench.board.left_out import left_out
+from routebench.board.diagnostics import diagnostics, left_out
 from routebench.board.steps.use import step_use
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION

@@ -18,7 +18,7 @@ import tenacity
 from routebench.collect.overload import Ticket
 from routebench.collect.plausible import checked
 from routebench.collect.rate_limits import Limits, Stopped, Throttle
-from routebench.errors import CallError, OptionError, RoutebenchError
+from routebench.errors import CallError, RoutebenchError
 from routebench.hookspecs import LiveProvider, Provider
 from routebench.records import Reply, Request
 from routebench.redact import one_line
@@ -207,69 +207,6 @@ class _Asking:
             raise CallError("denied", f"{error.message}: {wait}", "go on after that") from None
         overload = {"rate-limited": "refused", "server": "strained", "timeout": "strained"}
         self.throttle.end(ticket, overload.get(error.kind), error.retry_after)
-
-
-def ask_many(
-    provider: LiveProvider | Provider,
-    requests: Sequence[Request],
-    concurrency: int | str = "auto",
-    timeout: float = 120.0,
-    attempts: int = 6,
-    watch: Callable[[int, int], None] | None = None,
-) -> list[Reply | CallError]:
-    """Return the replies to all requests, in their order; where there is none, the error.
-
-    Once a call was `denied`, those not yet made get the same error. `watch(done, total)` is called
-    as calls end. The provider is left open.
-    """
-    if not is_live(provider):
-        return _batches(provider, requests, watch)  # type: ignore[arg-type]
-    if not (concurrency == "auto" or (isinstance(concurrency, int) and concurrency > 0)):
-        raise OptionError(f"concurrency: {concurrency!r} is neither auto nor a number above 0")
-    most = None if concurrency == "auto" else int(concurrency)
-    limits = Limits(concurrency=most, timeout=timeout, attempts=attempts)
-    return asyncio.run(_many(provider, requests, limits, watch))  # type: ignore[arg-type]
-
-
-async def _many(
-    provider: LiveProvider,
-    requests: Sequence[Request],
-    limits: Limits,
-    watch: Callable[[int, int], None] | None,
-) -> list[Reply | CallError]:
-    places: dict[Request, list[int]] = {}
-    for place, request in enumerate(requests):
-        places.setdefault(request, []).append(place)
-    replies: list[Reply | CallError | None] = [None] * len(requests)
-    done = 0
-
-    def on_outcome(outcome: Outcome) -> None:
-        nonlocal done
-        for place in places[outcome.request]:
-            replies[place] = outcome.result
-            done += 1
-        if watch:
-            watch(done, len(requests))
-
-    rest = CallError("denied", "was not asked")
-    try:
-        await ask_all(provider, places, limits=limits, on_reply=on_outcome, on_failure=on_outcome)
-    except CallError as error:
-        rest = CallError("denied", error.message, error.hint)
-    return [rest if each is None else each for each in replies]
-
-
-def _batches(
-    provider: Provider, requests: Sequence[Request], watch: Callable[[int, int], None] | None
-) -> list[Reply | CallError]:
-    replies: list[Reply | CallError] = []
-    for start in range(0, len(requests), BATCH):
-        replies += [
-            outcome.result for outcome in ask_batch(provider, requests[start : start + BATCH])
-        ]
-        if watch:
-            watch(len(replies), len(requests))
-    return replies
 
 
 def ask_batch(provider: Provider, requests: Sequence[Request]) -> list[Outcome]:

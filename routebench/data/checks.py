@@ -1,4 +1,4 @@
-"""What a table of recorded answers says that cannot be so: failed calls as answers, odd costs."""
+"""Find what a table of recorded answers cannot rightly say: failed calls as answers, odd costs."""
 
 from __future__ import annotations
 

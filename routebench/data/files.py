@@ -39,7 +39,7 @@ KINDS = (".parquet", *TEXT)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """How a file is to be read."""
+    """The options with which a file is read."""
 
     columns: Mapping[str, str] | None = None
     """The file's name, or a dotted path in it, of columns that are called otherwise there."""

@@ -157,7 +157,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Used:
-    """What a job's process used, measured from outside by the process that waited for it."""
+    """Resources a job's process used, measured by the process that waited for it."""
 
     cpu_seconds: Quantity
     peak_rss_bytes: Quantity

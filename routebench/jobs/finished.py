@@ -90,7 +90,7 @@ class Result:
 
 
 class _Record(BaseModel):
-    """What stands in a finished job's `job.json`, as far as it is read again."""
+    """The part of a finished job's `job.json` that is read again."""
 
     fingerprint: str
     sha256: tuple[str, ...]

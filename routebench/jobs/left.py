@@ -1,4 +1,4 @@
-"""What a job's process leaves: taken as a stranger's file, and checked before anything reads it."""
+"""Check what a job's process leaves, as a stranger's file, before anything reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a price list is in another unit than USD per million tokens, such as USD per token."""
+"""Detect price lists in another unit than USD per million tokens, such as USD per token."""
 
 from __future__ import annotations
 

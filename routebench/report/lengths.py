@@ -1,4 +1,4 @@
-"""What a board says of lengths of answers that are not known but assumed."""
+"""Report lengths of answers that are not known but assumed."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Monthly:
-    """What one router costs a month, in USD; None where unknown."""
+    """The monthly costs of one router, in USD; None where unknown."""
 
     router: str
     at_point: float | None

@@ -107,7 +107,7 @@ class WordWeights:
 
 @dataclass(frozen=True)
 class WordFit:
-    """What some texts gave: the vocabulary, and their own weights."""
+    """The vocabulary learned from some texts, and their own weights."""
 
     words: WordWeights
     weights: Any

@@ -1,4 +1,4 @@
-"""What a router that sees answers pays and waits: for every answer that it asked for."""
+"""Bill a router that sees answers: money and time for every answer that it asked for."""
 
 from __future__ import annotations
 

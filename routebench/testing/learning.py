@@ -100,7 +100,7 @@ def check_cheap_fit(subject: Subject) -> None:
 
 @check(after=check_fit_and_route)
 def check_objects_share_nothing(subject: Subject) -> None:
-    """What one object learns is not in class attributes or globals, where others see it."""
+    """No object keeps what it learns in class attributes or globals, where others see it."""
     first = subject.fit(subject.tables)
     before = ask(first, subject.queries)
     subject.fit(subject.other_tables)

@@ -25,7 +25,7 @@ def check_trade_offs(subject: Subject) -> None:
 
 @check(after=check_fit_and_route)
 def check_failed_calls(subject: Subject) -> None:
-    """Where a call brings no answer it goes on with others, and stops with one that came."""
+    """After a call that brings no answer it goes on with others, and stops with one that came."""
     _skip_unless_it_steps(subject)
     rng = np.random.default_rng(0)
     for share in (0.3, 1.0):

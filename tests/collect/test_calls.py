@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from clockwork import Server, now, run
 
-from routebench.collect.calls import BATCH, HOPELESS, Outcome, ask_all, ask_batch, ask_many
+from routebench.collect.calls import HOPELESS, Outcome, ask_all, ask_batch
 from routebench.collect.rate_limits import Limits, Throttle
 from routebench.errors import CallError, OptionError
 from routebench.records import Answers, Reply, Request
@@ -237,57 +236,17 @@ def test_what_the_teller_raises_ends_it_after_the_calls_under_way() -> None:
     assert 1 <= len(told) <= 8
 
 
-class Live(Server):
-    """Answers in no time, on the real clock."""
-
-    async def _answer(self, request: Request) -> Reply:
-        await asyncio.sleep(0.001 * (int(request.prompt) % 3))
-        if request.prompt == "5":
-            raise CallError("rejected", "no")
-        return Reply(f"re: {request.prompt}")
-
-
-def test_many_come_back_in_order_and_twice_where_asked_twice() -> None:
-    asked = [*requests(9), Request("m", "2")]
-    seen: list[tuple[int, int]] = []
-    found = ask_many(Live(), asked, watch=lambda done, total: seen.append((done, total)))
-    said = [one.text if isinstance(one, Reply) else one.kind for one in found]
-    assert said == [*(f"re: {n}" if n != 5 else "rejected" for n in range(9)), "re: 2"]
-    assert seen[-1] == (10, 10)
-    assert ask_many(Live(), []) == []
-
-
-def test_many_get_the_same_error_once_a_call_was_denied() -> None:
-    class Denied(Server):
-        async def ask(self, request: Request) -> Reply:
-            raise CallError("denied", "no such model", "see the list")
-
-    found = ask_many(Denied(), requests(20), concurrency=2)
-    assert {one.kind for one in found if isinstance(one, CallError)} == {"denied"}
-    assert len(found) == 20
-    with pytest.raises(OptionError, match="concurrency"):
-        ask_many(Live(), requests(2), concurrency="all")
-
-
 class Batches:
     """A provider that answers in batches, all but the prompt `7`."""
 
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.threads: set[int] = set()
-
     def answer(self, asked: Sequence[Request]) -> Answers:
-        self.sizes.append(len(asked))
-        self.threads.add(threading.get_ident())
         text = tuple(None if one.prompt == "7" else f"re: {one.prompt}" for one in asked)
         counts = np.full(len(asked), 3.0)
         return Answers(text, counts, counts, note=tuple("odd" for _ in asked))
 
 
-def test_batches_are_asked_batch_by_batch() -> None:
-    provider = Batches()
-    found = ask_many(provider, requests(BATCH + 44))
-    assert provider.sizes == [BATCH, 44]
+def test_a_batch_is_answered_in_its_order() -> None:
+    found = [outcome.result for outcome in ask_batch(Batches(), requests(12))]
     assert repr(found[8]) == repr(Reply("re: 8", 3.0, 3.0))
     failed = found[7]
     assert isinstance(failed, CallError)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from conftest import planted, rows
+from router_sources import ROUTER
 
 from routebench.errors import OptionError, PluginError
 from routebench.plugin import discovery
@@ -20,30 +21,6 @@ from routebench.plugin.discovery import KINDS, PluginInfo
 Make = Callable[..., Path]
 Main = Callable[..., tuple[int, str, str]]
 
-ROUTER = """
-from pathlib import Path
-Path(__file__).with_suffix(".imported").touch()
-import numpy as np
-from pydantic import BaseModel
-from routebench import Decisions, hookimpl
-
-class Alpha:
-    '''Always the first model.'''
-    class Options(BaseModel):
-        pass
-    def __init__(self, options):
-        self.options = options
-    @hookimpl
-    def fit(self, train):
-        pass
-    @hookimpl
-    def route(self, queries):
-        return Decisions(np.zeros(len(queries), dtype=int))
-    def save(self, folder):
-        pass
-    def load(self, folder):
-        pass
-"""
 ALPHA = "[routebench.routers]\nalpha = fake_routers:Alpha\n"
 BROKEN = "raise RuntimeError('two\\nlines')\n"
 

@@ -23,39 +23,41 @@ needed("torch", "transformers", "trl", "peft")
 QUICK: dict[str, Any] = {"num_epochs": 1, "batch_size": 8}
 
 
-def long_queries(n: int = 24, words: int = 400) -> Table:
-    """Texts of several hundred tokens; which of two models is right alternates."""
-    texts = [f"number {i} " + "engine python window " * (words // 3) for i in range(n)]
+def queries(long: bool, n: int = 24) -> Table:
+    """Texts of some ten or several hundred words; which of two models is right alternates."""
+    texts = [f"number {i} " + "engine python window " * (133 if long else 3) for i in range(n)]
     score = np.stack([np.arange(n) % 2, 1 - np.arange(n) % 2], axis=1)
     return table(score, texts, ("alpha", "beta"))
 
 
-def trained(folder: Path, place: Path, **options: Any) -> tuple[CausalLM, list[str]]:
+def trained(
+    folder: Path, place: Path, long: bool = False, **options: Any
+) -> tuple[CausalLM, list[str]]:
     """A router on the base model, as another process has it, and what it warned of."""
     made = CausalLM(CausalLM.Options(**(QUICK | {"base_model": str(place)} | options)))
-    data = long_queries()
+    data = queries(long)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         router = stored(fit(made, data, data, folder), folder / "checkpoint")
     return router, [str(one.message) for one in said if issubclass(one.category, UserWarning)]
 
 
-def choices(router: CausalLM) -> list[int]:
-    found: list[int] = router.route(long_queries().queries).choice.tolist()
+def choices(router: CausalLM, long: bool = False) -> list[int]:
+    found: list[int] = router.route(queries(long).queries).choice.tolist()
     return found
 
 
 @pytest.mark.parametrize("decode", ["score", "generate"])
 def test_prompts_are_cut_to_the_positions_of_the_base(tmp_path: Path, decode: str) -> None:
     place = gpt2(tmp_path / "base", room=256)
-    router, said = trained(tmp_path, place, max_length=2048, decode=decode)
-    assert len(choices(router)) == 24
+    router, said = trained(tmp_path, place, long=True, max_length=2048, decode=decode)
+    assert len(choices(router, long=True)) == 24
     assert any("max_length 2,048 cut to 256" in text for text in said)
     facts = router.facts()
     assert facts["max_length"] == 256
     assert facts["trimmed_prompts"] == 24
-    within, said = trained(tmp_path / "within", place, max_length=256, decode=decode)
-    assert choices(within) == choices(router), "as if it had been asked for"
+    within, said = trained(tmp_path / "within", place, long=True, max_length=256, decode=decode)
+    assert choices(within, long=True) == choices(router, long=True), "as if it had been asked for"
     assert not said
     assert "max_length" not in within.facts()
 
@@ -96,8 +98,8 @@ def test_adapters_of_a_base_without_an_end_decide_as_merged_ones(tmp_path: Path)
     place = gpt2(tmp_path / "base", end=None)
     merged, _ = trained(tmp_path / "one", place)
     apart, _ = trained(tmp_path / "two", place, merge_lora=False)
-    queries = long_queries().queries
-    one, two = (router.route(queries).quality for router in (merged, apart))
+    asked = queries(long=False).queries
+    one, two = (router.route(asked).quality for router in (merged, apart))
     np.testing.assert_allclose(one, two, atol=1e-4)
 
 
@@ -131,13 +133,22 @@ def test_a_tokenizer_that_ends_every_text_leaves_prompts_open(tmp_path: Path) ->
     assert ids[-1] != end
 
 
+@pytest.fixture(scope="module")
+def without_a_template(tmp_path_factory: pytest.TempPathFactory) -> list[int]:
+    """Choices on a base whose chat template is hardly one."""
+    folder = tmp_path_factory.mktemp("plain")
+    router, _ = trained(folder / "p", gpt2(folder / "base", template="{{ m }}"), max_length=128)
+    return choices(router)
+
+
 @pytest.mark.parametrize(
     "template", [None, "{{ raise_exception('accept the licence first') }}", "{% broken"]
 )
-def test_no_chat_template_is_needed_or_asked(tmp_path: Path, template: str | None) -> None:
+def test_no_chat_template_is_needed_or_asked(
+    tmp_path: Path, template: str | None, without_a_template: list[int]
+) -> None:
     router, said = trained(tmp_path, gpt2(tmp_path / "base", template=template), max_length=128)
-    plain, _ = trained(tmp_path / "p", gpt2(tmp_path / "plain", template="{{ m }}"), max_length=128)
-    assert choices(router) == choices(plain)
+    assert choices(router) == without_a_template
     assert not said
 
 

@@ -31,7 +31,7 @@ def one_by_one(train: Floats, scores: Floats, query: Floats, k: int) -> Floats:
     similarity = np.array([query @ each for each in train])
     near = similarity >= sorted(similarity, reverse=True)[min(k, len(train)) - 1] - 1e-9
     if not np.isnan(scores).any():
-        return np.asarray(scores[near].mean(axis=0))
+        return np.asarray(scores[near].mean(axis=0), dtype=np.float64)
     known, prior = np.isfinite(scores[near]), np.nanmean(scores, axis=0)
     return (np.nansum(scores[near], axis=0) + 10 * prior) / (known.sum(axis=0) + 10)
 

@@ -23,7 +23,7 @@ class Trace(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FinalAnswer:
-    """What a text says after its reasoning."""
+    """The part of a text after its reasoning."""
 
     text: str
     trace: Trace = Trace.NONE

@@ -71,7 +71,7 @@ _ALSO_REFUSES = re.compile(
 
 
 class Refusal(NamedTuple):
-    """Whether an answer refuses, and what it says in sentences that do not."""
+    """The sentences of an answer that do not refuse, and whether it refuses all the same."""
 
     declined: bool
     said: str

@@ -1,4 +1,4 @@
-"""How answers in other languages than English make a letter their choice."""
+"""Phrases with which answers in other languages than English choose a letter."""
 
 from __future__ import annotations
 

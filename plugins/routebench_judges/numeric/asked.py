@@ -1,4 +1,4 @@
-"""What a question asks to be counted or paid, to tell a result from other numbers beside it."""
+"""The unit that a question asks for, to tell a result from other numbers beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a chat completion says: an answer, its reasoning and tokens, or why there is no answer.
+"""Read chat completions: an answer, its reasoning and tokens, or why there is no answer.
 
 Servers that speak OpenAI's protocol do so in dialects: errors inside an HTTP 200, content in parts,
 reasoning under several names, counts that leave something out. Each is read here.

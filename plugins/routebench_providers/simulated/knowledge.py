@@ -1,4 +1,4 @@
-"""Which model knows which fact, which it declines, and where it is wrong.
+"""The facts that each simulated model knows, declines, and gets wrong.
 
 How well a model knows a fact is a number: its ability and strengths, less the obscurity of the
 fact, less what makes the fact hard for everybody, plus what is this model's alone. Above zero it
@@ -16,7 +16,7 @@ from routebench_suites.questions import Question
 
 
 class Stance(Enum):
-    """What an answer is meant to be."""
+    """The kind of an answer: right, wrong, or declined."""
 
     RIGHT = "right"
     WRONG = "wrong"

@@ -1,4 +1,4 @@
-"""What a base model of one's own may lack or add: positions, an end token, an end after prompts."""
+"""Adjust to base models of one's own: few positions, no end token, an end after prompts."""
 
 from __future__ import annotations
 

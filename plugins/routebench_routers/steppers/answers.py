@@ -1,4 +1,4 @@
-"""What bought answers say together: which agree, and how a step that stops is made."""
+"""Compare bought answers, and make the step that stops with one."""
 
 from __future__ import annotations
 

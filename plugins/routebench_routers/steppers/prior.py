@@ -1,4 +1,4 @@
-"""What each model scores on a query before any answer is seen: a ridge regression on its vector."""
+"""Predict each model's score before any answer is seen, by ridge regression on query vectors."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _found(record: Any, path: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which of a file's columns are read, as what."""
+    """The columns of a file that are read, and as what."""
 
     sources: dict[str, str]
     """The file's column by the name that it is read as."""

@@ -19,7 +19,7 @@ from routebench.records import Floats, Ints
 
 
 class Bounds(Protocol):
-    """What one difference may truly be."""
+    """The bounds of one true difference."""
 
     @property
     def value(self) -> float:

@@ -1,4 +1,4 @@
-"""Whether routers, each at one operating point, are proven to be within a margin of a reference.
+"""Prove routers, each at one operating point, to be within a margin of a reference, or not.
 
 Of every router two one-sided questions are asked: is its loss against the best single model
 proven to be below the margin, and is it proven to be above. Holm's step-down procedure over the
