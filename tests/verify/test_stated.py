@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import shutil
@@ -14,7 +15,10 @@ import pytest
 from runs import SMALL, edit_board, edit_hash, edit_table, finish, graded, price_list, put
 
 from routebench.board import build, run_folder
+from routebench.board.build import AUDIT_ONLY
+from routebench.verify import recompute as recomputing
 from routebench.verify import verify as verifying
+from routebench.verify.stated import stated_values
 
 Main = Callable[..., tuple[int, str, str]]
 Change = Callable[[dict[str, Any]], Any]
@@ -77,6 +81,11 @@ ALTERED: dict[str, Change] = {
     "environment.data": lambda b: b["environment"].update(data=["/other/file"]),
     "environment.device": lambda b: b["environment"].update(device="cuda"),
     "environment.isolation": lambda b: b["environment"].update(isolation=["landlock"]),
+    "environment.python": lambda b: b["environment"].update(python="3.99"),
+    "environment.cpus": lambda b: b["environment"].update(cpus=1024),
+    "environment.blas": lambda b: b["environment"].update(blas=["none"]),
+    "environment.packages.numpy": lambda b: b["environment"]["packages"].update(numpy="9"),
+    "rows[knn].warnings, of the audit hook": lambda b: knn(b)["warnings"].append(AUDIT_ONLY),
     "environment.run_toml": lambda b: b["environment"].pop("run_toml"),
     "rows[knn].plugin": lambda b: knn(b).update(plugin="linear"),
     "rows[knn].version": lambda b: knn(b).update(version="99"),
@@ -101,6 +110,52 @@ def test_an_untouched_run_passes(main: Main, folder: Path) -> None:
 def test_one_altered_value(path: str, main: Main, folder: Path) -> None:
     edit_board(folder, ALTERED[path])  # its digest is stated anew
     assert path in differing(main, folder)
+
+
+UNCHECKED = {"environment.finished", "timing.seconds"}
+"""When the board was written, and how long that took: nothing else in the folder says it."""
+ELSEWHERE = {"schema_version", "resamples", "environment.run_toml"}
+"""What the board cannot be read, made again or matched with its files without."""
+OF_ROWS = {
+    *("plugin", "distribution", "version", "options", "fingerprint", "facts", "router"),
+    *("reference",),
+}
+"""Held against the jobs' records, the run file and what tests are made between rows."""
+
+
+def test_all_that_no_table_can_tell_is_held_against_something(folder: Path) -> None:
+    """A field that is new on the board, and is let off, is checked or is named here."""
+    run = verifying.read_run(folder)
+    stated = {path.replace("[", ".").replace("]", "") for path, *_ in stated_values(run)} - {"rows"}
+    unchecked = set()
+    for path in recomputing.leaves(run.board):
+        if not verifying.NOT_STORED.fullmatch(path):
+            continue
+        plain = path.replace("[", ".").replace("]", "")
+        row, _, field = plain.partition(".")[2].partition(".") if plain[:4] == "rows" else ("",) * 3
+        known = any(f"{plain}.".startswith(f"{one}.") for one in stated)
+        if not known and not (row and field.partition(".")[0] in OF_ROWS):
+            unchecked.add(path)
+    assert unchecked == UNCHECKED | ELSEWHERE
+
+
+@pytest.mark.parametrize("module", ["independent", "sheet"])
+def test_what_computes_a_second_time_shares_no_code_with_what_computed_first(module: str) -> None:
+    source = Path(verifying.__file__).with_name(f"{module}.py").read_text()
+    names = {
+        name
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+        if name and name.startswith("routebench")
+    }
+    reading = {"routebench.board.read_tables", "routebench.errors", "routebench.records"}
+    assert names <= reading | {"routebench.schema", "routebench.verify.sheet"}
 
 
 def test_whatever_is_changed_by_hand(main: Main, folder: Path) -> None:
