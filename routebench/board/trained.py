@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
 from routebench.metrics.points.point import Point
 from routebench.names import below
-from routebench.plugin import discovery, extensions
+from routebench.plugin import discovery, extensions, optional
 from routebench.plugin.budget import Budget
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
-from routebench.records import Decisions, Queries
+from routebench.records import Decisions, Pool, Queries
 from routebench.schema import Leaderboard
 from routebench.steps.replay import AnswerSource
 
@@ -96,6 +97,12 @@ class TrainedRouter:
             raise OptionError(
                 f"--answer: {label} sees no answers, it chooses by the query alone",
                 "without --answer this command says which model it chooses",
+            )
+        if answers and _needs_verifications(router, models, board.suite.shown):
+            raise OptionError(
+                f"--answer: {label} goes by recorded verifications of answers, and no live answer"
+                " comes with one",
+                "its decisions on the recorded answers are in decisions.parquet",
             )
         _guarded(label, "load", lambda: router.load(place / "checkpoint" / "state"))
         cost = board.diagnostics.folds[fold].mean_cost if board.diagnostics.folds else None
@@ -194,6 +201,16 @@ class TrainedRouter:
             budget.charge(self.cost[self.models[choice]] or 0.0)
         if decisions.usage is not None:
             budget.charge(float(np.nan_to_num(decisions.usage.cost).sum()))
+
+
+def _needs_verifications(router: Any, models: tuple[str, ...], shown: Sequence[str]) -> bool:
+    """Return whether a router's needs are met where answers come with verifications, only."""
+    live = frozenset(shown) | {"answers", "confidence"}
+
+    def lacks(known: frozenset[str]) -> bool:
+        return optional.unmet_needs(router, Pool(models), known, priced=True) is not None
+
+    return lacks(live) and not lacks(live | {"verification"})
 
 
 def _place(folder: Path, board: Leaderboard, label: str, seed: int, fold: int) -> Path:
