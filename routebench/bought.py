@@ -9,7 +9,7 @@ import numpy as np
 
 from routebench.arrays import Codes, Floats, Ints, Mask, Rows, Strings
 
-_NUMBERS = ("input_tokens", "output_tokens", "cost", "latency", "confidence")
+_NUMBERS = ("input_tokens", "output_tokens", "cost", "latency", "confidence", "verification")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Bought:
     finish_reason: Strings | None = None
     """Why the answer ended, such as `stop` or `length`; None where that is not recorded. A router
     always gets the matrix."""
+    verification: Floats | None = None
+    """How far a model that checked the answer passed it, the share of passes in [0, 1]; NaN where
+    none did, None where none is recorded. A router always gets the matrix."""
 
     def __len__(self) -> int:
         return len(self.asked)

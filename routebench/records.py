@@ -31,6 +31,10 @@ HIDEABLE = ("task", "user", "preference", "embedding")
 """Query columns that a suite may show to routers. Topic is never shown."""
 
 
+STATED = ("confidence", "verification")
+"""Numbers that a table may have about an answer, taken from columns that the run names only."""
+
+
 class State(IntEnum):
     """The state of a cell (query, model). Only `OK` cells are scored."""
 
@@ -109,6 +113,9 @@ class Outcomes:
     """Those of the answer tokens that went into reasoning; None where nothing is recorded."""
     confidence: Floats | None = None
     """The model's own confidence in its answer; None where the run names no such column."""
+    verification: Floats | None = None
+    """The share of checks, in [0, 1], by which a model passed the answer; None where the run names
+    no such column."""
 
     @property
     def ok(self) -> Mask:

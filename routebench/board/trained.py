@@ -21,7 +21,7 @@ from routebench.plugin import discovery, extensions, optional
 from routebench.plugin.budget import Budget
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
-from routebench.records import Decisions, Ints, Queries
+from routebench.records import Decisions, Ints, Pool, Queries
 from routebench.steps.replay import AnswerSource
 
 
@@ -94,6 +94,12 @@ def _opened(
             f"{label} sees answers: it asks models before it decides",
             "--answer --provider NAME asks them, and pays for it; its decisions on the recorded"
             " answers are in decisions.parquet",
+        )
+    if harness.steps and answers and _needs_verifications(router, models, known.shown):
+        raise OptionError(
+            f"--answer: {label} goes by recorded verifications of answers, and no live answer"
+            " comes with one",
+            "its decisions on the recorded answers are in decisions.parquet",
         )
     _guarded(label, "load", lambda: router.load(checkpoint / description.STATE))
     visible = (*known.shown, *(["users"] if known.users else []))
@@ -277,6 +283,16 @@ def ask_chosen(choice: Ints, models: tuple[str, ...], source: AnswerSource) -> S
     asked = np.arange(len(models)) == choice[:, None]
     bought = source.buy(np.arange(len(choice)), asked)
     return Stepped(choice, asked.astype(np.int8), bought)
+
+
+def _needs_verifications(router: Any, models: tuple[str, ...], shown: Sequence[str]) -> bool:
+    """Return whether a router's needs are met where answers come with verifications, only."""
+    live = frozenset(shown) | {"answers", "confidence"}
+
+    def lacks(known: frozenset[str]) -> bool:
+        return optional.unmet_needs(router, Pool(models), known, priced=True) is not None
+
+    return lacks(live) and not lacks(live | {"verification"})
 
 
 def _given(queries: Queries) -> str:

@@ -50,6 +50,7 @@ def outcomes_fingerprint(data: SuiteData) -> str:
         *(() if o.cached_tokens is None else (b"cached", _matrix(o.cached_tokens))),
         *(() if o.thinking_tokens is None else (b"thinking", _matrix(o.thinking_tokens))),
         *(() if o.confidence is None else (b"confidence", _matrix(o.confidence))),
+        *(() if o.verification is None else (b"verification", _matrix(o.verification))),
         *(() if data.finish_reasons is None else (b"finish", *_arrow_texts(data.finish_reasons))),
     )
 

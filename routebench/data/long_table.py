@@ -22,6 +22,7 @@ from routebench.data.texts import encode, hash_normalised, normalise
 from routebench.errors import DataError, did_you_mean
 from routebench.files import sha256
 from routebench.records import (
+    STATED,
     Codes,
     Floats,
     Grade,
@@ -40,8 +41,7 @@ TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "finish_reason",
 PARTS = {"cached_tokens": "input_tokens", "thinking_tokens": "output_tokens"}
 """Columns of tokens that are part of another one's."""
 NUMBERS = (
-    "score", "input_tokens", "output_tokens", *PARTS, "cost_usd", "latency", "preference",
-    "confidence",
+    "score", "input_tokens", "output_tokens", *PARTS, "cost_usd", "latency", "preference", *STATED,
 )  # fmt: skip
 COLUMNS = (*TEXTS, *NUMBERS)
 """Every column that is understood; others are noted and left out."""
@@ -280,7 +280,7 @@ def _outcomes(rows: TableColumns, cells: CellRows, answers: _Answers) -> Outcome
         output_tokens=_amount(rows, cells, "output_tokens"),
         latency=_amount(rows, cells, "latency"),
         samples=cells.samples(answers.score),
-        confidence=_confidence(rows, cells),
+        **{column: _stated(rows, cells, column) for column in STATED},
         **{column: _part(rows, cells, column) for column in PARTS},
     )
 
@@ -345,13 +345,15 @@ def _amount(
     return cells.mean(values, whole=whole)
 
 
-def _confidence(rows: TableColumns, cells: CellRows) -> Floats | None:
-    """Return [n, m] each model's confidence in the answer that represents the cell."""
-    if "confidence" not in rows:
+def _stated(rows: TableColumns, cells: CellRows, column: str) -> Floats | None:
+    """Return [n, m] what is stated of the answer that represents the cell."""
+    if column not in rows:
         return None
-    values, _ = rows.number("confidence")
+    values, _ = rows.number(column)
     if (bad := np.isinf(values)).any():
-        rows.fail(bad, "confidence", "is infinite")
+        rows.fail(bad, column, "is infinite")
+    if column == "verification" and (bad := (values < 0) | (values > 1)).any():
+        rows.fail(bad, column, f"{values[np.flatnonzero(bad)[0]]:g} is not in [0, 1]")
     stated: Floats = cells.spread(values, np.nan)
     return stated
 

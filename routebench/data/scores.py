@@ -17,7 +17,12 @@ TOPS = (1, 5, 10, 100)
 
 
 SUSPICIOUS = 0.95
-"""The AUC of a confidence against the grade above which it may be made of it."""
+"""The AUC of what is stated of an answer against its grade above which it may be made of it."""
+_STATED = {
+    "confidence": "each model's confidence",
+    "verification": "how far each answer passed when it was checked",
+}
+_UNPAID = "what checking cost is billed where cost_usd holds it"
 
 
 def as_text(column: Any) -> Any:
@@ -79,13 +84,17 @@ def _whole(array: Any) -> Any:
     return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
 
 
-def confidence_notes(column: str, outcomes: Outcomes) -> tuple[str, ...]:
-    """Return where the models' confidences are from, and a warning where they know the score."""
-    stated = outcomes.confidence
+def stated_notes(name: str, column: str, outcomes: Outcomes) -> tuple[str, ...]:
+    """Return where what is stated of answers is from, and a warning where it knows the score.
+
+    `name` is one of `STATED`, `column` what it is called in the table.
+    """
+    stated = getattr(outcomes, name)
     assert stated is not None, "the column was read"
     known = outcomes.ok & ~np.isnan(stated)
     n = int(known.sum())
-    notes = [f"each model's confidence is column {column}, as recorded, of {n:,} answers"]
+    paid = f"; {_UNPAID}" if name == "verification" else ""
+    notes = [f"{_STATED[name]} is column {column}, as recorded, of {n:,} answers{paid}"]
     above = _auc(stated[known], outcomes.score[known] >= 0.5)
     if above is not None and max(above, 1 - above) > SUSPICIOUS:
         notes.append(

@@ -34,7 +34,7 @@ from routebench.names import RULE, is_label
 from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.extensions import Extension
-from routebench.records import SuiteData
+from routebench.records import STATED, SuiteData
 
 
 def named(config: RunConfig) -> dict[str, tuple[PluginInfo, bool]]:
@@ -137,8 +137,9 @@ def facts_of(data: SuiteData) -> dict[str, Any]:
         shown = shown | {"users"}
     if data.answers is not None and data.answers.null_count < len(data.answers):
         shown = shown | {"answers"}
-    if data.outcomes.confidence is not None:
-        shown = shown | {"confidence"}
+    for name in STATED:
+        if getattr(data.outcomes, name) is not None:
+            shown = shown | {name}
     return {
         "pool": arrow_io.pool_to_json(models),
         "shown": sorted(shown),

@@ -40,6 +40,7 @@ def recorded_answers(data: SuiteData, rows: Ints) -> Bought:
         latency=numbers(outcomes.latency),
         confidence=numbers(outcomes.confidence),
         finish_reason=texts(data.finish_reasons),
+        verification=numbers(outcomes.verification),
     )
     bought.response[~answered] = bought.final[~answered] = None
     return bought

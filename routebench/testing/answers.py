@@ -33,6 +33,7 @@ def invented_answers(texts: Strings, models: tuple[str, ...], right: Mask | None
     """
     n, m = len(texts), len(models)
     made = Bought.nothing(n, m)
+    assert made.verification is not None
     made.asked[:] = made.answered[:] = True
     for row, text in enumerate(texts):
         for column, model in enumerate(models):
@@ -45,5 +46,6 @@ def invented_answers(texts: Strings, models: tuple[str, ...], right: Mask | None
             made.output_tokens[row, column] = 6 + drawn[2] % 4
             made.latency[row, column] = 0.1 + drawn[3] / 256
             made.confidence[row, column] = -drawn[4] / 256
+            made.verification[row, column] = drawn[6] % 9 / 8
             made.cost[row, column] = (26 + drawn[2] % 4) * 1e-6 * (1 + drawn[5] % 2)
     return made

@@ -24,7 +24,7 @@ from routebench.jobs.stages import fit_and_save
 from routebench.plugin import optional
 from routebench.plugin.defaults import complete
 from routebench.plugin.options import validate
-from routebench.records import HIDEABLE, Decisions, Objective, Queries, Table
+from routebench.records import HIDEABLE, STATED, Decisions, Objective, Queries, Table
 from routebench.steps.replay import RecordedAnswers
 from routebench.testing.answers import invented_answers, training_answers
 from routebench.testing.tables import (
@@ -68,7 +68,7 @@ class Subject:
         priced = table.outcomes.cost is not None
         known = shown | {"users"} if table.users is not None and "preference" in shown else shown
         if callable(getattr(self.router_class, "step", None)):
-            known = known | {"answers", "confidence"}
+            known = known | {"answers", *STATED}
         return optional.unmet_needs(self.new(), table.pool, known, priced, training_only)
 
     def folder(self) -> Path:

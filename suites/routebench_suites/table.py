@@ -12,9 +12,9 @@ from routebench.data.checks import DEAREST, check_answers
 from routebench.data.files import Read, read_file
 from routebench.data.long_table import from_long
 from routebench.data.reading import mapping
-from routebench.data.scores import confidence_notes
+from routebench.data.scores import stated_notes
 from routebench.errors import OptionError
-from routebench.records import SuiteData
+from routebench.records import STATED, SuiteData
 from routebench_suites.storefile import is_store, read_store
 
 
@@ -40,6 +40,11 @@ class TableSuite:
             default=None,
             description="column with each model's own confidence in its answer, such as the mean"
             " log-probability; for routers that see answers",
+        )
+        verification: str | None = Field(
+            default=None,
+            description="column with the share of checks, in [0, 1], by which a model passed the"
+            " answer; for routers that see answers",
         )
         models: tuple[str, ...] = Field(
             default=(), description="of a table with one row per query: the columns of scores"
@@ -84,20 +89,26 @@ class TableSuite:
             if getattr(self.options, option) is not None:
                 raise OptionError(f"{option}: {path.name} is no store", "name a .sqlite file")
         own = self.options
-        named = {} if own.confidence is None else {"confidence": own.confidence}
+        named = {name: column for name in STATED if (column := getattr(own, name)) is not None}
         renamed = mapping.parse(own.map)
-        for name in ("score", "grade"):
-            if own.confidence is not None and own.confidence == renamed.get(name, name):
-                raise OptionError(
-                    f"confidence: {own.confidence} is the column of the {name}",
-                    "routers that see answers see confidences, and never a grade",
-                )
+        for stated, column in named.items():
+            for name in ("score", "grade"):
+                if column == renamed.get(name, name):
+                    raise OptionError(
+                        f"{stated}: {column} is the column of the {name}",
+                        f"routers that see answers see their {stated}, and never a grade",
+                    )
+        if len(set(named.values())) < len(named):
+            raise OptionError(
+                f"{' and '.join(named)}: both are column {own.confidence}", "each has its own"
+            )
         how = Read(renamed | named, own.models, own.score_max)
         read = read_file(path, how)
-        if own.confidence is None and "confidence" in read.table.column_names:
-            note = "columns not used: confidence (--set table.confidence=confidence uses it)"
-            kept = read.table.drop_columns(["confidence"])
-            read = replace(read, table=kept, notes=(*read.notes, note))
+        for name in STATED:
+            if name not in named and name in read.table.column_names:
+                note = f"columns not used: {name} (--set table.{name}={name} uses it)"
+                kept = read.table.drop_columns([name])
+                read = replace(read, table=kept, notes=(*read.notes, note))
         table, noted = check_answers(read.table, path.name, read.lines, own.max_cost)
         data = from_long(
             table,
@@ -109,9 +120,11 @@ class TableSuite:
             score_max=own.score_max,
             lines=read.lines,
         )
-        if own.confidence is None:
-            return data
-        notes = confidence_notes(own.confidence, data.outcomes)
+        notes = [
+            note
+            for name, column in named.items()
+            for note in stated_notes(name, column, data.outcomes)
+        ]
         return replace(data, notes=(*data.notes, *notes))
 
     def _stored(self) -> SuiteData:

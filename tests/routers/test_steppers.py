@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from steppers_worlds import (
+    PRICES,
     agreement_tells,
     best_single,
     fitted,
@@ -19,6 +20,7 @@ from steppers_worlds import (
 
 from routebench.bought import Bought
 from routebench.errors import DataError
+from routebench.records import Table
 from routebench_routers.steppers.agreement import AgreementCascade
 from routebench_routers.steppers.answers import agreements, to_steps
 from routebench_routers.steppers.cascade_routing import CascadeRouting
@@ -27,7 +29,7 @@ from routebench_routers.steppers.lists import evaluate, rightness, shrink, usefu
 from routebench_routers.steppers.prior import Prior
 from routebench_routers.steppers.recorded import Recorded
 from routebench_routers.steppers.reference_lines import AskAll, Majority
-from routebench_routers.steppers.self_confidence import SelfConfidence
+from routebench_routers.steppers.stated import SelfConfidence, Verifier
 
 POLICIES = [AgreementCascade, CascadeRouting, Frugal, Majority, AskAll]
 
@@ -199,6 +201,68 @@ def test_confidences_that_tell_are_used_and_none_are_an_error() -> None:
     lacking = built(SelfConfidence).needs(table.pool, {"answers"}, True)
     assert lacking == "needs recorded confidences: --set table.confidence=COLUMN names them"
     assert built(SelfConfidence).needs(table.pool, {"answers", "confidence"}, True) is None
+
+
+def verified(n: int, rng: Any, passes: tuple[float, float]) -> Table:
+    """Return a world in which answers of a and b are checked eight times; `passes` is how often.
+
+    One that is right passes a check with the first probability, one that is wrong with the second.
+    """
+    right = rng.random((n, 4)) < (0.6, 0.6, 0.4, 0.8)
+    verification = rng.binomial(8, np.where(right, *passes)) / 8
+    verification[:, 2:] = np.nan
+    final = np.full(right.shape, None, dtype=object)
+    return table_of(final, right, PRICES, rng, verification=verification)
+
+
+def test_verification_that_tells_is_recovered() -> None:
+    """An answer of a that passes stands, else d: .6 + .4 · .8 = .92 where d has .8."""
+    rng = np.random.default_rng(11)
+    train, validation, test = thirds(verified(3000, rng, (0.9, 0.2)))
+    router = fitted(built(Verifier), train, validation, (0.0, 8.0, 400.0))
+    score, cost, _ = outcome(router, test)
+    single = test.outcomes.score[:, best_single(train)]
+    planted = np.where(test.outcomes.score[:, 0] == 1, 1.0, test.outcomes.score[:, 3])
+    assert (score - single).mean() >= 0.9 * (planted - single).mean()
+    assert cost.mean() < 0.6 * 0.020
+    cheap = outcome(router, test, 400.0)[2]
+    assert (cheap.asked[:, 3] == 0).all(), "at that price the dear model is never asked"
+    for row in range(10):
+        alone = outcome(router, part(test, np.array([row])), 8.0)[2]
+        whole = outcome(router, test, 8.0)[2]
+        np.testing.assert_array_equal(alone.asked[0], whole.asked[row])
+
+
+def test_verification_that_tells_nothing_is_not_beaten_significantly() -> None:
+    """At most 2.5% and three standard errors of 60 worlds: 8.5%."""
+    rng, won = np.random.default_rng(12), 0
+    for _ in range(60):
+        train, validation, test = thirds(verified(300, rng, (0.5, 0.5)))
+        score, _, _ = outcome(fitted(built(Verifier), train, validation), test)
+        gain = score - test.outcomes.score[:, best_single(train)]
+        won += gain.mean() > 1.96 * gain.std() / np.sqrt(len(gain))
+    assert won / 60 <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 60)
+
+
+def test_an_answer_that_did_not_come_is_not_verified_and_the_query_goes_on() -> None:
+    rng = np.random.default_rng(13)
+    train, validation, test = thirds(verified(600, rng, (0.9, 0.2)))
+    router = fitted(built(Verifier), train, validation)
+    lost = test.answers
+    assert lost is not None
+    assert lost.verification is not None
+    lost.answered[:50, [0, 1, 3]] = False
+    lost.verification[:50] = np.nan
+    assert (outcome(router, test)[2].answer[:50] == 2).all()
+
+
+def test_without_verifications_there_is_one_clear_line() -> None:
+    with pytest.raises(DataError, match="no verifications are recorded"):
+        fitted(built(Verifier), *thirds(nothing_tells(300, np.random.default_rng(9)))[:2])
+    pool = nothing_tells(9, np.random.default_rng(9)).pool
+    lacking = built(Verifier).needs(pool, {"answers", "confidence"}, True)
+    assert lacking == "needs recorded verifications: --set table.verification=COLUMN names them"
+    assert built(Verifier).needs(pool, {"answers", "verification"}, True) is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -74,6 +74,36 @@ def test_a_grade_is_no_confidence(tmp_path: Path, table: pa.Table) -> None:
         load(tmp_path, renamed, confidence="rating", map="score=rating")
 
 
+def test_a_verification_is_read_as_a_confidence_is(tmp_path: Path, table: pa.Table) -> None:
+    at = table.column_names.index("logprob")
+    shares = np.tile([0.0, 0.25, 1.0], 40)
+    checked = table.set_column(at, "passed", pa.array(shares))
+    plain, named = load(tmp_path, checked), load(tmp_path, checked, verification="passed")
+    assert plain.outcomes.verification is None
+    assert sorted(named.outcomes.verification.ravel()) == sorted(shares)
+    assert (
+        "how far each answer passed when it was checked is column passed, as recorded, of 120"
+        " answers; what checking cost is billed where cost_usd holds it" in named.notes
+    )
+    own = checked.rename_columns({"passed": "verification"})
+    assert any("--set table.verification=verification" in n for n in load(tmp_path, own).notes)
+    assert outcomes_fingerprint(plain) != outcomes_fingerprint(named)
+    bought = recorded_answers(named, np.arange(len(named)))
+    assert np.array_equal(bought.verification, named.outcomes.verification)
+    known = checked.set_column(at, "passed", pa.array(table["score"].to_pylist()))
+    notes = load(tmp_path, known, verification="passed").notes
+    assert any(note.startswith("warning: column passed tells right") for note in notes)
+
+
+def test_a_verification_that_cannot_be_one(tmp_path: Path, table: pa.Table) -> None:
+    with pytest.raises(DataError, match=r"verification.*-\S+ is not in \[0, 1\]"):
+        load(tmp_path, table, verification="logprob")
+    with pytest.raises(OptionError, match="verification: score is the column of the score"):
+        load(tmp_path, table, verification="score")
+    with pytest.raises(OptionError, match="both are column logprob"):
+        load(tmp_path, table, verification="logprob", confidence="logprob")
+
+
 def test_both_are_part_of_the_fingerprint_and_of_what_is_bought(
     tmp_path: Path, table: pa.Table
 ) -> None:

@@ -104,8 +104,8 @@ _GREETS = re.compile(
 )
 # Each ending that `_PARTS` finds has one of these within its last characters.
 _PARTING = (
-    "i hope", "let me know", "feel free", "have a ", "anything else", "if you ", "happy to", "thank",
-    "best regards", "cheers", "good luck", "would you like",
+    "i hope", "let me know", "feel free", "have a ", "anything else", "if you ", "happy to",
+    "thank", "best regards", "cheers", "good luck", "would you like",
 )  # fmt: skip
 _PARTING_LENGTH = 300
 _PARTS = re.compile(
@@ -121,6 +121,7 @@ _PARTS = re.compile(
 _QUOTED_LINE = re.compile(r"^> (?=\S)", re.M)
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _BLANKS = re.compile(r"[^\S\n]+")
+_SPACES = re.compile("  +")
 _OTHER_BLANK = re.compile(r"[^\S\n ]")
 _HIDDEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")
 _ITALIC = re.compile(r"(?<!\w)_(?=[^\s_])([^_\n]{1,300})(?<=\S)_(?!\w)")
@@ -177,14 +178,20 @@ def _without_courtesies(text: str) -> str:
         if greeting := _GREETS.match(text):
             text = text[greeting.end() :].strip() or text
     for _ in range(2):
-        end = text[-_PARTING_LENGTH:]
-        if end.isascii():
-            end = end.lower()
-            if not any(words in end for words in _PARTING):
-                break
+        if not _may_part(text[-_PARTING_LENGTH:]):
+            break
         if parting := _PARTS.search(text):
             text = text[: parting.start()].strip() or text
     return text
+
+
+def _may_part(end: str) -> bool:
+    """Return whether `_PARTS` may find anything in the end of a text: a fast way out."""
+    low = end.lower()
+    for words in _PARTING:
+        if words in low:
+            return True
+    return not end.isascii()
 
 
 def tidied(text: str) -> str:
@@ -199,7 +206,7 @@ def tidied(text: str) -> str:
         text = _LINE_ENDS.sub("\n", text)
         text = _BLANKS.sub(" ", text)
     elif "  " in text:
-        text = _BLANKS.sub(" ", text)
+        text = _SPACES.sub(" ", text)
     if "\n" in text:
         if " \n" in text or "\n " in text:
             text = _LINES.sub("\n", text)
@@ -238,6 +245,8 @@ def _last_channel(text: str) -> tuple[str | None, bool]:
 
 def _untagged(text: str) -> tuple[str, Trace]:
     """Return what stands after the tags of reasoning, and whether the last of them is closed."""
+    if "<" not in text and "[" not in text and "&" not in text and text.isascii():
+        return text, Trace.NONE
     if not any(sign in text for sign in "<[◁＜&"):
         return text, Trace.NONE
     depth, start, trace = 0, 0, Trace.NONE

@@ -159,8 +159,7 @@ class Reader:
 
     def _statement(self, body: str, at: int, cue: int | None = None) -> tuple[str, ...]:
         """Return the letters that stand right after a cue; none where something else does."""
-        rest = body[at : at + cues.NEAR]
-        rest = cues.SKIP.sub("", rest, count=1)
+        rest = _skipped(body[at : at + cues.NEAR])
         reading = self._letters(rest)
         if reading is None:
             return self._texts(rest)
@@ -214,7 +213,9 @@ class Reader:
         """Return another option, if its text is given with the letter: `B) London`."""
         if not self.options:
             return None
-        line = after.split("\n")[0].lstrip(" *).:]-–—=(,")
+        line = after.split("\n", 1)[0].lstrip(" *).:]-–—=(,")
+        if not line:
+            return None
         opened = self.options.opening(line)
         if opened and opened[0] == letter:
             return None
@@ -225,10 +226,16 @@ class Reader:
 
     def _texts(self, rest: str) -> tuple[str, ...]:
         """Return the options whose texts a text begins with: `Paris`, `Paris or London`."""
-        if not self.options:
+        if not self.options or not self.options.may_begin(rest):
             return ()
         cuts = [cut.start() for cut in islice(cues.CUTS.finditer(rest), 12)] + [len(rest)]
-        ends = [(cut, option) for cut in cuts if (option := self.options.named(rest[:cut]))]
+        ends = []
+        for cut in cuts:
+            begun = key(rest[:cut])
+            if option := self.options.with_words(begun):
+                ends.append((cut, option))
+            elif begun and not self.options.may_go_on(begun, rest):
+                break
         if not ends:
             return ()
         end, option = ends[-1]
@@ -244,7 +251,7 @@ class Reader:
         for match in islice(cues.BOLD.finditer(body), MOST):
             if not meant(body, match.start()) or cues.UNDONE.match(body, match.end()):
                 continue
-            rest = cues.SKIP.sub("", match[1], count=1)
+            rest = _skipped(match[1])
             letters = self._letters(rest)
             choices += letters[0] if letters else self._texts(rest)
         return list(dict.fromkeys(choices))
@@ -310,6 +317,12 @@ def _final(body: str, statements: list[tuple[int, tuple[str, ...]]]) -> list[str
     if len(last) == 1 and (last == first or all(last[0] in letters for letters in chosen)):
         return list(last)
     return _flat(chosen)
+
+
+def _skipped(rest: str) -> str:
+    """Return what follows a cue without the words and signs that may stand between."""
+    between = cues.SKIP.match(rest)
+    return rest[between.end() :] if between else rest
 
 
 def _outer_lines(body: str) -> list[tuple[int, str]]:

@@ -140,7 +140,8 @@ CONCLUDES = re.compile(
     re.I,
 )
 SENTENCES = re.compile(
-    r"(?<![\s(\[*][A-Z])(?<!i\.e)(?<!e\.g)(?<!\b[Aa]ns)[.!](?:[\"'”’)*]*)\s+(?=[A-Z(*\"“])|\n+"
+    r"[.!\n](?:(?<!\n)(?<![\s(\[*][A-Z].)(?<!i\.e.)(?<!e\.g.)(?<!\b[Aa]ns.)(?:[\"'”’)*]*)\s+"
+    r"(?=[A-Z(*\"“])|(?<=\n)\n*)"
 )
 NAMED = re.compile(
     r"(?P<open>[(\[*]+)(?P<letter>[A-Z])[)\]*]+(?![\w'’])"

@@ -55,18 +55,31 @@ _TELLTALE_WORDS = (
     "correcte", "antwoord", "kies", "odpow", "wybieram", "odpov", "cevap", "yanit", "jawaban",
     "đáp", "câu trả", "chọn",
 )  # fmt: skip
+# Other words of `CUES` and `AFTERWARDS`; they count where there are letters of another script too.
+_OTHER_WORDS = (
+    "opção", "volím", "correcta", "corretta", "korrekt", "juist", "správně", "est correct",
+    "est\ncorrect",
+)  # fmt: skip
 _TELLTALE = re.compile("|".join(_TELLTALE_WORDS), re.I)
-_TELLTALE_LETTER = re.compile(r"[^\x00-\u036f\u2000-\u2bff\U0001d000-\U0001ffff]")
+_GREEK = re.compile("[\u0370-\u03ff]")  # of formulas; no cue has them
+_TELLTALE_LETTER = re.compile(r"[^\x00-\u03ff\u2000-\u2bff\U0001d000-\U0001ffff]")
 
 
 def may_cue(text: str) -> bool:
     """Return whether `CUES` or `AFTERWARDS` may find anything: a fast way out."""
-    if not text.isascii() and _TELLTALE_LETTER.search(text):
-        return True
-    if cased_otherwise(text):
-        return _TELLTALE.search(text) is not None
+    words = _TELLTALE_WORDS
+    if not text.isascii():
+        greek = _GREEK.search(text) is not None
+        if _TELLTALE_LETTER.search(text) or (greek and cased_otherwise(text)):
+            return True
+        if cased_otherwise(text):
+            return _TELLTALE.search(text) is not None
+        words = words + _OTHER_WORDS if greek else words
     low = text.lower()
-    return any(word in low for word in _TELLTALE_WORDS)
+    for word in words:  # noqa: SIM110 (any() takes twice as long)
+        if word in low:
+            return True
+    return False
 
 
 _ALIKE = str.maketrans("АСНТ", "ACHT")

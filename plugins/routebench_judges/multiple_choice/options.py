@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from routebench_judges.answers.finals import plain
-from routebench_judges.answers.folding import ARTICLES, fold, words
+from routebench_judges.answers.folding import ARTICLES, fold, listed_words, words
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARK = r"[ \t*>-]*[(\[]?(?P<letter>[A-Za-z])[).:\]]\**(?=\s|\S)"
@@ -17,6 +17,14 @@ _INLINE_END = re.compile(r"[)\].:](?=\s)")
 _NUMBER_SIGNS = re.compile(
     r"[-%/.<>=≤≥+^√$€£°](?:(?<=[<>=≤≥+^√$€£°])|(?<=-)(?<![^\W_]-)(?=\.?\d)|(?<=\d[%/.])(?=\d)"
     r"|(?<=\d%))"
+)
+# Of such a text the words of a part are the first words of the whole.
+_SPELLED_OUT = re.compile(r"[^<>\\&/\x80-\U0010ffff]*")
+# Where a text is cut, it may be an article alone.
+_UNSURE = ARTICLES | set(
+    listed_words(
+        "because since as which who where given due and or is was with for by not rather instead"
+    )
 )
 # The first word of a text, articles apart, where nothing before or after it can change it.
 _FIRST_WORD = re.compile(r"[ *\n]*(?:(?:[Tt]he|[Aa]n?) )*(?P<word>[A-Za-z]+)(?:'s)?(?=[ .,;\n]|$)")
@@ -39,12 +47,18 @@ class AnswerOptions:
     def _first_words(self) -> frozenset[str]:
         return frozenset(option[0] for option in self.keys.values() if option)
 
-    def _may_begin(self, text: str) -> bool:
-        """Return whether a text may begin as an option does: a fast way out."""
+    def may_begin(self, text: str) -> bool:
+        """Return whether a text, or what is cut off its end, may be an option: a fast way out."""
         first = _FIRST_WORD.match(text)
-        if first is None or (word := first["word"].lower()) in ARTICLES:
+        if first is None or (word := first["word"].lower()) in _UNSURE:
             return True
         return word in self._first_words
+
+    def may_go_on(self, begun: tuple[str, ...], text: str) -> bool:
+        """Return whether a text that begins with some words may be an option: a fast way out."""
+        if not _SPELLED_OUT.fullmatch(text) or not ARTICLES.isdisjoint(begun):
+            return True
+        return any(option[: len(begun)] == begun for option in self.keys.values())
 
     def __bool__(self) -> bool:
         return bool(self.texts)
@@ -60,9 +74,12 @@ class AnswerOptions:
 
     def named(self, text: str) -> str | None:
         """Return the one option whose whole text this is."""
-        if not self._may_begin(text):
+        if not self.may_begin(text):
             return None
-        wanted = key(text)
+        return self.with_words(key(text))
+
+    def with_words(self, wanted: tuple[str, ...]) -> str | None:
+        """Return the one option whose words these are."""
         matches = [letter for letter, option in self.keys.items() if option and option == wanted]
         return matches[0] if len(matches) == 1 else None
 
@@ -71,7 +88,7 @@ class AnswerOptions:
 
         Of several options it is the one with the longest text.
         """
-        if not self._may_begin(text):
+        if not self.may_begin(text):
             return None
         given = key(text)
         matches = [

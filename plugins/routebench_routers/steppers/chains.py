@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from routebench.bought import Bought, Steps
 from routebench.records import Floats, Ints, Mask
@@ -15,6 +16,12 @@ from routebench_routers.steppers.recorded import Recorded
 
 _SHARES = tuple(share / 10 for share in range(1, 10))
 """Of a model's answers that lie below a threshold."""
+
+
+class ChainOptions(BaseModel):
+    """The options of routers that search chains."""
+
+    models: int = Field(6, ge=1, le=10, description="models considered, by Pareto fronts")
 
 
 @dataclass(frozen=True)

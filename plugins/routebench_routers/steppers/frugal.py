@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from pydantic import BaseModel, Field
 
 from routebench.bought import Bought, Steps
 from routebench.hookspecs import Context, FittedEncoder, hookimpl
 from routebench.records import Floats, Ints, Queries, Table
 from routebench.routers.state import DeclaredState
 from routebench_routers.steppers.answers import said
-from routebench_routers.steppers.chains import Chains, search
+from routebench_routers.steppers.chains import ChainOptions, Chains, search
 from routebench_routers.steppers.lists import useful
 from routebench_routers.steppers.prior import KnownPriors, Prior
 from routebench_routers.steppers.recorded import Recorded
@@ -31,13 +30,11 @@ class Frugal(DeclaredState):
     a ridge regression on what is named above. The source searches under a budget, which λ replaces.
     """
 
-    class Options(BaseModel):
-        models: int = Field(6, ge=1, le=10, description="models considered, by Pareto fronts")
-
+    Options = ChainOptions
     libraries = ("encoder",)
     deterministic = True
     effort = 5
-    options: Options
+    options: ChainOptions
     encoder: FittedEncoder
     prior: Prior
     models: Ints
