@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -71,24 +71,17 @@ def verdict_card(board: Leaderboard) -> VerdictCard:
     """Return the card of a board."""
     kind, heading, words = _verdict(board)
     best = best_verdict(board.rows) if kind in ("proven", "not proven") else None
-    facts = {
-        "kind": kind,
-        "title": heading,
-        "words": words,
-        "suite": title(board),
-        "about": _about(board),
-        "cautions": tuple(_cautions(board)),
-    }
+    card = VerdictCard(kind, heading, words, title(board), _about(board), tuple(_cautions(board)))
     if best is None:
-        return VerdictCard(**facts)
+        return card
     router, verdict = best
     row = next(row for row in board.rows if row.router == router)
     paid = row.points[verdict.point].metrics.get("total_cost_per_1k")
     cost, saved = None if paid is None else paid.value, verdict.savings.value
     # Of the queries that count at the point, as the savings are.
     base = None if cost is None or saved is None or saved >= 1 else cost / (1 - saved)
-    return VerdictCard(
-        **facts, router=router, point=verdict.point, usd_per_1k=cost, best_single_usd_per_1k=base
+    return replace(
+        card, router=router, point=verdict.point, usd_per_1k=cost, best_single_usd_per_1k=base
     )
 
 
