@@ -113,21 +113,27 @@ def _undecided(verdict: RouterVerdict) -> str:
 
 def _kinds(board: Leaderboard) -> str:
     """Return how many routers have which verdict, where none of them saves anything."""
-    kinds = [row.verdict.kind for row in board.rows if row.verdict is not None]
+    kinds: list[str] = [row.verdict.kind for row in board.rows if row.verdict is not None]
     margin = next(row.verdict.margin for row in board.rows if row.verdict is not None)
+    within = margin_words(margin)
     words = {
-        "same": "{} the best single model itself at the setting fixed before the test",
-        "proven": "{} proven to lose less than %s, and not sure to be cheaper",
-        "not proven": "{} not proven, and not sure to be cheaper",
-        "worse": "{} sure to lose more than %s",
+        "same": "the best single model itself at the setting fixed before the test",
+        "proven": f"proven to lose less than {within}, and not sure to be cheaper",
+        "not proven": "not proven, and not sure to be cheaper",
+        "worse": f"sure to lose more than {within}",
     }
-    told = []
-    for kind, text in words.items():
-        if count := kinds.count(kind):  # type: ignore[arg-type]
-            verb = f"{count} is" if count == 1 else f"{count} are"
-            told.append(text.replace("%s", margin_words(margin)).format(verb))
-    learned = "learned router" if len(kinds) == 1 else "learned routers"
-    return f"Of {len(kinds)} {learned}, {'; '.join(told)}."
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    if len(counts) == 1:
+        every = (
+            f"All {len(kinds)} learned routers are" if len(kinds) > 1 else "The learned router is"
+        )
+        return f"{every} {words[kinds[0]]}."
+    told = [
+        f"{counts[kind]} {'is' if counts[kind] == 1 else 'are'} {text}"
+        for kind, text in words.items()
+        if kind in counts
+    ]
+    return f"Of {len(kinds)} learned routers, {'; '.join(told)}."
 
 
 def _why_none(board: Leaderboard) -> str:

@@ -154,7 +154,7 @@ def test_the_slider_says_what_the_board_says(opened: Callable[..., Any]) -> None
     assert f"λ {last['l']}" in spoken
 
     tab.get_by_role("button", name="most-accurate").click()
-    assert shown(tab)["honest"] == "Fixed before the test; the verdict is on another point."
+    assert shown(tab)["honest"] == f"Fixed before the test – the verdict is on {card.point}."
     number = next(i for i, one in enumerate(made["routers"]) if one["name"] == "linear")
     tab.locator("[data-t=router]").select_option(label="linear")
     marked = [stop["p"] for stop in made["routers"][number]["stops"] if "p" in stop]
