@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -71,24 +71,17 @@ def verdict_card(board: Leaderboard) -> VerdictCard:
     """Return the card of a board."""
     kind, heading, words = _verdict(board)
     best = best_verdict(board.rows) if kind in ("proven", "not proven") else None
-    facts = {
-        "kind": kind,
-        "title": heading,
-        "words": words,
-        "suite": title(board),
-        "about": _about(board),
-        "cautions": tuple(_cautions(board)),
-    }
+    card = VerdictCard(kind, heading, words, title(board), _about(board), tuple(_cautions(board)))
     if best is None:
-        return VerdictCard(**facts)
+        return card
     router, verdict = best
     row = next(row for row in board.rows if row.router == router)
     paid = row.points[verdict.point].metrics.get("total_cost_per_1k")
     cost, saved = None if paid is None else paid.value, verdict.savings.value
     # Of the queries that count at the point, as the savings are.
     base = None if cost is None or saved is None or saved >= 1 else cost / (1 - saved)
-    return VerdictCard(
-        **facts, router=router, point=verdict.point, usd_per_1k=cost, best_single_usd_per_1k=base
+    return replace(
+        card, router=router, point=verdict.point, usd_per_1k=cost, best_single_usd_per_1k=base
     )
 
 
@@ -120,21 +113,27 @@ def _undecided(verdict: RouterVerdict) -> str:
 
 def _kinds(board: Leaderboard) -> str:
     """Return how many routers have which verdict, where none of them saves anything."""
-    kinds = [row.verdict.kind for row in board.rows if row.verdict is not None]
+    kinds: list[str] = [row.verdict.kind for row in board.rows if row.verdict is not None]
     margin = next(row.verdict.margin for row in board.rows if row.verdict is not None)
+    within = margin_words(margin)
     words = {
-        "same": "{} the best single model itself at the setting fixed before the test",
-        "proven": "{} proven to lose less than %s, and not sure to be cheaper",
-        "not proven": "{} not proven, and not sure to be cheaper",
-        "worse": "{} sure to lose more than %s",
+        "same": "the best single model itself at the setting fixed before the test",
+        "proven": f"proven to lose less than {within}, and not sure to be cheaper",
+        "not proven": "not proven, and not sure to be cheaper",
+        "worse": f"sure to lose more than {within}",
     }
-    told = []
-    for kind, text in words.items():
-        if count := kinds.count(kind):  # type: ignore[arg-type]
-            verb = f"{count} is" if count == 1 else f"{count} are"
-            told.append(text.replace("%s", margin_words(margin)).format(verb))
-    learned = "learned router" if len(kinds) == 1 else "learned routers"
-    return f"Of {len(kinds)} {learned}, {'; '.join(told)}."
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    if len(counts) == 1:
+        every = (
+            f"All {len(kinds)} learned routers are" if len(kinds) > 1 else "The learned router is"
+        )
+        return f"{every} {words[kinds[0]]}."
+    told = [
+        f"{counts[kind]} {'is' if counts[kind] == 1 else 'are'} {text}"
+        for kind, text in words.items()
+        if kind in counts
+    ]
+    return f"Of {len(kinds)} learned routers, {'; '.join(told)}."
 
 
 def _why_none(board: Leaderboard) -> str:

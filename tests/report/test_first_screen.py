@@ -60,6 +60,8 @@ def test_where_nothing_is_saved_nobody_is_deployed() -> None:
         "test; 1 is sure to lose more than 1 pp."
     )
     assert (card.router, card.dollars(DAILY)) == (None, None)
+    alone = verdict_card(board(judged("mf", "same", 0.0))).words
+    assert alone.startswith("The learned router is the best single model itself")
 
 
 def test_an_invalid_run_has_no_verdict() -> None:
@@ -140,7 +142,7 @@ def test_where_the_verdict_stands_is_told(kept: Stored) -> None:
     stops = made["routers"][made["shown"]]["stops"]
     told = {stop["p"]: stop["t"] for stop in stops if "p" in stop}
     assert told[str(card.point)].startswith("proven: ")
-    assert told["most-accurate"] == ""
+    assert told["most-accurate"] == f"the verdict is on {card.point}"
 
 
 def test_dollars_are_for_the_number_that_the_run_was_made_with(tmp_path: Path) -> None:
@@ -169,6 +171,17 @@ def test_marks_on_the_plane_differ(kept: Stored) -> None:
     alone = [t for t in crowded["data"] if t["name"] == "single models"]
     assert len(alone) == 40
     assert sum(t["showlegend"] for t in alone) == 1
+
+
+def test_no_run_makes_a_page_of_more_than_10_mb(kept: Stored) -> None:
+    needed("jinja2", "plotly")
+    from routebench.report.web.browse import ROOM
+    from routebench.report.web.page import page
+
+    text = page([kept])
+    data = next(part for attrs, part in Parsed(text).scripts if attrs.get("id") == "run0-data")
+    assert len(kept.routers) > 14
+    assert len(text.encode()) - len(data) + ROOM < 10e6
 
 
 def test_the_first_screen_comes_first(main: Main, tmp_path: Path) -> None:

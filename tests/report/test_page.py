@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pytest
 from conftest import planted
 from libraries import needed
 from pages import EVIL, NASTY, Parsed, evil_run, priced_run, unpacked, unpacked_texts, users_run
-from runs import SMALL, edit_board, edit_table, finish, put
+from runs import SMALL, edit_board, edit_table, finish, graded, price_list, put
 
 from routebench.board.read_run import read_run
 from routebench.data.splits import TEST
+from routebench.errors import DataError
 from routebench.report import summary
 from routebench.report.web import colours, plots
 from routebench.report.web.browse import browse, packed_texts
@@ -25,6 +27,8 @@ from routebench.report.web.page import page
 from routebench.report.web.templates import embedded_json
 
 needed("jinja2", "plotly")
+
+Main = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +171,20 @@ def test_texts_are_there_where_they_were_kept(priced: Path, evil: Path) -> None:
     assert browse(without)["texts"] is None
     assert not (evil / "texts.parquet").exists()
     assert "this run folder keeps no texts" in " ".join(" ".join(parsed(evil).texts).split())
+
+
+def test_texts_are_kept_as_long_as_they_are_asked_for(main: Main, home: Path) -> None:
+    options = {"suite": put(home / "small", graded(60)), "judge": "exact", "perturb": 0,
+               "router": ("random", "best-single"), "prices": price_list(home)}  # fmt: skip
+    folder = finish(home / "small-run", **options, keep_texts=True)
+    assert "texts.parquet" in read_run(folder, check=True).board.files
+    assert main("verify", folder)[0] == 0
+    edit_table(folder, "texts.parquet", lambda rows: rows.clear())
+    with pytest.raises(DataError, match="a query of the test part has no text"):
+        assert read_run(folder).texts is None
+    board = read_run(finish(folder, **options)).board
+    assert not (folder / "texts.parquet").exists()
+    assert not any("--keep-texts" in note for note in board.suite.notes)
 
 
 def test_more_than_a_page_can_carry(priced: Path, monkeypatch: pytest.MonkeyPatch) -> None:

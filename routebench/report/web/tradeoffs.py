@@ -114,10 +114,12 @@ def _named(name: str, point: PointResult, row: Row, single: dict[str, float]) ->
 
 
 def _finding(name: str, row: Row) -> str:
-    """Return the verdict on a point in a few words; nothing for one that was not judged."""
+    """Return the verdict on a point in a few words, or that none was made on it."""
     verdict = row.verdict
-    if verdict is None or verdict.point != name:
-        return ""
+    if verdict is None:
+        return "no verdict was made on it"
+    if verdict.point != name:
+        return f"the verdict is on {verdict.point}"
     if verdict.kind == "same":
         return "the best single model stands in: nothing saved, nothing lost"
     low, high = bound(verdict.low, verdict.margin), bound(verdict.high, verdict.margin)

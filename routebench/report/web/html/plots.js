@@ -77,7 +77,8 @@ const Plots = (() => {
     }
   }
   const start = () => figures.forEach((_, id) => seen.observe(document.getElementById(id)));
-  addEventListener("load", () => setTimeout(start, 50)); // after the first screen is painted
+  const idle = typeof requestIdleCallback === "undefined" ? setTimeout : requestIdleCallback;
+  addEventListener("load", () => setTimeout(() => idle(start), 300)); // the first screen is there before
   for (const choice of document.querySelectorAll('select[id$="-task"]')) {
     choice.addEventListener("change", () => {
       const id = choice.id.replace(/-task$/, "-usage");

@@ -167,7 +167,7 @@
 
     honest(stop) {
       if (stop.p) {
-        return `Fixed before the test${stop.t ? ` – ${stop.t}` : "; the verdict is on another point"}.`;
+        return `Fixed before the test – ${stop.t}.`;
       }
       const asked = stop.s >= 0.05 ? ` To have one fixed beforehand: --point savings=${Math.floor(100 * stop.s)}%.` : "";
       return "Not fixed before the test: read off the test queries, so the best-looking of these settings "
