@@ -31,6 +31,8 @@ class Frugal(DeclaredState):
     a ridge regression on what is named above. The source searches under a budget, which λ replaces.
     """
 
+    family = "see answers"
+
     class Options(BaseModel):
         models: int = Field(6, ge=1, le=10, description="models considered, by Pareto fronts")
 

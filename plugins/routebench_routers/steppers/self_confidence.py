@@ -31,6 +31,8 @@ class SelfConfidence(DeclaredState):
     below 0 are taken for log-probabilities.
     """
 
+    family = "see answers"
+
     class Options(BaseModel):
         models: int = Field(6, ge=1, le=10, description="models considered, by Pareto fronts")
 
