@@ -76,7 +76,7 @@ def test_no_router_is_named(main: Main, table: Path) -> None:
             '{"schema_version": 0}',
             "not a leaderboard: schema_version does not fit: schema 0, this is 2",
         ),
-        ('{"schema_version": 1}', "not a leaderboard: suite: field required"),
+        ('{"schema_version": 1}', "not a leaderboard: suite: is missing"),
     ],
 )
 def test_show_something_else(main: Main, tmp_path: Path, content: str, message: str) -> None:
