@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,29 @@ def command(
             baseline=baseline,
             volume=volume,
         )
+        if not quiet:
+            for line in next_steps(done.board, done.folder):
+                errors.print(line, markup=False, soft_wrap=True)
     ctx.exit(_exit_code(done.board))
+
+
+def next_steps(board: Any, folder: Path) -> list[str]:
+    """Return what to do after a run on simulated answers, which most try first."""
+    from importlib.util import find_spec
+
+    if board.suite.source != "simulated":
+        return []
+    install = "" if find_spec("jinja2") else "pip install 'routebench[report]' && "
+    steps = {
+        f"{install}routebench report {shlex.quote(str(folder))} --open": "see it as a page",
+        "routebench run --suite outcomes.csv --folds 5": "run on your own answers: docs/data.md",
+        f"routebench run --suite {board.suite.name} --router my_router.py:MyRouter,best-single": (
+            "try a router of yours: docs/write-a-router.md"
+        ),
+    }
+    room = max(map(len, steps))
+    lines = [f"  {command:<{room}}  {words}" for command, words in steps.items()]
+    return ["", "next:", *lines]
 
 
 def _dry_run(config: Any, listener: Any, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from routebench.report.format import (
     money,
     plain,
     share,
+    without_vendors,
 )
 from routebench.report.points import pair_words
 from routebench.schema import Estimate, Leaderboard, RouterVerdict, Row, collapse
@@ -233,7 +234,8 @@ def _user_cells(row: Row, board: Leaderboard) -> list[Cell]:
 
 def _models(row: Row) -> Cell:
     top = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
-    texts = [f"{part:.0%} {name.rsplit('/', 1)[-1]}" for name, part in top if part >= 0.005]
+    names = without_vendors(row.usage)
+    texts = [f"{part:.0%} {names[name]}" for name, part in top if part >= 0.005]
     rest = f" + {len(texts) - 2} more" if len(texts) > 2 else ""
     return Cell(" · ".join(texts[:2]) + rest, texts[0] if texts else None, " · ".join(texts))
 
