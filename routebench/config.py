@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,7 +46,7 @@ class RunConfig(BaseModel):
     answers_as: str | None = Field(
         None, description="judge that reads final answers, for routers that see answers"
     )
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    device: str = "cpu"
     seeds: int = Field(1, ge=1, le=100)
     split: Literal["auto", "given", "hash"] = "auto"
     split_seed: int = 0
@@ -77,6 +78,13 @@ class RunConfig(BaseModel):
         "fork", description="jobs forked from a warm process, or each started fresh"
     )
     fresh: bool = False
+
+    @field_validator("device")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+            raise ValueError("must be cpu, cuda or cuda:N")
+        return value
 
     @field_validator("objective")
     @classmethod

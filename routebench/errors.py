@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _SURE = 0.7  # share of common letters from which on two names need not begin alike
 
@@ -18,8 +19,6 @@ class RoutebenchError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-        if hint:
-            self.add_note(f"hint: {hint}")  # where it is shown as an exception, so is this
 
 
 class OptionError(RoutebenchError):
@@ -60,6 +59,57 @@ class CallError(RoutebenchError):
 
 class IsolationError(Exception):
     """A router tried to read what its job must not see; fails its row, never the run."""
+
+
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+    "multiple_of": ("a multiple of", "multiple_of"),
+}
+_EXPECTED = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "finite_number": "must be a finite number",
+    "dict_type": "must hold values by name",
+    "model_type": "must hold values by name",
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+}
+
+
+def problem(detail: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value in a few plain words, of one of pydantic's errors.
+
+    >>> problem({"type": "greater_than_equal", "ctx": {"ge": 3}, "msg": "Input should be …"})
+    'must be at least 3'
+    """
+    kind, known = str(detail["type"]), detail.get("ctx", {})
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        value = known.get(bound)
+        limit = f"{value:g}" if isinstance(value, float) else str(value)
+        return f"must be {words} {limit}"
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    for start, words in (
+        ("int_", "must be a whole number"),
+        ("float_", "must be a number"),
+        ("bool_", "must be true or false"),
+    ):
+        if kind.startswith(start):
+            return words
+    if kind in ("literal_error", "enum"):
+        return f"must be {known.get('expected')}"
+    if kind == "string_pattern_mismatch":
+        return f"must have the form {known.get('pattern')}"
+    if kind == "too_short":
+        return f"must have at least {known.get('min_length')}"
+    text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    text = text.replace("Input should be", "must be").replace("Input should", "must")
+    return text[:1].lower() + text[1:]
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

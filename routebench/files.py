@@ -76,6 +76,27 @@ def reason(error: OSError) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
+_DAMAGE = (
+    ("magic bytes", "is cut short, or no Parquet file"),
+    ("not a parquet file", "is cut short, or no Parquet file"),
+    ("recursion", "is nested too deeply"),
+    ("straddling", "a row in it is too long"),
+    ("utf8", "a text in it is not UTF-8"),
+    ("utf-8", "a text in it is not UTF-8"),
+    ("not implemented", "holds a kind of value that is not supported"),
+)
+
+
+def damage(error: Exception) -> str:
+    """Return in plain words what a library found wrong with the content of a file.
+
+    >>> damage(ValueError("Parquet magic bytes not found in footer. Either the file is …"))
+    'is cut short, or no Parquet file'
+    """
+    text = str(error).casefold()
+    return next((words for sign, words in _DAMAGE if sign in text), "its content is damaged")
+
+
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of bytes, as 64 hex digits."""
     return hashlib.sha256(content).hexdigest()

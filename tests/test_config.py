@@ -98,8 +98,8 @@ def test_toml_with_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"device": "cuda_0"}, r"--device: string should match pattern .* \(got 'cuda_0'\)"),
-        ({"max_missing": 2}, r"--max-missing: input should be less than or equal to 1 \(got 2\)"),
+        ({"device": "cuda_0"}, r"--device: must be cpu, cuda or cuda:N \(got 'cuda_0'\)"),
+        ({"max_missing": 2}, r"--max-missing: must be at most 1 \(got 2\)"),
         ({"objective": {"speed": 1}}, r"--objective\.speed: .*'performance' or 'cost'"),
         ({"objective": {"cost": float("inf")}}, r"--objective\.cost: .*finite"),
         ({"split": "random"}, r"--split: .*\(got 'random'\)"),

@@ -255,9 +255,9 @@ def _npy(path: Path) -> EmbeddingFile:
         if "Object arrays" in str(error):
             message = f"{path.name}: holds Python objects, which are never loaded"
             raise DataError(message, _FLOATS) from error
-        raise _damaged(path, error) from error
+        raise _damaged(path) from error
     except (OSError, EOFError, SyntaxError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path) from error
     try:
         lines = ids_file.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -286,7 +286,7 @@ def _pt(path: Path) -> EmbeddingFile:
         message = f"{path.name}: is damaged, or holds more than tensors, which is never loaded"
         raise DataError(message, "save a dict of query id to tensor") from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path) from error
     if not isinstance(held, dict):
         hint = "save a dict of query id to tensor"
         raise DataError(f"{path.name}: holds a {type(held).__name__}, not a dict", hint)
@@ -326,13 +326,12 @@ def _damage(path: Path, *errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path) from error
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
-    text = " ".join(str(error).split())[:160]
+def _damaged(path: Path) -> DataError:
     kind = path.suffix.lower()
-    return DataError(f"{path.name}: is damaged, or no {kind} file: {text}".removesuffix(": "))
+    return DataError(f"{path.name}: is damaged, or no {kind} file")
 
 
 def _some(names: Sequence[str]) -> str:

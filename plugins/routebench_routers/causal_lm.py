@@ -41,6 +41,8 @@ class CausalLM:
     Expected scores are calibrated on validation as those of `mf` are, which keeps their order.
     """
 
+    family = "language models"
+
     class Options(LanguageOptions):
         decode: Literal["score", "generate"] = Field(
             "score", description="likeliest of the models' tokens, or a written name"

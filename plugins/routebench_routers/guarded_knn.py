@@ -37,6 +37,8 @@ class GuardedKNN(QualityRouter):
     hardly ever switches. The objective's weights are not used: z is what trades quality for cost.
     """
 
+    family = "learned from texts"
+
     class Options(BaseModel):
         neighbours: int = Field(100, ge=1, description="nearest training queries at most")
         similarity: float = Field(

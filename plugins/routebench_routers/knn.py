@@ -24,6 +24,8 @@ class KNN(QualityRouter):
     one hardly seen, the lowest score there is), so that one lucky answer decides nothing.
     """
 
+    family = "learned from texts"
+
     class Options(BaseModel):
         k: int | None = Field(None, ge=1, description="neighbours; tuned on validation if unset")
         tuning_queries: int = Field(

@@ -27,6 +27,8 @@ class Linear(QualityRouter):
     cells are fitted on their own rows.
     """
 
+    family = "learned from texts"
+
     class Options(BaseModel):
         features: Literal["tfidf", "encoder"] = Field(
             "tfidf", description="sparse word weights, or the vectors of the run's encoder"

@@ -52,6 +52,8 @@ class MF(QualityRouter):
     is `preference`. Models with hardly any known cell in training are not considered.
     """
 
+    family = "learned from texts"
+
     libraries = ("encoder", "torch")
     cheap_fit = True
     effort = 7

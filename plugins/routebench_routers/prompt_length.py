@@ -21,6 +21,8 @@ class PromptLength(DeclaredState):
     weakest). Several published routers do not beat it: APGR .586 on RouteLLM's MMLU outcomes.
     """
 
+    family = "learned from texts"
+
     class Options(BaseModel):
         small: str | None = Field(None, description="model for short prompts")
         large: str | None = Field(None, description="model for long prompts")

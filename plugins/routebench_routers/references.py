@@ -41,6 +41,8 @@ class Random(DeclaredState):
     Its expectation is known in closed form: the board's reference `random`.
     """
 
+    family = "references"
+
     reference = True
     effort = 0.1
     seed: int
@@ -84,6 +86,8 @@ class _OneModel(DeclaredState):
 class BestSingle(_OneModel):
     """The model with the best mean score on train and validation together."""
 
+    family = "references"
+
     def _pick(self, train: Table, validation: Table) -> int:
         scores, ok, cost = pooled(train, validation)
         return _best_covered(scores, ok, cost)
@@ -121,15 +125,21 @@ class _ByPrice(_OneModel):
 class Cheapest(_ByPrice):
     """The model with the lowest mean cost on the training queries."""
 
+    family = "references"
+
 
 class MostExpensive(_ByPrice):
     """The model the suite declares large, else the dearest on the training queries."""
+
+    family = "references"
 
     dearest = True
 
 
 class TaskPrior(DeclaredState):
     """The best model of each query's task on train and validation; overall best for new tasks."""
+
+    family = "by task"
 
     reference = True
     deterministic = True

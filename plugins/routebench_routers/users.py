@@ -85,6 +85,8 @@ def worth(effect: Floats, cost: Floats, preference: Floats) -> Floats:
 class UserPrior(PersonalRouter, DeclaredState):
     """The best single model of each user; for new users the best one over all users."""
 
+    family = "by user"
+
     deterministic = True
     effort = 0.1
     choices: dict[str, int]
@@ -116,6 +118,8 @@ class UserPrior(PersonalRouter, DeclaredState):
 
 class TaskPreferencePrior(PersonalRouter, QualityRouter):
     """Mean effect and cost of every model by task, weighed by the stated preference."""
+
+    family = "by user"
 
     deterministic = True
     effort = 0.1
@@ -150,6 +154,8 @@ class PreferenceLinear(PersonalRouter, QualityRouter):
 
     The penalty is tuned by the reward on validation.
     """
+
+    family = "by user"
 
     class Options(BaseModel):
         penalty: float | None = Field(
@@ -209,6 +215,8 @@ class UserLinear(PersonalRouter, QualityRouter):
 
     New users get the regression fitted to the reward at the mean preference.
     """
+
+    family = "by user"
 
     class Options(BaseModel):
         penalty: float | None = Field(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from routebench.comparison.compare import RunComparison
 from routebench.comparison.compare import compare as compare_runs
 from routebench.comparison.schema import GateResult
 from routebench.config import RunConfig, make
-from routebench.errors import OptionError
+from routebench.errors import OptionError, RoutebenchError
 from routebench.pipeline import RunListener
 from routebench.pipeline import run as run_pipeline
 from routebench.report import notebook
@@ -131,6 +132,18 @@ class GateDecision:
         return notebook.text_html(repr(self))
 
 
+@contextmanager
+def _hinting() -> Iterator[None]:
+    """Show an error's hint below it, where it is shown as an exception."""
+    try:
+        yield
+    except RoutebenchError as error:
+        if error.hint:
+            error.add_note(f"hint: {error.hint}")
+        raise
+
+
+@_hinting()
 def run(
     table: Any,
     routers: Any = "all",
@@ -209,6 +222,7 @@ def run(
     return Run(written.folder, written.board)
 
 
+@_hinting()
 def load(folder: str | Path) -> Run:
     """Read a finished run: its folder or `leaderboard.json`, `"latest"`, or a folder with one run.
 
@@ -220,6 +234,7 @@ def load(folder: str | Path) -> Run:
     return Run(place if place.is_dir() else place.parent, board)
 
 
+@_hinting()
 def compare(
     first: Run | str | Path,
     second: Run | str | Path | None = None,
@@ -238,6 +253,7 @@ def compare(
     return PairedRuns(found)
 
 
+@_hinting()
 def gate(
     baseline: Run | str | Path,
     candidate: Run | str | Path,

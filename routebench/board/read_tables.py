@@ -16,6 +16,7 @@ from routebench import limits
 from routebench.board.write_tables import ASSUMED, HELD_OUT, PARTS, POOL, PRICED
 from routebench.data.splits import REMOVED, Split
 from routebench.errors import DataError
+from routebench.files import damage
 from routebench.records import (
     Codes,
     Floats,
@@ -81,7 +82,7 @@ def read_table(path: Path, texts: Iterable[str] = ()) -> pa.Table:
         hint = "compare, gate and verify need the whole run folder"
         raise DataError(f"{path}: there is no such file", hint) from None
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: cannot be read: {damage(error)}") from error
 
 
 def text(table: pa.Table, name: str, place: str) -> Column:

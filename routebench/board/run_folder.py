@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from routebench.board.old_boards import OLD_SCHEMA, upgraded
 from routebench.config import RunConfig
-from routebench.errors import DataError, OptionError
+from routebench.errors import DataError, OptionError, problem
 from routebench.files import lock_file, reason, replace_file, sha256
 from routebench.names import below, is_name
 from routebench.redact import one_line
@@ -229,7 +229,7 @@ def _not_a_board(held: Any, error: ValidationError) -> str:
         )
     first = error.errors()[0]
     at = ".".join(map(str, first["loc"]))
-    return one_line(f"not a leaderboard: {at}: {first['msg'][:1].lower()}{first['msg'][1:]}", 200)
+    return one_line(f"not a leaderboard: {at}: {problem(first)}", 200)
 
 
 def begin(folder: Path, run_file: str, jobs: int) -> None:

@@ -17,19 +17,24 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 
 
 @click.command()
-@click.option("--suite", required=True, metavar="NAME[:FILE]", help="Whose questions are asked.")
-@click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
-@click.option("--source", metavar="NAME", help="Which data a suite takes.")
+@click.option(
+    "--suite", required=True, metavar="NAME[:FILE]", help="Ask the questions of this suite."
+)
+@click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
+@click.option("--source", metavar="NAME", help="Take this data of the suite.")
 @click.option(
     "--models",
     required=True,
     multiple=True,
     metavar="PROVIDER:MODEL,…",
-    help="Who is asked, such as gemini:gemini-2.5-flash.",
+    help="Ask these models, such as gemini:gemini-2.5-flash.",
 )
-@click.option("--judge", metavar="NAME", help="Grade the answers afterwards.")
+@click.option("--judge", metavar="NAME", help="Grade the answers afterwards with this judge.")
 @click.option(
-    "--samples", type=click.IntRange(1, 1000), default=1, help="Answers per question and model."
+    "--samples",
+    type=click.IntRange(1, 1000),
+    default=1,
+    help="Collect N answers per question and model (default 1).",
 )
 @click.option(
     "--limit",
@@ -41,47 +46,49 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
     "--budget",
     type=click.FloatRange(0, min_open=True),
     metavar="USD",
-    help="What the store's answers may cost in all, with what was paid earlier.",
+    help="Keep what the store's answers cost in all within this, with what was paid earlier.",
 )
 @click.option(
     "--concurrency",
     default="auto",
     metavar="auto|N",
-    help="Calls at a time, per model; auto: as many as the server takes.",
+    help="Make N calls at a time per model; auto (the default): as many as the server takes.",
 )
 @click.option(
-    "--rate", metavar="N/s", help="Calls to start per provider, such as 10/s or 600/min, at most."
+    "--rate",
+    metavar="N/s",
+    help="Start no more calls per provider than this, such as 10/s or 600/min.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=120.0,
     metavar="SECONDS",
-    help="Time for one call.",
+    help="Wait this long for one call (default 120).",
 )
 @click.option(
     "--attempts",
     type=click.IntRange(1, 100),
     default=6,
     metavar="N",
-    help="How often a call is made, where a failure may pass.",
+    help="Make a call up to N times where a failure may pass (default 6).",
 )
 @click.option(
     "--prices",
     type=_FILE,
     metavar="FILE",
-    help="USD per million tokens, JSON or TOML; wins over the dated lists, which are the default.",
+    help="Price tokens by this file, JSON or TOML, in USD per million; by default by dated lists.",
 )
-@click.option("--store", type=_FILE, metavar="FILE", help="Where answers are kept.")
+@click.option("--store", type=_FILE, metavar="FILE", help="Keep answers in this store.")
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NAME.OPTION=VALUE",
-    help="An option of a suite, provider or judge.",
+    help="Set an option of a suite, provider or judge.",
 )
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens and costs; ask nothing.")
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead.")
 @click.pass_context
 def command(

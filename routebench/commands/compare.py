@@ -17,10 +17,13 @@ from routebench.printed import echo_json
     "--router",
     multiple=True,
     metavar="NAME,…",
-    help="These routers only; with one RUN, the two to compare.",
+    help="Compare these routers only; with one RUN, these two.",
 )
 @click.option(
-    "--flips", type=click.IntRange(0), default=5, help="Changed queries to list per router."
+    "--flips",
+    type=click.IntRange(0),
+    default=5,
+    help="List N changed queries per router (default 5).",
 )
 @click.option(
     "--by",
@@ -42,7 +45,8 @@ def command(
     routebench compare results/simpleqa/old results/simpleqa/new
     routebench compare results/simpleqa/new --router knn,linear
 
-    A RUN is a run folder or its leaderboard.json. Exit code 3 where runs are on another suite,
+    A RUN is a run folder or its leaderboard.json, `latest`, an id, or a folder that holds one
+    run. Exit code 3 where runs are on another suite,
     split, outcomes, judge or pool.
     """
     from routebench.comparison.compare import compare, to_json

@@ -19,19 +19,41 @@ def command() -> None:
 @click.argument("form", metavar="FORMAT")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("outcomes.parquet"), show_default=True
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("outcomes.parquet"),
+    show_default=True,
+    help="Write the table here, as .parquet, .csv or .jsonl.",
 )
-@click.option("--task", "tasks", multiple=True, metavar="PATTERN", help="Only tasks like this one.")
-@click.option("--model", "models", multiple=True, metavar="PATTERN", help="Only models like this.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="PATTERN",
+    help="Keep only tasks that match this pattern.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="PATTERN",
+    help="Keep only models that match this pattern.",
+)
 @click.option("--answers/--no-answers", default=True, help="Keep the text of the answers.")
 @click.option(
     "--score-max", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
-    help="What the scores of the files go up to.",
+    help="Read scores that go up to N.",
 )  # fmt: skip
 @click.option(
     "--skip-bad", is_flag=True, help="Name rows that something is wrong with, and leave them out."
 )
-@click.option("--set", "set_", multiple=True, metavar="NAME.OPTION=VALUE", help="An option of it.")
+@click.option(
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="Set an option of the importer.",
+)
 def import_(
     form: str,
     paths: tuple[Path, ...],
@@ -118,9 +140,17 @@ def info(file: Path, as_json: bool) -> None:
 
 @command.command()
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE")
-@click.option("--suite", metavar="NAME", help="Only the answers to this suite's questions.")
-@click.option("--judge", metavar="ID", help="Whose grades; by default the first judge's.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Write the answers here, as .parquet, .csv or .jsonl.",
+)
+@click.option("--suite", metavar="NAME", help="Write only the answers to this suite's questions.")
+@click.option(
+    "--judge", metavar="ID", help="Write this judge's grades; by default the first judge's."
+)
 def export(store: Path, out: Path, suite: str | None, judge: str | None) -> None:
     """Write the answers in STORE to a .parquet, .csv or .jsonl file."""
     from routebench.store.store import AnswerStore

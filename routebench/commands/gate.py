@@ -16,7 +16,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("baseline", type=RUN)
 @click.argument("candidate", type=RUN)
-@click.option("--rules", type=_FILE, metavar="FILE", help="TOML file of margins and guards.")
+@click.option(
+    "--rules", type=_FILE, metavar="FILE", help="Take margins and guards from a TOML file."
+)
 @click.option("--router", multiple=True, metavar="NAME,…", help="Gate these routers only.")
 @click.option(
     "--metric",
@@ -28,12 +30,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--margin",
     multiple=True,
     metavar="METRIC=VALUE|auto",
-    help="Accepted loss, such as accuracy=0.02; auto: what the data can detect.",
+    help="Accept this loss, such as accuracy=0.02; auto: what the data can detect.",
 )
 @click.option(
     "--inconclusive",
     type=click.Choice(["pass", "fail", "report"]),
-    help="Exit code where the data cannot decide: 0, 1, or 4 (the default).",
+    help="Exit with 0, 1, or 4 (the default) where the data cannot decide.",
 )
 @click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML.")
 @click.option("--markdown", type=_FILE, metavar="FILE", help="Write a summary in Markdown.")
@@ -42,7 +44,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--update-baseline", is_flag=True, help="Copy the candidate over the baseline afterwards."
 )
-@click.option("--quiet", is_flag=True, help="No table.")
+@click.option("--quiet", is_flag=True, help="Print no table.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -58,7 +60,9 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Compare CANDIDATE with BASELINE, each a run folder or its leaderboard.json.
+    """Compare CANDIDATE with BASELINE, and say whether it may replace it.
+
+    Each is a run folder or its leaderboard.json, `latest`, an id, or a folder that holds one run.
 
     \b
     Exit code 0: no router lost more than its margin; 1: one did, or a guard failed;

@@ -17,13 +17,15 @@ MISSING = 0.01
 
 @click.command()
 @click.argument("source", metavar="STORE_OR_TABLE", type=click.Path(path_type=Path))
-@click.option("--judge", "name", required=True, metavar="NAME", help="Who grades: exact, …")
+@click.option(
+    "--judge", "name", required=True, metavar="NAME", help="Grade with this judge, such as exact."
+)
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NAME.OPTION=VALUE",
-    help="An option of a judge.",
+    help="Set an option of a judge.",
 )
 @click.option(
     "--against",
@@ -31,16 +33,18 @@ MISSING = 0.01
     metavar="NAME|recorded",
     help="Compare with another judge's grades, or (the default) with the recorded ones.",
 )
-@click.option("--suite", metavar="NAME", help="Of a store with several suites only this one.")
+@click.option("--suite", metavar="NAME", help="Grade only this suite of a store with several.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the regraded table."
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="This many answers, by chance.")
 @click.option(
-    "--show", type=click.IntRange(0), default=5, metavar="N", help="Disagreements to print."
+    "--limit", type=click.IntRange(1), metavar="N", help="Grade N answers only, drawn by chance."
 )
-@click.option("--regrade", is_flag=True, help="Also what this judge has graded before.")
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option(
+    "--show", type=click.IntRange(0), default=5, metavar="N", help="Print N disagreements."
+)
+@click.option("--regrade", is_flag=True, help="Grade again what this judge has graded before, too.")
+@click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
 @click.pass_context
 def command(

@@ -17,8 +17,8 @@ from routebench.printed import echo, echo_json
 def command(what: str | None, as_json: bool) -> None:
     """List the installed plugins, those of one KIND, or the options of one by NAME.
 
-    Kinds: router, suite, judge, provider, encoder, importer, command, extension. A list imports
-    no plugin.
+    Kinds: router, suite, judge, provider, encoder, importer, command, extension. Routers are
+    listed by family. A list imports no plugin: what each does is read from its source.
     """
     from routebench.plugin import discovery
 
@@ -31,24 +31,49 @@ def command(what: str | None, as_json: bool) -> None:
 
 
 def _facts(info: Any) -> dict[str, Any]:
+    from routebench.plugin import described
+
     status = "ready" if info.ready else f"needs {', '.join(info.missing)}: {info.pip}"
-    return asdict(info) | {"ready": info.ready, "status": status}
+    words = {"about": described.about(info), "family": described.family(info)}
+    return asdict(info) | {"ready": info.ready, "status": status} | words
 
 
 def _list(plugins: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         echo_json(json.dumps(plugins, indent=2))
         return
-    _table(
-        ["kind", "name", "version", "distribution", "status"],
-        [
-            [p["kind"], p["name"], p["version"], p["distribution"], p["status"].partition(":")[0]]
-            for p in plugins
-        ],
-    )
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for plugin in sorted(plugins, key=lambda plugin: (not plugin["family"], plugin["family"])):
+        groups.setdefault(_group(plugin), []).append(plugin)
+    order = {f"{plugin['kind']}s": None for plugin in plugins}  # of kinds
+    ranked = sorted(groups.items(), key=lambda item: list(order).index(item[0].partition(":")[0]))
+    for at, (group, members) in enumerate(ranked):
+        echo(("\n" if at else "") + group)
+        room = max(len(plugin["name"]) for plugin in members)
+        for plugin in members:
+            echo(_entry(plugin, room))
     for plugin in plugins:
         if not plugin["ready"]:  # on a line of its own, so that it can be copied
             echo(f"{plugin['kind']} {plugin['name']} {plugin['status']}")
+
+
+def _group(plugin: dict[str, Any]) -> str:
+    """Return the heading that a list shows a plugin under."""
+    return f"{plugin['kind']}s" + (f": {plugin['family']}" if plugin["family"] else "")
+
+
+def _entry(plugin: dict[str, Any], room: int) -> str:
+    """Return one plugin on one line: its name, what it does, and whose it is or what it lacks."""
+    about = plugin["about"]
+    notes = [] if plugin["distribution"] == "routebench" else [_owner(plugin)]
+    if not plugin["ready"]:
+        notes.append(plugin["status"].partition(":")[0])
+    note = f" ({'; '.join(notes)})" if notes else ""
+    return f"  {plugin['name']:<{room}}  {about}{note}".rstrip()
+
+
+def _owner(plugin: dict[str, Any]) -> str:
+    return f"{plugin['distribution']} {plugin['version'] or ''}".strip()
 
 
 def _describe(name: str, as_json: bool) -> None:

@@ -24,13 +24,13 @@ COLUMNS = {
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--provider", metavar="P", help="Of this provider, or vendor, only.")
+@click.option("--provider", metavar="P", help="List prices of this provider, or vendor, only.")
 @click.option(
     "--date",
     "day",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
-    help="As of this day; today by default.",
+    help="List prices as of this day; by default as of today.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(model: str | None, provider: str | None, day: datetime | None, as_json: bool) -> None:

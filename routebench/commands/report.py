@@ -15,7 +15,7 @@ from routebench.printed import echo
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the page is written; report.html in the run folder, or here for several runs.",
+    help="Write the page here; by default report.html in the run folder, or here for several runs.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
 @click.option(
@@ -45,7 +45,9 @@ def command(
     volume: str | None,
     markdown: Path | None,
 ) -> None:
-    """Write RUN…, run folders or their leaderboard.json, as one self-contained HTML page.
+    """Write RUN… as one self-contained HTML page.
+
+    RUN is a run folder or its leaderboard.json, `latest`, an id, or a folder that holds one run.
 
     With --figures, --card or --markdown alone there is no page; --out or --open asks for it too.
     Dollars are counted for the --volume given here, or else to the run, or else 10,000 a day.

@@ -16,20 +16,21 @@ from routebench.printed import echo_json
     "--prices",
     required=True,
     metavar="FILE|list",
-    help="Price list, JSON or TOML: every model of the pool; list: vendors' dated list prices.",
+    help="Price every model of the pool by a JSON or TOML file, or by vendors' dated lists: list.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the new run folder is written; beside RUN's by default.",
+    help="Write the new run folder here; by default beside RUN's.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
 def command(run: Path, prices: str, out: Path | None, as_json: bool) -> None:
     """Make RUN's leaderboard again at the prices in FILE, from its tokens, without any call.
 
-    RUN is a run folder or its leaderboard.json. What routers decided stays; every cost and every
-    comparison of costs is made again, and `routebench verify` checks the result like any run.
+    RUN is a run folder or its leaderboard.json, `latest`, an id, or a folder that holds one run.
+    What routers decided stays; every cost and every comparison of costs is made again, and
+    `routebench verify` checks the result like any run.
     """
     from routebench.board import run_folder
     from routebench.report.terminal import console, leaderboard

@@ -52,18 +52,35 @@ _ASKED = 32
 @click.option("--user", metavar="NAME", help="Who asks, where a line does not say.")
 @click.option("--task", metavar="NAME", help="The task, where a line does not say.")
 @click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
-@click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
-@click.option("--point", metavar="NAME", help="At this operating point, such as within-1pp.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained with this seed (default 0).",
+)
+@click.option(
+    "--fold",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained in this fold (default 0).",
+)
+@click.option("--point", metavar="NAME", help="Decide at this operating point, such as within-1pp.")
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NAME.OPTION=VALUE",
-    help="An option of the router that counts in routing; with --answer, of a provider or judge.",
+    help="Set an option of the router that counts in routing, or of a provider or judge.",
 )
-@click.option("--budget", type=float, metavar="USD", help="What the answers may cost in all.")
-@click.option("--spent", type=float, metavar="USD", help="What of it is spent already (0).")
+@click.option(
+    "--budget", type=float, metavar="USD", help="Keep what the answers cost in all within this."
+)
+@click.option(
+    "--spent",
+    type=float,
+    metavar="USD",
+    help="Count this as spent of the budget already (default 0).",
+)
 @click.option(
     "--answer",
     "asking",
@@ -75,24 +92,24 @@ _ASKED = 32
     "providers",
     multiple=True,
     metavar="NAME|MODEL=NAME:MODEL",
-    help="Who has the run's models, or one of them under another name.",
+    help="Ask this provider for the run's models, or for one of them under another name.",
 )
 @click.option(
     "--prices",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="USD per million tokens, of what is asked; the dated lists are the default.",
+    help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
 )
 @click.option(
     "--answers-as",
     metavar="JUDGE",
-    help="Which judge reads final answers; the run's by default.",
+    help="Read final answers as this judge does; by default as the run's.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Time for one call (120).",
+    help="Wait this long for one call (default 120).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per query.")
 @click.pass_context
@@ -123,8 +140,8 @@ def command(
     \b
     routebench route mf-checkpoint "Who wrote Emma?"
     routebench route mf-checkpoint --input queries.jsonl --output decisions.jsonl
-    routebench route results/simpleqa/0123456789ab knn "Who wrote Emma?"
-    routebench route results/simpleqa/0123456789ab mf --point within-1pp "Who wrote Emma?"
+    routebench route latest knn "Who wrote Emma?"
+    routebench route latest mf --point within-1pp "Who wrote Emma?"
     routebench route results/simpleqa/0123456789ab policy --budget 10 --spent 8.5 < queries.txt
     routebench route results/simpleqa/0123456789ab agreement --answer --provider gemini "Who …?"
 

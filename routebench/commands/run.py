@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,44 +16,53 @@ _LISTS = {"router", "show", "against", "point"}
 
 
 @click.command()
-@click.option("--suite", metavar="NAME[:FILE]", help="Suite: simpleqa, or a file: outcomes.csv.")
-@click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
-@click.option("--source", metavar="NAME", help="Which data a suite takes: embedded or recorded.")
+@click.option(
+    "--suite",
+    metavar="NAME[:FILE]",
+    help="Run on this suite, such as simpleqa, or on a file: outcomes.csv.",
+)
+@click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
+@click.option("--source", metavar="NAME", help="Take the suite's embedded or its recorded data.")
 @click.option(
     "--map",
     metavar="COLUMN=NAME,…",
-    help="Names of the file's columns: query=prompt,score=rating; of JSON also paths, a.0.b.",
+    help="Read columns of other names: query=prompt,score=rating; of JSON also paths, a.0.b.",
 )
-@click.option("--score-max", type=float, metavar="N", help="What the file's scores go up to.")
+@click.option("--score-max", type=float, metavar="N", help="Read scores that go up to N.")
 @click.option(
     "--router",
     multiple=True,
     metavar="NAME,…",
-    help="Routers: names, name@label, file.py:Class, or all (the default).",
+    help="Run these routers: names, name@label, file.py:Class, or all (the default).",
 )
 @click.option(
     "--prices",
     metavar="FILE|list",
-    help="Prices in USD per million tokens, JSON or TOML; list: vendors' dated list prices.",
+    help="Price tokens by a JSON or TOML file of USD per million, or vendors' dated lists: list.",
 )
 @click.option(
     "--show",
     multiple=True,
     metavar="COLUMN,…",
-    help="Query columns that routers may see, such as task.",
+    help="Show routers these columns of the queries, such as task.",
 )
 @click.option(
     "--task",
     type=click.Choice(["hidden", "train", "all"]),
-    help="Who sees a query's task: no router, training (the default), or training and routing.",
+    help="Show a query's task to no router, in training (the default), or in training and routing.",
 )
 @click.option(
     "--split",
     type=click.Choice(["auto", "given", "hash"]),
-    help="The table's own split, or one by text hash. Default: its own where it has one.",
+    help="Split as the table says, or by text hash; by default as it says where it does.",
 )
-@click.option("--split-seed", type=int, help="Another seed gives another hash split.")
-@click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once.")
+@click.option("--split-seed", type=int, help="Draw another hash split with another seed.")
+@click.option(
+    "--folds",
+    type=int,
+    metavar="K",
+    help="Cross-fit with K folds, so that every query is tested once.",
+)
 @click.option(
     "--inner-folds",
     type=int,
@@ -62,24 +72,27 @@ _LISTS = {"router", "show", "against", "point"}
 @click.option(
     "--protocol",
     type=click.Choice(["query", "user", "llm"]),
-    help="What training never saw: test queries, also their users, or also some models.",
+    help="Keep from training the test queries, also their users, or also some models.",
 )
 @click.option(
-    "--shots", type=int, metavar="K", help="Training queries by which such users are known."
+    "--shots", type=int, metavar="K", help="Let such users be known by K training queries."
 )
 @click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1).")
 @click.option(
     "--encoder",
     metavar="NAME[:MODEL]",
-    help="Text encoder for the routers that use one, such as hf:allenai/longformer-base-4096.",
+    help="Encode texts for routers that use vectors, such as hf:allenai/longformer-base-4096.",
 )
 @click.option(
     "--profile",
     type=click.Choice(["embedded", "paper"]),
-    help="Defaults that need no download, or those of the sources.",
+    help="Take defaults that need no download, or those of the papers.",
 )
 @click.option(
-    "--perturb", type=int, metavar="N", help="Test queries also asked perturbed (default 100)."
+    "--perturb",
+    type=int,
+    metavar="N",
+    help="Ask N test queries in perturbed forms too (default 100).",
 )
 @click.option(
     "--against",
@@ -91,39 +104,47 @@ _LISTS = {"router", "show", "against", "point"}
     "--point",
     multiple=True,
     metavar="NAME,…",
-    help="More operating points: savings=40%, drop=0.5pp, cost=0.2 (USD per 1,000 queries).",
+    help="Add operating points: savings=40%, drop=0.5pp, cost=0.2 (USD per 1,000 queries).",
 )
-@click.option("--margin", metavar="1pp", help="Accuracy that may be lost: each router's verdict.")
+@click.option(
+    "--margin", metavar="1pp", help="Judge each router by whether it loses less accuracy than this."
+)
 @click.option("--volume", metavar="N/day", help="Print dollars a month too: 100000/day.")
-@click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
+@click.option(
+    "--objective",
+    metavar="performance=P,cost=C",
+    help="Let routers optimise this sum of performance and cost.",
+)
 @click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
 @click.option(
     "--answers-as",
     metavar="JUDGE",
     help="Read final answers as this judge does, for routers that see answers; grades stay.",
 )
-@click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained.")
+@click.option("--device", metavar="cpu|cuda[:N]", help="Train routers on this device.")
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NAME.OPTION=VALUE",
-    help="An option of a router, suite, judge or encoder.",
+    help="Set an option of a router, suite, judge or encoder.",
 )
 @click.option(
     "--max-missing",
     type=float,
     metavar="SHARE",
-    help="Missing test cells above which the run is invalid (default 0.01).",
+    help="Call the run invalid above this share of missing test cells (default 0.01).",
 )
 @click.option(
     "--assume-output-tokens",
     type=int,
     metavar="N",
-    help="Answer length where none is recorded (default 256).",
+    help="Assume answers of N tokens where no length is recorded (default 256).",
 )
 @click.option(
-    "--file", type=click.Path(path_type=Path), help="TOML run file; options given here win over it."
+    "--file",
+    type=click.Path(path_type=Path),
+    help="Take options from a TOML run file; those given here win over it.",
 )
 @click.option(
     "--keep-texts",
@@ -131,12 +152,17 @@ _LISTS = {"router", "show", "against", "point"}
     default=None,
     help="Keep the queries' texts in the run folder, for the report; by default it has none.",
 )
-@click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH.")
 @click.option(
-    "--jobs", type=int, metavar="N", help="Jobs at a time. Default: one per core on a CPU."
+    "--out", metavar="DIR", help="Write the run folder here; by default results/SUITE/HASH."
 )
 @click.option(
-    "--job-timeout", type=float, metavar="SECONDS", help="Time for one job, fit and route together."
+    "--jobs", type=int, metavar="N", help="Run N jobs at a time; by default one per core on a CPU."
+)
+@click.option(
+    "--job-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="End a job that takes longer than this, fit and route together.",
 )
 @click.option(
     "--isolation",
@@ -148,8 +174,13 @@ _LISTS = {"router", "show", "against", "point"}
     is_flag=True,
     help="Print the jobs, how long they take and what is skipped; train nothing.",
 )
-@click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming.")
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    default=None,
+    help="Start over instead of resuming, and replace another run's board.",
+)
+@click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
@@ -172,7 +203,8 @@ def command(
     routebench run --suite table:outcomes.parquet --prices prices.json --folds 5
     routebench run --suite table:outcomes.csv --router knn,./mine.py:MyRouter
 
-    Run again after an interruption, the same command goes on where it stopped.
+    Run again after an interruption, the same command goes on where it stopped. `routebench list`
+    shows all runs, and `routebench show latest` the newest.
     """
     from routebench import config
     from routebench.board.run_folder import to_json
@@ -213,7 +245,29 @@ def command(
             baseline=baseline,
             volume=volume,
         )
+        if not quiet:
+            for line in next_steps(done.board, done.folder):
+                errors.print(line, markup=False, soft_wrap=True)
     ctx.exit(_exit_code(done.board))
+
+
+def next_steps(board: Any, folder: Path) -> list[str]:
+    """Return what to do after a run on simulated answers, which most try first."""
+    from importlib.util import find_spec
+
+    if board.suite.source != "simulated":
+        return []
+    install = "" if find_spec("jinja2") else "pip install 'routebench[report]' && "
+    steps = {
+        f"{install}routebench report {shlex.quote(str(folder))} --open": "see it as a page",
+        "routebench run --suite outcomes.csv --folds 5": "run on your own answers: docs/data.md",
+        f"routebench run --suite {board.suite.name} --router my_router.py:MyRouter,best-single": (
+            "try a router of yours: docs/write-a-router.md"
+        ),
+    }
+    room = max(map(len, steps))
+    lines = [f"  {command:<{room}}  {words}" for command, words in steps.items()]
+    return ["", "next:", *lines]
 
 
 def _dry_run(config: Any, listener: Any, as_json: bool) -> None:

@@ -14,13 +14,19 @@ from routebench.printed import echo_json
 @click.argument("run", type=RUN)
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
-@click.option("--against", metavar="ROUTER", help="Compared with the run's --against ROUTER.")
+@click.option(
+    "--against", metavar="ROUTER", help="Compare with this router of the run's --against."
+)
 @click.option("--volume", metavar="N/day", help="Print dollars a month too: 100000/day.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
 def command(
     run: Path, wide: bool, curves: bool, against: str | None, volume: str | None, as_json: bool
 ) -> None:
-    """Show the leaderboard of RUN, a run folder or its leaderboard.json."""
+    """Show the leaderboard of RUN.
+
+    RUN is a run folder or its leaderboard.json, `latest`, an id, or a folder that holds one run.
+    `routebench list` has all of them.
+    """
     from routebench.board import run_folder
     from routebench.errors import OptionError
     from routebench.report.format import BASELINE

@@ -13,7 +13,10 @@ from routebench.printed import echo
 @click.command()
 @click.argument("run", type=RUN, required=False)
 @click.option(
-    "--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Private key."
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Sign with this private key.",
 )
 @click.option(
     "--new-key",

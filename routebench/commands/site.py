@@ -22,7 +22,7 @@ from routebench.printed import echo
     type=click.Path(path_type=Path),
     required=True,
     metavar="PUBLIC",
-    help="The folder of pages; replaced whole, if this command made it.",
+    help="Write the pages to this folder; it is replaced whole, if this command made it.",
 )
 def command(results: Path, out: Path) -> None:
     """Turn every leaderboard.json below RESULTS into static pages for any host.

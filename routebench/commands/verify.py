@@ -15,27 +15,29 @@ from routebench.printed import echo_json
 @click.option(
     "--regrade",
     is_flag=True,
-    help="Also load the suite again as run.toml says, and grade its answers anew.",
+    help="Load the suite again, too, as run.toml says, and grade its answers anew.",
 )
 @click.option(
     "--reroute",
     is_flag=True,
-    help="Also load the suite again and ask the checkpoints for every decision.",
+    help="Load the suite again, too, and ask the checkpoints for every decision.",
 )
 @click.option(
     "--router",
     "routers",
     multiple=True,
     metavar="FILE.py:CLASS",
-    help="A router of a file that --reroute may run.",
+    help="Let --reroute run this router of a file.",
 )
 @click.option(
     "--key",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Public key that the run must be signed with.",
+    help="Check that the run is signed with this public key.",
 )
-@click.option("--first", type=click.IntRange(1), default=10, help="Differences to show.")
+@click.option(
+    "--first", type=click.IntRange(1), default=10, help="Show the first N differences (default 10)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print counts and differences as JSON.")
 @click.pass_context
 def command(
@@ -50,8 +52,8 @@ def command(
 ) -> None:
     """Make every number of RUN's leaderboard again, offline, and compare.
 
-    RUN is a run folder or its leaderboard.json. Exit code 0 where all agree to nine digits, 1
-    where a number or a file differs.
+    RUN is a run folder or its leaderboard.json, `latest`, an id, or a folder that holds one run.
+    Exit code 0 where all agree to nine digits, 1 where a number or a file differs.
     """
     from routebench.report.terminal import console, verified
     from routebench.verify.verify import verify

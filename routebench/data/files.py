@@ -27,8 +27,7 @@ from routebench.data.reading.encodings import open_unpacked
 from routebench.data.reading.json_rows import Conversion, JsonFile, nested_to_text
 from routebench.data.reading.mapping import Columns, has, lookup
 from routebench.errors import DataError, did_you_mean
-from routebench.files import SUFFIX
-from routebench.redact import one_line
+from routebench.files import SUFFIX, damage
 
 __all__ = ["Read", "TableFile", "broken_rows", "open_unpacked", "read_file", "read_table"]
 
@@ -92,13 +91,11 @@ def read_file(path: Path, how: Read | None = None) -> TableFile:
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name}: a name or a text in it is not UTF-8") from error
     except pa.ArrowException as error:
-        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
+        raise DataError(f"{path.name}: cannot be read: {damage(error)}") from error
     except (EOFError, OSError, zlib.error) as error:
         if isinstance(error, PermissionError):
             raise DataError(f"{path.name}: may not be read") from error
-        raise DataError(
-            f"{path.name}: is damaged or cut short: {one_line(str(error), 200)}"
-        ) from error
+        raise DataError(f"{path.name}: is damaged or cut short") from error
 
 
 def is_outcomes_name(name: str) -> bool:

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from routebench.data.files import open_unpacked
 from routebench.errors import DataError
+from routebench.files import damage
 from routebench.hookspecs import FileHead
-from routebench.redact import one_line
 
 _HEAD = 1 << 16  # bytes in which a file says what it is
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -40,7 +40,9 @@ def head_of(path: Path) -> FileHead:
     try:
         return _head(path)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException) as error:
-        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 160)}") from error
+        refused = error.strerror if isinstance(error, OSError) else None
+        why = refused or damage(error)
+        raise DataError(f"{path.name}: cannot be read: {why}") from error
 
 
 def _head(path: Path) -> FileHead:

@@ -111,12 +111,19 @@ def _modules(folder: Path) -> Iterator[Path]:
         return
     for child in children:
         name = child.name
-        if child.is_dir():
+        if _is_folder(child):
             described = name.endswith((".dist-info", ".egg-info"))
             if described or (name.isidentifier() and _holds_modules(child.path)):
                 yield Path(child.path)
         elif name.endswith(_MODULE_SUFFIXES):
             yield Path(child.path)
+
+
+def _is_folder(child: os.DirEntry[str]) -> bool:
+    try:
+        return child.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _holds_modules(folder: str) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from routebench.errors import OptionError, PluginError, did_you_mean
+from routebench.errors import OptionError, PluginError, did_you_mean, problem
 
 
 def parse(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -51,14 +52,21 @@ def first(plugin: Any, name: str) -> str:
 
 def explain(error: ValidationError, prefix: str = "") -> str:
     """Explain a pydantic error in one line: the option, the problem and the given value."""
-    parts = []
+    found: dict[tuple[str, str], list[str]] = {}
     for detail in error.errors():
-        place = prefix + ".".join(str(step) for step in detail["loc"] if step != "[key]")
+        place = prefix + ".".join(str(step) for step in detail["loc"] if not _is_branch(step))
         place = place.replace("_", "-") if prefix == "--" else place
         given = "" if detail["type"] == "missing" else f" (got {detail['input']!r})"
-        message = detail["msg"][:1].lower() + detail["msg"][1:]
-        parts.append(f"{place.rstrip('.')}: {message}{given}")
-    return "; ".join(parts)
+        found.setdefault((place.rstrip("."), given), []).append(problem(detail))
+    return "; ".join(
+        f"{place}: {' or '.join(dict.fromkeys(problems))}{given}"
+        for (place, given), problems in found.items()
+    )
+
+
+def _is_branch(step: str | int) -> bool:
+    """Return whether a step of a place is pydantic's name for one of several types, or a key."""
+    return isinstance(step, str) and bool(re.search(r"[\[\]()]|^(constrained|function)-", step))
 
 
 def describe(plugin: Any) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from routebench import limits
-from routebench.errors import DataError, did_you_mean
-from routebench.files import sha256
+from routebench.errors import DataError, did_you_mean, problem
+from routebench.files import reason, sha256
 from routebench.prices import formats
 from routebench.records import Floats
 
@@ -243,7 +243,11 @@ def _parse(path: Path) -> Any:
             return limits.parse_json(text, object_pairs_hook=_without_repeats)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except (OSError, RecursionError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read: {reason(error)}") from error
+    except RecursionError as error:
+        raise DataError(f"{path.name}: is nested too deeply") from error
+    except ValueError as error:
         raise DataError(f"{path.name}: cannot be read: {error}") from error
     raise DataError(f"{path.name}: a price list is a .json or a .toml file")
 
@@ -267,12 +271,12 @@ def model_price(place: str, model: str, content: Any) -> ModelPrice:
         parts = [part + 1 if isinstance(part, int) else part for part in first["loc"]]
         field = " ".join(map(str, parts))
         if first["type"] != "missing":
-            problem = first["msg"].removeprefix("Value error, ")
             hint = ""
             if first["type"] == "less_than_equal":
                 hint = f"USD per million tokens? divided by 1,000,000: {first['input'] / 1e6:g}"
             raise DataError(
-                f"{place}: model {model}, field {field}: {problem}, not {first['input']!r}", hint
+                f"{place}: model {model}, field {field}: {problem(first)}, not {first['input']!r}",
+                hint,
             ) from None
         hint = formats.hint(content) or did_you_mean(field, content)
         if any(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from routebench.schema import BEST_SINGLE, COLLAPSE, Difference, Estimate, Leaderboard, Row
@@ -52,6 +54,17 @@ def symmetric(estimate: Estimate, scale: float, digits: int) -> bool:
     halves = estimate.high - estimate.value, estimate.value - estimate.low
     down, up = (round(scale * half, digits) for half in halves)
     return bool(abs(up - down) <= max(1.01 * 10**-digits, 0.1 * max(up, down)))
+
+
+def without_vendors(models: Iterable[str]) -> dict[str, str]:
+    """Return each model's name without the vendor before the slash, where no other has the same.
+
+    >>> without_vendors(["openai/gpt-4o", "azure/gpt-4o", "meta/llama"])
+    {'openai/gpt-4o': 'openai/gpt-4o', 'azure/gpt-4o': 'azure/gpt-4o', 'meta/llama': 'llama'}
+    """
+    names = list(dict.fromkeys(models))
+    plain = Counter(name.rsplit("/", 1)[-1] for name in names)
+    return {n: n if plain[n.rsplit("/", 1)[-1]] > 1 else n.rsplit("/", 1)[-1] for n in names}
 
 
 def in_order(board: Leaderboard) -> tuple[list[Row], list[Row]]:

@@ -21,6 +21,7 @@ from routebench.report.format import (
     plain,
     share,
     shortened,
+    without_vendors,
 )
 from routebench.report.points import pair_words
 from routebench.schema import Estimate, Leaderboard, Learning, RouterVerdict, Row, collapse
@@ -261,7 +262,8 @@ def _user_cells(row: Row, board: Leaderboard) -> list[Cell]:
 
 def _models(row: Row) -> Cell:
     top = sorted(row.usage.items(), key=lambda item: (-item[1], item[0]))
-    texts = [f"{part:.0%} {name.rsplit('/', 1)[-1]}" for name, part in top if part >= 0.005]
+    names = without_vendors(row.usage)
+    texts = [f"{part:.0%} {names[name]}" for name, part in top if part >= 0.005]
     first = [shortened(text, 22) for text in texts[:2]]
     rest = f" + {len(texts) - 2} more" if len(texts) > 2 else ""
     return Cell(" · ".join(first) + rest, texts[0] if texts else None, " · ".join(texts))

@@ -210,7 +210,7 @@ def test_errors_name_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ({"table": "simpleqa", "routers": "nkn"}, "no router named 'nkn'"),
         ({"table": "gone.csv"}, "gone.csv: there is no such file"),
         ({"table": "simpleqa", "fodls": 5}, "unknown option 'fodls'"),
-        ({"table": "simpleqa", "folds": 1}, "--folds: input should be greater than"),
+        ({"table": "simpleqa", "folds": 1}, "--folds: must be at least 3"),
         ({"table": planted(9).drop_columns(["score"])}, "score"),
         ({"table": "simpleqa", "routers": []}, "no router named"),
     ):

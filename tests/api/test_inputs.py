@@ -52,7 +52,7 @@ def test_data_frames() -> None:
     frame["note"] = pd.Series(["a", 1, 2.0, {}] * 5, index=frame.index, dtype=object)
     with pytest.raises(DataError, match="column 'note': its values are of several types") as caught:
         inputs.suite(frame)
-    assert "hint: df['note'] = df['note'].astype(str)" in caught.value.__notes__[0]
+    assert "df['note'] = df['note'].astype(str)" in caught.value.hint
     frame.columns = [*frame.columns[:-1], 3]
     with pytest.raises(DataError, match="name 3 is of type int"):
         inputs.suite(frame)

@@ -74,7 +74,7 @@ def test_points_are_named_as_today_and_carry_no_verdict(old: dict[str, Any]) -> 
 def test_a_damaged_one_is_told_by_its_field(old: dict[str, Any], tmp_path: Path) -> None:
     place = tmp_path / "leaderboard.json"
     place.write_text(json.dumps({k: v for k, v in old.items() if k != "encoder"}))
-    with pytest.raises(DataError, match="not a leaderboard: encoder: field required"):
+    with pytest.raises(DataError, match="not a leaderboard: encoder: is missing"):
         read(place)
 
 

@@ -20,6 +20,7 @@ from routebench.errors import nearest
 from routebench.files import reason
 
 Main = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parents[2]
 QUIET = ("--quiet", "--router", "best-single", "--perturb", "0")
 
 
@@ -76,7 +77,7 @@ def test_no_router_is_named(main: Main, table: Path) -> None:
             '{"schema_version": 0}',
             "not a leaderboard: schema_version does not fit: schema 0, this is 2",
         ),
-        ('{"schema_version": 1}', "not a leaderboard: suite: field required"),
+        ('{"schema_version": 1}', "not a leaderboard: suite: is missing"),
     ],
 )
 def test_show_something_else(main: Main, tmp_path: Path, content: str, message: str) -> None:
@@ -274,3 +275,22 @@ def test_a_model_that_cannot_be_asked_leaves_no_store(
     assert (code, out) == (2, "")
     assert "GEMINI_API_KEY or GOOGLE_API_KEY is not set" in err
     assert list(tmp_path.glob("st.sqlite*")) == []
+
+
+def test_the_first_run_ends_with_three_next_steps(main: Main, table: Path) -> None:
+    words = ("run", "--router", "best-single", "--perturb", "0", "--out", "first run")
+    code, out, err = main(*words, "--suite", "simpleqa")
+    assert code == 0, err
+    *_, heading, report, own, router = err.splitlines()
+    assert heading == "next:"
+    assert "routebench report 'first run' --open" in report
+    assert "routebench run --suite outcomes.csv" in own
+    assert "--router my_router.py:MyRouter" in router
+    for line in (own, router):
+        assert (ROOT / line.rpartition(": ")[2]).is_file()
+    assert "next:" not in out
+    code, _, err = main(*words, "--fresh", "--suite", table)  # who has answers needs no steps
+    assert code == 0, err
+    assert "next:" not in err
+    code, _, err = main(*words, "--fresh", "--suite", "simpleqa", "--quiet")
+    assert (code, err) == (0, "")

@@ -139,9 +139,9 @@ def bad_state(hint: Any, value: Any) -> Any:
     [
         (np.ndarray, [1.0], "Bad.state is not as declared: list instead of array of numbers"),
         (np.ndarray, np.array(["a"], dtype=object), "array of object instead of array of numbers"),
-        (int, np.int64(3), "Bad.state: input should be a valid integer"),
-        (dict[str, int], {"a": "b"}, "Bad.state.a: input should be a valid integer (got 'b')"),
-        (tuple[str, ...], ["a"], "Bad.state: input should be a valid tuple"),
+        (int, np.int64(3), "Bad.state: must be a whole number"),
+        (dict[str, int], {"a": "b"}, "Bad.state.a: must be a whole number (got 'b')"),
+        (tuple[str, ...], ["a"], "Bad.state: must be a list"),
         (Any, object(), "Bad.state: a object cannot be saved"),
         (Harness, None, "Bad.state: a Harness cannot be saved"),
         (Callable[[], int], len, "Bad.state"),
@@ -151,7 +151,7 @@ def bad_state(hint: Any, value: Any) -> Any:
             "Bad.state['a'] is not as declared: int instead of array",
         ),
         (list[np.ndarray], [np.ones(2)], "Bad.state: a list cannot be saved"),
-        (Curve, Curve(np.ones(1), 3), "Bad.state.name: input should be a valid string"),  # type: ignore[arg-type]
+        (Curve, Curve(np.ones(1), 3), "Bad.state.name: must be a text"),  # type: ignore[arg-type]
         (FittedEncoder, 3, "Bad.state is not as declared: int instead of encoder"),
         (Curve, 3, "Bad.state is not as declared: int instead of Curve"),
     ],
@@ -203,7 +203,7 @@ def test_a_checkpoint_that_does_not_fit(tmp_path: Path) -> None:
     fitted(ByWord(ByWord.Options()), table()).save(tmp_path)
     meta, _ = checkpoint.load(tmp_path)
     (tmp_path / "state.json").write_text(json.dumps(meta | {"known": {"red": "high"}}))
-    with pytest.raises(DataError, match=r"known\.red: input should be a valid list") as caught:
+    with pytest.raises(DataError, match=r"known\.red: must be a list") as caught:
         new(ByWord).load(tmp_path)
     assert "train it again" in caught.value.hint
     del meta["known"]
@@ -223,7 +223,7 @@ def test_a_checkpoint_that_does_not_fit(tmp_path: Path) -> None:
         ({"curve": {"slopes": None}}, "curve is incomplete: no 'name'"),
         ({"layers": 3}, "layers cannot be read: 'int' object is not iterable"),
         ({"layers": ["9"]}, "layers is incomplete: no 'layers.9'"),
-        ({"kept": "half"}, "kept: input should be a valid number"),
+        ({"kept": "half"}, "kept: must be a number"),
         ([], "not a JSON object"),
         (None, "not a JSON object"),
     ],

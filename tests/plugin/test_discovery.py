@@ -161,6 +161,8 @@ def test_json(distribution: Make, main: Main) -> None:
         "missing": ["nosuch-package>=2"],
         "ready": False,
         "status": "needs nosuch-package>=2: pip install 'fake-routers[alpha]'",
+        "about": "Always the first model.",
+        "family": "",
     }
     assert by_name["encoder", "tfidf-svd"]["status"] == "ready"
     (knn,) = json.loads(main("plugins", "knn", "--json")[1])

@@ -73,13 +73,13 @@ def test_valid_values_are_filled_up_with_defaults() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "p.model: field required"),
-        ({"model": "m", "depth": 10}, "p.depth: input should be less than or equal to 9 (got 10)"),
-        ({"model": "m", "rate": 0.5}, "p.rate: input should be less than 0.5 (got 0.5)"),
-        ({"model": "m", "kind": "C_D"}, "p.kind: input should be 'a' or 'b' (got 'C_D')"),
+        ({}, "p.model: is missing"),
+        ({"model": "m", "depth": 10}, "p.depth: must be at most 9 (got 10)"),
+        ({"model": "m", "rate": 0.5}, "p.rate: must be below 0.5 (got 0.5)"),
+        ({"model": "m", "kind": "C_D"}, "p.kind: must be 'a' or 'b' (got 'C_D')"),
         ({"depth": 0, "model": "m", "rate": "X"}, "p.depth: "),
         ({"depth": 0, "model": "m", "rate": "X"}, "; p.rate: "),
-        ({"model": "m", "names": ["a", 3]}, "p.names.1: input should be a valid string (got 3)"),
+        ({"model": "m", "names": ["a", 3]}, "p.names.1: must be a text (got 3)"),
     ],
 )
 def test_wrong_values_name_option_and_value(values: dict[str, Any], message: str) -> None:

@@ -191,7 +191,11 @@ IN, OUT = "input_usd_per_mtok", "output_usd_per_mtok"
 @pytest.mark.parametrize(
     ("content", "message", "hint"),
     [
-        ({"a": {IN: -1, OUT: 1}}, "p.json: model a, field input_usd_per_mtok: .*greater", ""),
+        (
+            {"a": {IN: -1, OUT: 1}},
+            "p.json: model a, field input_usd_per_mtok: must be at",
+            "",
+        ),
         ('{"a": {"input_price": NaN, "output_price": 1}}', "model a, field input.*finite", ""),
         ({"a": {IN: "1", OUT: 1}}, "model a, field input_usd_per_mtok: .*number, not '1'", ""),
         ({"a": {IN: 1}}, "model a: output_usd_per_mtok is missing", ""),
@@ -205,7 +209,11 @@ IN, OUT = "input_usd_per_mtok", "output_usd_per_mtok"
         ('{"a": {}, "a": {}}', "p.json: cannot be read: a is there twice", ""),
         ({"a": {IN: 1, OUT: 1, "cached_usd_per_mtk": 1}}, "a: cached_usd_per_mtk is no", "cached"),
         ({"a": {IN: 1, OUT: 1, "request_price": 1}}, "model a: request_price is no price", "usd"),
-        ({"a": {IN: 1, OUT: 1, "usd_per_request": -1}}, "field usd_per_request: .*greater", ""),
+        (
+            {"a": {IN: 1, OUT: 1, "usd_per_request": -1}},
+            "field usd_per_request: must be at",
+            "",
+        ),
         ({"a": {IN: 1, OUT: 1, "thinking_usd_per_mtok": "2"}}, "thinking_usd_per_mtok: .*num", ""),
     ],
 )

@@ -219,8 +219,8 @@ def test_presets_are_valid_options(cls: type[Hybrid]) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tau": 0}, "hybrid.tau: input should be greater than 0 (got 0)"),
-        ({"threshold": 1.5}, "hybrid.threshold: input should be less than or equal to 1 (got 1.5)"),
+        ({"tau": 0}, "hybrid.tau: must be above 0 (got 0)"),
+        ({"threshold": 1.5}, "hybrid.threshold: must be at most 1 (got 1.5)"),
         ({"max_drop": 1, "call_share": 0.5}, "max_drop and call_share each set the threshold"),
         ({"threshold": 0.4, "max_drop": 1}, "threshold and max_drop each set the threshold"),
         ({"hidden_layer_sizes": [8, 0]}, "hidden_layer_sizes must be at least 1 each"),

@@ -151,8 +151,8 @@ def test_every_option_is_read_somewhere() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hidden_size": 12}, "causal-lm.hidden_size: input should be a multiple of 8 (got 12)"),
-        ({"num_epochs": 0}, "causal-lm.num_epochs: input should be greater than or equal to 1"),
+        ({"hidden_size": 12}, "causal-lm.hidden_size: must be a multiple of 8 (got 12)"),
+        ({"num_epochs": 0}, "causal-lm.num_epochs: must be at least 1"),
         ({"lora": 3}, "causal-lm has no option 'lora'"),
     ],
 )

@@ -296,8 +296,8 @@ def test_presets_are_valid_options() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"pairs": "first"}, "mf.pairs: input should be 'strict' or 'winner' (got 'first')"),
-        ({"latent_dim": 0}, "mf.latent_dim: input should be greater than or equal to 1 (got 0)"),
+        ({"pairs": "first"}, "mf.pairs: must be 'strict' or 'winner' (got 'first')"),
+        ({"latent_dim": 0}, "mf.latent_dim: must be at least 1 (got 0)"),
         ({"dim": 3}, "mf has no option 'dim'"),
     ],
 )

@@ -41,6 +41,8 @@ class Ensemble(QualityRouter):
     one would follow the luck of the best of five.
     """
 
+    family = "learned from texts"
+
     class Options(BaseModel):
         members: tuple[Name, ...] = Field(NAMES, min_length=1, description="predictors to combine")
         combine: Literal["stacked", "mean"] = Field(

@@ -238,17 +238,23 @@ class Hybrid:
 class HybridDeterministic(Hybrid):
     """Hybrid with hard labels: 1 where the small model scores no worse than the large, else 0."""
 
+    family = "learned from texts"
+
     mode = "deterministic"
 
 
 class HybridProbabilistic(Hybrid):
     """Hybrid with soft labels: the probability that a sample of the small model is no worse."""
 
+    family = "learned from texts"
+
     mode = "probabilistic"
 
 
 class HybridTransformed(Hybrid):
     """Hybrid with soft labels under a margin, chosen so that the labels differ most."""
+
+    family = "learned from texts"
 
     mode = "transformed"
 

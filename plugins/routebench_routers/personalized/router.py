@@ -35,6 +35,8 @@ class PersonalizedRouter(DeclaredState):
     One router serves all users. Without users it serves a single one, who only wants quality.
     """
 
+    family = "by user"
+
     Options = Settings
     libraries = ("encoder", "torch", "torch_geometric.nn")
     effort = 18

@@ -19,34 +19,48 @@ _ENDINGS = (".parquet", ".jsonl")
 
 
 @click.command()
-@click.option("--suite", metavar="NAME[:FILE]", help="Suite: simpleqa, or table:outcomes.csv.")
-@click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
-@click.option("--source", metavar="NAME", help="Which data a suite takes: embedded or recorded.")
-@click.option("--medium", metavar="MODEL", help="Default: declared, else found in training.")
-@click.option("--large", metavar="MODEL", help="Default: declared, else found in training.")
+@click.option(
+    "--suite",
+    metavar="NAME[:FILE]",
+    help="Take this suite, such as simpleqa or table:outcomes.csv.",
+)
+@click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
+@click.option("--source", metavar="NAME", help="Take the suite's embedded or its recorded data.")
+@click.option(
+    "--medium", metavar="MODEL", help="Take this medium model; by default the pair of training."
+)
+@click.option(
+    "--large", metavar="MODEL", help="Take this large model; by default the pair of training."
+)
 @click.option(
     "--prices",
     metavar="FILE|list",
-    help="Prices in USD per million tokens, JSON or TOML; list: vendors' dated list prices.",
+    help="Price tokens by a JSON or TOML file of USD per million, or vendors' dated lists: list.",
 )
-@click.option("--split", type=click.Choice(["auto", "given", "hash"]), help="As of run.")
-@click.option("--split-seed", type=int, help="Another seed gives another hash split.")
-@click.option("--folds", type=int, metavar="K", help="The split of a cross-fit with K folds.")
-@click.option("--fold", type=click.IntRange(0), default=0, help="Which of them (default 0).")
+@click.option(
+    "--split",
+    type=click.Choice(["auto", "given", "hash"]),
+    help="Split as `routebench run --split` does.",
+)
+@click.option("--split-seed", type=int, help="Draw another hash split with another seed.")
+@click.option("--folds", type=int, metavar="K", help="Split as a cross-fit with K folds does.")
+@click.option(
+    "--fold", type=click.IntRange(0), default=0, help="Take this one of the folds (default 0)."
+)
 @click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NAME.OPTION=VALUE",
-    help="An option of the suite or the judge.",
+    help="Set an option of the suite or the judge.",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Written there, .parquet or .jsonl.",
+    help="Write the set here, as .parquet or .jsonl.",
 )
 def command(
     medium: str | None,

@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from routebench.errors import DataError, did_you_mean
+from routebench.errors import DataError, did_you_mean, problem
 from routebench.limits import parse_toml
 from routebench.plugin.budget import Budget
 from routebench_routers.policy.cues import arithmetic
@@ -215,9 +215,8 @@ def _explained(place: str, error: ValidationError) -> tuple[str, str]:
         inside: type[BaseModel] = _TABLES[table[0]] if table else Mapping
         kind = "key" if table else "table"
         return f"{place}: {where}: no such {kind}", did_you_mean(key, inside.model_fields)
-    message = detail["msg"].removeprefix("Value error, ")
     given = "" if detail["type"] in ("missing", "value_error") else f" (got {detail['input']!r})"
-    return f"{place}: {where}: {message[:1].lower()}{message[1:]}{given}", ""
+    return f"{place}: {where}: {problem(detail)}{given}", ""
 
 
 _TABLES: dict[str, type[BaseModel]] = {

@@ -62,6 +62,8 @@ class PolicyRouter:
     reason holds that of the policy. The rules on words are off unless `rules` is true.
     """
 
+    family = "language models"
+
     class Options(LanguageOptions):
         medium: str | None = Field(None, description="the model for standard queries")
         large: str | None = Field(None, description="the model for complex queries")

@@ -28,6 +28,8 @@ class AgreementCascade(DeclaredState):
     chosen from recorded scores, where the source's ladder is given.
     """
 
+    family = "see answers"
+
     class Options(BaseModel):
         models: int = Field(12, ge=2, description="models considered, by Pareto fronts")
         similarity: float | None = Field(

@@ -36,6 +36,8 @@ class CascadeRouting(DeclaredState):
     for all steps, where the source tunes one for each. Models are asked one at a time.
     """
 
+    family = "see answers"
+
     class Options(BaseModel):
         models: int = Field(4, ge=1, le=7, description="models that may be asked")
 

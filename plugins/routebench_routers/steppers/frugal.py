@@ -30,6 +30,8 @@ class Frugal(DeclaredState):
     a ridge regression on what is named above. The source searches under a budget, which λ replaces.
     """
 
+    family = "see answers"
+
     Options = ChainOptions
     libraries = ("encoder",)
     deterministic = True

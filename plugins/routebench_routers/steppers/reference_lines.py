@@ -23,6 +23,8 @@ class Majority(DeclaredState):
     trade-off: the line shows what a vote costs and brings.
     """
 
+    family = "references"
+
     class Options(BaseModel):
         models: int = Field(3, ge=1, description="models asked")
 
@@ -56,6 +58,8 @@ class AskAll(DeclaredState):
     others agree with it, how many do, and whether it has a final answer. It has no
     trade-off: the line shows what answers tell when no call is saved.
     """
+
+    family = "references"
 
     class Options(BaseModel):
         pass

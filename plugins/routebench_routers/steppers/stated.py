@@ -99,6 +99,7 @@ class SelfConfidence(StatedCascade):
     below 0 are taken for log-probabilities.
     """
 
+    family = "see answers"
     column = "confidence"
     plural = "confidences"
 
@@ -123,6 +124,7 @@ class Verifier(StatedCascade):
     it, which is left out; and two models, or three.
     """
 
+    family = "see answers"
     column = "verification"
     plural = "verifications"
 

@@ -29,6 +29,8 @@ class ByTask(QualityRouter):
     instead of jointly, and one expert a query instead of a weighted sum.
     """
 
+    family = "by task"
+
     class Options(BaseModel):
         router: str = Field("knn", description="router of each task: any that predicts quality")
         options: dict[str, Any] = Field({}, description="its options, a table")

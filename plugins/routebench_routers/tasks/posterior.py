@@ -27,6 +27,8 @@ class TaskPosterior(QualityRouter):
     a text says beyond its task is not used at all.
     """
 
+    family = "by task"
+
     class Options(BaseModel):
         shrinkage: float | None = Field(
             None, gt=0, description="pseudo-queries in every task; tuned on validation if unset"

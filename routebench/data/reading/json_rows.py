@@ -291,7 +291,9 @@ def _parse(raw: bytes, place: str) -> Any:
         return json.loads(raw.decode("utf-8-sig"), parse_int=_whole)
     except UnicodeDecodeError:
         raise DataError(f"{place}: the text is not UTF-8") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise DataError(f"{place}: is nested too deeply") from None
+    except ValueError as error:
         raise DataError(f"{place}: not JSON: {one_line(str(error), 200)}") from None
 
 

@@ -12,7 +12,7 @@ from routebench.comparison.compare import ComparedPair, RunComparison
 from routebench.comparison.paired import ChangedQuery
 from routebench.metrics.bootstrap import CROSSED_SEEDS
 from routebench.metrics.statistics import ALPHA
-from routebench.report.terminal.console import make_table, short
+from routebench.report.terminal.console import make_table, model_names, short
 from routebench.schema import Difference
 
 _COST = "total_cost_per_1k"
@@ -126,7 +126,8 @@ def _query(flip: ChangedQuery) -> str:
 
 def _models(flip: ChangedQuery) -> str:
     each = (_MODELS - 12) // 2
-    first, second = (escape(short(name.rsplit("/", 1)[-1], each)) for name in flip.models)
+    names = model_names(flip.models, each)
+    first, second = (escape(names[name]) for name in flip.models)
     return f"{first} → {second}"
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from routebench.printed import plain as in_encoding
 from routebench.printed import visible
-from routebench.report.format import MISSING, change, symmetric
+from routebench.report.format import MISSING, change, symmetric, without_vendors
 from routebench.report.format import plain as value_and_interval
 from routebench.schema import Estimate
 
@@ -131,6 +131,41 @@ def interval(estimate: Estimate | None, scale: float, form: str) -> str:
 def dollars(estimate: Estimate) -> str:
     """Return USD to four digits."""
     return MISSING if estimate.value is None else f"{estimate.value:#.4g}"
+
+
+def model_names(models: Iterable[str], room: int) -> dict[str, str]:
+    """Return the models' names in at most `room` columns, shortened so that they stay distinct.
+
+    >>> model_names(["llama-8b-instruct", "llama-70b-instruct"], 8)
+    {'llama-8b-instruct': 'll…8b-in', 'llama-70b-instruct': 'll…70b-i'}
+    """
+    full = without_vendors(models)
+    made: dict[str, str] = {}
+    tried = {model: short(name, room) for model, name in full.items()}
+    for model, name in full.items():
+        alike = [full[other] for other in full if other != model and tried[other] == tried[model]]
+        text = _from_difference(name, alike, room) if alike else tried[model]
+        number = 1
+        while text in made.values():  # in so few columns they look alike
+            number += 1
+            text = f"{name[: max(room - len(str(number)) - 1, 0)]}…{number}"
+        made[model] = text
+    return made
+
+
+def _from_difference(name: str, others: Iterable[str], room: int) -> str:
+    """Return a name's beginning, and what follows from where it differs from all others."""
+    place = max(_common(name, other) for other in others)
+    head = max(room // 4, 1)
+    if place <= head + 1:
+        return name if len(name) <= room else name[: room - 1] + "…"
+    return f"{name[:head]}…{name[place : place + room - head - 1]}"
+
+
+def _common(one: str, other: str) -> int:
+    """Return the number of characters with which both begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def short(name: str, room: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,7 +18,15 @@ from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds, learned_from, seen_in_training, why_left_out
 from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
-from routebench.report.terminal.console import LABEL, difference, dollars, percent, plain, short
+from routebench.report.terminal.console import (
+    LABEL,
+    difference,
+    dollars,
+    model_names,
+    percent,
+    plain,
+    short,
+)
 from routebench.report.volume import Volume
 from routebench.schema import INCOMPLETE, Estimate, Leaderboard, Row, collapse
 
@@ -183,14 +190,13 @@ def _savings(estimate: Estimate) -> str:
 def _models(usage: dict[str, float], room: int) -> str:
     """Return the two models used most (one where there is no more room), in `room` columns.
 
-    Without the provider before the slash, unless two models differ in nothing else.
+    Names are shortened so that no two models of the pool have the same.
     """
-    plain = Counter(name.rsplit("/", 1)[-1] for name in usage)
-    names = {n: n if plain[n.rsplit("/", 1)[-1]] > 1 else n.rsplit("/", 1)[-1] for n in usage}
     top = sorted(usage.items(), key=lambda item: (-item[1], item[0]))[: 2 if room >= 26 else 1]
     parts = [(name, share) for name, share in top if share >= 0.005]
     each = (room - 3 * (len(parts) - 1)) // max(len(parts), 1) - 5
-    return " · ".join(f"{share:.0%} {escape(short(names[name], each))}" for name, share in parts)
+    names = model_names(usage, each)
+    return " · ".join(f"{share:.0%} {escape(names[name])}" for name, share in parts)
 
 
 def _grades(row: Row) -> list[str]:

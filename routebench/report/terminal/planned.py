@@ -59,7 +59,8 @@ def _total(plan: DryRun, out: Console) -> None:
     todo = plan.jobs - plan.finished
     seeds = f", {plan.seeds} seeds" if plan.seeds > 1 else ""
     kept = f", {plan.finished} of them finished earlier" if plan.finished else ""
-    out.print(f"{plan.jobs} jobs{seeds}{kept}; {plan.at_a_time} at a time")
+    jobs = f"{plan.jobs} job{'s' if plan.jobs != 1 else ''}"
+    out.print(f"{jobs}{seeds}{kept}; {plan.at_a_time} at a time")
     if not todo:
         out.print("nothing to train: the board is made of finished jobs")
     elif plan.seconds is None:

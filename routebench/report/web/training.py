@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from routebench.board.run_folder import CHECKPOINTS
+from routebench.errors import problem
 from routebench.report.summary import finished
 from routebench.schema import Leaderboard, Row
 
@@ -165,9 +166,10 @@ def _read(place: Path) -> dict[str, list[_Point]]:
     try:
         return _FILE.validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = " › ".join(cut(str(part)) for part in first["loc"] if part != "[key]")
-        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+        why = problem(first)
+        raise ValueError(f"{where}: {why}" if where else why) from error
 
 
 def _stage(name: str, points: Sequence[_Point]) -> tuple[_Stage, int]:

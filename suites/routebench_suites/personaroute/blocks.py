@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from routebench.data.files import broken_rows, open_unpacked
 from routebench.errors import DataError, did_you_mean
+from routebench.files import damage
 from routebench.records import Floats, Ints, Mask
-from routebench.redact import one_line
 
 REQUIRED = ("user_id", "performance_preference", "task_id", "query", "llm", "effect", "cost")
 OPTIONAL = (
@@ -142,9 +142,7 @@ def blocks(paths: Sequence[Path], size: int, only: Sequence[str] = ()) -> Iterat
         except (EOFError, OSError, zlib.error) as error:
             if isinstance(error, PermissionError):
                 raise DataError(f"{path.name}: may not be read") from error
-            raise DataError(
-                f"{path.name}: is damaged or cut short: {one_line(str(error), 200)}"
-            ) from error
+            raise DataError(f"{path.name}: is damaged or cut short") from error
         if start == starts[-1]:
             raise DataError(f"{path.name}: there are no rows")
 
@@ -175,7 +173,7 @@ def _batches(path: Path, size: int, only: Sequence[str]) -> Iterator[Any]:
             raise DataError(f"{path.name}: there are no rows") from None
         if "straddl" in str(error) and size < LONG_BLOCK:
             raise LongRowError from None
-        raise DataError(f"{path.name}: cannot be read: {one_line(str(error), 200)}") from error
+        raise DataError(f"{path.name}: cannot be read: {damage(error)}") from error
 
 
 def _header(path: Path) -> list[str]:
