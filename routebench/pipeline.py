@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -91,28 +91,30 @@ class RunPlan:
         return plan.jobs(ready, config.seeds, len(self.setup.split.codes), self.around)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with its vectors and its processes: all that there is before the first job."""
+
+    planned: RunPlan
+    setup: Setup
+    extensions: Extensions
+    workers: Workers
+
+
 def run(config: RunConfig, listener: RunListener) -> WrittenRun:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     asked = check(config)
-    with (
-        scratch_folder() as scratch,
-        warm_workers(scratch, config.isolation, config.device) as workers,
-    ):
-        extensions = Extensions(config.set, listener.note)
-        planned = make_plan(config, listener, workers, extensions)
-        setup, entrants = planned.setup, planned.entrants
-        listener.stage(build.outlook(setup))
-        setup = replace(setup, encoded=encode(setup, planned.encoder, config, workers, listener))
+    with prepared(config, listener) as ready:
+        planned, setup, extensions = ready.planned, ready.setup, ready.extensions
+        entrants, prices, prints = planned.entrants, planned.prices, planned.prints
         with run_folder.run_folder(config, planned.hash) as folder:
             options = {entrant.label: entrant.options for entrant in entrants}
-            run_folder.check_same(config, folder, planned.prints, options)
-            extensions.tell(
-                "run_started", config=config.model_dump(mode="json"), data=planned.setup.data
-            )
+            run_folder.check_same(config, folder, prints, options)
+            extensions.tell("run_started", config=config.model_dump(mode="json"), data=setup.data)
             results = {}
             jobs = planned.jobs(config)
-            with closing(execute(jobs, setup, workers, folder, config, listener)) as running:
+            with closing(execute(jobs, setup, ready.workers, folder, config, listener)) as running:
                 for job, result in running:
                     results[job] = result
                     extensions.tell("job_finished", **about(job, result))
@@ -124,18 +126,31 @@ def run(config: RunConfig, listener: RunListener) -> WrittenRun:
                 results,
                 against=config.against,
                 asked=asked,
-                lengths=planned.prices.lengths,
+                lengths=prices.lengths,
             )
-            board = build.board(
-                config, setup, planned.prices, planned.prints, entrants, results, scored
-            )
+            board = build.board(config, setup, prices, prints, entrants, results, scored)
             listener.stage("writing the board")
             board = write_run.write(
-                folder, config, setup, planned.prices, board, results, started, extensions.summary()
+                folder, config, setup, prices, board, results, started, extensions.summary()
             )
             run_folder.end(folder)
             extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return WrittenRun(board, folder)
+
+
+@contextmanager
+def prepared(config: RunConfig, listener: RunListener) -> Iterator[Prepared]:
+    """Start processes, make the plan, and encode the texts."""
+    with (
+        scratch_folder() as scratch,
+        warm_workers(scratch, config.isolation, config.device) as workers,
+    ):
+        extensions = Extensions(config.set, listener.note)
+        planned = make_plan(config, listener, workers, extensions)
+        setup = planned.setup
+        listener.stage(build.outlook(setup))
+        setup = replace(setup, encoded=encode(setup, planned.encoder, config, workers, listener))
+        yield Prepared(planned, setup, extensions, workers)
 
 
 def check(config: RunConfig) -> AskedPoints:
