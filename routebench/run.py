@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -68,11 +68,62 @@ class Run:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """All that is known before the first job: data, split, encoder and routers."""
+
+    setup: Setup
+    entrants: list[Entrant]
+    prices: PriceInfo
+    fingerprints: Fingerprints
+    shared: dict[str, Any]
+    """The inputs of every router's decisions, besides its own options and code."""
+    around: Mapping[str, Extension]
+    extensions: Extensions
+    workers: Workers
+
+
 def run(config: RunConfig, listener: RunListener) -> Run:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
-    check_device(config.device)
     asked = AskedPoints.of(config.point, config.margin)
+    with prepared(config, listener) as ready:
+        setup, entrants, prices = ready.setup, ready.entrants, ready.prices
+        prints, extensions = ready.fingerprints, ready.extensions
+        with run_folder.run_folder(config, run_hash(config, ready.shared, entrants)) as folder:
+            run_folder.check_same(config, folder, prints, {e.label: e.options for e in entrants})
+            extensions.tell("run_started", config=config.model_dump(mode="json"), data=setup.data)
+            results = {}
+            with closing(
+                execute(entrants, setup, ready.workers, folder, config, listener, ready.around)
+            ) as running:
+                for job, result in running:
+                    results[job] = result
+                    extensions.tell("job_finished", **about(job, result))
+            listener.stage("scoring")
+            results = plan.by_seed(results, config.seeds)
+            scored = build.score(
+                setup,
+                entrants,
+                results,
+                against=config.against,
+                asked=asked,
+                lengths=prices.lengths,
+            )
+            board = build.board(config, setup, prices, prints, entrants, results, scored)
+            listener.stage("writing the board")
+            board = write_run.write(
+                folder, config, setup, prices, board, results, started, extensions.summary()
+            )
+            run_folder.end(folder)
+            extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
+    return Run(board, folder)
+
+
+@contextmanager
+def prepared(config: RunConfig, listener: RunListener) -> Iterator[Prepared]:
+    """Load, price and split the suite, start processes, and check encoder and routers."""
+    check_device(config.device)
     with (
         scratch_folder() as scratch,
         warm_workers(scratch, config.isolation, config.device) as workers,
@@ -112,34 +163,7 @@ def run(config: RunConfig, listener: RunListener) -> Run:
         )
         listener.stage(build.outlook(setup))
         setup = replace(setup, encoded=encode(setup, encoder, config, workers, listener))
-        with run_folder.run_folder(config, run_hash(config, shared, entrants)) as folder:
-            run_folder.check_same(config, folder, prints, {e.label: e.options for e in entrants})
-            extensions.tell("run_started", config=config.model_dump(mode="json"), data=data)
-            results = {}
-            with closing(
-                execute(entrants, setup, workers, folder, config, listener, around)
-            ) as running:
-                for job, result in running:
-                    results[job] = result
-                    extensions.tell("job_finished", **about(job, result))
-            listener.stage("scoring")
-            results = plan.by_seed(results, config.seeds)
-            scored = build.score(
-                setup,
-                entrants,
-                results,
-                against=config.against,
-                asked=asked,
-                lengths=prices.lengths,
-            )
-            board = build.board(config, setup, prices, prints, entrants, results, scored)
-            listener.stage("writing the board")
-            board = write_run.write(
-                folder, config, setup, prices, board, results, started, extensions.summary()
-            )
-            run_folder.end(folder)
-            extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
-    return Run(board, folder)
+        yield Prepared(setup, entrants, prices, prints, shared, around, extensions, workers)
 
 
 def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteData:

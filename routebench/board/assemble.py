@@ -172,6 +172,8 @@ def _pair(setup: Setup, folds: list[int], quality: Floats) -> tuple[Ints, Ints] 
         strength = (train.mean_score() if cost is None else cost)[both]
         ends.append(np.tile(both[np.argsort(strength, kind="stable")], (n, 1)))
         start += n
+    if not ends:
+        return None
     weak, strong = np.concatenate(ends).T
     return weak, strong
 
@@ -188,9 +190,8 @@ def _sweep(setup: Setup, fold: int, result: Result, points: Sequence[Point]) -> 
         return None
     texts = setup.data.text_hash[setup.rows(fold, VALIDATION)].astype(str)
     _, clusters = np.unique(texts, return_inverse=True)
-    tested = int(np.count_nonzero(setup.split.codes == TEST))
     single, dearest = fixed["best_single"], fixed["most_expensive"]
-    chosen_with = ValidationFold(known, cost, single, dearest, clusters, tested)
+    chosen_with = ValidationFold(known, cost, single, dearest, clusters, setup.tested)
     return sweep(chosen_with, quality, test, points)
 
 

@@ -155,7 +155,7 @@ def board(
     if measure == "reward":
         rows = [_rewarded(row) for row in rows]
     excess = evaluation.missing > config.max_missing
-    suite = _suite(setup)
+    suite = suite_info(setup)
     # A board that is made again, at other prices say, brings its own note along.
     suite.notes[:] = [note for note in suite.notes if not note.startswith(INCOMPLETE)]
     if evaluation.left_out > config.max_missing * len(scored.rows):
@@ -355,7 +355,8 @@ def _order(row: Row, measure: str) -> tuple[Any, ...]:
     return state, row.rank or 0, -(value or 0.0), row.router
 
 
-def _suite(setup: Setup) -> SuiteInfo:
+def suite_info(setup: Setup) -> SuiteInfo:
+    """Return what a board says of its suite."""
     codes, data = setup.split.codes, setup.data
     parts = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
     return SuiteInfo(

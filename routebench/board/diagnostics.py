@@ -43,11 +43,12 @@ def diagnostics(
             for index, model in enumerate(setup.data.pool.models)
         },
         oracle_all=_oracle(outcomes) if setup.data.users is None else None,
-        folds=[_fold(setup, fold) for fold in range(len(setup.split.codes))],
+        folds=[fold_facts(setup, fold) for fold in range(len(setup.split.codes))],
     )
 
 
-def _fold(setup: Setup, fold: int) -> FoldFacts:
+def fold_facts(setup: Setup, fold: int) -> FoldFacts:
+    """Return the models that a fold's training part names, with their mean costs and scores."""
     models = setup.data.pool.models
     train = setup.table(fold, TRAIN).outcomes
     means = {"mean_cost": train.mean_cost(), "mean_score": train.mean_score()}

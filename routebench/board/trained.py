@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from routebench.plugin import discovery, extensions, optional
 from routebench.plugin.budget import Budget
 from routebench.plugin.optional import KeepsBudget, route_options
 from routebench.plugin.renamed import current_name
-from routebench.records import Decisions, Queries
+from routebench.records import Decisions, Ints, Queries
 from routebench.steps.replay import AnswerSource
 
 
@@ -32,7 +33,7 @@ def open_router(
     fold: int = 0,
     changes: dict[str, Any] | None = None,
     point: str | None = None,
-    answers: bool | None = None,
+    answers: bool = True,
 ) -> TrainedRouter:
     """Load a router of a checkpoint folder, or of a run folder, ready to route.
 
@@ -75,7 +76,7 @@ def _opened(
     changes: dict[str, Any] | None,
     file: str | None,
     point: str | None,
-    answers: bool | None,
+    answers: bool,
 ) -> TrainedRouter:
     label, points = known.router, None
     if point is not None:
@@ -88,16 +89,11 @@ def _opened(
     router = create(info, known.options | (changes or {}), label)
     models = tuple(of_run.read_json(checkpoint / description.HEADER)["models"])
     harness = Harness(router, extensions.load_all(known.extensions))
-    if harness.steps and answers is False:
+    if harness.steps and not answers:
         raise OptionError(
             f"{label} sees answers: it asks models before it decides",
             "--answer --provider NAME asks them, and pays for it; its decisions on the recorded"
             " answers are in decisions.parquet",
-        )
-    if answers and not harness.steps:
-        raise OptionError(
-            f"--answer: {label} sees no answers, it chooses by the query alone",
-            "without --answer this command says which model it chooses",
         )
     _guarded(label, "load", lambda: router.load(checkpoint / description.STATE))
     visible = (*known.shown, *(["users"] if known.users else []))
@@ -168,19 +164,50 @@ class TrainedRouter:
             )
         self.router.budget = budget
 
-    def route(self, texts: list[str]) -> Decisions:
+    def queries(
+        self,
+        texts: Sequence[str],
+        users: Sequence[str | None] | None = None,
+        preferences: Sequence[float | None] | None = None,
+        tasks: Sequence[str | None] | None = None,
+    ) -> Queries:
+        """Return queries with what the router sees of them: users and tasks where training did.
+
+        A user whom training knows has the weight on quality that is known, unless a preference is
+        given. Anybody else is asked for as a user never seen, with the mean of the known weights.
+        A query without a task is of a task never seen.
+        """
+        text = np.array(list(texts), dtype=object)
+        shown = self.description.shown
+        columns: dict[str, Any] = {}
+        if "task" in shown and tasks is not None:
+            columns["task"] = np.array(list(tasks), dtype=object)
+        if self.personal or "user" in shown:
+            columns["user"] = np.array([one or "" for one in users or [None] * len(text)], object)
+        if self.personal or ("preference" in shown and preferences is not None):
+            known = self.description.users
+            mean = float(np.mean(list(known.values()))) if known else np.nan
+            own = [known.get(name, mean) for name in columns.get("user", [""] * len(text))]
+            given = preferences or [None] * len(text)
+            both = zip(own, given, strict=True)
+            columns["preference"] = np.array([w if p is None else p for w, p in both], float)
+        return Queries(text, **columns)
+
+    def route(self, texts: Sequence[str]) -> Decisions:
         """Return decisions for queries of which only the text is known."""
+        return self.route_queries(self.queries(texts))
+
+    def route_queries(self, queries: Queries) -> Decisions:
+        """Return decisions, at the operating point, for queries as `queries` makes them."""
         if self.points is not None and self.point is not None:
-            fixed = self.points.fixed(self.point, len(texts))
+            fixed = self.points.fixed(self.point, len(queries))
             if fixed is not None:
                 return Decisions(fixed)  # as in the run: the router is not asked
-        queries = Queries(np.array(texts, dtype=object))
-        seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
         made: Decisions = _guarded(
             self.label,
-            "route texts alone",
+            f"route {_given(queries)}",
             lambda: self._harness.route(queries, len(self.models)),
-            seen,
+            self._seen,
         )
         return self._at_point(made)
 
@@ -189,21 +216,26 @@ class TrainedRouter:
 
         At an operating point it goes by the point's trade-off, or asks the model that stands in.
         """
+        return self.step_queries(self.queries([text]), source)
+
+    def step_queries(self, queries: Queries, source: AnswerSource) -> Stepped:
+        """Return how queries end whose answers are bought from `source`, as `step` does."""
         setting = self.points.named(self.point) if self.points and self.point else None
         if isinstance(setting, str):
-            model = self.models.index(setting)
-            asked = np.arange(len(self.models))[None] == model
-            bought = source.buy(np.zeros(1, dtype=np.int64), asked)
-            return Stepped(np.array([model]), asked.astype(np.int8), bought)
-        queries = Queries(np.array([text], dtype=object))
-        seen = f"it was trained with {', '.join(self.visible)}" if self.visible else ""
+            return ask_chosen(
+                np.full(len(queries), self.models.index(setting)), self.models, source
+            )
         made: Stepped = _guarded(
             self.label,
-            "step through a text alone",
+            f"step through {_given(queries)}",
             lambda: self._harness.step(queries, self.models, setting or 0.0, source),
-            seen,
+            self._seen,
         )
         return made
+
+    @property
+    def _seen(self) -> str:
+        return f"it was trained with {', '.join(self.visible)}" if self.visible else ""
 
     def _at_point(self, made: Decisions) -> Decisions:
         """Return the decisions at the point; what the router said of its own choice is gone."""
@@ -250,6 +282,19 @@ class TrainedRouter:
             budget.charge(self.cost[self.models[choice]] or 0.0)
         if decisions.usage is not None:
             budget.charge(float(np.nan_to_num(decisions.usage.cost).sum()))
+
+
+def ask_chosen(choice: Ints, models: tuple[str, ...], source: AnswerSource) -> Stepped:
+    """Return the answers of the chosen models [n], each asked once, and no other."""
+    asked = np.arange(len(models)) == choice[:, None]
+    bought = source.buy(np.arange(len(choice)), asked)
+    return Stepped(choice, asked.astype(np.int8), bought)
+
+
+def _given(queries: Queries) -> str:
+    """Return what is known of queries, for an error about them."""
+    columns = [name for name in ("task", "user") if getattr(queries, name) is not None]
+    return f"texts with {' and '.join(columns)}" if columns else "texts alone"
 
 
 def _changeable(cls: Any, label: str, changes: dict[str, Any]) -> None:

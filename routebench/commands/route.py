@@ -1,9 +1,10 @@
-"""`routebench route`: route queries with a router of a finished run."""
+"""`routebench route`: route queries with a trained router."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,43 @@ from routebench.printed import echo, echo_json
 
 if TYPE_CHECKING:
     from routebench.board.trained import TrainedRouter
+    from routebench.collect.live_answers import LiveAnswers
+    from routebench.deploy.query_file import QueryFile
+    from routebench.deploy.routing import Routing
     from routebench.plugin.budget import Budget
-    from routebench.records import Decisions
+    from routebench.records import Queries
 
 Values = dict[str, dict[str, Any]]
 """Options by the name that they are of."""
+Decide = Callable[["Queries"], list[dict[str, Any]]]
 
 _CHUNK = 1024
-"""Lines of standard input that are routed at a time."""
+"""Queries that are routed at a time."""
+_ASKED = 32
+"""Queries that are answered at a time."""
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("router")
-@click.argument("texts", nargs=-1, metavar="[TEXT…]")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="CHECKPOINT|RUN")
+@click.argument("words", nargs=-1, metavar="[ROUTER] [TEXT…]")
+@click.option(
+    "--input",
+    "input_",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help='JSON lines, each with query or messages, and maybe user and task; "-": standard input.',
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON lines: those of --input, each with its decision. Printed by default.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave out lines of --input that are broken.")
+@click.option("--router", "file", metavar="FILE.py:CLASS", help="Code of a checkpoint's router.")
+@click.option("--user", metavar="NAME", help="Who asks, where a line does not say.")
+@click.option("--task", metavar="NAME", help="The task, where a line does not say.")
+@click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
 @click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
 @click.option("--point", metavar="NAME", help="At this operating point, such as within-1pp.")
@@ -43,7 +67,7 @@ _CHUNK = 1024
     "--answer",
     "asking",
     is_flag=True,
-    help="Ask models, as a router that sees answers needs, and print the answer. Costs money.",
+    help="Ask the chosen model, or those a router that sees answers wants. Costs money.",
 )
 @click.option(
     "--provider",
@@ -74,9 +98,15 @@ _CHUNK = 1024
 def command(
     ctx: click.Context,
     /,
-    run: Path,
-    router: str,
-    texts: tuple[str, ...],
+    folder: Path,
+    words: tuple[str, ...],
+    input_: Path | None,
+    output: Path | None,
+    skip_bad: bool,
+    file: str | None,
+    user: str | None,
+    task: str | None,
+    models: tuple[str, ...],
     seed: int,
     fold: int,
     point: str | None,
@@ -87,91 +117,125 @@ def command(
     as_json: bool,
     **live: Any,
 ) -> None:
-    """Say which model ROUTER of RUN chooses for each TEXT, or each line of standard input.
+    """Say which model a trained router chooses for each TEXT, or each line of standard input.
 
     \b
+    routebench route mf-checkpoint "Who wrote Emma?"
+    routebench route mf-checkpoint --input queries.jsonl --output decisions.jsonl
     routebench route results/simpleqa/0123456789ab knn "Who wrote Emma?"
     routebench route results/simpleqa/0123456789ab mf --point within-1pp "Who wrote Emma?"
     routebench route results/simpleqa/0123456789ab policy --budget 10 --spent 8.5 < queries.txt
     routebench route results/simpleqa/0123456789ab agreement --answer --provider gemini "Who …?"
 
-    A router of a file is named by it again, mine.py:Mine: what a run folder names is not run.
-    The checkpoint of one seed and fold decides, by the text alone. Nothing is asked of any
-    model without --answer. At an operating point it decides as the run did there; the run's
-    table lists them (routebench show RUN --curves). With a budget every query is charged the mean
-    cost of the model chosen for it.
+    Of a run folder the router is named too; of a file's router, mine.py:Mine, as what a folder
+    names is not run. The checkpoint of one seed and fold decides. Nothing is asked of any model
+    without --answer. At an operating point it decides as the run did there; the run's table
+    lists them (routebench show RUN --curves). With a budget every query is charged the mean cost
+    of the model chosen for it.
 
-    A router that sees answers asks models before it decides: with --answer they are asked, every
-    call is billed, and the answer is printed. A call that fails, or that may cost more than is left
-    of the budget, is no answer to the router, which goes on. Keys are read from the environment
-    only. Exit code 1: a query got no answer.
+    With --answer the chosen model is asked, or those that a router wants that sees answers before
+    it decides; every call is billed, and the answer is printed. A call that fails, or that may cost
+    more than is left of the budget, is no answer. Keys are read from the environment only. Exit
+    code 1: a query got no answer.
     """
+    from routebench.board.checkpoint.description import is_checkpoint
     from routebench.board.provenance import split_file
-    from routebench.board.trained import TrainedRouter
+    from routebench.board.trained import open_router
+    from routebench.deploy.query_file import QueryFile
+    from routebench.deploy.routing import Routing
     from routebench.errors import OptionError
     from routebench.plugin import options
-    from routebench.plugin.budget import Budget
 
+    _check(input_, output, skip_bad, spent, budget, point, asking, live)
+    alone = is_checkpoint(folder)
+    if not alone and file is None and not words:
+        raise click.UsageError(f"{folder} is no checkpoint: name a router of the run too.", ctx)
+    router = file if alone or file is not None else words[0]
+    texts = words if router is file else words[1:]
+    if input_ is not None and texts:
+        raise OptionError(f"--input {input_}: queries are given as arguments too")
+    label = split_file(router)[0] if router is not None else _label(folder)
+    own, others = _parted(label, options.parse(set_)) if asking else (options.parse(set_), {})
+    trained = open_router(
+        folder, router, seed=seed, fold=fold, point=point, changes=_changes(label, own),
+        answers=asking,
+    )  # fmt: skip
+    for note in trained.notes:
+        echo(f"warning: {note}", err=True)
+    allowed = [name.strip() for text in models for name in text.split(",") if name.strip()]
+    routing = Routing.of(trained, allowed)
+    if trained.point is not None and (point is not None or trained.setting != "its own choice"):
+        echo(f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True)
+    with ExitStack() as stack:
+        source = None
+        if asking:
+            source = stack.enter_context(_source(trained, live, others, budget, spent))
+        decide = _decide(routing, source, None if asking else _limit(trained, budget, spent))
+        single = budget is not None
+        if input_ is not None:
+            queries = QueryFile(None if str(input_) == "-" else input_, skip_bad)
+            size = 1 if single else _ASKED if asking else _CHUNK
+            ctx.exit(_file(trained, queries, output, decide, (user, task), size, asking))
+        size = 1 if single or asking else _CHUNK
+        ctx.exit(_texts(trained, texts, decide, (user, task), size, as_json, asking))
+
+
+def _check(
+    input_: Path | None,
+    output: Path | None,
+    skip_bad: bool,
+    spent: float | None,
+    budget: float | None,
+    point: str | None,
+    asking: bool,
+    live: dict[str, Any],
+) -> None:
+    """Raise an `OptionError` for an option that does not count beside the others."""
+    from routebench.errors import OptionError
+
+    for name, given in (("--output", output), ("--skip-bad", skip_bad)):
+        if given and input_ is None:
+            raise OptionError(f"{name} is about the lines of --input", "--input FILE")
     if spent is not None and budget is None:
         raise OptionError("--spent is a part of a budget", "--budget USD")
     if asking:
-        at = {"seed": seed, "fold": fold, "point": point}
-        ctx.exit(_answer(run, router, texts, set_, at, budget, spent, as_json, live))
+        return
     for name, value in live.items():
         if value:
             option = "--provider" if name == "providers" else f"--{name.replace('_', '-')}"
             raise OptionError(f"{option}: nobody is asked without --answer")
     if point is not None and budget is not None:
         raise OptionError("--budget: a router keeps to it by its own choice, not at a point")
-    limit = None if budget is None else Budget(budget, spent or 0.0)
-    label, named = split_file(router)
-    changes = _changes(label, options.parse(set_))
-    trained = TrainedRouter.load(run, label, seed, fold, changes, named, point)
-    for note in trained.notes:
-        echo(f"warning: {note}", err=True)
-    if point is not None:
-        echo(f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True)
-    if limit is not None:
-        trained.spend(limit)
-    routed = False
-    for chunk in _chunks(texts, 1 if limit else _CHUNK):
-        routed = True
-        decisions = trained.route(chunk)
-        if limit is not None:
-            trained.charge(limit, decisions)
-        for row, text in enumerate(chunk):
-            told = _told(trained, decisions, row, text, limit)
-            echo_json(_json(told)) if as_json else echo(_lines(told))
-    if not routed:
-        raise OptionError("no query given", "name one, or write one per line to standard input")
 
 
-def _answer(
-    run: Path,
-    router: str,
-    texts: tuple[str, ...],
-    set_: tuple[str, ...],
-    at: dict[str, Any],
+def _label(folder: Path) -> str:
+    from routebench.board.checkpoint import description
+
+    return description.read(folder).router
+
+
+def _limit(trained: TrainedRouter, budget: float | None, spent: float | None) -> Budget | None:
+    from routebench.plugin.budget import Budget
+
+    if budget is None:
+        return None
+    limit = Budget(budget, spent or 0.0)
+    trained.spend(limit)
+    return limit
+
+
+def _source(
+    trained: TrainedRouter,
+    live: dict[str, Any],
+    others: Values,
     budget: float | None,
     spent: float | None,
-    as_json: bool,
-    live: dict[str, Any],
-) -> int:
-    """Print the answers to all queries, one after the other; return the exit code."""
-    from routebench.board.provenance import split_file
+) -> LiveAnswers:
+    """Return who answers."""
     from routebench.board.steps import live as live_steps
-    from routebench.board.trained import TrainedRouter
     from routebench.errors import OptionError
-    from routebench.plugin import options
     from routebench.prices.listed import LIST, load_file
 
-    label, named = split_file(router)
-    values = options.parse(set_)
-    own, others = _parted(label, values)
-    changes = _changes(label, own)
-    trained = TrainedRouter.load(run, label, changes=changes, file=named, answers=True, **at)
-    for note in trained.notes:
-        echo(f"warning: {note}", err=True)
     timeout = live["timeout"] or 120.0
     listed = live["prices"] is None or str(live["prices"]) == LIST
     prices = None if listed else load_file(live["prices"])
@@ -182,17 +246,96 @@ def _answer(
         if name not in used:
             raise OptionError(f"--set {name}: it is not asked here")
     finals = live_steps.finals_reader(trained, judge, others)
-    if trained.point is not None:
-        echo(f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True)
-    lost, told = 0, None
-    with live_steps.live_answers(
-        asked, trained.models, finals, budget, spent or 0.0, timeout
-    ) as source:
-        for text in (text for chunk in _chunks(texts, 1) for text in chunk):
-            told = live_steps.answered(trained, source, text)
-            lost += told["model"] is None
-            echo_json(_json(told)) if as_json else echo(_answer_lines(told))
-    if told is None:
+    return live_steps.live_answers(asked, trained.models, finals, budget, spent or 0.0, timeout)
+
+
+def _decide(routing: Routing, source: LiveAnswers | None, budget: Budget | None) -> Decide:
+    """Return what decides on queries, has them answered by a source, and charges a budget."""
+    from routebench.board.steps import live as live_steps
+    from routebench.deploy.routing import as_values
+
+    trained = routing.trained
+
+    def decide(queries: Queries) -> list[dict[str, Any]]:
+        if source is not None and trained.steps:
+            return live_steps.answered(trained, source, queries)
+        made = routing.decide(queries)
+        if budget is not None:
+            trained.charge(budget, made)
+        values = [as_values(trained, made, row) for row in range(len(queries))]
+        if budget is not None:
+            spent = {"budget": {"limit": budget.limit, "spent": budget.spent}}
+            values = [one | spent for one in values]
+        if source is None:
+            return values
+        answers = live_steps.answered(trained, source, queries, made)
+        return [one | answer for one, answer in zip(values, answers, strict=True)]
+
+    return decide
+
+
+def _file(
+    trained: TrainedRouter,
+    queries: QueryFile,
+    output: Path | None,
+    decide: Decide,
+    default: tuple[str | None, str | None],
+    size: int,
+    asking: bool,
+) -> int:
+    """Route a file of queries; return the exit code."""
+    from routebench.deploy import words
+    from routebench.deploy.query_file import QueryRow
+    from routebench.deploy.route_file import route_file
+
+    user, task = default
+
+    def decide_rows(rows: Sequence[QueryRow]) -> list[dict[str, Any]]:
+        made = decide(
+            trained.queries(
+                [row.text for row in rows],
+                [row.user if row.user is not None else user for row in rows],
+                [row.preference for row in rows],
+                [row.task if row.task is not None else task for row in rows],
+            )
+        )
+        return [{name: one for name, one in each.items() if name != "query"} for each in made]
+
+    routed = route_file(queries, output, decide_rows, echo_json, size, distinct=asking)
+    for problem in queries.problems:
+        echo(f"skipped: {problem}", err=True)
+    if queries.skipped > len(queries.problems):
+        echo(f"skipped: {queries.skipped - len(queries.problems):,} more lines", err=True)
+    usd = None if routed.unpriced else routed.expected_usd
+    echo(words.summary(routed.queries, routed.by_model, usd), err=True)
+    return 1 if routed.unanswered else 0
+
+
+def _texts(
+    trained: TrainedRouter,
+    texts: tuple[str, ...],
+    decide: Decide,
+    default: tuple[str | None, str | None],
+    size: int,
+    as_json: bool,
+    asking: bool,
+) -> int:
+    """Route texts, or the lines of standard input; return the exit code."""
+    from routebench.deploy import words
+    from routebench.errors import OptionError
+
+    user, task = default
+    lines = words.answer_lines if asking else words.decision_lines
+    routed = lost = 0
+    for chunk in _chunks(texts, size):
+        n = len(chunk)
+        queries = trained.queries(chunk, [user] * n, None, None if task is None else [task] * n)
+        for text, made in zip(chunk, decide(queries), strict=True):
+            values = {"query": text} | made
+            echo_json(_json(values)) if as_json else echo(lines(values))
+            lost += values["model"] is None
+        routed += n
+    if not routed:
         raise OptionError("no query given", "name one, or write one per line to standard input")
     return 1 if lost else 0
 
@@ -240,70 +383,7 @@ def _chunks(texts: tuple[str, ...], size: int) -> Iterator[list[str]]:
         yield chunk
 
 
-def _told(
-    trained: TrainedRouter, decisions: Decisions, row: int, text: str, budget: Budget | None
-) -> dict[str, Any]:
-    """Return the decision on one query, with all that is known of it, as plain values."""
-    told: dict[str, Any] = {"query": text, "model": trained.models[decisions.choice[row]]}
-    if trained.point is not None:
-        told["point"] = trained.point
-    if decisions.quality is not None:
-        both = zip(trained.models, decisions.quality[row].tolist(), strict=True)
-        told["quality"] = {model: value for model, value in both if value == value}
-    for name in ("confidence", "policy", "reason"):
-        values = getattr(decisions, name)
-        if values is not None:
-            told[name] = float(values[row]) if name == "confidence" else str(values[row])
-    if budget is not None:
-        told["budget"] = {"limit": budget.limit, "spent": budget.spent}
-    return told
-
-
-def _json(told: dict[str, Any]) -> str:
+def _json(values: dict[str, Any]) -> str:
     import json
 
-    return json.dumps(told, ensure_ascii=False)
-
-
-def _lines(told: dict[str, Any]) -> str:
-    """Return the model and the query, and below them the decision's other facts, as text."""
-    facts = []
-    if "quality" in told:
-        facts.append(f"quality {told['quality'][told['model']]:.3f}")
-    if "confidence" in told:
-        facts.append(f"confidence {told['confidence']:.3f}")
-    if "policy" in told:
-        facts.append(f"policy {told['policy']}")
-    if "budget" in told:
-        facts.append(f"${told['budget']['spent']:.4g} of ${told['budget']['limit']:g} spent")
-    lines = [f"{told['model']}  {told['query']}"]
-    lines += [f"  {' · '.join(facts)}"] if facts else []
-    lines += [f"  {told['reason']}"] if told.get("reason") else []
-    return "\n".join(lines)
-
-
-def _answer_lines(told: dict[str, Any]) -> str:
-    """Return model, query and answer, and below them who was asked and what it cost, as text."""
-    lines = [f"{told['model'] or 'no answer'}  {told['query']}"]
-    lines += [f"  | {line}" for line in (told["answer"] or "").splitlines()]
-    rounds: dict[int, list[str]] = {}
-    lost: dict[str, list[str]] = {}
-    for call in told["asked"]:
-        known = "cost unknown" if call["usd"] is None else f"${call['usd']:.4g}"
-        said = f"{call['final'] or 'no final answer'}, {known}" if call["answered"] else "nothing"
-        rounds.setdefault(call["round"], []).append(f"{call['model']} ({said})")
-        if "error" in call:
-            lost.setdefault(call["error"], []).append(call["model"])
-    lines.append("  asked " + ", then ".join(" + ".join(each) for each in rounds.values()))
-    lines += [f"  {', '.join(models)}: {error}" for error, models in lost.items()]
-    cost = "cost unknown" if told["usd"] is None else f"${told['usd']:.4g}"
-    notes = [cost, f"{told['seconds']:.1f} s"]
-    if "doubtful_usd" in told:
-        notes.append(f"at most ${told['doubtful_usd']:.4g} more for calls that may be charged")
-    if "budget" in told:
-        notes.append(f"${told['budget']['spent']:.4g} of ${told['budget']['limit']:g} spent")
-    if "confidence" in told:
-        notes.insert(0, f"confidence {told['confidence']:.3f}")
-    if told.get("reason"):
-        notes.insert(0, f"stopped: {told['reason']}")
-    return "\n".join([*lines, f"  {' · '.join(notes)}"])
+    return json.dumps(values, ensure_ascii=False)

@@ -7,131 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
+from routebench import run_options
 from routebench.printed import echo_json
-
-_LISTS = {"router", "show", "against", "point"}
 
 
 @click.command()
-@click.option("--suite", metavar="NAME[:FILE]", help="Suite: simpleqa, or a file: outcomes.csv.")
-@click.option("--data", metavar="FILE", help="File the suite reads; same as after the colon.")
-@click.option("--source", metavar="NAME", help="Which data a suite takes: embedded or recorded.")
-@click.option(
-    "--map",
-    metavar="COLUMN=NAME,…",
-    help="Names of the file's columns: query=prompt,score=rating; of JSON also paths, a.0.b.",
-)
-@click.option("--score-max", type=float, metavar="N", help="What the file's scores go up to.")
-@click.option(
-    "--router",
-    multiple=True,
-    metavar="NAME,…",
-    help="Routers: names, name@label, file.py:Class, or all (the default).",
-)
-@click.option(
-    "--prices",
-    metavar="FILE|list",
-    help="Prices in USD per million tokens, JSON or TOML; list: vendors' dated list prices.",
-)
-@click.option(
-    "--show",
-    multiple=True,
-    metavar="COLUMN,…",
-    help="Query columns that routers may see, such as task.",
-)
-@click.option(
-    "--task",
-    type=click.Choice(["hidden", "train", "all"]),
-    help="Who sees a query's task: no router, training (the default), or training and routing.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["auto", "given", "hash"]),
-    help="The table's own split, or one by text hash. Default: its own where it has one.",
-)
-@click.option("--split-seed", type=int, help="Another seed gives another hash split.")
-@click.option("--folds", type=int, metavar="K", help="Cross-fit: every query is tested once.")
-@click.option(
-    "--protocol",
-    type=click.Choice(["query", "user", "llm"]),
-    help="What training never saw: test queries, also their users, or also some models.",
-)
-@click.option(
-    "--shots", type=int, metavar="K", help="Training queries by which such users are known."
-)
-@click.option("--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1).")
-@click.option(
-    "--encoder",
-    metavar="NAME[:MODEL]",
-    help="Text encoder for the routers that use one, such as hf:allenai/longformer-base-4096.",
-)
-@click.option(
-    "--profile",
-    type=click.Choice(["embedded", "paper"]),
-    help="Defaults that need no download, or those of the sources.",
-)
-@click.option(
-    "--perturb", type=int, metavar="N", help="Test queries also asked perturbed (default 100)."
-)
-@click.option(
-    "--against",
-    multiple=True,
-    metavar="ROUTER,…",
-    help="Compare all routers with these too; the first one is shown.",
-)
-@click.option(
-    "--point",
-    multiple=True,
-    metavar="NAME,…",
-    help="More operating points: savings=40%, drop=0.5pp, cost=0.2 (USD per 1,000 queries).",
-)
-@click.option("--margin", metavar="1pp", help="Accuracy that may be lost: each router's verdict.")
-@click.option("--volume", metavar="N/day", help="Print dollars a month too: 100000/day.")
-@click.option("--objective", metavar="performance=P,cost=C", help="What routers are to optimise.")
-@click.option("--judge", metavar="NAME", help="Grade answers that have no score.")
-@click.option(
-    "--answers-as",
-    metavar="JUDGE",
-    help="Read final answers as this judge does, for routers that see answers; grades stay.",
-)
-@click.option("--device", metavar="cpu|cuda[:N]", help="Where routers are trained.")
-@click.option(
-    "--set",
-    "set_",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="An option of a router, suite, judge or encoder.",
-)
-@click.option(
-    "--max-missing",
-    type=float,
-    metavar="SHARE",
-    help="Missing test cells above which the run is invalid (default 0.01).",
-)
-@click.option(
-    "--assume-output-tokens",
-    type=int,
-    metavar="N",
-    help="Answer length where none is recorded (default 256).",
-)
-@click.option(
-    "--file", type=click.Path(path_type=Path), help="TOML run file; options given here win over it."
-)
-@click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH.")
-@click.option(
-    "--jobs", type=int, metavar="N", help="Jobs at a time. Default: one per core on a CPU."
-)
-@click.option(
-    "--job-timeout", type=float, metavar="SECONDS", help="Time for one job, fit and route together."
-)
-@click.option(
-    "--isolation",
-    type=click.Choice(["fork", "spawn"]),
-    help="Fork jobs from a warm process (default on Linux's CPUs), or start each fresh.",
-)
-@click.option("--fresh", is_flag=True, default=None, help="Start over instead of resuming.")
+@run_options.add()
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--wide", is_flag=True, help="Show timings too.")
 @click.option("--curves", is_flag=True, help="Show trade-offs of quality and cost too.")
@@ -165,7 +47,7 @@ def command(
     from routebench.run import RunListener, run
 
     values = config.read(file) if file else {}
-    values |= _given(ctx, given, values)
+    values |= run_options.given_values(ctx, given, values)
     chosen = config.make(values)
     volume = Volume.parse(chosen.volume) if chosen.volume else None
     errors = console.make(error=True)
@@ -200,29 +82,3 @@ def _exit_code(board: Any) -> int:
     if not board.valid:
         return 3
     return 1 if any(row.state == "failed" for row in board.rows) else 0
-
-
-def _given(ctx: click.Context, given: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:
-    """Return the options given on the command line, in the run file's terms."""
-    from routebench.errors import OptionError
-    from routebench.plugin import options
-
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-            continue
-        if name in _LISTS:
-            values[name] = [part for text in value for part in text.split(",") if part]
-        elif name == "set_":
-            base = {plugin: dict(own) for plugin, own in file.get("set", {}).items()}
-            for plugin, own in options.parse(value).items():
-                base[plugin] = base.get(plugin, {}) | own
-            values["set"] = base
-        elif name == "objective":
-            pairs = [part.partition("=") for part in value.split(",")]
-            if not all(equals for _, equals, _ in pairs):
-                raise OptionError(f"--objective {value!r}: expected performance=P,cost=C")
-            values["objective"] = {key.strip(): weight for key, _, weight in pairs}
-        else:
-            values[name] = value
-    return values

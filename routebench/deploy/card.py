@@ -10,6 +10,7 @@ from routebench.report.format import SOURCES
 from routebench.report.markdown import escape
 from routebench.schema import Estimate
 
+_PARTS = ("train", "validation", "test")
 _PERCENT = ("accuracy", "accuracy_given_attempted", "attempted", "savings_vs_best_single")
 _SHOWN = {
     "accuracy": "accuracy, %",
@@ -25,7 +26,7 @@ def card(known: CheckpointDescription) -> str:
     facts = {
         "Router": f"{known.router} ({_plugin(known)})",
         "Suite": f"{known.suite}, {SOURCES[known.source]}",
-        "Data": ", ".join(f"{n:,} {part}" for part, n in known.queries.items())
+        "Data": ", ".join(f"{known.queries.get(part, 0):,} {part}" for part in _PARTS)
         + f" queries, split {known.split}; trained on {_and(known.trained_on)}",
         "Models": ", ".join(known.models),
         "Operating point": f"{known.point} (of {', '.join(known.points)})",
@@ -74,7 +75,11 @@ def _front_matter(known: CheckpointDescription) -> list[str]:
         **({} if known.license else {"license_name": "not-stated"}),
         "tags": ["llm-routing", "routebench", known.router.partition("@")[0]],
         "suite": known.suite,
-        "data": {"source": known.source, "trained_on": known.trained_on, **known.queries},
+        "data": {
+            "source": known.source,
+            "trained_on": known.trained_on,
+            **{part: known.queries.get(part, 0) for part in _PARTS},
+        },
         "operating_point": known.point,
     }
     if (results := known.results) is not None and results.of == "this checkpoint":

@@ -93,6 +93,15 @@ class Setup:
 
     shots: int = 0
     """Training queries by which users unseen in training are known, under that protocol."""
+    judged_on: int | None = None
+    """Test queries that points are chosen for; by default those of all folds."""
+
+    @property
+    def tested(self) -> int:
+        """Return the number of test queries, over all folds, that points are chosen for."""
+        if self.judged_on is not None:
+            return self.judged_on
+        return int(np.count_nonzero(self.split.codes == TEST))
 
     def rows(self, fold: int, code: int) -> Ints:
         """Return row numbers of one part of a fold's split."""

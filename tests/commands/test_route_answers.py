@@ -109,6 +109,40 @@ def test_at_a_point_by_its_trade_off_or_the_model_that_stands_in(
     assert kinds == {True, False}, "one has a trade-off, at the other a model stands in"
 
 
+def test_a_router_that_sees_no_answers_has_its_choice_asked(
+    main: Main, done: Path, cells: Any, texts: dict[str, str]
+) -> None:
+    rows = decided(done, "best-single", 5)
+    found = answered(main, done, "best-single", *ASK, *(texts[row["query"]] for row in rows))
+    for one, row in zip(found, rows, strict=True):
+        assert one["model"] == row["choice"]
+        (call,) = one["asked"]
+        assert (call["model"], call["round"], call["answered"]) == (row["choice"], 1, True)
+        assert one["usd"] == pytest.approx(cells[row["query"], row["choice"]]["cost_usd"])
+        assert one["answer"]
+        assert one["expected_usd"] > 0
+
+
+def test_a_file_of_queries_is_answered(
+    main: Main, done: Path, texts: dict[str, str], tmp_path: Path
+) -> None:
+    rows = decided(done, "agreement", 6)
+    asked = [texts[row["query"]] for row in rows]
+    place, out = tmp_path / "queries.jsonl", tmp_path / "answers.jsonl"
+    place.write_text("".join(json.dumps({"query": text}) + "\n" for text in [*asked, asked[0]]))
+    code, printed, err = main("route", done, "agreement", *ASK, "--input", place, "--output", out)
+    assert (code, printed) == (0, "")
+    made = [json.loads(line)["decision"] for line in out.read_text().splitlines()]
+    assert [one["model"] for one in made[:6]] == [row["choice"] for row in rows]
+    assert made[6] == made[0], "asked again, and paid again"
+    assert all(one["answer"] and one["usd"] > 0 for one in made)
+    assert err.startswith("7 queries: ")
+    assert f"; ${sum(one['usd'] for one in made):.4g}" in err
+    tight = ("--budget", 5, "--spent", 4.999999)
+    code, _, err = main("route", done, "agreement", *ASK, "--input", place, *tight)
+    assert (code, err) == (1, "7 queries: 7 no answer; $0\n")
+
+
 def test_within_the_budget_a_call_that_does_not_fit_is_not_made(
     main: Main, done: Path, texts: dict[str, str]
 ) -> None:
@@ -184,7 +218,6 @@ def test_nobody_is_asked_whom_the_user_does_not_name() -> None:
     ("words", "said"),
     [
         (("agreement",), "--answer --provider NAME asks them"),
-        (("best-single", *ASK), "best-single sees no answers"),
         (
             ("best-single", "--provider", "simulated"),
             "--provider: nobody is asked without --answer",

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from conftest import planted
 from runs import finish, put
 
+from routebench.board.checkpoint.of_run import _place
 from routebench.board.run_folder import read
-from routebench.board.trained import _place
 from routebench.jobs import plan
 from routebench.jobs.finished import Result
 from routebench.jobs.pool import LongestFirst

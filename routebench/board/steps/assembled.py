@@ -72,7 +72,8 @@ def _points(setup: Setup, fold: int, job: Result, points: Sequence[Point]) -> di
     test = setup.data.outcomes.take(setup.rows(fold, TEST))
     assert known.cost is not None
     assert test.cost is not None
-    stepped = [int(setup.complete(each, TEST).sum()) for each in range(len(setup.split.codes))]
+    stepped = sum(int(setup.complete(each, TEST).sum()) for each in range(len(setup.split.codes)))
+    tested = stepped if setup.judged_on is None else setup.judged_on
     for point in points:
         index = None
         if whole.any():
@@ -83,7 +84,7 @@ def _points(setup: Setup, fold: int, job: Result, points: Sequence[Point]) -> di
                 known.cost[:, best],
                 point,
                 clusters,
-                sum(stepped),
+                tested,
             )
         at, price = np.full(choice.shape[1], best), test.cost[:, best]
         if index is not None:

@@ -1,4 +1,4 @@
-"""A trained router that sees answers, asking live models: who they are, and what it came to."""
+"""A trained router and live models: who is asked, what they answer, and what it came to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routebench.board.trained import TrainedRouter
+from routebench.board.trained import TrainedRouter, ask_chosen
 from routebench.bought import Stepped
 from routebench.collect import planning
 from routebench.collect.budget import SpendingBudget
@@ -16,6 +16,7 @@ from routebench.errors import OptionError, did_you_mean
 from routebench.judge.finals import FinalsReader
 from routebench.plugin import discovery
 from routebench.prices.lists import PriceList
+from routebench.records import Decisions, Queries
 
 Values = dict[str, dict[str, Any]]
 
@@ -100,33 +101,46 @@ def live_answers(
     return LiveAnswers(asked, models, finals, SpendingBudget(usd, spent), Limits(timeout=timeout))
 
 
-def answered(trained: TrainedRouter, source: LiveAnswers, text: str) -> dict[str, Any]:
-    """Ask the models that the router wants; return the answer and all calls as plain values.
+def answered(
+    trained: TrainedRouter, source: LiveAnswers, queries: Queries, chosen: Decisions | None = None
+) -> list[dict[str, Any]]:
+    """Ask the models that the router wants; return the answers and all calls as plain values.
 
-    The model and its answer are None where nobody gave one. `usd` is None where the cost of a call
-    is not known.
+    `chosen` are the decisions of a router that sees no answers: those models are asked. The model
+    and its answer are None where nobody gave one. `usd` is None where the cost of a call is not
+    known.
     """
-    source.begin([text])
-    stepped = trained.step(text, source)
-    at = int(stepped.answer[0])
-    came = bool(stepped.bought.answered[0, at])
-    calls = [_call(call, stepped, trained.models) for call in source.calls.values()]
+    source.begin([str(text) for text in queries.text])
+    if chosen is None:
+        stepped = trained.step_queries(queries, source)
+    else:
+        stepped = ask_chosen(chosen.choice, trained.models, source)
+    return [_answer(trained, source, stepped, row) for row in range(len(queries))]
+
+
+def _answer(
+    trained: TrainedRouter, source: LiveAnswers, stepped: Stepped, row: int
+) -> dict[str, Any]:
+    at = int(stepped.answer[row])
+    came = bool(stepped.bought.answered[row, at])
+    asked = [call for (query, _), call in source.calls.items() if query == row]
+    calls = [_call(call, stepped, row, trained.models) for call in asked]
     calls.sort(key=lambda call: call["round"])
-    usd = sum(call.usd for call in source.calls.values())
+    usd = sum(call.usd for call in asked)
     told: dict[str, Any] = {
-        "query": text,
+        "query": source.texts[row],
         "model": trained.models[at] if came else None,
-        "answer": stepped.bought.response[0, at] if came else None,
-        "final": stepped.bought.final[0, at] if came else None,
+        "answer": stepped.bought.response[row, at] if came else None,
+        "final": stepped.bought.final[row, at] if came else None,
     }
     if trained.point is not None:
         told["point"] = trained.point
     if came and stepped.confidence is not None:
-        told["confidence"] = float(stepped.confidence[0])
+        told["confidence"] = float(stepped.confidence[row])
     if came and stepped.reason is not None:
-        told["reason"] = str(stepped.reason[0])
+        told["reason"] = str(stepped.reason[row])
     told |= {"asked": calls, "usd": _known(usd), "seconds": _seconds(calls)}
-    if (doubt := sum(call.most_usd for call in source.calls.values())) > 0:
+    if (doubt := sum(call.most_usd for call in asked)) > 0:
         told["doubtful_usd"] = doubt
     if source.budget.usd is not None:
         told["budget"] = {
@@ -136,13 +150,13 @@ def answered(trained: TrainedRouter, source: LiveAnswers, text: str) -> dict[str
     return told
 
 
-def _call(call: AskedModel, stepped: Stepped, models: tuple[str, ...]) -> dict[str, Any]:
+def _call(call: AskedModel, stepped: Stepped, row: int, models: tuple[str, ...]) -> dict[str, Any]:
     model = models.index(call.model)
     told = {
         "model": call.model,
-        "round": int(stepped.asked[0, model]),
+        "round": int(stepped.asked[row, model]),
         "answered": call.answered,
-        "final": stepped.bought.final[0, model],
+        "final": stepped.bought.final[row, model],
         "usd": _known(call.usd),
         "seconds": call.seconds,
     }
