@@ -120,11 +120,14 @@ def prices(folder: Path) -> Path:
     return place
 
 
-def overhead(direct: str, through: str, requests: int) -> dict[str, Any]:
-    plain, routed = Measured(), Measured()
+def overhead(
+    direct: str, through: str, requests: int, process: subprocess.Popen[str]
+) -> dict[str, Any]:
+    plain, routed, before = Measured(), Measured(), cpu(process)
     for _ in range(10):
         for url, model, into in ((direct, "m", plain), (through, "routebench", routed)):
             asyncio.run(ask(url, model, requests // 10, 5, into))
+    spent = cpu(process) - before
     route = 1000 * float(np.percentile(routed.route, 99))
     return {
         "direct_p50_ms": plain.p(0.5),
@@ -135,6 +138,8 @@ def overhead(direct: str, through: str, requests: int) -> dict[str, Any]:
         "overhead_p50_ms": routed.p(0.5) - plain.p(0.5),
         "overhead_p99_ms": routed.p(0.99) - plain.p(0.99) - route,
         "ratio_p99": routed.p(0.99) / plain.p(0.99),
+        "cpu_ms_per_request": 1000 * spent / len(routed.seconds),
+        "load_average": os.getloadavg()[0],
         "good": routed.p(0.99) - plain.p(0.99) - route <= 5 and set(routed.statuses) == {200},
     }
 
@@ -242,7 +247,7 @@ def measure(run: Path, router: str, folder: Path, requests: int, soaking: float)
     try:
         asyncio.run(ask(through, "routebench", 100, 5, Measured()))  # connections are made once
         found: dict[str, Any] = {"load_average_before": os.getloadavg()[0]}
-        found["overhead"] = overhead(direct, through, min(requests, 2000))
+        found["overhead"] = overhead(direct, through, min(requests, 2000), process)
         found["load"] = load(direct, through, requests, process)
         if soaking:
             found["soak"] = soak(through, soaking, process)

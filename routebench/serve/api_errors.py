@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from routebench.redact import redacted
+from routebench.redact import redacted, telling
 
 _LONGEST = 600  # characters of a message
 
@@ -49,8 +49,10 @@ class Hidden:
     """The keys that no log, header or body may hold: those of providers and of clients."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        # A key may be a part of a longer one, which must be hidden whole.
-        self._keys = sorted({key for key in keys if key}, key=lambda key: (-len(key), key))
+        # Of a server that wants none the key may be any word, such as `none`. And a key may be a
+        # part of a longer one, which must be hidden whole.
+        known = set(telling(keys, used=True))
+        self._keys = sorted(known, key=lambda key: (-len(key), key))
 
     def text(self, text: str) -> str:
         """Return the text without any of them."""

@@ -81,15 +81,14 @@ class _Pages:
     async def chat(self, request: Request) -> Any:
         """Answer a chat completion."""
         metrics = self._gateway.metrics
-        with metrics.open.track_inprogress():
-            try:
-                self._admit(request)
-                chat = await self._read(request)
-            except ApiError as error:
-                metrics.refused(error.status)
-                metrics.error(error.kind)
-                raise
-            return await self._answer(chat)
+        try:
+            self._admit(request)
+            chat = await self._read(request)
+        except ApiError as error:
+            metrics.refused(error.status)
+            metrics.error(error.kind)
+            raise
+        return await self._answer(chat)
 
     async def models(self, request: Request) -> Response:
         """List the models that can be asked for."""
@@ -226,21 +225,27 @@ class _Streaming:
 
         gateway, event = self._gateway, self._event
         keep: list[str] | None = None if event.messages is None else []
-        passed = self._opened.events(lambda usd: gateway.about(event, event.usd + usd), keep)
+        whole = False
+
+        async def passed() -> AsyncIterator[bytes]:
+            nonlocal whole
+            events = self._opened.events(lambda usd: gateway.about(event, event.usd + usd), keep)
+            async for each in events:
+                yield each
+            whole = True
+
         response = StreamingResponse(
-            passed,
+            passed(),
             media_type="text/event-stream",
             headers=_STREAM | gateway.headers(event, streamed=True),
         )
-        status = 499  # the client has gone
         try:
             await response(scope, receive, send)
-            status = 200
         finally:
             await asyncio.shield(self._opened.close())
             if keep is not None:
                 event.answer = "".join(keep)
-            gateway.finish(event, status)
+            gateway.finish(event, 200 if whole else 499)  # the client has gone
 
 
 def _digest(key: str) -> bytes:

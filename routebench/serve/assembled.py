@@ -76,7 +76,8 @@ def assemble(trained: TrainedRouter, options: ServeOptions) -> Gateway:
     hidden = Hidden([*keys, *options.client_keys])
     at = _at_points(trained)
     if not trained.steps:
-        trained.route([_WARM])  # it may need more than the text; and the first time takes longer
+        # It may need more than a text; and the first time takes longer.
+        replace(trained, point=None).route([_WARM])
         trained.forget_times()
     budget = SpendingBudget(options.budget, options.spent)
     keeps = _gives_budget(trained, budget)
@@ -110,8 +111,8 @@ def assemble(trained: TrainedRouter, options: ServeOptions) -> Gateway:
 def policy_version(trained: TrainedRouter, explore: float) -> str:
     """Return 12 hex digits over all that decides: another router, point or ε has others."""
     known = trained.description
-    facts = [known.router, known.fingerprint, known.code, known.options, trained.point, explore]
-    facts += [str(trained.checkpoint), known.created]
+    facts = [known.router, known.plugin, known.code, known.fingerprint, known.seed, known.fold]
+    facts += [repr(getattr(trained.router, "options", None)), trained.point, explore]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:12]
 
 

@@ -41,6 +41,7 @@ class Ranking:
 @dataclass(slots=True)
 class _Waiting:
     text: str
+    user: str | None
     point: str | None
     ranking: asyncio.Future[Ranking]
 
@@ -59,14 +60,14 @@ class BatchedRouter:
         self._busy = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="routing")
 
-    async def rank(self, text: str, point: str | None) -> Ranking:
-        """Return the models for a text, the best one first.
+    async def rank(self, text: str, point: str | None, user: str | None = None) -> Ranking:
+        """Return the models for a text and who asks, the best one first.
 
         Raises:
             Exception: whatever the router raises.
         """
         loop = asyncio.get_running_loop()
-        one = _Waiting(text, point, loop.create_future())
+        one = _Waiting(text, user, point, loop.create_future())
         self._waiting.append(one)
         if not self._busy:
             self._next(loop)
@@ -105,26 +106,27 @@ class BatchedRouter:
         rankings: list[Ranking | Exception] = [RuntimeError("not routed")] * len(batch)
         for point in dict.fromkeys(one.point for one in batch):
             rows = [row for row, one in enumerate(batch) if one.point == point]
-            texts = [batch[row].text for row in rows]
-            for row, ranking in zip(rows, self._rankings(point, texts), strict=True):
+            found = self._rankings(point, [batch[row] for row in rows])
+            for row, ranking in zip(rows, found, strict=True):
                 rankings[row] = ranking
         return rankings
 
-    def _rankings(self, point: str | None, texts: list[str]) -> list[Ranking | Exception]:
+    def _rankings(self, point: str | None, batch: Sequence[_Waiting]) -> list[Ranking | Exception]:
         trained = self._at[point]
         try:
             began = time.perf_counter()
             if self._spent is not None and isinstance(trained.router, KeepsBudget):
                 assert trained.router.budget is not None
                 trained.router.budget.spent = self._spent()
-            decisions = trained.route(texts)
+            queries = trained.queries([one.text for one in batch], [one.user for one in batch])
+            decisions = trained.route_queries(queries)
             seconds = time.perf_counter() - began
             trained.forget_times()
-            return [rank(trained, decisions, row, seconds) for row in range(len(texts))]
+            return [rank(trained, decisions, row, seconds) for row in range(len(batch))]
         except Exception as error:
-            if len(texts) == 1:
+            if len(batch) == 1:
                 return [error]
-            return [one for text in texts for one in self._rankings(point, [text])]
+            return [ranking for one in batch for ranking in self._rankings(point, [one])]
 
 
 def rank(trained: TrainedRouter, decisions: Decisions, row: int, seconds: float) -> Ranking:

@@ -30,6 +30,8 @@ class ChatRequest:
     stream: bool
     wants_usage: bool
     """Whether the client asked for the usage at the end of a stream."""
+    user: str | None
+    """Who asks, for a router that learned from users."""
     session: str | None
 
     @property
@@ -106,7 +108,9 @@ def parse(raw: bytes, route_by: RouteBy = "conversation") -> ChatRequest:
         _check_count(body, name)
     text = _routed(messages, route_by)[:LONGEST]
     wants_usage = bool(options and options.get("include_usage"))
-    return ChatRequest(body, model, text, stream, wants_usage, _session(body))
+    user = body.get("user")
+    user = user if isinstance(user, str) and user else None
+    return ChatRequest(body, model, text, stream, wants_usage, user, _session(body))
 
 
 def _object(raw: bytes) -> dict[str, Any]:

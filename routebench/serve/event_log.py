@@ -113,7 +113,7 @@ class EventLog:
     def write(self, event: ServedEvent) -> None:
         """Append an event; a full disk loses events, never answers."""
         told = event.to_json(self._version, self.texts)
-        line = self._hidden.text(json.dumps(told, allow_nan=False, separators=(",", ":")))
+        line = self._hidden.text(json.dumps(told, separators=(",", ":")))
         try:
             self._file.write(line + "\n")
             self._file.flush()

@@ -54,6 +54,7 @@ class Gateway:
     def begin(self, chat: ChatRequest) -> ServedEvent:
         """Return the event of a request that has come."""
         name = f"{self._series}{next(self._numbers):08x}"
+        self.metrics.open.inc()
         event = ServedEvent(name, chat.model, chat.session, chat.stream)
         if self.log is not None and self.log.texts:
             event.messages = chat.body["messages"]
@@ -95,6 +96,7 @@ class Gateway:
         if event.finished:
             return
         event.finished, event.status = True, status
+        self.metrics.open.dec()
         if error is not None:
             event.error = error.code or error.kind
             self.metrics.error(error.kind)
@@ -154,7 +156,7 @@ class Gateway:
             event.probabilities, event.reason = {chat.model: 1.0}, "named by the request"
             return (chat.model,)
         event.point = self.points[chat.model]
-        ranking = await self._ranked(chat.text, event)
+        ranking = await self._ranked(chat, event)
         order = self._able(chat, ranking.order)
         if not order:
             models[ranking.choice].check(chat)
@@ -178,10 +180,10 @@ class Gateway:
             return tuple(order)
         return tuple(name for name in order if models[name].endpoint is not None)
 
-    async def _ranked(self, text: str, event: ServedEvent) -> Ranking:
+    async def _ranked(self, chat: ChatRequest, event: ServedEvent) -> Ranking:
         assert self.router is not None
         try:
-            return await self.router.rank(text, event.point)
+            return await self.router.rank(chat.text, event.point, chat.user)
         except Exception as error:
             # Whoever asks wants an answer, whatever a text did to the router.
             self.metrics.unrouted()

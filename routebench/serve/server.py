@@ -81,7 +81,8 @@ def serve(app: Starlette, listening: socket.socket, grace: float) -> None:
     )
     server = uvicorn.Server(config)
     # uvicorn raises the signal again once it has ended: that ends the process with success.
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     sys.setswitchinterval(_SWITCH)
     # What was loaded stays: the collector need not go through it while requests wait.
     gc.collect()

@@ -50,7 +50,8 @@ class SteppingRouter:
 
         def work() -> Stepped:
             with self._turn:
-                stepped = trained.step(chat.text, source)
+                queries = trained.queries([chat.text], [chat.user])
+                stepped = trained.step_queries(queries, source)
                 trained.forget_times()
                 return stepped
 

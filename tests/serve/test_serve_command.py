@@ -131,6 +131,16 @@ def test_a_port_that_is_taken_is_said(
     assert f"cannot listen on 127.0.0.1:{server.port}" in err
 
 
+def test_a_library_that_is_missing_is_said(
+    main: Main, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    code, _, err = main("serve", run, "knn", "--provider", "openai")
+    assert code == 2
+    assert "serve: needs prometheus_client" in err
+    assert "pip install 'routebench[serve]'" in err
+
+
 def test_keys_of_clients_are_separated_by_commas() -> None:
     assert client_keys(" key-number-1, key-number-2,\nkey-number-1 ") == (
         "key-number-1",

@@ -119,14 +119,37 @@ def test_a_stream_that_breaks_off_ends_with_an_error(run: Path, tmp_path: Path) 
         chosen = options(server.url, log=tmp_path / "log.jsonl", budget=100.0)
         with serving(run, "knn", chosen) as served:
             answer = served.post(body(stream=True))
-            budget = served.gateway.relay.budget
-            assert budget.doubtful > 0, "what came may be charged"
-            assert budget.reserved == 0
+    budget = served.gateway.relay.budget
+    assert budget.doubtful > 0, "what came may be charged"
+    assert budget.reserved == 0
     last = json.loads(answer.text.strip().split("\n\n")[-1].removeprefix("data: "))
     assert last["error"]["type"] == "upstream_error"
     assert "[DONE]" not in answer.text
     (event,) = logged(tmp_path / "log.jsonl")
     assert (event["error"], event["cost_usd"]) == ("server", None)
+
+
+def test_a_client_that_goes_away_ends_the_call(run: Path, tmp_path: Path) -> None:
+    import threading
+
+    chosen = {"log": tmp_path / "log.jsonl", "budget": 100.0}
+    with ChatServer() as server, serving(run, "knn", options(server.url, **chosen)) as served:
+        server.gate = threading.Event()
+        with served.client.stream(
+            "POST", f"{served.url}/chat/completions", json=body(stream=True)
+        ) as answer:
+            next(answer.iter_lines())
+        events: list[Any] = []
+        for _ in range(500):
+            events = logged(tmp_path / "log.jsonl")
+            if events:
+                break
+            time.sleep(0.01)
+        server.gate.set()
+        budget = served.gateway.relay.budget
+        assert (budget.reserved, budget.doubtful > 0) == (0, True)
+        assert served.metrics()["routebench_requests_open"] == 0
+    assert [(event["status"], event["cost_usd"]) for event in events] == [(499, None)]
 
 
 def test_a_server_that_knows_no_stream_options_is_asked_without(run: Path) -> None:

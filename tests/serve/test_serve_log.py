@@ -12,6 +12,7 @@ import pytest
 from chat_server import ChatServer
 from served import HELLO, KEY, a_run, body, logged, options, serving
 
+from routebench.serve.api_errors import Hidden
 from routebench.serve.exploring import draw
 
 pytest.importorskip("httpx")
@@ -116,6 +117,13 @@ def test_texts_are_logged_where_asked_for(run: Path, tmp_path: Path) -> None:
     assert whole["messages"] == streamed["messages"] == HELLO
     assert whole["answer"][0]["content"] == streamed["answer"]
     assert streamed["answer"].endswith(HELLO[0]["content"])
+
+
+def test_a_word_that_stands_for_no_key_is_not_hidden() -> None:
+    hidden = Hidden(["none", "password", "", KEY])
+    assert hidden.text("none is a password") == "none is a password"
+    assert hidden.text(f"it is {KEY}!") == "it is [hidden]!"
+    assert hidden.header("caf\u00e9 \u4e2d\n\x1b[2J") == "caf\\xe9 \\u4e2d  [2J"
 
 
 @pytest.mark.parametrize("texts", [False, True])
