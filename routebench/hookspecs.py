@@ -168,6 +168,18 @@ class LiveProvider(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ChatEndpoint:
+    """The place at which a provider's server takes OpenAI's chat completions."""
+
+    url: str
+    """Of the chat completions, in whole."""
+    key: str = field(default="", repr=False)
+    """Sent as a bearer token; empty for a server that needs none."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a request gets where it has none of that name."""
+
+
 class FittedEncoder(Protocol):
     """A fitted encoder, texts to vectors [n, dimension], that a router gets and saves."""
 

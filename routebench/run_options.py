@@ -41,7 +41,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "prices": click.option(
         "--prices",
         metavar="FILE|list",
-        help="Price tokens by a JSON or TOML file of USD per million, or vendors' dated lists: list.",
+        help="Price tokens by this JSON or TOML file of USD per million, or by vendors' lists.",
     ),
     "show": click.option(
         "--show",
@@ -52,7 +52,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "task": click.option(
         "--task",
         type=click.Choice(["hidden", "train", "all"]),
-        help="Show a query's task to no router, in training (the default), or in training and routing.",
+        help="Show tasks to no router, in training (the default), or in training and routing.",
     ),
     "split": click.option(
         "--split",
@@ -72,7 +72,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--inner-folds",
         type=int,
         metavar="K",
-        help="Choose points by K inner fits, then refit on train and validation: cheap routers only.",
+        help="Choose points by K inner fits, then refit on train and validation (cheap routers).",
     ),
     "protocol": click.option(
         "--protocol",

@@ -270,6 +270,11 @@ class TrainedRouter:
         """Return the words for the seed and fold whose checkpoint decides."""
         return f"seed {self.description.seed}, fold {self.description.fold}"
 
+    def forget_times(self) -> None:
+        """Discard what is known of its calls' times, which would grow as long as it is used."""
+        self._harness.metering.route_seconds.clear()
+        self._harness.metering.step_seconds.clear()
+
     def charge(self, budget: Budget, decisions: Decisions) -> None:
         """Charge the expected cost of the chosen models, and what routing itself spent."""
         for choice in decisions.choice:

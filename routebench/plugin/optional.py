@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 from pydantic import Field, StringConstraints
 
 from routebench.errors import PluginError
-from routebench.hookspecs import AnswerTexts, JudgeUsage, StoredQuestion
+from routebench.hookspecs import AnswerTexts, ChatEndpoint, JudgeUsage, StoredQuestion
 from routebench.plugin.budget import Budget
 from routebench.records import Grade, Pool, Vectors
 
@@ -227,6 +227,14 @@ class StatesReadiness(Protocol):
 
     def ready(self) -> None:
         """Raise an `OptionError` that says what is missing, such as a key."""
+
+
+@runtime_checkable
+class SpeaksChat(Protocol):
+    """A provider whose server speaks OpenAI's protocol: `serve` passes requests through to it."""
+
+    def chat_endpoint(self) -> ChatEndpoint:
+        """Return where, and the key; an `OptionError` where the key is missing."""
 
 
 @runtime_checkable

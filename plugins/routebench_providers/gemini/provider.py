@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.errors import CallError
+from routebench.hookspecs import ChatEndpoint
 from routebench.records import Reply, Request
 from routebench_providers import live
 
@@ -80,6 +81,13 @@ class Gemini:
     def ready(self) -> None:
         """Raise an `OptionError` where there is no key and the server needs one."""
         _ = self._key
+
+    def chat_endpoint(self) -> ChatEndpoint:
+        """Return Gemini's chat completions in OpenAI's protocol; an `OptionError` without a key."""
+        limit = self.options.max_output_tokens
+        defaults = {} if limit is None else {"max_tokens": limit}
+        url = f"{self._base_url or _OWN}/v1beta/openai/chat/completions"
+        return ChatEndpoint(url, self._key, defaults)
 
     async def ask(self, request: Request) -> Reply:
         """Make one call, never repeated, and return its reply.

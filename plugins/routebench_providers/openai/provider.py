@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from routebench.errors import CallError
+from routebench.hookspecs import ChatEndpoint
 from routebench.records import Reply, Request
 from routebench_providers import live
 from routebench_providers.openai import replies
@@ -80,6 +81,13 @@ class OpenAICompatible:
         """Raise an `OptionError` where there is no key and the server needs one."""
         _ = self._key
 
+    def chat_endpoint(self) -> ChatEndpoint:
+        """Return the server's chat completions; an `OptionError` where there is no key."""
+        options, defaults = self.options, dict(self.options.extra_body)
+        if options.max_tokens is not None:
+            defaults[self._limit] = options.max_tokens
+        return ChatEndpoint(f"{self._base_url}/chat/completions", self._key, defaults)
+
     async def ask(self, request: Request) -> Reply:
         """Make one call, never repeated, and return its reply.
 
@@ -109,6 +117,13 @@ class OpenAICompatible:
     @property
     def _elsewhere(self) -> bool:
         return self._base_url != _OWN
+
+    @property
+    def _limit(self) -> str:
+        """Return what the server calls the limit on an answer's tokens."""
+        if self.options.limit_as != "auto":
+            return self.options.limit_as
+        return "max_tokens" if self._elsewhere else "max_completion_tokens"
 
     @property
     def _key(self) -> str:
@@ -142,8 +157,7 @@ class OpenAICompatible:
         if options.temperature != "default":
             settings["temperature"] = options.temperature
         if options.max_tokens is not None:
-            name = "max_tokens" if self._elsewhere else "max_completion_tokens"
-            settings[name if options.limit_as == "auto" else options.limit_as] = options.max_tokens
+            settings[self._limit] = options.max_tokens
         if options.seed is not None:
             settings["seed"] = options.seed + sample
         if options.reasoning_effort is not None:

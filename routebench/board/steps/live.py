@@ -71,7 +71,7 @@ def providers_of(models: Sequence[str], providers: Sequence[str]) -> dict[str, t
     if lost:
         installed = ", ".join(info.name for info in discovery.installed("provider"))
         raise OptionError(
-            f"--answer: no provider is named for {lost[0]}",
+            f"no provider is named for {lost[0]}",
             f"--provider NAME, or --provider '{lost[0]}=NAME:MODEL' for one of another name there;"
             f" providers: {installed}",
         )

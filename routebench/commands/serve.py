@@ -1,0 +1,177 @@
+"""`routebench serve`: a trained router behind OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from routebench.printed import echo
+
+KEYS = "ROUTEBENCH_API_KEYS"
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("router", required=False)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
+@click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
+@click.option("--point", metavar="NAME", help="Where the model `routebench` decides.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME|MODEL=NAME:MODEL",
+    help="Who has the router's models, or one of them under another name.",
+)
+@click.option(
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="An option of a provider or judge, or one of the router that counts in routing.",
+)
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="USD per million tokens; the dated lists are the default.",
+)
+@click.option("--answers-as", metavar="JUDGE", help="Which judge reads final answers.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind to.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--without-keys", is_flag=True, help="Let anybody in who reaches another address.")
+@click.option("--budget", type=float, metavar="USD", help="What all answers may cost.")
+@click.option("--spent", type=float, metavar="USD", help="What of it is spent already (0).")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    metavar="SECONDS",
+    help="Time for one call, and between two events of a stream (120).",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 10),
+    default=1,
+    help="Further attempts at a model that fails, before the next one (1).",
+)
+@click.option(
+    "--explore",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="ε",
+    help="Share of requests that go to a model at random (0).",
+)
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.jsonl")
+@click.option("--log-texts", is_flag=True, help="Log messages and answers too.")
+@click.option(
+    "--route-by",
+    type=click.Choice(["conversation", "last"]),
+    default="conversation",
+    help="Route by the text of all turns, or by the user's last one.",
+)
+@click.option(
+    "--max-body",
+    type=click.FloatRange(0, min_open=True),
+    default=20.0,
+    metavar="MIB",
+    help="Size of a request (20).",
+)
+def command(
+    path: Path,
+    router: str | None,
+    seed: int,
+    fold: int,
+    point: str | None,
+    set_: tuple[str, ...],
+    host: str,
+    port: int,
+    without_keys: bool,
+    max_body: float,
+    route_by: Any,
+    **given: Any,
+) -> None:
+    """Serve a router of a checkpoint folder, or ROUTER of a run folder, on OpenAI's protocol.
+
+    \b
+    routebench serve my-router --provider gemini --budget 10
+    routebench serve results/simpleqa/0123456789ab mf --point within-1pp --provider openai \\
+      --set openai.base_url=http://localhost:8001/v1 --prices prices.toml
+    curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' \\
+      -d '{"model": "routebench", "messages": [{"role": "user", "content": "Who …?"}]}'
+
+    The model `routebench` is the router, `routebench@within-1pp` the router at that operating
+    point; a model of its pool can be named too, and answers without it. What the client sends goes
+    to the chosen model's server as it came; one that fails is asked again, then the next best is.
+
+    Keys of providers are read from the environment. Clients need one of ROUTEBENCH_API_KEYS
+    (separated by commas) where that is set. SIGTERM ends the server once it has answered.
+    """
+    from routebench.board.trained import open_router
+    from routebench.errors import OptionError
+    from routebench.plugin import options
+    from routebench.serve import server
+
+    server.check_installed()
+    keys = client_keys(os.environ.get(KEYS, ""))
+    if not (server.is_local(host) or keys or without_keys):
+        raise OptionError(
+            f"--host {host}: anybody who reaches it could spend your money",
+            f"export {KEYS}=… with keys for your clients, or --without-keys",
+        )
+    if given["spent"] is not None and given["budget"] is None:
+        raise OptionError("--spent is a part of a budget", "--budget USD")
+    if given["log_texts"] and given["log"] is None:
+        raise OptionError("--log-texts: there is no log", "--log FILE.jsonl")
+    own, others = _parted(router, options.parse(set_))
+    trained = open_router(path, router, seed=seed, fold=fold, changes=own, point=point)
+    for note in trained.notes:
+        echo(f"warning: {note}", err=True)
+
+    from routebench.prices.listed import LIST, load_file
+    from routebench.serve import app
+    from routebench.serve.assembled import ServeOptions, assemble
+
+    prices = given.pop("prices")
+    listed = prices is None or str(prices) == LIST
+    given["spent"] = given["spent"] or 0.0
+    chosen = ServeOptions(
+        **given, values=others, prices=None if listed else load_file(prices), client_keys=keys
+    )
+    gateway = assemble(trained, chosen)
+    most = int(max_body * (1 << 20))
+    pages = app.HttpOptions(keys, most, route_by, server.is_local(host))
+    listening = server.bound(host, port)
+    names = ", ".join(gateway.points)
+    at = f" at {trained.point}" if trained.point is not None else ""
+    echo(f"{trained.label}{at}: {server.address(listening)} · models {names}", err=True)
+    server.serve(app.build(gateway, pages), listening, given["timeout"] + 5)
+
+
+def client_keys(text: str) -> tuple[str, ...]:
+    """Return the keys of clients, as they stand in the environment."""
+    from routebench.errors import OptionError
+
+    keys = tuple(dict.fromkeys(key for key in re.split(r"[,\s]+", text) if key))
+    if any(len(key) < 8 for key in keys):
+        raise OptionError(f"{KEYS}: a key has fewer than 8 characters", "make longer ones")
+    return keys
+
+
+def _parted(
+    router: str | None, values: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the router's options, and those of providers and judges by name."""
+    from routebench import files
+    from routebench.plugin import discovery
+
+    known = {info.name for kind in ("provider", "judge") for info in discovery.installed(kind)}
+    own: dict[str, Any] = {}
+    for name, each in values.items():
+        if name not in known:
+            own |= {key: files.absolute(value) for key, value in each.items()}
+    return own, {name: each for name, each in values.items() if name in known}

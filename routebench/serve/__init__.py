@@ -1,0 +1,1 @@
+"""The server: a trained router behind OpenAI's chat completions."""

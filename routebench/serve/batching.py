@@ -1,0 +1,198 @@
+"""Routing beside the event loop: requests that come while one is routed are routed together."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from routebench.board.trained import TrainedRouter
+from routebench.plugin.optional import KeepsBudget
+from routebench.records import Decisions
+
+_BATCH = 64
+"""Requests that are routed at once, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A router's decision on one query, and the order of all models after it."""
+
+    choice: str
+    order: tuple[str, ...]
+    """All models, the chosen one first, the others by what is expected of them."""
+    considered: tuple[str, ...]
+    """Those that the router may choose."""
+    quality: Mapping[str, float]
+    """What the router expects of each model; empty where it does not say."""
+    confidence: float | None
+    policy: str | None
+    reason: str
+    seconds: float
+    """The router's own time; that of the batch, where several were routed at once."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    text: str
+    user: str | None
+    point: str | None
+    ranking: asyncio.Future[Ranking]
+
+
+class BatchedRouter:
+    """Ranks the models for a text, in one thread of its own; a router is never asked twice at once.
+
+    Args:
+        at: The router by operating point; None is its own choice.
+        spent: Returns what is spent of a budget, for a router that keeps to one.
+    """
+
+    def __init__(self, at: Mapping[str | None, TrainedRouter], spent: Any = None) -> None:
+        self._at, self._spent = at, spent
+        self._waiting: list[_Waiting] = []
+        self._busy = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="routing")
+
+    async def rank(self, text: str, point: str | None, user: str | None = None) -> Ranking:
+        """Return the models for a text and who asks, the best one first.
+
+        Raises:
+            Exception: whatever the router raises.
+        """
+        loop = asyncio.get_running_loop()
+        one = _Waiting(text, user, point, loop.create_future())
+        self._waiting.append(one)
+        if not self._busy:
+            self._next(loop)
+        return await one.ranking
+
+    def close(self) -> None:
+        """End the thread once it is idle."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+        self._busy = True
+        work = loop.run_in_executor(self._thread, self._route, batch)
+        work.add_done_callback(lambda done: self._ended(loop, batch, done))
+
+    def _ended(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: Sequence[_Waiting],
+        done: asyncio.Future[list[Ranking | Exception]],
+    ) -> None:
+        self._busy = False
+        found = [RuntimeError("routing has ended")] * len(batch) if done.cancelled() else None
+        for one, ranking in zip(batch, found or done.result(), strict=True):
+            if one.ranking.done():  # the client has gone
+                continue
+            if isinstance(ranking, Exception):
+                one.ranking.set_exception(ranking)
+            else:
+                one.ranking.set_result(ranking)
+        if self._waiting:
+            self._next(loop)
+
+    def _route(self, batch: Sequence[_Waiting]) -> list[Ranking | Exception]:
+        """Route a batch in the thread; where one text breaks the router, the others do not."""
+        rankings: list[Ranking | Exception] = [RuntimeError("not routed")] * len(batch)
+        for point in dict.fromkeys(one.point for one in batch):
+            rows = [row for row, one in enumerate(batch) if one.point == point]
+            found = self._rankings(point, [batch[row] for row in rows])
+            for row, ranking in zip(rows, found, strict=True):
+                rankings[row] = ranking
+        return rankings
+
+    def _rankings(self, point: str | None, batch: Sequence[_Waiting]) -> list[Ranking | Exception]:
+        trained = self._at[point]
+        try:
+            began = time.perf_counter()
+            if self._spent is not None and isinstance(trained.router, KeepsBudget):
+                assert trained.router.budget is not None
+                trained.router.budget.spent = self._spent()
+            queries = trained.queries([one.text for one in batch], [one.user for one in batch])
+            decisions = trained.route_queries(queries)
+            seconds = time.perf_counter() - began
+            trained.forget_times()
+            return [rank(trained, decisions, row, seconds) for row in range(len(batch))]
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            return [ranking for one in batch for ranking in self._rankings(point, [one])]
+
+
+def rank(trained: TrainedRouter, decisions: Decisions, row: int, seconds: float) -> Ranking:
+    """Return one row of a router's decisions as a ranking of its models.
+
+    Behind the chosen model come the others by the expected quality at the point, less what the
+    point's trade-off takes off for their cost; where the router does not say what it expects, by
+    their mean score in training.
+    """
+    choice = trained.models[int(decisions.choice[row])]
+    quality = _quality(trained, decisions, row)
+    worth = _worth(trained, quality)
+    others = sorted((m for m in trained.models if m != choice), key=lambda m: (-worth[m], m))
+    strings = [
+        None if column is None else str(column[row])
+        for column in (decisions.policy, decisions.reason)
+    ]
+    return Ranking(
+        choice,
+        (choice, *others),
+        tuple(m for m in trained.models if not quality or m in quality),
+        quality,
+        None if decisions.confidence is None else float(decisions.confidence[row]),
+        strings[0],
+        strings[1] or _reason(trained, choice, quality),
+        seconds,
+    )
+
+
+def _quality(trained: TrainedRouter, decisions: Decisions, row: int) -> dict[str, float]:
+    if decisions.quality is None:
+        return {}
+    both = zip(trained.models, np.asarray(decisions.quality[row]).tolist(), strict=True)
+    return {model: value for model, value in both if value == value}
+
+
+def by_training(trained: TrainedRouter) -> tuple[str, ...]:
+    """Return the models by their mean score in training; the dearest first where that is alike."""
+    facts = trained.description.facts
+    score = (facts and facts.mean_score) or {}
+    cost = {model: _known(trained.cost.get(model)) for model in trained.models}
+    return tuple(sorted(trained.models, key=lambda m: (-(score.get(m) or 0.0), -cost[m], m)))
+
+
+def _worth(trained: TrainedRouter, quality: Mapping[str, float]) -> dict[str, float]:
+    """Return what each model is worth at the point; not considered ones come last."""
+    if not quality:
+        order = by_training(trained)
+        return {model: -float(order.index(model)) for model in order}
+    costs = {model: _known(trained.cost.get(model)) for model in trained.models}
+    setting = trained.points.named(trained.point) if trained.points and trained.point else None
+    slope = setting if isinstance(setting, float) else 0.0
+    return {
+        model: quality[model] - slope * costs[model] if model in quality else -math.inf
+        for model in trained.models
+    }
+
+
+def _known(cost: float | None) -> float:
+    return 0.0 if cost is None or math.isnan(cost) else cost
+
+
+def _reason(trained: TrainedRouter, choice: str, quality: Mapping[str, float]) -> str:
+    at = f" at {trained.point}" if trained.point else ""
+    if choice in quality:
+        return f"predicted quality {quality[choice]:.3f}{at}"
+    if trained.point and trained.setting == choice:
+        return f"stands in{at}"
+    return f"the router's choice{at}"

@@ -1,0 +1,1 @@
+"""Calls to models on behalf of a request: passed through, paid for, asked again elsewhere."""
