@@ -167,7 +167,7 @@ def learned_worlds(count: int, inner_folds: int) -> bool:
                           f"{f'{folds} inner fits' if folds else 'validation'} | "
                           f"{100 * gained:+.2f} ± {100 * error:.2f} | {saves:.0%} | {back:.0%} |",
                           flush=True)  # fmt: skip
-                    kept &= gained >= -SHORT or stretch != 1
+                    kept &= gained >= -SHORT or not folds or stretch != 1
     return kept
 
 
