@@ -3,6 +3,9 @@
     python benchmarks/operating_points.py ../shared/data --keep FOLDER   three tables, 20 splits
     python benchmarks/operating_points.py --planted                      worlds of known truth
 
+With `--inner-folds 5` points are chosen on decisions of inner fits, and the routers refitted, as in
+a run with that option.
+
 Both beside the plain rule: the cheapest trade-off that reaches the best single model's accuracy on
 validation. On the tables knn, linear and mf are fitted on 60% of the queries and their trade-offs
 chosen on 20%, for 20 splits by hash; what was predicted is kept in a folder for the next time. On
@@ -24,11 +27,13 @@ import numpy as np
 
 from routebench.board.assemble import references
 from routebench.config import RunConfig
-from routebench.data.splits import TEST, make_split
+from routebench.data.splits import TEST, TRAIN, inner_parts, make_split
 from routebench.encode.encoders import FittedOnUse
 from routebench.hookspecs import Context
+from routebench.jobs import cross_fit
+from routebench.jobs.cross_fit import LearningTables
 from routebench.jobs.harness import Harness
-from routebench.jobs.setup import Setup
+from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import create
 from routebench.metrics import curves
 from routebench.metrics.points.choose import choose_point
@@ -38,7 +43,7 @@ from routebench.pipeline import load_data
 from routebench.plugin import discovery
 from routebench.prices import listed
 from routebench.prices.apply import price
-from routebench.records import Floats, Mask, SuiteData
+from routebench.records import Decisions, Floats, Mask, SuiteData, Table
 
 TABLES = {
     "llmrouter": "default_llm.json",
@@ -102,28 +107,52 @@ def load(folder: Path, name: str) -> SuiteData:
     return price(data, prices, config.assume_output_tokens)[0]
 
 
-def predict(data: SuiteData, seed: int, files: dict[str, Path]) -> None:
+def predict(data: SuiteData, seed: int, files: dict[str, Path], inner_folds: int) -> None:
     """Fit the routers on one split; write what they expect, and what happened."""
-    setup = Setup(data, make_split(data, "hash", seed=seed), "tfidf-svd", {})
-    (train, validation), test = setup.tables(0), setup.table(0, TEST)
-    encoder: Any = EncodedOnce(FittedOnUse("tfidf-svd", {}, list(train.queries.text)))
-    for router, file in files.items():
+    split = make_split(data, "hash", seed=seed)
+    inner = inner_parts(data, split, inner_folds, seed) if inner_folds else None
+    setup = Setup(data, split, "tfidf-svd", {}, inner=inner)
+    encoders: dict[tuple[str, ...], Any] = {}
+
+    def decided(router: str, tables: LearningTables, *asked: Table) -> list[Decisions]:
+        key = tuple(tables.texts)
+        if key not in encoders:
+            encoders[key] = EncodedOnce(FittedOnUse("tfidf-svd", {}, list(key)))
         harness = Harness(create(discovery.find("router", router), {}, router))
         with tempfile.TemporaryDirectory() as work:
-            harness.fit(train, validation, Context(seed, encoder, Path(work)))
-            known, new = (
-                harness.route(part.queries, len(train.pool)) for part in (validation, test)
+            context = Context(seed, encoders[key], Path(work))
+            harness.fit(tables.train, tables.validation, context)
+            if tables.both is not None:
+                harness.refit(tables.both, context)
+            models = len(tables.train.pool)
+            return [harness.route(table.queries, models) for table in asked]
+
+    deciding, test = setup.deciding_rows(0, inner_folds), setup.table(0, TEST)
+    known = setup.known_table(0, deciding)
+    for router, file in files.items():
+        if inner_folds:
+            job = Job(
+                router, discovery.find("router", router), {}, 0, 0, "", inner_folds=inner_folds
             )
+            parts = []
+            for part in range(inner_folds):
+                rows = cross_fit.decided_rows(setup, job, part)
+                tables = cross_fit.inner_tables(setup, job, part)
+                parts += decided(router, tables, setup.known_table(0, rows))
+            old = cross_fit.joined(setup, job, parts)
+            (new,) = decided(router, cross_fit.refitted_tables(setup, 0), test)
+        else:
+            old, new = decided(router, LearningTables(*setup.tables(0)), known, test)
         values: dict[str, Any] = {
-            "cost": train.outcomes.mean_cost(),
+            "cost": setup.table(0, TRAIN).outcomes.mean_cost(),
             "single": references(setup, 0)["best_single"],
         }
-        for name, quality, part in (
-            ("v", known.quality, validation.outcomes),
+        for name, quality, part_of in (
+            ("v", old.quality, known.outcomes),
             ("t", new.quality, test.outcomes),
         ):
-            values |= {f"{name}q": quality, f"{name}s": part.score, f"{name}c": part.cost}
-            values |= {f"{name}state": part.state}
+            values |= {f"{name}q": quality, f"{name}s": part_of.score, f"{name}c": part_of.cost}
+            values |= {f"{name}state": part_of.state}
         np.savez(file, **values)
 
 
@@ -172,7 +201,14 @@ class Case:
         return gained, 1 - float(self.cost[at].mean() / self.paid.mean()), 0.0
 
 
-def tables(folder: Path, keep: Path, splits: int, names: Sequence[str]) -> bool:
+def tables(
+    folder: Path,
+    keep: Path,
+    splits: int,
+    names: Sequence[str],
+    routers: Sequence[str] = ROUTERS,
+    inner_folds: int = 0,
+) -> bool:
     """Print what the rules lead to on each table; return whether the bounds are kept."""
     kept = True
     print("| table | rule | splits × routers | Δ best single, pp | saves | of plain "
@@ -180,10 +216,11 @@ def tables(folder: Path, keep: Path, splits: int, names: Sequence[str]) -> bool:
     for name in names:
         data, files = None, []
         for seed in range(splits):
-            each = {router: keep / f"{name}-{seed}-{router}.npz" for router in ROUTERS}
+            kind = f"-inner-{inner_folds}" if inner_folds else ""
+            each = {router: keep / f"{name}-{seed}-{router}{kind}.npz" for router in routers}
             if missing := {r: file for r, file in each.items() if not file.exists()}:
                 data = load(folder, name) if data is None else data
-                predict(data, seed, missing)
+                predict(data, seed, missing, inner_folds)
             files += each.values()
         cases = [Case.read(file) for file in files]
         reached = {
@@ -269,6 +306,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for what was predicted")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--table", action="append", choices=list(TABLES))
+    parser.add_argument("--router", action="append", help="knn, linear and mf by default")
+    parser.add_argument("--inner-folds", type=int, default=0, metavar="K")
     parser.add_argument("--planted", action="store_true", help="worlds of known truth instead")
     parser.add_argument("--worlds", type=int, default=200)
     given = parser.parse_args()
@@ -279,7 +318,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as fresh:
         keep = given.keep or Path(fresh)
         keep.mkdir(parents=True, exist_ok=True)
-        kept = tables(given.data, keep, given.splits, given.table or list(TABLES))
+        kept = tables(
+            given.data,
+            keep,
+            given.splits,
+            given.table or list(TABLES),
+            given.router or ROUTERS,
+            given.inner_folds,
+        )
     sys.exit(not kept)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import runs
 from conftest import noise, planted, read_board, rows
+from rich.console import Console as RichConsole
 from runs import SMALL, finish, price_list, put
 
 from routebench import config
+from routebench.board import run_folder
 from routebench.board.read_run import read_run
 from routebench.board.trained import TrainedRouter
 from routebench.data.splits import TEST, TRAIN, VALIDATION, Split, inner_parts, make_split
@@ -26,6 +29,8 @@ from routebench.jobs import arrow_io, cross_fit
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin import discovery
 from routebench.records import SuiteData
+from routebench.report import summary
+from routebench.report.terminal import leaderboard
 from routebench.verify import recompute
 
 K = 3
@@ -232,6 +237,26 @@ def test_the_board_says_what_each_learned_from(both: dict[str, Any]) -> None:
     }  # fmt: skip
     assert "inner_seconds" in board["timing"]["routers"]["knn"]
     assert all("learning" not in row for row in read_board(both["plain"])["rows"])
+
+
+def test_the_page_and_the_terminal_say_it_in_a_line(both: dict[str, Any]) -> None:
+    board = run_folder.read(both["inner"])
+    sizes = board.suite.queries
+    total = next(row.learning.queries for row in board.rows if row.router == "knn" and row.learning)
+    told = [text for text in summary.notices(board) if "learned from" in text]
+    (line,) = told  # best-single is a reference
+    names, _, rest = line.partition(": ")
+    assert sorted(names.split(", ")) == ["knn", "prompt-length"]
+    assert rest == (
+        f"learned from {total} queries (train + validation); points chosen on the decisions of 3"
+        " inner fits on these"
+    )
+    assert sizes["train"] + sizes["validation"] == pytest.approx(total, abs=1)
+    out = io.StringIO()
+    leaderboard.show(board, RichConsole(file=out, width=200))
+    assert line in " ".join(out.getvalue().split())
+    plain = run_folder.read(both["plain"])
+    assert not [text for text in summary.notices(plain) if "learned from" in text]
 
 
 def test_others_decide_as_they_do_without(both: dict[str, Any]) -> None:

@@ -201,3 +201,76 @@ def test_older_checkpoints_of_word_weights_are_read(tmp_path: Path) -> None:
     assert router.words.words == words.words
     np.testing.assert_array_equal(router.words.idf, words.idf)
     assert replace(words).transform(["red"]).nnz == 1
+
+
+class Means(QualityRouter):
+    """The models' mean scores, and how much it has learned from."""
+
+    cheap_fit = True
+    means: Floats
+    seen: int
+
+    def learn(self, train: Table, validation: Table, context: Context) -> None:
+        self.relearn(train, context)
+
+    def relearn(self, table: Table, context: Context) -> None:
+        self.means, self.seen = np.nan_to_num(table.outcomes.mean_score()), len(table)
+
+    def predict(self, queries: Queries) -> Floats:
+        return np.tile(self._derived, (len(queries), 1))
+
+    @cached_property
+    def _derived(self) -> Floats:
+        return self.means * 1.0
+
+
+def refitted(
+    router: Any, tmp_path: Path, cross_fitted: Decisions | None = None
+) -> tuple[Any, Table, Table]:
+    """Return a router that was fitted on half of a table and refitted on the whole of another."""
+    tables = synthetic_tables()
+    context = Context(0, FittedOnUse("tfidf-svd", {}, list(tables.train.queries.text)), tmp_path)
+    harness = Harness(router)
+    harness.fit(tables.train, tables.validation, context)
+    harness.refit(tables.test, replace(context, cross_fitted=cross_fitted))
+    return router, tables.validation, tables.test
+
+
+def test_refit_learns_again_and_forgets_what_followed_from_before(tmp_path: Path) -> None:
+    router, _, table = refitted(Means(Means.Options()), tmp_path)
+    assert router.seen == len(table)
+    expected = np.nan_to_num(table.outcomes.mean_score())
+    np.testing.assert_array_equal(router.predict(table.queries)[0], expected)
+    np.testing.assert_array_equal(router.chooser.cost, table.outcomes.mean_cost())
+
+
+def test_confidence_comes_from_decisions_of_inner_fits(tmp_path: Path) -> None:
+    table = synthetic_tables().test
+    none, rows_of = np.zeros(len(table), dtype=np.int64), np.arange(len(table))
+    sure = np.full((len(table), len(table.pool)), 0.999)
+    informed, *_ = refitted(Means(Means.Options()), tmp_path, Decisions(none, quality=sure))
+    # What inner fits were sure of was right as often as the first model is.
+    right = table.outcomes.score[rows_of, none].mean()
+    assert 0.1 < right < 0.9
+    assert informed.confidence(sure, none)[0] == pytest.approx(right, abs=0.02)
+    alone, *_ = refitted(Means(Means.Options()), tmp_path)
+    assert alone.confidence(sure, none)[0] != pytest.approx(right, abs=0.02)
+
+
+def test_a_cheap_fit_that_cannot_be_refitted_says_so(tmp_path: Path) -> None:
+    class Forgot(ByWord):
+        cheap_fit = True
+
+    with pytest.raises(PluginError, match="Forgot declares cheap_fit, and has no relearn"):
+        refitted(Forgot(Forgot.Options()), tmp_path)
+
+    class Plain:
+        cheap_fit = True
+
+        @hookimpl
+        def route(self, queries: Queries) -> Decisions:
+            return Decisions(np.zeros(len(queries), dtype=np.int64))
+
+    whole = complete(Plain)
+    with pytest.raises(PluginError, match="Plain declares cheap_fit, and has no refit hook"):
+        Harness(whole(whole.Options()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ class ByTask(QualityRouter):
         """Return whether the chosen router is."""
         return optional.is_deterministic(self._new())
 
+    @property
+    def cheap_fit(self) -> bool:
+        """Return whether that of the chosen router is."""
+        return optional.has_cheap_fit(self._new())
+
     def needs(self, pool: Pool, shown: frozenset[str], priced: bool) -> str | None:
         """Return why a run cannot use the chosen router, or None; it is checked first."""
         return optional.unmet_needs(self._new(), pool, shown, priced, frozenset({"task"}))
@@ -85,6 +91,20 @@ class ByTask(QualityRouter):
                 self._routers.append(own)
                 self.specialised.append(task)
             context.progress((task + 1) / len(self.tasks.names), self._note())
+
+    def relearn(self, table: Table, context: Context) -> None:
+        """Learn all again but which tasks have a router of their own."""
+        assert table.queries.task is not None
+        names = [self.tasks.names[task] for task in self.specialised]
+        self.encoder = context.encoder
+        self.tasks = TaskClassifier.learn(
+            self._vectors(table.queries), table.queries.task, self.options.C
+        )
+        self.specialised = [self.tasks.names.index(name) for name in names]
+        alone = replace(context, cross_fitted=None)  # confidence is that of the whole
+        parts = [table, *(_taken(table, table.queries.task == name) for name in names)]
+        for router, part in zip(self._routers, parts, strict=True):
+            router.refit(part, alone)
 
     def predict(self, queries: Queries) -> Floats:
         task, quality = self._predicted(queries), self._routers[0].predict(queries)
