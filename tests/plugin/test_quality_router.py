@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from routebench import (
     hookimpl,
 )
 from routebench.data.long_table import from_long
+from routebench.encode.encoders import FittedOnUse
 from routebench.hookspecs import Router
 from routebench.jobs.harness import Harness
 from routebench.plugin import checkpoint
