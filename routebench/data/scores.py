@@ -22,7 +22,7 @@ _STATED = {
     "confidence": "each model's confidence",
     "verification": "how far each answer passed when it was checked",
 }
-_UNPAID = "what checking cost is billed where cost_usd holds it"
+_PAID = "what checking cost is billed where cost_usd holds it"
 
 
 def as_text(column: Any) -> Any:
@@ -93,7 +93,7 @@ def stated_notes(name: str, column: str, outcomes: Outcomes) -> tuple[str, ...]:
     assert stated is not None, "the column was read"
     known = outcomes.ok & ~np.isnan(stated)
     n = int(known.sum())
-    paid = f"; {_UNPAID}" if name == "verification" else ""
+    paid = f"; {_PAID}" if name == "verification" else ""
     notes = [f"{_STATED[name]} is column {column}, as recorded, of {n:,} answers{paid}"]
     above = _auc(stated[known], outcomes.score[known] >= 0.5)
     if above is not None and max(above, 1 - above) > SUSPICIOUS:

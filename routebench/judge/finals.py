@@ -22,7 +22,7 @@ from routebench.plugin.optional import ReadsFinals
 from routebench.records import SuiteData
 
 _WORTH_KEEPING = 20_000
-"""Answers from which on their finals are kept on disk: reading as many takes some ten seconds."""
+"""Answers from which on their finals are kept on disk: reading as many takes some three seconds."""
 
 _READ = "final answers are read by the judge"
 

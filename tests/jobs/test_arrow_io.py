@@ -48,6 +48,7 @@ def outcomes() -> Outcomes:
         cached_tokens=base + 1,
         thinking_tokens=base / 2,
         confidence=np.array([[-0.1, np.nan], [0.5, 1.0], [np.nan, 0.0]]),
+        verification=np.array([[0.25, np.nan], [np.nan, 1.0], [0.0, 0.5]]),
         samples=np.stack([base, base / 3, base - np.nan, base + 1], axis=-1),
     )
 
@@ -77,7 +78,14 @@ def answers() -> Bought:
         final=np.array([["E", None], [None, None], [None, "B"]], dtype=object),
         **{
             name: np.array([[0.1, np.nan], [1 / 3, np.nan], [np.nan, 2.0]])
-            for name in ("input_tokens", "output_tokens", "cost", "latency", "confidence")
+            for name in (
+                "input_tokens",
+                "output_tokens",
+                "cost",
+                "latency",
+                "confidence",
+                "verification",
+            )
         },
     )
 

@@ -75,7 +75,9 @@ def test_all_and_names_together(data: SuiteData) -> None:
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
     shown = frozenset({"task", "user", "preference"})
-    outcomes = replace(data.outcomes, cost=cost, relative_cost=cost, confidence=cost)
+    outcomes = replace(
+        data.outcomes, cost=cost, relative_cost=cost, confidence=cost, verification=cost
+    )
     users = Users(np.array(["u", "v"], dtype=object), np.array([0.2, 0.8]))
     answers = pa.array(["so"] * cost.size)
     priced = replace(data, outcomes=outcomes, visible=shown, users=users, answers=answers)
@@ -84,7 +86,7 @@ def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     personal, plain = (entrants(each, "all") for each in (priced, replace(priced, users=None)))
     stepping = {label for label, e in personal.items() if "it sees answers" in e.message}
     assert {label for label, e in personal.items() if e.state != "ready"} == lacking | stepping
-    assert {"agreement", "cascade-routing", "frugal", "self-confidence"} <= stepping
+    assert {"agreement", "cascade-routing", "frugal", "self-confidence", "verifier"} <= stepping
     assert {plain[label].state for label in stepping} == {"ready"}
 
 

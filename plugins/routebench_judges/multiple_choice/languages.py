@@ -67,7 +67,7 @@ _TELLTALE_LETTER = re.compile(r"[^\x00-\u03ff\u2000-\u2bff\U0001d000-\U0001ffff]
 
 def may_cue(text: str) -> bool:
     """Return whether `CUES` or `AFTERWARDS` may find anything: a fast way out."""
-    words = _TELLTALE_WORDS
+    words: tuple[str, ...] = _TELLTALE_WORDS
     if not text.isascii():
         greek = _GREEK.search(text) is not None
         if _TELLTALE_LETTER.search(text) or (greek and cased_otherwise(text)):
