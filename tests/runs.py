@@ -24,7 +24,7 @@ from routebench import config, pipeline
 from routebench.__main__ import main
 from routebench.board.run_folder import to_json, with_digest
 from routebench.encode import encoders
-from routebench.isolation import messages
+from routebench.isolation import lines, messages
 from routebench.isolation.messages import Access, Failed, Report, Request, Start
 from routebench.isolation.subprocesses import GiveAnswers, Workers
 from routebench.jobs import worker
@@ -92,19 +92,19 @@ def _here(
     if workers.stopped:
         raise KeyboardInterrupt
     (folder / "work").mkdir(parents=True, exist_ok=True)
-    sent = messages.read(messages.write(Start(request, str(folder), [], access)))
+    sent = lines.read(lines.write(Start(request, str(folder), [], access)))
     assert isinstance(sent, Start)
 
     def send(message: messages.ProgressUpdate) -> None:
-        read = messages.read(messages.write(message))
+        read = lines.read(lines.write(message))
         assert isinstance(read, messages.ProgressUpdate)
         progress(read.done, read.note)
 
     def buy(cells: list[int]) -> messages.AnswersGiven:
         assert sell is not None
-        needed = messages.read(messages.write(messages.AnswersNeeded(cells)))
+        needed = lines.read(lines.write(messages.AnswersNeeded(cells)))
         assert isinstance(needed, messages.AnswersNeeded)
-        given = messages.read(messages.write(sell(needed)))
+        given = lines.read(lines.write(sell(needed)))
         assert isinstance(given, messages.AnswersGiven)
         return given
 
@@ -125,7 +125,7 @@ def _here(
             reason = f"{request.stage}: {worker.reason(error)}"
             answer = Failed(reason.replace(str(folder), "<job>"), traceback.format_exc())
     noted = [f"{w.category.__name__}: {w.message}" for w in caught]
-    report = messages.read(messages.write(Report(answer, "none", list(dict.fromkeys(noted))[:5])))
+    report = lines.read(lines.write(Report(answer, "none", list(dict.fromkeys(noted))[:5])))
     assert isinstance(report, Report)
     return report
 

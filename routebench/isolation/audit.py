@@ -35,7 +35,7 @@ class AuditHook:
         self.this_process = {"self", "thread-self", str(os.getpid())}
         self.violations = violations
         self.own_folder: str | None = None
-        self.taken: set[bytes] = set()
+        self.taken: set[int] = set()
         self.events: dict[str, Callable[..., None]] = {
             "open": self.opened,
             "os.listdir": self.read,
@@ -140,7 +140,7 @@ class AuditHook:
         What lies there outside is somebody else's: whoever names it meant to leave something.
         """
         self.own_folder = str(folder)
-        self.taken = {_digest(name) for name in taken}
+        self.taken = set(map(hash, taken))
 
     def inside(self, real: str) -> bool:
         if _is_in(real, self.folders):
@@ -148,7 +148,7 @@ class AuditHook:
         if self.own_folder is None or not _is_in(real, [self.own_folder]):
             return False
         first = real.removeprefix(self.own_folder + os.sep).partition(os.sep)[0]
-        return _digest(first) not in self.taken
+        return hash(first) not in self.taken
 
     def refuse(self, reason: str) -> None:
         self.violations.append(reason)

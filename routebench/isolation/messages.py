@@ -1,4 +1,4 @@
-"""Messages between a run and the processes of its jobs: one JSON line a message.
+"""Messages between a run and the processes of its jobs; `lines` writes and reads them.
 
 A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
 then one `Report`. In between, a `FitNeeded` is answered on stdin by a `FitGiven`, and an
@@ -7,21 +7,17 @@ then one `Report`. In between, a `FitNeeded` is answered on stdin by a `FitGiven
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.optional import Facts, Text
 
 Quantity = Annotated[int | float, Field(ge=0, allow_inf_nan=False)]
 Timing = dict[str, Quantity]
-LONGEST = 1 << 24
-"""Characters of the longest line that is read."""
 
 
 @dataclass(frozen=True)
@@ -325,6 +321,11 @@ class Report:
     """The first warnings of Python code, each once."""
 
 
+Message = (
+    Start | ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Report | Used
+)
+
+
 def paths(request: Request) -> list[Path]:
     """Return the paths that a request names: in its options, and the file of its router."""
     plugin = getattr(request, "plugin", None)
@@ -340,83 +341,3 @@ def _texts(values: Any) -> list[str]:
     if isinstance(values, list | tuple):
         return [text for value in values for text in _texts(value)]
     return [values] if isinstance(values, str) else []
-
-
-_KIND = "is"
-_MESSAGES = {"request", "access", "reply", "plugin"}
-"""Fields that hold a message themselves."""
-_KINDS = {
-    kind.__name__: kind
-    for kind in (
-        *(Start, Access, PluginInfo, ProgressUpdate, Report, Used),
-        *(FitNeeded, FitGiven, AnswersNeeded, AnswersGiven),
-        *(*get_args(Request), *get_args(Reply)),
-    )
-}
-
-
-Message = (
-    Start | ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Report | Used
-)
-
-
-def write(message: Message) -> str:
-    """Return a message as one line of JSON, without the newline."""
-    return json.dumps(_plain(message))
-
-
-def read(line: str) -> Message:
-    """Return the message that `write` made a line of.
-
-    Raises:
-        ValueError: the line is no such message.
-    """
-    try:
-        message = _typed(json.loads(line), "\\ud" in line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"not a message: {place}: {first['msg']}") from error
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a message: {error}") from error
-    between = ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Used
-    if isinstance(message, between) or (
-        isinstance(message, Start) and isinstance(message.request, Request)
-    ):
-        return message
-    if isinstance(message, Report) and isinstance(message.reply, Reply):
-        return message
-    raise ValueError("not a message")
-
-
-def _plain(message: Any) -> dict[str, Any]:
-    """Return a message's fields by name, with the name of its class."""
-    values = {f.name: getattr(message, f.name) for f in fields(message)}
-    inner = {name: _plain(values[name]) for name in _MESSAGES & set(values)}
-    return values | inner | {_KIND: type(message).__name__}
-
-
-def _typed(values: Any, escaped: bool) -> Any:
-    """Return the message that `_plain` made a dictionary of; it may have lone surrogates."""
-    kind = _KINDS[values[_KIND]]
-    inner = {name: _typed(values[name], escaped) for name in _MESSAGES & set(values)}
-    outer = {name: values[name] for name in set(values) - {_KIND, *inner}}
-    if unknown := set(outer) - {f.name for f in fields(kind)}:
-        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
-    return _validator(kind).validate_python((_whole(outer) if escaped else outer) | inner)
-
-
-def _whole(value: Any) -> Any:
-    """Return nested values with lone surrogates written out, which no file can hold."""
-    if isinstance(value, dict):
-        return {_whole(name): _whole(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_whole(one) for one in value]
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value
-
-
-@cache
-def _validator(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)

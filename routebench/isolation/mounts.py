@@ -47,9 +47,8 @@ def own_view(
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     links = list(_links([*readable, *writable, *given]))
-    below = _topmost(_below_tmp(readable, hidden))
-    opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below}
-    own = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in (*writable, *given)}
+    opened = _opened(_topmost(_below_tmp(readable, hidden)))
+    own = _opened([*writable, *given])
     empty = [path for path in hidden if path.is_dir()]
     made: list[Path] = []
     try:
@@ -94,6 +93,15 @@ def _below_tmp(readable: Iterable[Path], hidden: Sequence[Path]) -> Iterator[Pat
         apart = any(real.is_relative_to(other) for other in hidden)
         if real != TMP and real.is_relative_to(TMP) and real.exists() and not apart:
             yield from everything_but(real, list(hidden))
+
+
+def _opened(paths: Iterable[Path]) -> dict[Path, int]:
+    """Return descriptors of the paths that are there."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(OSError):  # what has gone meanwhile
+            found[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    return found
 
 
 def _links(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from routebench.files import locked
-from routebench.isolation import firewall, messages, readable
+from routebench.isolation import firewall, lines, readable
 from routebench.isolation.forkserver import (
     LIBRARIES,
     ForkedProcess,
@@ -155,7 +155,7 @@ class Workers:
     def _start(self, process: Process, start: Start) -> None:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(messages.write(start) + "\n")
+            process.stdin.write(lines.write(start) + "\n")
             process.stdin.flush()
 
     @contextlib.contextmanager
@@ -272,9 +272,9 @@ def _listen(
 ) -> None:
     assert process.stdout is not None
     # A router can find the channel and write to it: lines have an end, and messages a form.
-    while line := process.stdout.readline(messages.LONGEST):
+    while line := process.stdout.readline(lines.LONGEST):
         try:
-            message = messages.read(line)
+            message = lines.read(line)
         except ValueError as error:
             if _REPORT in line:
                 reports.append(Report(Failed(f"gave a report that is refused: {error}")))
@@ -314,7 +314,7 @@ def _sold(needed: AnswersNeeded, sell: GiveAnswers | None) -> AnswersGiven:
 def _send(process: Process, message: FitGiven | AnswersGiven) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(messages.write(message) + "\n")
+        process.stdin.write(lines.write(message) + "\n")
         process.stdin.flush()
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from routebench.isolation import firewall, messages
+from routebench.isolation import firewall, lines, messages
 from routebench.isolation.messages import (
     AnswersGiven,
     AnswersNeeded,
@@ -62,7 +62,7 @@ AHEAD = (
 
 
 def main() -> None:
-    start = messages.read(sys.stdin.readline())
+    start = lines.read(sys.stdin.readline())
     assert isinstance(start, Start)
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -77,7 +77,7 @@ def main() -> None:
     folder, order = Path(start.folder), start.request
 
     def report_use(cpu_seconds: float, peak_rss_bytes: int) -> None:
-        print(messages.write(Used(cpu_seconds, peak_rss_bytes)), file=channel, flush=True)
+        print(lines.write(Used(cpu_seconds, peak_rss_bytes)), file=channel, flush=True)
 
     level, violations = firewall.enter(start, messages.paths(order), report_use)
     del start  # what is protected is in no object that a router could find
@@ -89,21 +89,21 @@ def main() -> None:
     )
 
     def send(message: ProgressUpdate | FitNeeded | AnswersNeeded | Report) -> None:
-        print(messages.write(message), file=channel, flush=True)
+        print(lines.write(message), file=channel, flush=True)
 
     turn = threading.Lock()
 
     def ask(kind: str, settings: dict[str, Any]) -> Path | None:
         with turn:  # answers come in the order of the questions
             send(FitNeeded(kind, settings))
-            reply = messages.read(given.get())
+            reply = lines.read(given.get())
         assert isinstance(reply, FitGiven)
         return None if reply.place is None else Path(reply.place)
 
     def buy(cells: list[int]) -> AnswersGiven:
         with turn:
             send(AnswersNeeded(cells))
-            reply = messages.read(given.get())
+            reply = lines.read(given.get())
         assert isinstance(reply, AnswersGiven)
         return reply
 

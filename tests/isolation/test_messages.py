@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from routebench.isolation.lines import read, write
 from routebench.isolation.messages import (
     Access,
     Broken,
@@ -24,8 +25,6 @@ from routebench.isolation.messages import (
     RouteReply,
     RouteRequest,
     Start,
-    read,
-    write,
 )
 from routebench.plugin.discovery import PluginInfo
 

@@ -275,3 +275,11 @@ def test_a_step_that_depends_on_the_batch_fails_its_row(tmp_path: Path) -> None:
     )  # fmt: skip
     message = rows(read_board(folder))["Crowd"]["message"]
     assert "batch and single stepping disagree on 64 of 64 queries" in message
+
+
+def test_what_routers_that_see_answers_decided_is_asked_again(done: Path) -> None:
+    named = [f"{STEPPERS}:AskInTurn", f"{STEPPERS}:PairThenTop"]
+    result = verify(done, reroute=True, routers=named)
+    assert not result.mismatches
+    tested = len(pq.read_table(done / "decisions.parquet"))
+    assert result.checked["decisions, asked again"] == tested

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from conftest import noise, real
 from runs import SMALL, edit_board, edit_hash, edit_table, finish, graded, price_list, put
 
 from routebench.board import build, run_folder
@@ -220,6 +221,40 @@ def test_what_is_not_asked_again_is_said(main: Main, folder: Path, tmp_path: Pat
     shutil.rmtree(folder / "routers")
     _, out, _ = main("verify", folder)
     assert "there are no checkpoints here" in " ".join(out.split())
+
+
+LEAVES = """
+from pathlib import Path
+import numpy as np
+from pydantic import BaseModel
+from routebench import Decisions, hookimpl
+
+class Leaves:
+    class Options(BaseModel):
+        place: str
+    def __init__(self, options):
+        self.options = options
+    @hookimpl
+    def route(self, queries):
+        Path(self.options.place).write_text("was here")
+        return Decisions(np.zeros(len(queries), dtype=int))
+"""
+
+
+def test_routers_that_are_asked_again_are_confined(tmp_path: Path) -> None:
+    (file := tmp_path / "leaves.py").write_text(LEAVES)
+    mark = tmp_path / "mark"
+    folder = finish(
+        tmp_path / "run",
+        suite=put(tmp_path, noise(60)),
+        router=[f"{file}:Leaves"],
+        set={"Leaves": {"place": str(mark)}},
+    )
+    mark.unlink()  # its jobs ran in this process
+    done = real("verify", folder, "--reroute", "--router", f"{file}:Leaves", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "tried to write outside its work folder" in done.stderr
+    assert not mark.exists()
 
 
 def test_signatures(main: Main, folder: Path, tmp_path: Path) -> None:
