@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,27 @@ def test_the_first_screen_comes_first(main: Main, tmp_path: Path) -> None:
     assert found.json("run0-tradeoffs") == tradeoffs(stored, verdict_card(stored.board))
     code, _, err = main("report", KEPT, "--volume", "some")
     assert (code, "--volume" in err) == (2, True)
+
+
+def test_names_made_of_markup_are_text_on_the_first_screen(kept: Stored) -> None:
+    needed("jinja2", "plotly")
+    from routebench.report.web.page import page
+
+    old = verdict_card(kept.board).router
+    rows = [
+        row.model_copy(update={"router": NASTY}) if row.router == old else row
+        for row in kept.board.rows
+    ]
+    decisions = {
+        (NASTY if key[0] == old else key[0], *key[1:]): one for key, one in kept.decisions.items()
+    }
+    renamed = replace(kept, board=kept.board.model_copy(update={"rows": rows}), decisions=decisions)
+    found, plain = (Parsed(page([run])) for run in (renamed, kept))
+    assert verdict_card(renamed.board).router == NASTY
+    assert len(found.scripts) == len(plain.scripts)
+    assert f"Deploy {NASTY} at" in " ".join("".join(found.texts).split())
+    made = found.json("run0-tradeoffs")
+    assert made["routers"][made["shown"]]["name"] == NASTY
 
 
 @pytest.mark.parametrize("name", ["mf", NASTY, "$x_1$ " + "long " * 40])

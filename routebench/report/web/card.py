@@ -7,6 +7,7 @@ import textwrap
 from typing import Any
 
 from routebench.printed import one_visible_line
+from routebench.report.format import shortened
 from routebench.report.verdict_card import VerdictCard
 from routebench.report.volume import Volume
 from routebench.report.web.colours import LIGHT
@@ -34,17 +35,15 @@ def png(card: VerdictCard, volume: Volume) -> bytes:
 
 
 def _draw(figure: Any, card: VerdictCard, volume: Volume) -> None:
-    from matplotlib.patches import Rectangle
-
     tone = LIGHT[_TONES.get(card.kind, "accent")]
-    bar = Rectangle((0, 0), 0.018, 1, transform=figure.transFigure, color=tone, linewidth=0)
-    figure.add_artist(bar)
+    _bar(figure, (0, 0), 0.018, 1, tone)
     soft, ink = LIGHT["soft"], LIGHT["ink"]
     y = _text(figure, 0.93, "RouteBench", 17, soft, weight="bold", room=60)
     y = _text(figure, y - 0.075, card.title, 33, tone, weight="bold", room=48)
     y = _text(figure, y - 0.035, card.words, 24, ink, room=70)
     if (dollars := card.dollars(volume)) is not None:
         y = _text(figure, y - 0.035, dollars, 24, ink, room=70)
+        _costs(figure, y - 0.05, card, tone)
     foot = [card.suite, card.about, *card.cautions]
     at = 0.05 + 0.052 * len(foot)
     for line in foot:
@@ -52,12 +51,37 @@ def _draw(figure: Any, card: VerdictCard, volume: Volume) -> None:
         at -= 0.052
 
 
+def _costs(figure: Any, top: float, card: VerdictCard, tone: str) -> None:
+    """Draw what the best single model and the router cost, one bar below the other."""
+    assert card.usd_per_1k is not None
+    assert card.best_single_usd_per_1k is not None
+    lines = (
+        (card.best_single_usd_per_1k, LIGHT["line"], "best single model"),
+        (card.usd_per_1k, tone, shortened(str(card.router), 20)),
+    )
+    largest = max(cost for cost, _, _ in lines)
+    for i, (cost, colour, name) in enumerate(lines):
+        y = top - 0.07 * (i + 1)
+        _bar(figure, (0.06, y), 0.5 * cost / largest, 0.05, colour)
+        words = f"{name}: ${cost:.3g} per 1,000 queries"
+        place = 0.075 + 0.5 * cost / largest
+        _text(figure, y + 0.041, words, 15, LIGHT["ink"], room=50, lines=1, left=place)
+
+
+def _bar(figure: Any, at: tuple[float, float], width: float, height: float, colour: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    figure.add_artist(
+        Rectangle(at, width, height, transform=figure.transFigure, color=colour, linewidth=0)
+    )
+
+
 def _text(
     figure: Any, top: float, text: str, size: int, colour: str, room: int,
-    weight: str = "normal", lines: int = _LINES,
+    weight: str = "normal", lines: int = _LINES, left: float = 0.06,
 ) -> float:  # fmt: skip
     """Write a text in lines of `room` letters at most, and return where it ends."""
     rows = textwrap.wrap(one_visible_line(text), room, max_lines=lines, placeholder=" …")
-    figure.text(0.06, top, "\n".join(rows), size=size, color=colour, weight=weight, va="top",
+    figure.text(left, top, "\n".join(rows), size=size, color=colour, weight=weight, va="top",
                 linespacing=1.25)  # fmt: skip
     return top - 1.25 * size * len(rows) / 72 * _DPI / HEIGHT

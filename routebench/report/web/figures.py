@@ -28,7 +28,7 @@ _MARKERS = {
     "hexagon": "h", "star": "*", "star-triangle-up": (3, 1, 0), "x-thin": "x", "cross": "P",
     "x": "X", "triangle-down": "v", "triangle-left": "<", "triangle-right": ">",
     "star-diamond": (4, 1, 0), "hourglass": ((-1, -1), (1, -1), (-1, 1), (1, 1), (-1, -1)),
-    "asterisk": (8, 2, 0), "circle-cross": "$⊕$",
+    "asterisk": (8, 2, 0), "circle-cross": "+",
     "bowtie": ((-1, -1), (-1, 1), (1, -1), (1, 1), (-1, -1)),
 }  # fmt: skip
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}

@@ -78,7 +78,7 @@ const Plots = (() => {
   }
   const start = () => figures.forEach((_, id) => seen.observe(document.getElementById(id)));
   const idle = typeof requestIdleCallback === "undefined" ? setTimeout : requestIdleCallback;
-  addEventListener("load", () => setTimeout(() => idle(start), 300)); // the first screen is there before
+  addEventListener("load", () => setTimeout(() => idle(start, { timeout: 1000 }), 300)); // the first screen is there before
   for (const choice of document.querySelectorAll('select[id$="-task"]')) {
     choice.addEventListener("change", () => {
       const id = choice.id.replace(/-task$/, "-usage");
