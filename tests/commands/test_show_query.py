@@ -36,7 +36,8 @@ def test_a_query(run: Path, main: Main) -> None:
     assert lines[0].startswith(f"{name} · ")
     best = max(cell["score"] for cell in own.values())
     right = [model for model, cell in own.items() if cell["score"] == best]
-    assert lines[1] == f"best answered by {', '.join(right)}"
+    words = f"best answered by {', '.join(right)}" if best else "no model scores on it"
+    assert lines[1] == words
     shown = {line.split()[0]: line.split()[1:] for line in lines[3:] if len(line.split()) > 2}
     assert [float(shown[model][0]) for model in own] == [cell["score"] for cell in own.values()]
     chosen = shown["linear"]

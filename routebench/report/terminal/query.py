@@ -30,9 +30,10 @@ def show(run: Stored, query: str, point: str | None, out: Console) -> None:
     task = run.setup.data.queries.task
     about = f" · task {task[run.rows[at]]}" if task is not None else ""
     out.print(f"[bold]{escape(query)}[/bold]{escape(about)} · tested in fold {run.folds[at]}")
-    best = scores == np.nanmax(scores) if (~np.isnan(scores)).any() else np.zeros(len(scores))
-    right = [model for model, top in zip(models, best, strict=True) if top]
-    out.print(f"best answered by {escape(', '.join(right)) or MISSING}", soft_wrap=True)
+    best = np.nanmax(scores, initial=0.0)
+    right = [model for model, score in zip(models, scores, strict=True) if score == best > 0]
+    words = f"best answered by {', '.join(right)}" if right else "no model scores on it"
+    out.print(escape(words), soft_wrap=True)
     out.print()
     table = make_table("model", "score", "$ / 1k")
     for place in _order(scores, None if costs is None else costs[at]):
