@@ -47,7 +47,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[rb.Run]]:
         names = ["best-single", "prompt-length", "random"]
         yield [
             rb.run(planted(80), names[:2], out="old", **options),
-            rb.run(planted(80), names, out="new", **options),
+            rb.run(planted(80), ",".join(names), out="new", against="random", **options),
         ]
 
 
@@ -163,7 +163,7 @@ def test_compare(runs: list[rb.Run]) -> None:
 
 
 def test_gate(runs: list[rb.Run]) -> None:
-    decided = rb.gate(runs[0], "new", routers=["prompt-length"], margins={"accuracy": 0.3})
+    decided = rb.gate(runs[0], "new", routers="prompt-length", margins={"accuracy": 0.3})
     assert decided.verdict == "pass"
     assert decided.passed
     (row, *_) = rows(decided.comparisons())
