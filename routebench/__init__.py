@@ -13,7 +13,8 @@ trains and scores routers on recorded answers, and says what each saves, at what
     rb.compare(old, new) # two runs, query by query
     rb.gate(old, new)    # may the new one replace the old one?
 
-`table` may also be a suite's name ("simpleqa"), a pandas DataFrame or a pyarrow Table. What goes
+The table may also be a suite's name ("simpleqa"), a pandas DataFrame or a pyarrow Table;
+`help(rb.run)` lists every argument. What goes
 wrong is a `RoutebenchError` that names the place; its `hint` says what to do.
 
 The other names here are for authors of plugins: a router is a class with `@hookimpl def

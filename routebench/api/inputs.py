@@ -63,7 +63,7 @@ def stored(kind: str, name: str, content: bytes) -> Path:
 
 
 def _arrow(table: Any) -> Any:
-    """Return a table of pandas, polars or Arrow as one of Arrow."""
+    """Return a table of pandas, or one with Arrow's stream interface, as one of Arrow."""
     import pyarrow as pa
 
     if isinstance(table, pa.Table):

@@ -31,6 +31,8 @@ from routebench.report.terminal import leaderboard as board_terminal
 from routebench.report.terminal.progress import RunProgress
 from routebench.schema import Leaderboard
 
+_LISTS = ("against", "show")  # options that are lists, of which one text may hold several
+
 
 @dataclass(frozen=True, repr=False)
 class Run:
@@ -155,7 +157,7 @@ def run(
     encoder: str | None = None,
     task: Literal["hidden", "train", "all"] | None = None,
     margin: str | None = None,
-    point: Sequence[str] = (),
+    point: str | Sequence[str] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -209,12 +211,12 @@ def run(
         "encoder": encoder,
         "task": task,
         "margin": margin,
-        "point": list(point),
+        "point": _listed(point),
         "set": _merged(own, options or {}),
         "out": None if out is None else str(out),
         "fresh": fresh,
         "jobs": jobs,
-        **more,
+        **{name: _listed(value) if name in _LISTS else value for name, value in more.items()},
     }
     config = make({name: value for name, value in values.items() if value is not None})
     with _listener(config, progress) as listener:
@@ -239,7 +241,7 @@ def compare(
     first: Run | str | Path,
     second: Run | str | Path | None = None,
     *,
-    routers: Sequence[str] = (),
+    routers: str | Sequence[str] = (),
     flips: int = 5,
     by: Literal["score", "cost"] = "score",
 ) -> PairedRuns:
@@ -249,7 +251,7 @@ def compare(
         RoutebenchError: the runs are on other data, or one cannot be read.
     """
     paths = [_place(first), *([] if second is None else [_place(second)])]
-    (found,) = compare_runs(paths, list(routers), flips, by)
+    (found,) = compare_runs(paths, _listed(routers), flips, by)
     return PairedRuns(found)
 
 
@@ -259,8 +261,8 @@ def gate(
     candidate: Run | str | Path,
     *,
     rules: str | Path | None = None,
-    routers: Sequence[str] = (),
-    metrics: Sequence[str] = (),
+    routers: str | Sequence[str] = (),
+    metrics: str | Sequence[str] = (),
     margins: Mapping[str, float | str] | None = None,
 ) -> GateDecision:
     """Decide whether the candidate may replace the baseline, as `routebench gate` does.
@@ -279,11 +281,18 @@ def gate(
     values = gate_rules.read(Path(rules)) if rules is not None else {}
     for name, given in (("routers", routers), ("metrics", metrics)):
         if given:
-            values[name] = list(given)
+            values[name] = _listed(given)
     if margins:
         values["margins"] = values.get("margins", {}) | dict(margins)
     made = gate_rules.make(values, "gate" if rules is None else str(rules))
     return GateDecision(gates.gate(_place(baseline), _place(candidate), made))
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    """Return names as a list; one text may hold several, as on the command line."""
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return list(names)
 
 
 def _place(run: Run | str | Path) -> Path:

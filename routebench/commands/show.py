@@ -18,9 +18,22 @@ from routebench.printed import echo_json
     "--against", metavar="ROUTER", help="Compare with this router of the run's --against."
 )
 @click.option("--volume", metavar="N/day", help="Print dollars a month too: 100000/day.")
+@click.option(
+    "--query", metavar="ID", help="Show one test query: its answers, and what each router chose."
+)
+@click.option(
+    "--point", metavar="NAME", help="Show the query's choices at a point, such as within-1pp."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard's JSON instead.")
 def command(
-    run: Path, wide: bool, curves: bool, against: str | None, volume: str | None, as_json: bool
+    run: Path,
+    wide: bool,
+    curves: bool,
+    against: str | None,
+    volume: str | None,
+    query: str | None,
+    point: str | None,
+    as_json: bool,
 ) -> None:
     """Show the leaderboard of RUN.
 
@@ -34,6 +47,14 @@ def command(
     from routebench.report.volume import Volume
 
     board = run_folder.read(run)
+    if point is not None and query is None:
+        raise OptionError(f"--point {point}: of which query?", "--query ID, or --curves for all")
+    if query is not None:
+        from routebench.board.read_run import read_run
+        from routebench.report.terminal import query as query_terminal
+
+        query_terminal.show(read_run(run, board=board), query, point, console.make())
+        return
     if as_json:
         echo_json(run_folder.to_json(board), nl=False)
     else:

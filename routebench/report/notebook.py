@@ -36,11 +36,12 @@ def board_html(board: Leaderboard, folder: Path) -> str:
     table = summary.leaderboard(board)
     lines = [f"<p><b>{_text(summary.title(board))}</b>"]
     lines += [f"<br>{_text(board.headline)}" if board.headline is not None else ""]
-    facts = " · ".join(value for _, value in summary.facts(board))
+    facts = " · ".join(f"{name.lower()}: {value}" for name, value in summary.facts(board))
     lines += [f"<br><small>{_text(facts)}</small></p>"]
     heads = "".join(f"<th>{_text(head)}</th>" for head in table.heads)
     rows = "".join(map(_row, [*table.rows, *table.foot]))
-    lines += [f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"]
+    style = 'style="white-space:nowrap"'
+    lines += [f"<table {style}><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"]
     notices = [text for text in summary.notices(board) if text != board.headline][:_NOTICES]
     lines += [f"<p><small>{'<br>'.join(map(_text, [*notices, str(folder)]))}</small></p>"]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import pydoc
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 from conftest import planted
 from runs import in_process
@@ -45,7 +47,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[rb.Run]]:
         names = ["best-single", "prompt-length", "random"]
         yield [
             rb.run(planted(80), names[:2], out="old", **options),
-            rb.run(planted(80), names, out="new", **options),
+            rb.run(planted(80), ",".join(names), out="new", against="random", **options),
         ]
 
 
@@ -125,8 +127,6 @@ def test_pandas_where_it_is(runs: list[rb.Run], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_costs_of_all_answers_that_a_router_buys(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     models, keys = ["a", "b"], ["k", "k", "l", "l"]
     cells = {"query": keys, "query_id": [f"q-{k}" for k in keys], "model": models * 2}
     cells |= {"score": [1.0, 0.0, 0.0, None], "cost_usd": [1.0, 2.0, 4.0, None]}
@@ -163,7 +163,7 @@ def test_compare(runs: list[rb.Run]) -> None:
 
 
 def test_gate(runs: list[rb.Run]) -> None:
-    decided = rb.gate(runs[0], "new", routers=["prompt-length"], margins={"accuracy": 0.3})
+    decided = rb.gate(runs[0], "new", routers="prompt-length", margins={"accuracy": 0.3})
     assert decided.verdict == "pass"
     assert decided.passed
     (row, *_) = rows(decided.comparisons())
@@ -219,3 +219,62 @@ def test_errors_name_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "argv", ["routebench-job"])
     with pytest.raises(rb.OptionError, match="while a job imported the file of its router"):
         rb.run("simpleqa")
+
+
+SCRIPT = """
+import numpy as np
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+import routebench as rb
+from routebench import Decisions, hookimpl
+
+FIRST = 0
+
+
+class Fixed:
+    'Sends every query to one model.'
+
+    class Options(BaseModel):
+        model: int = FIRST
+
+    def __init__(self, options):
+        self.options = options
+
+    @hookimpl
+    def route(self, queries):
+        return Decisions(np.full(len(queries), self.options.model))
+
+
+class Broken(Fixed):
+    @hookimpl
+    def route(self, queries):
+        print("about to break")
+        raise ValueError("no luck")
+
+
+given = [Fixed, Fixed(Fixed.Options(model=1)), Broken, "best-single"]
+run = rb.run(pq.read_table("outcomes.parquet"), given, perturb=0, fresh=True)
+print([(row.router, row.state) for row in run.board.rows])
+chosen = run.decisions()
+"""
+
+
+@pytest.mark.slow
+def test_classes_of_a_script_run_in_processes_of_their_own(tmp_path: Path) -> None:
+    pq.write_table(planted(80), tmp_path / "outcomes.parquet")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"ROUTEBENCH_DATA": str(tmp_path / "kept")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    for label in ("'Fixed'", "'Fixed@2'", "'best-single'"):
+        assert f"({label}, 'ok')" in done.stdout
+    assert "('Broken', 'failed')" in done.stdout
+    assert "Broken seed 0 failed: route: ValueError: no luck" in done.stderr
+    assert "about to break" in done.stderr

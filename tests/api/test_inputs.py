@@ -35,6 +35,18 @@ def test_a_table_is_written_once(data: Path) -> None:
     assert inputs.suite(table.slice(1)) != suite
 
 
+class Stream:
+    """A table of another library, as far as Arrow sees it."""
+
+    def __arrow_c_stream__(self, schema: object = None) -> object:
+        return planted(5).__arrow_c_stream__(schema)
+
+
+def test_a_table_of_another_library() -> None:
+    read = pq.read_table(inputs.suite(Stream()).partition(":")[2])
+    assert read.equals(planted(5))
+
+
 def test_names_stay_as_they_are() -> None:
     assert inputs.suite("simpleqa") == "simpleqa"
     assert inputs.suite(Path("a/b.csv")) == "table:a/b.csv"

@@ -125,7 +125,7 @@ class RunProgress(RunListener):
     def time_left(self) -> str:
         """Return the time until the last job has ended, in round words."""
         seconds = None if self._left is None else self._left.left()
-        return "" if seconds is None else f"about {about(seconds)} left"
+        return f"about {about(seconds)} left" if seconds else ""
 
     def _stop(self) -> None:
         if self._bars.live.is_started:
