@@ -126,6 +126,8 @@ def _check_sizes(
 def _library() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.errors
+        import huggingface_hub.utils
     except ImportError as error:
         raise OptionError("this needs huggingface-hub", "pip install 'routebench[hub]'") from error
     return huggingface_hub
@@ -134,9 +136,7 @@ def _library() -> Any:
 @contextmanager
 def _told(hub: Any, what: str) -> Iterator[None]:
     """Turn the client's errors into one line that says what could not be done."""
-    from huggingface_hub.utils import disable_progress_bars
-
-    disable_progress_bars()
+    hub.utils.disable_progress_bars()
     try:
         yield
     except RoutebenchError:
