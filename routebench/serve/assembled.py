@@ -111,7 +111,14 @@ def assemble(trained: TrainedRouter, options: ServeOptions) -> Gateway:
 def policy_version(trained: TrainedRouter, explore: float) -> str:
     """Return 12 hex digits over all that decides: another router, point or ε has others."""
     known = trained.description
-    facts = [known.router, known.plugin, known.code, known.fingerprint, known.seed, known.fold]
+    facts: list[Any] = [
+        known.router,
+        known.plugin,
+        known.code,
+        known.fingerprint,
+        known.seed,
+        known.fold,
+    ]
     facts += [repr(getattr(trained.router, "options", None)), trained.point, explore]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:12]
 

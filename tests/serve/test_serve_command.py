@@ -216,7 +216,7 @@ def test_memory_stays_as_it_is(run: Path, tmp_path: Path) -> None:
         httpx.Client(timeout=30) as client,
     ):
         server.keep = False
-        while time.monotonic() < end:
+        while time.monotonic() < end or asked < 500:
             for number in range(25):
                 sent = body(stream=number % 5 == 0, user=f"u-{asked}")
                 sent["messages"] = [{"role": "user", "content": f"Question {asked} {number}"}]
@@ -231,5 +231,4 @@ def test_memory_stays_as_it_is(run: Path, tmp_path: Path) -> None:
             pages = int(Path(f"/proc/{command.pid}/statm").read_text().split()[1])
             sizes.append(pages * os.sysconf("SC_PAGE_SIZE"))
         after_a_third = sizes[len(sizes) // 3]
-        assert asked > 500
         assert sizes[-1] < 1.03 * after_a_third

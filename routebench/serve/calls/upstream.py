@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from routebench.collect.calls import is_live
 from routebench.collect.planning import TargetModel
@@ -18,6 +17,7 @@ from routebench.errors import CallError, RoutebenchError
 from routebench.hookspecs import ChatEndpoint
 from routebench.records import Reply, Request
 from routebench.serve.api_errors import ApiError, Hidden, invalid
+from routebench.serve.calls.connections import Connections
 from routebench.serve.calls.events import as_events, split_events
 from routebench.serve.calls.usage import known_counts
 from routebench.serve.chat import ChatRequest
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 Completion = dict[str, Any]
 
-_CONNECT = 5.0  # seconds until a server must have taken a connection
-_OPEN = 1000  # connections at most
 _PASSING = {408: "timeout", 409: "server", 429: "rate-limited", 504: "timeout"}
 _DENIED = {401, 402, 403, 404, 405, 407}
 _NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
@@ -94,18 +92,7 @@ class Upstreams:
         import httpx
 
         self.models, self._timeout, self._hidden = models, timeout, hidden
-        limits = httpx.Limits(max_connections=_OPEN, max_keepalive_connections=_OPEN)
-        connect = min(_CONNECT, timeout)
-        waits = {"connect": connect, "read": timeout, "write": timeout, "pool": timeout}
-        self._extensions = {"timeout": waits}
-        # The pool alone takes little more than half a client's time for a call; a client finds
-        # proxies. Neither follows redirects: a key must not go along to another server.
-        self._proxied = bool(getproxies())
-        self._pool: Any = (
-            httpx.AsyncClient(limits=limits, follow_redirects=False)
-            if self._proxied
-            else httpx.AsyncHTTPTransport(limits=limits)
-        )
+        self._connections = Connections(timeout)
         self._requests = {
             name: (httpx.URL(one.endpoint.url), httpx.Headers(_headers(one.endpoint)))
             for name, one in models.items()
@@ -129,7 +116,7 @@ class Upstreams:
                 try:
                     return self._read(await _content(response))
                 finally:
-                    await response.aclose()
+                    await self._connections.release(response)
         except TimeoutError:
             raise UpstreamError("timeout", f"no answer within {self._timeout:g} s") from None
         except UpstreamError:
@@ -163,7 +150,7 @@ class Upstreams:
                 async for event in split_events(response.aiter_bytes()):
                     yield self._hidden.text(event.decode("utf-8", "replace")).encode()
             finally:
-                await response.aclose()
+                await self._connections.release(response)
         except TimeoutError:
             raise UpstreamError("timeout", f"no answer within {self._timeout:g} s") from None
         except (UpstreamError, GeneratorExit, asyncio.CancelledError):
@@ -173,7 +160,7 @@ class Upstreams:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._connections.aclose()
         plugins = {id(one.target.plugin): one.target.plugin for one in self.models.values()}
         for plugin in plugins.values():
             close = getattr(plugin, "close", None)
@@ -182,27 +169,18 @@ class Upstreams:
 
     async def _send(self, model: UpstreamModel, chat: ChatRequest) -> httpx.Response:
         """Send a request and return the response with its head read; HTTP 200 alone is one."""
-        import httpx
-
         endpoint = model.endpoint
         assert endpoint is not None
         usage = endpoint.url not in self._without_usage
         body = chat.upstream_body(model.target.model, endpoint.defaults, usage)
         url, headers = self._requests[model.name]
-        request = httpx.Request(
-            "POST", url, content=body, headers=headers, extensions=self._extensions
-        )
-        response: httpx.Response = (
-            await self._pool.send(request, stream=True)
-            if self._proxied
-            else await self._pool.handle_async_request(request)
-        )
+        response = await self._connections.send(url, headers, body)
         if response.status_code == 200:
             return response
         try:
             failure = self._failure(response, await _content(response))
         finally:
-            await response.aclose()
+            await self._connections.release(response)
         said = f"{failure.message} {failure.error.get('param')}"
         if chat.stream and usage and failure.kind == "rejected" and "stream_options" in said:
             self._without_usage.add(endpoint.url)
