@@ -129,15 +129,14 @@ class Processes:
             network=job.needs_network,
             accelerator=self.setup.device != "cpu",
         )
-        crossed, tables = (
-            None,
-            LearningTables(*self.setup.tables(job.fold, job.personal, job.steps)),
-        )
         if job.inner_folds:
             crossed = self._cross_fitted(job, place, access, deadline, progress)
             if crossed.state != "ok":
                 return crossed
             tables = refitted_tables(self.setup, job.fold)
+        else:
+            crossed = None
+            tables = LearningTables(*self.setup.tables(job.fold, job.personal, job.steps))
         route = place / "route"
         kept = str(self.finished.begun(job))
         decided = None if crossed is None else crossed.validation
