@@ -156,13 +156,15 @@ class Processes:
     def _stages(self, job: Job, place: Path, progress: OnProgress) -> Result:
         timeout = self.setup.timeout
         deadline = time.monotonic() + timeout if timeout else None
-        access, crossed = self._access(job), None
-        tables = LearningTables(*self.setup.tables(job.fold, job.personal, job.steps))
+        access = self._access(job)
         if job.inner_folds:
             crossed = self._cross_fitted(job, place, access, deadline, progress)
             if crossed.state != "ok":
                 return crossed
             tables = refitted_tables(self.setup, job.fold)
+        else:
+            crossed = None
+            tables = LearningTables(*self.setup.tables(job.fold, job.personal, job.steps))
         route = place / "route"
         kept = str(self.finished.begun(job))
         decided = None if crossed is None else crossed.validation

@@ -20,7 +20,7 @@ from routebench.files import absolute
 from routebench.plugin import discovery, options
 from routebench.plugin.discovery import PluginInfo
 
-WRAPPABLE = ("fit", "route", "step", "judge")
+WRAPPABLE = ("fit", "refit", "route", "step", "judge")
 Values = Mapping[str, dict[str, Any]]
 """Options of plugins by name, as `--set` gives them."""
 
@@ -36,7 +36,7 @@ class Extension:
     hook: Any
     """Its hooks alone: pluggy stops at the first implementation that raises."""
     wraps: tuple[str, ...]
-    """Which of `fit`, `route` and `judge` it wraps."""
+    """Which of the hooks of routers and judges it wraps."""
 
 
 class Extensions:

@@ -149,6 +149,7 @@ def test_what_a_router_breaks_inside_a_wrapper_is_its_own(
     ("methods", "reason"),
     [
         ("@hookimpl\ndef fit(self):\n    pass", "extension 'around' would answer fit itself"),
+        ("@hookimpl\ndef refit(self):\n    pass", "extension 'around' would answer refit itself"),
         ("@hookimpl(wrapper=True)\ndef fit(self):\n    pass", "is not a generator function"),
         ("@hookimpl\ndef run_finised(self):\n    pass", "unknown hook 'run_finised'"),
         ("@hookimpl\ndef run_finished(self, borad):\n    pass", "borad"),
