@@ -64,7 +64,7 @@ def test_a_planted_violation_is_found(copy: Path, module: str, line: str, broken
     code, report = lint(copy)
     assert code == 1, report
     (verdict,) = [text for text in report.splitlines() if text.startswith(broken)][:1]
-    assert verdict.endswith("BROKEN")
+    assert "BROKEN" in verdict
 
 
 def test_job_processes_load_no_board() -> None:
