@@ -215,7 +215,7 @@ def test_price_files(run: Refused, good: Path) -> None:
         (["--set", "table.small=x"], ["small: no model 'x' in this pool", "known: a, b, c, d"]),
         (["--set", "tfidf-svd.dimensoin=8"], ["'dimensoin'", "did you mean dimension?"]),
         (["--set", "knn.k=many"], ["knn.k", "'many'", "routebench plugins knn"]),
-        (["--set", "knn.k=0"], ["knn.k", "greater than or equal to 1", "0"]),
+        (["--set", "knn.k=0"], ["knn.k", "must be at least 1", "0"]),
         (["--set", "k=5"], ["--set 'k=5'", "NAME.OPTION=VALUE"]),
         (["--set", "knn.k"], ["--set 'knn.k'", "NAME.OPTION=VALUE"]),
         (["--set", "knn.=5"], ["--set 'knn.=5'"]),
