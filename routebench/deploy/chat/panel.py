@@ -91,7 +91,7 @@ def _costs(turn: Turn) -> str:
     ]
     rows += [
         f'<tr><td>{one.name}</td><td>{_text(one.model)}</td><td class="n">{money(one.usd)}'
-        f"{'' if one.exact else ' (mean)'}</td></tr>"
+        f"{'' if one.exact or one.usd is None else ' (mean)'}</td></tr>"
         for one in turn.alternatives
     ]
     return _table(("", "model", "cost"), rows) + f'<p class="note">{_text(basis(turn))}</p>'
@@ -106,7 +106,9 @@ def basis(turn: Turn) -> str:
     """Return where the costs come from."""
     texts = []
     if not turn.asked:
-        texts.append("nobody was asked: costs are the means of the training queries")
+        texts.append("nobody was asked")
+        if turn.usd is not None:
+            texts.append("costs are the means of the training queries")
     elif any(one.exact for one in turn.alternatives):
         texts.append("the others: at their own prices, for as many tokens as this answer took")
     if turn.asked and any(not one.exact for one in turn.alternatives):

@@ -79,7 +79,7 @@ def show(turn: Turn, console: SafeConsole) -> None:
         console.print(_bars(quality, values["model"]))
     costs = [f"this turn {money(turn.usd)}"]
     costs += [
-        f"{one.name} ({one.model}) {money(one.usd)}{'' if one.exact else ' (mean)'}"
+        f"{one.name} ({one.model}) {money(one.usd)}{'' if one.exact or one.usd is None else ' (mean)'}"
         for one in turn.alternatives
     ]
     console.print("  " + " · ".join(costs), markup=False)
