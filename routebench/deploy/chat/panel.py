@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from routebench.deploy.chat.conversation import Turn
+from routebench.deploy.chat.conversation import Alternative, Turn
 from routebench.printed import visible
 
 STYLE = """
@@ -90,8 +90,7 @@ def _costs(turn: Turn) -> str:
         f'<td class="n">{money(turn.usd)}</td></tr>'
     ]
     rows += [
-        f'<tr><td>{one.name}</td><td>{_text(one.model)}</td><td class="n">{money(one.usd)}'
-        f"{'' if one.exact or one.usd is None else ' (mean)'}</td></tr>"
+        f'<tr><td>{one.name}</td><td>{_text(one.model)}</td><td class="n">{amount(one)}</td></tr>'
         for one in turn.alternatives
     ]
     return _table(("", "model", "cost"), rows) + f'<p class="note">{_text(basis(turn))}</p>'
@@ -100,6 +99,11 @@ def _costs(turn: Turn) -> str:
 def money(usd: float | None) -> str:
     """Return USD in four digits."""
     return "unknown" if usd is None else f"${usd:.4g}"
+
+
+def amount(one: Alternative) -> str:
+    """Return what an alternative costs, a mean marked as such."""
+    return money(one.usd) + ("" if one.exact or one.usd is None else " (mean)")
 
 
 def basis(turn: Turn) -> str:
