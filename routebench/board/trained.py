@@ -188,7 +188,9 @@ class TrainedRouter:
         A query without a task is of a task never seen.
         """
         text = np.array(list(texts), dtype=object)
-        shown = self.description.shown
+        shown = set(self.description.shown)
+        if self.description.users:
+            shown -= {"user", "preference"}  # in such a suite they are a personal router's alone
         columns: dict[str, Any] = {}
         if "task" in shown and tasks is not None:
             columns["task"] = np.array(list(tasks), dtype=object)

@@ -210,6 +210,8 @@ class Harness:
 
     def one_by_one(self, queries: Queries, models: int) -> Decisions:
         """Return the decisions for all queries, each asked by itself, the last first."""
+        if not len(queries):
+            return Decisions(np.zeros(0, dtype=np.int64))
         rows = reversed(range(len(queries)))
         return concatenate([self._ask(queries, np.array([row]), models) for row in rows][::-1])
 

@@ -239,7 +239,9 @@ def _route(order: RouteRequest, folder: Path) -> RouteReply:
     timing = {
         "route_seconds": sum(seconds[:chunks]),
         "queries_per_second": len(queries) / max(sum(seconds[:chunks]), 1e-9),
-    } | {f"latency_ms_p{q}": float(np.quantile(single, q / 100)) for q in (50, 95, 99)}
+    }
+    if len(single):  # none, where nobody asks anything
+        timing |= {f"latency_ms_p{q}": float(np.quantile(single, q / 100)) for q in (50, 95, 99)}
     if decisions.usage is not None and (tokens := decisions.usage.input_tokens.sum()):
         tokens += decisions.usage.output_tokens.sum()
         timing["router_tokens_per_second"] = float(tokens) / max(sum(seconds[:chunks]), 1e-9)

@@ -110,9 +110,10 @@ def describe(found: RunCheckpoint) -> CheckpointDescription:
 
 def judge_options(folder: Path, judge: str | None) -> dict[str, Any]:
     """Return the options that a judge had in a run."""
-    if judge is None:
+    place = folder / run_folder.RUN_FILE
+    if judge is None or not place.is_file():
         return {}
-    values: dict[str, Any] = config.read(folder / run_folder.RUN_FILE).get("set", {}).get(judge, {})
+    values: dict[str, Any] = config.read(place).get("set", {}).get(judge, {})
     return values
 
 
@@ -157,6 +158,8 @@ def _prices(folder: Path) -> dict[str, dict[str, Any]]:
 def _users(folder: Path, fold: int) -> dict[str, float]:
     """Return the weights of the users that a fold's training knows."""
     place = folder / "users.parquet"
+    if not place.is_file():
+        return {}
     table = read_table(place)
     names = text(table, "user", str(place)).texts()
     weights = numbers(table, "preference", str(place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from routebench.deploy.chat.conversation import Turn
+from routebench.deploy.chat.conversation import Alternative, Turn
 from routebench.printed import visible
 
 STYLE = """
@@ -90,8 +90,7 @@ def _costs(turn: Turn) -> str:
         f'<td class="n">{money(turn.usd)}</td></tr>'
     ]
     rows += [
-        f'<tr><td>{one.name}</td><td>{_text(one.model)}</td><td class="n">{money(one.usd)}'
-        f"{'' if one.exact else ' (mean)'}</td></tr>"
+        f'<tr><td>{one.name}</td><td>{_text(one.model)}</td><td class="n">{amount(one)}</td></tr>'
         for one in turn.alternatives
     ]
     return _table(("", "model", "cost"), rows) + f'<p class="note">{_text(basis(turn))}</p>'
@@ -102,11 +101,18 @@ def money(usd: float | None) -> str:
     return "unknown" if usd is None else f"${usd:.4g}"
 
 
+def amount(one: Alternative) -> str:
+    """Return what an alternative costs, a mean marked as such."""
+    return money(one.usd) + ("" if one.exact or one.usd is None else " (mean)")
+
+
 def basis(turn: Turn) -> str:
     """Return where the costs come from."""
     texts = []
     if not turn.asked:
-        texts.append("nobody was asked: costs are the means of the training queries")
+        texts.append("nobody was asked")
+        if turn.usd is not None:
+            texts.append("costs are the means of the training queries")
     elif any(one.exact for one in turn.alternatives):
         texts.append("the others: at their own prices, for as many tokens as this answer took")
     if turn.asked and any(not one.exact for one in turn.alternatives):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.table import Table
 
 from routebench.deploy.chat.conversation import Conversation, Message, Turn
-from routebench.deploy.chat.panel import basis, money
+from routebench.deploy.chat.panel import amount, basis, money
 from routebench.errors import OptionError, RoutebenchError
 from routebench.report.terminal.console import SafeConsole
 
@@ -78,10 +78,7 @@ def show(turn: Turn, console: SafeConsole) -> None:
     if quality := values.get("quality"):
         console.print(_bars(quality, values["model"]))
     costs = [f"this turn {money(turn.usd)}"]
-    costs += [
-        f"{one.name} ({one.model}) {money(one.usd)}{'' if one.exact else ' (mean)'}"
-        for one in turn.alternatives
-    ]
+    costs += [f"{one.name} ({one.model}) {amount(one)}" for one in turn.alternatives]
     console.print("  " + " · ".join(costs), markup=False)
     if note := basis(turn):
         console.print(f"  {note}", markup=False, style="dim")
