@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,7 +137,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "file": click.option(
         "--file",
         type=click.Path(path_type=Path),
-        help="TOML run file; options given here win over it.",
+        help="TOML run file, or YAML of LLMRouter; options given here win over it.",
     ),
     "out": click.option("--out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH."),
     "jobs": click.option(
@@ -170,6 +170,23 @@ def add(*names: str) -> Callable[[_F], _F]:
         return function
 
     return decorate
+
+
+def read_file(file: Path | None, routers: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields of a run file, TOML or another system's YAML, and notes on the reading.
+
+    `routers` are those given beside it.
+    """
+    from routebench import config
+    from routebench.importers import run_files
+
+    if file is None:
+        return {}, []
+    if file.suffix.lower() not in run_files.SUFFIXES:
+        return config.read(file), []
+    named = [part for text in routers for part in text.split(",") if part]
+    found = run_files.read(file, named)
+    return found.values, found.notes
 
 
 def given_values(ctx: click.Context, given: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +60,16 @@ def open_router(
                 "leave out --seed and --fold",
             )
         description.check_files(path, known.files)
-        return _opened(path, path, known, changes, file, point or known.point, answers)
+        return _opened(path, known, changes, file, point or known.point, answers)
     if label is None:
         folders = f"{path}: is no checkpoint folder: {description.FILE} is not there"
         raise OptionError(folders, "of a run folder name the router too: RUN ROUTER")
     found = of_run.find(path, label, seed, fold)
     known = of_run.describe(found)
-    return _opened(found.place, found.checkpoint, known, changes, file, point, answers)
+    return _opened(found.checkpoint, known, changes, file, point, answers)
 
 
 def _opened(
-    place: Path,
     checkpoint: Path,
     known: CheckpointDescription,
     changes: dict[str, Any] | None,
@@ -98,7 +97,7 @@ def _opened(
     _guarded(label, "load", lambda: router.load(checkpoint / description.STATE))
     visible = (*known.shown, *(["users"] if known.users else []))
     return TrainedRouter(
-        label, router, models, known.cost, visible, place, known, harness, point, points, notes
+        label, router, models, known.cost, visible, checkpoint, known, harness, point, points, notes
     )
 
 
@@ -141,7 +140,7 @@ class TrainedRouter:
         """
         found = of_run.find(run, label, seed, fold)
         known = of_run.describe(found)
-        return _opened(found.place, found.checkpoint, known, changes, file, point, answers)
+        return _opened(found.checkpoint, known, changes, file, point, answers)
 
     @property
     def steps(self) -> bool:
@@ -152,6 +151,11 @@ class TrainedRouter:
     def personal(self) -> bool:
         """Return whether it is asked for each user by name and preference."""
         return bool(self.description.users) and optional.is_personal(type(self.router))
+
+    def at(self, point: str) -> TrainedRouter:
+        """Return the same router at another operating point."""
+        points = self.points or checkpoint_points.read(self.checkpoint)
+        return replace(self, points=points, point=points.name_of(point))
 
     def spend(self, budget: Budget) -> None:
         """Give the router a budget; an `OptionError` for one that keeps to none."""

@@ -17,6 +17,7 @@ from routebench.collect.calls import Outcome, ask_all, ask_batch
 from routebench.collect.planning import TargetModel
 from routebench.collect.rate_limits import Limits
 from routebench.errors import CallError
+from routebench.prices.lists import ModelPrice
 from routebench.records import Ints, Mask, Reply, Request
 from routebench.redact import one_line
 
@@ -78,6 +79,10 @@ class LiveAnswers:
             for plugin in {id(each.plugin): each.plugin for each in self._targets}.values():
                 if callable(close := getattr(plugin, "close", None)):
                     self._runner.run(_awaited(close))
+
+    def price(self, model: str) -> ModelPrice:
+        """Return what a model's calls cost."""
+        return self._targets[self._models.index(model)].price
 
     def begin(self, texts: Sequence[str]) -> None:
         """Take other queries; nothing is known of them."""

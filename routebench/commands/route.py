@@ -141,6 +141,7 @@ def command(
     from routebench.board.checkpoint.description import is_checkpoint
     from routebench.board.provenance import split_file
     from routebench.board.trained import open_router
+    from routebench.deploy import answering
     from routebench.deploy.query_file import QueryFile
     from routebench.deploy.routing import Routing
     from routebench.errors import OptionError
@@ -155,9 +156,11 @@ def command(
     if input_ is not None and texts:
         raise OptionError(f"--input {input_}: queries are given as arguments too")
     label = split_file(router)[0] if router is not None else _label(folder)
-    own, others = _parted(label, options.parse(set_)) if asking else (options.parse(set_), {})
+    own, others = (
+        answering.parted(label, options.parse(set_)) if asking else (options.parse(set_), {})
+    )
     trained = open_router(
-        folder, router, seed=seed, fold=fold, point=point, changes=_changes(label, own),
+        folder, router, seed=seed, fold=fold, point=point, changes=answering.changes(label, own),
         answers=asking,
     )  # fmt: skip
     for note in trained.notes:
@@ -169,7 +172,9 @@ def command(
     with ExitStack() as stack:
         source = None
         if asking:
-            source = stack.enter_context(_source(trained, live, others, budget, spent))
+            source = stack.enter_context(
+                answering.source(trained, others, budget=budget, spent=spent, **live)
+            )
         decide = _decide(routing, source, None if asking else _limit(trained, budget, spent))
         single = budget is not None
         if input_ is not None:
@@ -222,31 +227,6 @@ def _limit(trained: TrainedRouter, budget: float | None, spent: float | None) ->
     limit = Budget(budget, spent or 0.0)
     trained.spend(limit)
     return limit
-
-
-def _source(
-    trained: TrainedRouter,
-    live: dict[str, Any],
-    others: Values,
-    budget: float | None,
-    spent: float | None,
-) -> LiveAnswers:
-    """Return who answers."""
-    from routebench.board.steps import live as live_steps
-    from routebench.errors import OptionError
-    from routebench.prices.listed import LIST, load_file
-
-    timeout = live["timeout"] or 120.0
-    listed = live["prices"] is None or str(live["prices"]) == LIST
-    prices = None if listed else load_file(live["prices"])
-    asked = live_steps.targets(trained.models, live["providers"], others, prices, timeout)
-    judge = live["answers_as"] or trained.description.answers_as
-    used = {target.provider for target in asked.values()} | {judge}
-    for name in others:
-        if name not in used:
-            raise OptionError(f"--set {name}: it is not asked here")
-    finals = live_steps.finals_reader(trained, judge, others)
-    return live_steps.live_answers(asked, trained.models, finals, budget, spent or 0.0, timeout)
 
 
 def _decide(routing: Routing, source: LiveAnswers | None, budget: Budget | None) -> Decide:
@@ -338,33 +318,6 @@ def _texts(
     if not routed:
         raise OptionError("no query given", "name one, or write one per line to standard input")
     return 1 if lost else 0
-
-
-def _parted(router: str, values: Values) -> tuple[Values, Values]:
-    """Return the options of the router, and those of providers and judges."""
-    from routebench.plugin import discovery
-
-    known = {info.name for kind in ("provider", "judge") for info in discovery.installed(kind)}
-    others = known - {router, router.partition("@")[0]}
-    return (
-        {name: each for name, each in values.items() if name not in others},
-        {name: each for name, each in values.items() if name in others},
-    )
-
-
-def _changes(router: str, given: Values) -> dict[str, Any]:
-    """Return the router's options given by its label or its plugin's name."""
-    from routebench import files
-    from routebench.errors import OptionError
-
-    names = [router.partition("@")[0], router]
-    for name in given:
-        if name not in names:
-            raise OptionError(f"--set {name}: this is about {router}")
-    found: dict[str, Any] = {}
-    for name in names:
-        found |= {key: files.absolute(value) for key, value in given.get(name, {}).items()}
-    return found
 
 
 def _chunks(texts: tuple[str, ...], size: int) -> Iterator[list[str]]:

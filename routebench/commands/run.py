@@ -46,12 +46,12 @@ def command(
     from routebench.report.volume import Volume
     from routebench.run import RunListener, run
 
-    values = config.read(file) if file else {}
+    values, notes = run_options.read_file(file, given["router"])
     values |= run_options.given_values(ctx, given, values)
     chosen = config.make(values)
     volume = Volume.parse(chosen.volume) if chosen.volume else None
     errors = console.make(error=True)
-    for note in [] if quiet else config.older_names(values):
+    for note in [] if quiet else [*notes, *config.older_names(values)]:
         errors.print(f"note: {note}", markup=False)
     progress = RunListener() if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C

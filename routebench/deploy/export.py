@@ -9,6 +9,7 @@ from typing import Any
 from routebench.board import checkpoint_points
 from routebench.board.checkpoint import description, of_run
 from routebench.board.checkpoint.description import CheckpointDescription, CheckpointFile
+from routebench.board.checkpoint.files import check_content, check_name
 from routebench.deploy.card import card
 from routebench.errors import OptionError
 from routebench.files import file_sha256, new_folder
@@ -69,8 +70,16 @@ def write(
 
 
 def files_of(folder: Path) -> dict[str, CheckpointFile]:
-    """Return the files of a checkpoint folder by their paths in it, with size and hash."""
+    """Return the files of a checkpoint folder by their paths in it, with size and hash.
+
+    Raises:
+        DataError: one is a pickle, or has a name that no other system may take.
+    """
     own = {description.FILE, description.CARD}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            check_name(str(folder), path.relative_to(folder).as_posix())
+            check_content(path)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {

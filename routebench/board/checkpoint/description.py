@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from routebench.board.checkpoint.files import check_content, check_name
 from routebench.errors import DataError
-from routebench.files import replace_file
+from routebench.files import file_sha256, replace_file
 from routebench.redact import one_line
 from routebench.schema import Estimate, Fingerprints, FoldFacts, RouterVerdict, StrictModel
 
@@ -127,13 +128,19 @@ def read(folder: Path) -> CheckpointDescription:
         ) from error
 
 
-def check_files(folder: Path, files: Mapping[str, CheckpointFile]) -> None:
-    """Raise a `DataError` for a file that is not there, or not as the description states it."""
-    from routebench.files import file_sha256
+def check_files(folder: Path, files: Mapping[str, CheckpointFile], whole: bool = True) -> None:
+    """Raise a `DataError` for a file that is not there, not as stated, or no data.
 
+    With `whole` no other files may be in the folder's state.
+    """
     for name, stated in files.items():
+        check_name(str(folder), name)
         place = folder / name
         if not place.is_file() or place.is_symlink():
             raise DataError(f"{place}: is missing: the checkpoint is not whole", OTHER)
         if place.stat().st_size != stated.bytes or file_sha256(place) != stated.sha256:
             raise DataError(f"{place}: is not the file that {FILE} states", OTHER)
+        check_content(place)
+    for place in (folder / STATE).rglob("*") if whole else ():
+        if not place.is_dir() and place.relative_to(folder).as_posix() not in files:
+            raise DataError(f"{place}: is no file that {FILE} states", OTHER)

@@ -102,15 +102,19 @@ def live_answers(
 
 
 def answered(
-    trained: TrainedRouter, source: LiveAnswers, queries: Queries, chosen: Decisions | None = None
+    trained: TrainedRouter,
+    source: LiveAnswers,
+    queries: Queries,
+    chosen: Decisions | None = None,
+    prompts: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Ask the models that the router wants; return the answers and all calls as plain values.
 
     `chosen` are the decisions of a router that sees no answers: those models are asked. The model
     and its answer are None where nobody gave one. `usd` is None where the cost of a call is not
-    known.
+    known. `prompts` are what models are asked, by default the queries.
     """
-    source.begin([str(text) for text in queries.text])
+    source.begin([str(text) for text in queries.text] if prompts is None else prompts)
     if chosen is None:
         stepped = trained.step_queries(queries, source)
     else:
@@ -159,6 +163,8 @@ def _call(call: AskedModel, stepped: Stepped, row: int, models: tuple[str, ...])
         "final": stepped.bought.final[row, model],
         "usd": _known(call.usd),
         "seconds": call.seconds,
+        "input_tokens": _known(float(stepped.bought.input_tokens[row, model])),
+        "output_tokens": _known(float(stepped.bought.output_tokens[row, model])),
     }
     return told | ({"error": call.error} if call.error else {})
 
@@ -171,5 +177,5 @@ def _seconds(calls: Sequence[Mapping[str, Any]]) -> float:
     return sum(slowest.values())
 
 
-def _known(usd: float) -> float | None:
-    return None if math.isnan(usd) else usd
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
