@@ -134,8 +134,7 @@ def _at_points(trained: TrainedRouter) -> dict[str | None, TrainedRouter]:
     points = trained.points
     if points is None:
         try:
-            inner = trained.checkpoint / "checkpoint"  # of a job in a run folder
-            points = checkpoint_points.read(inner if inner.is_dir() else trained.checkpoint)
+            points = checkpoint_points.read(trained.checkpoint)
         except DataError:  # a run without prices has no points
             return at
     for name in points.points:

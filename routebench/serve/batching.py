@@ -90,11 +90,12 @@ class BatchedRouter:
         done: asyncio.Future[list[Ranking | Exception]],
     ) -> None:
         self._busy = False
-        found = [RuntimeError("routing has ended")] * len(batch) if done.cancelled() else None
-        for one, ranking in zip(batch, found or done.result(), strict=True):
+        failed = RuntimeError("routing has ended") if done.cancelled() else done.exception()
+        found = done.result() if failed is None else [failed] * len(batch)
+        for one, ranking in zip(batch, found, strict=True):
             if one.ranking.done():  # the client has gone
                 continue
-            if isinstance(ranking, Exception):
+            if isinstance(ranking, BaseException):
                 one.ranking.set_exception(ranking)
             else:
                 one.ranking.set_result(ranking)

@@ -72,7 +72,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    run: Path, router: str, chosen: ServeOptions, point: str | None = None, **http: Any
+    run: Path, router: str | None, chosen: ServeOptions, point: str | None = None, **http: Any
 ) -> Iterator[Served]:
     """Serve a router of a run until the end of the context."""
     import httpx

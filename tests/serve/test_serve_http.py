@@ -131,11 +131,11 @@ def test_models_are_the_router_its_points_and_its_pool(served: Served) -> None:
     assert missing.json()["error"]["code"] == "model_not_found"
 
 
-def test_points_decide_as_route_does(served: Served) -> None:
+def test_points_decide_as_route_does(served: Served, run: Path) -> None:
     from routebench.board.trained import open_router
 
     for point in ("within-1pp", "same-accuracy"):
-        trained = open_router(_place(served), "knn", point=point)
+        trained = open_router(run, "knn", point=point)
         for text in ("Write a function that sorts a list.", "Who wrote Emma?"):
             messages = [{"role": "user", "content": text}]
             answer = served.post(body(model=f"routebench@{point}", messages=messages))
@@ -143,9 +143,21 @@ def test_points_decide_as_route_does(served: Served) -> None:
             assert answer.headers["x-routebench-model"] == choice
 
 
-def _place(served: Served) -> Path:
-    assert served.gateway.router is not None
-    return served.gateway.router._at[None].checkpoint.parents[3]
+def test_a_checkpoint_folder_is_served_as_its_run_is(
+    run: Path, behind: ChatServer, tmp_path: Path
+) -> None:
+    from routebench.board.trained import open_router
+    from routebench.deploy.export import export
+
+    export(run, "knn", tmp_path / "checkpoint", point="within-1pp")
+    text = "Write a function that sorts a list."
+    trained = open_router(run, "knn", point="within-1pp")
+    with serving(tmp_path / "checkpoint", None, options(behind.url)) as served:
+        answer = served.post(body(messages=[{"role": "user", "content": text}]))
+    assert answer.headers["x-routebench-point"] == "within-1pp"
+    choice = trained.models[int(trained.route([text]).choice[0])]
+    assert answer.headers["x-routebench-model"] == choice
+    assert "routebench@most-accurate" in served.gateway.names
 
 
 @pytest.mark.parametrize(

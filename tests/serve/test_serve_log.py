@@ -38,7 +38,10 @@ def test_an_event_says_all_that_the_decision_was_drawn_from(run: Path, tmp_path:
         served.post(body(model="swift-small", stream=True))
         served.post(body(messages=1))
         served.post(body(model="gpt-0"))
-    first, at_point, direct, unknown = logged(place)
+    by_name = {event["requested"]: event for event in logged(place)}
+    named = ("routebench", "routebench@within-1pp", "swift-small", "gpt-0")
+    first, at_point, direct, unknown = (by_name.pop(name) for name in named)
+    assert not by_name
     assert first["event"] == plain.headers["x-routebench-event"]
     assert first["chosen"] == first["answered_by"] == plain.headers["x-routebench-model"]
     assert (first["session"], at_point["session"], direct["session"]) == ("u-7", "s-1", None)
@@ -113,7 +116,7 @@ def test_texts_are_logged_where_asked_for(run: Path, tmp_path: Path) -> None:
     ):
         served.post(body())
         served.post(body(stream=True))
-    whole, streamed = logged(place)
+    whole, streamed = sorted(logged(place), key=lambda event: event["stream"])
     assert whole["messages"] == streamed["messages"] == HELLO
     assert whole["answer"][0]["content"] == streamed["answer"]
     assert streamed["answer"].endswith(HELLO[0]["content"])
