@@ -67,7 +67,7 @@ def _with_copied(made: Leaderboard, run: Stored) -> Leaderboard:
     return made.model_copy(update={"rows": rows, **copied})
 
 
-def _entrant(row: Row, run: Stored, inner_folds: int) -> Entrant:
+def _entrant(row: Row, run: Stored, inner_folds: int = 0) -> Entrant:
     plugin = PluginInfo("router", row.plugin, "", row.distribution, row.version)
     has_decisions = any(label == row.router for label, _, _ in run.decisions)
     state = "skipped" if row.state == "skipped" else "ready" if has_decisions else "failed"
