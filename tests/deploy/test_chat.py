@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import chatted
 import pytest
+from chatted import EVIL, Echo, answering
 from conftest import planted
 from runs import SMALL, finish, price_list, put
 
-from routebench.board.steps.live import live_answers
 from routebench.board.trained import open_router
-from routebench.collect.live_answers import LiveAnswers
-from routebench.collect.planning import TargetModel
 from routebench.deploy.chat.conversation import Conversation, prompt
 from routebench.deploy.chat.panel import panel
 from routebench.deploy.export import export
 from routebench.errors import OptionError
-from routebench.prices.lists import ModelPrice
-from routebench.records import Answers, Request
+from routebench.records import Request
 
 Main = Callable[..., tuple[int, str, str]]
-EVIL = "<img src='http://evil.invalid/x.png' onerror=\"alert(1)\">\n<b>b</b> **c** &lt;"
-
-
-class Echo:
-    """A provider that answers with what it was asked, and as it is told."""
-
-    def __init__(self, say: Callable[[Request], str | None] = lambda one: one.prompt) -> None:
-        self.say = say
-        self.asked: list[Request] = []
-
-    def answer(self, requests: Sequence[Request]) -> Answers:
-        self.asked += requests
-        n = len(requests)
-        texts = tuple(map(self.say, requests))
-        return Answers(texts, np.full(n, 10.0), np.full(n, 100.0))
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +44,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     export(run, "knn", home / "checkpoint")
     return home / "checkpoint"
-
-
-def answering(provider: Echo, budget: float | None = None) -> LiveAnswers:
-    prices = {
-        model: ModelPrice(input_usd_per_mtok=1.0 + i, output_usd_per_mtok=3.5 * i)
-        for i, model in enumerate("abcd")
-    }
-    asked = {
-        model: TargetModel("echo", model, provider, {"max_tokens": 100}, price, "test")
-        for model, price in prices.items()
-    }
-    return live_answers(asked, tuple("abcd"), lambda q, t: [None] * len(t), budget, 0.0, 10.0)
 
 
 def test_a_turn(checkpoint: Path) -> None:
@@ -196,47 +168,53 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # Gradio's own
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page(checkpoint: Path, width: int) -> None:
     pytest.importorskip("gradio")
-    from routebench.deploy.chat.page import launch, page
+    words = [sys.executable, str(Path(chatted.__file__)), str(checkpoint)]
+    with (
+        browser() as opened,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as it,
+    ):
+        try:
+            assert it.stdout is not None
+            address = it.stdout.readline().strip()
+            drive(opened, address, width)
+        finally:
+            it.terminate()
+        asked = [json.loads(line) for line in it.stdout]
+    assert [one["model"] for one in asked] == ["b", "a"]
+    assert asked[1]["prompt"].startswith("User: poem verse number 7 <img src=")
+    assert "&lt;img" not in asked[1]["prompt"], "shown escaped, asked as it is"
 
-    provider = Echo(lambda one: EVIL)
-    with answering(provider) as source, ExitStack() as stack:
-        made = page(Conversation(open_router(checkpoint), source=source))
-        address, shared = launch(made, host="127.0.0.1", port=None, share=False, wait=False)
-        assert shared is None
-        stack.callback(made.close)
-        opened = stack.enter_context(browser())
-        shown = opened.new_page(viewport={"width": width, "height": 850})
-        asked: list[str] = []
-        dialogs: list[str] = []
-        shown.on("request", lambda request: asked.append(request.url))
-        shown.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-        shown.goto(address)
-        shown.fill("#message textarea", f"poem verse number 7 {EVIL}")
-        shown.click("#send")
-        shown.wait_for_selector("#choice tr.chosen")
-        talk = shown.inner_text("#conversation")
-        assert talk.count("<img src='http://evil.invalid/x.png' onerror=\"alert(1)\">") == 2
-        assert talk.count("<b>b</b> **c** &lt;") == 2
-        choice = shown.inner_text("#choice")
-        assert choice.split("\n\n")[:2] == ["b", "most-accurate: its own choice"]
-        assert "always dearest" in choice
-        assert "$0.00037" in choice, "10 tokens in, 100 out"
-        # Another point, and a second turn, which knows the first.
-        shown.click("#point input")
-        shown.get_by_role("option", name="cost=0.001").click()
-        shown.fill("#message textarea", "poem verse number 7")
-        shown.click("#send")
-        shown.wait_for_function("document.querySelector('#choice').innerText.startsWith('a')")
-        assert provider.asked[1].model == "a"
-        assert provider.asked[1].prompt.startswith("User: poem verse number 7 <img src=")
-        assert "&lt;img" not in provider.asked[1].prompt, "shown escaped, asked as it is"
-        assert shown.evaluate("document.documentElement.scrollWidth") <= width
-        shown.click("#clear")
-        shown.wait_for_selector("#choice tr.chosen", state="detached")
-        assert "evil" not in shown.inner_text("#conversation")
-        assert dialogs == []
-        assert {url.split("/")[2].partition(":")[0] for url in asked} == {"127.0.0.1"}
+
+def drive(opened: Any, address: str, width: int) -> None:
+    """Use the page as a person would, and look at what is on it."""
+    shown = opened.new_page(viewport={"width": width, "height": 850})
+    asked: list[str] = []
+    dialogs: list[str] = []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    shown.goto(address)
+    shown.fill("#message textarea", f"poem verse number 7 {EVIL}")
+    shown.click("#send")
+    shown.wait_for_selector("#choice tr.chosen")
+    talk = shown.inner_text("#conversation")
+    assert talk.count("<img src='http://evil.invalid/x.png' onerror=\"alert(1)\">") == 2
+    assert talk.count("<b>b</b> **c** &lt;") == 2
+    choice = shown.inner_text("#choice")
+    assert choice.split("\n\n")[:2] == ["b", "most-accurate: its own choice"]
+    assert "always dearest" in choice
+    assert "$0.00037" in choice, "10 tokens in, 100 out"
+    # Another point, and a second turn, which knows the first.
+    shown.click("#point input")
+    shown.get_by_role("option", name="cost=0.001").click()
+    shown.fill("#message textarea", "poem verse number 7")
+    shown.click("#send")
+    shown.wait_for_function("document.querySelector('#choice').innerText.startsWith('a')")
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    shown.click("#clear")
+    shown.wait_for_selector("#choice tr.chosen", state="detached")
+    assert "evil" not in shown.inner_text("#conversation")
+    assert dialogs == []
+    assert {url.split("/")[2].partition(":")[0] for url in asked} == {"127.0.0.1"}

@@ -12,6 +12,7 @@ from routebench.board.trained import TrainedRouter
 from routebench.collect.live_answers import LiveAnswers
 from routebench.deploy.routing import Routing, as_values
 from routebench.errors import OptionError
+from routebench.metrics.points.point import MOST_ACCURATE
 
 Message = tuple[str, str]
 """Who spoke, `user` or `assistant`, and the text."""
@@ -98,7 +99,9 @@ class Conversation:
         """
         if not text.strip():
             raise OptionError("the message is empty")
-        trained = self.trained if point is None else self.trained.at(point)
+        trained = self.trained
+        if point not in (None, trained.point or MOST_ACCURATE.name):
+            trained = trained.at(str(point))
         queries = trained.queries([text], [user or None])
         prompts = [prompt(before, text)]
         with self._turn:
