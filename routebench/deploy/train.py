@@ -125,6 +125,7 @@ def _alone(
     processes = Processes(setup, finished, ready.workers, 1)
     with closing(processes.run([job], listener.progress)) as running:
         ((job, result),) = running
+    finished.publish()
     listener.ended(job, result)
     if result.state != "ok":
         raise PluginError(f"{job.label} failed: {result.message}")
