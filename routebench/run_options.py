@@ -72,7 +72,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--inner-folds",
         type=int,
         metavar="K",
-        help="Choose points by K inner fits, then refit on train and validation (cheap routers).",
+        help="Let K inner fits choose points, and train cheap routers on validation too.",
     ),
     "protocol": click.option(
         "--protocol",

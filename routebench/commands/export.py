@@ -6,19 +6,38 @@ from pathlib import Path
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("router")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Write to this new folder.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
-@click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
-@click.option("--point", metavar="NAME", help="Where it decides, such as within-1pp.")
-@click.option("--license", "license_", metavar="ID", help="Of the checkpoint, such as apache-2.0.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained with this seed (default 0).",
+)
+@click.option(
+    "--fold",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained in this fold (default 0).",
+)
+@click.option(
+    "--point", metavar="NAME", help="Let it decide at this operating point, such as within-1pp."
+)
+@click.option(
+    "--license", "license_", metavar="ID", help="Name the checkpoint's licence, such as apache-2.0."
+)
 def command(
     run: Path,
     router: str,
@@ -31,7 +50,7 @@ def command(
     """Copy the checkpoint of ROUTER in RUN into a folder of its own, with a description and a card.
 
     \b
-    routebench export results/simpleqa/0123456789ab mf --point within-1pp --out mf-checkpoint
+    routebench export latest mf --point within-1pp --out mf-checkpoint
     routebench route mf-checkpoint "Who wrote Emma?"
 
     The folder is data: nothing in it is executed when it is used.
