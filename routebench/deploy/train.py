@@ -32,6 +32,7 @@ from routebench.judge.finals import reader_of
 from routebench.metrics.points.asked import AskedPoints
 from routebench.metrics.points.point import MOST_ACCURATE, Point
 from routebench.pipeline import Prepared, RunListener, prepared, run
+from routebench.plugin.described import several
 
 WITHOUT_TEST = "a router trained without the test part"
 _ONE = {"folds": None, "seeds": 1, "protocol": "query", "shots": 0}
@@ -84,7 +85,7 @@ def one_checkpoint(config: RunConfig, point: str | None) -> RunConfig:
     Raises:
         OptionError: naming the option that makes several, or no single router.
     """
-    if len(config.router) != 1 or config.router == ("all",):
+    if len(config.router) != 1 or several(config.router[0]) is not None:
         raise OptionError(
             f"--router {','.join(config.router)}: one router is trained", "--router mf"
         )

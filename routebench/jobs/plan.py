@@ -32,6 +32,7 @@ from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.names import RULE, is_label
 from routebench.plugin import discovery
+from routebench.plugin.described import several
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.extensions import Extension
 from routebench.records import STATED, SuiteData
@@ -45,8 +46,8 @@ def named(config: RunConfig) -> dict[str, tuple[PluginInfo, bool]]:
     """
     asked: dict[str, tuple[PluginInfo, bool]] = {}
     for text in config.router:
-        if text == "all":
-            for info in discovery.installed("router"):
+        if (members := several(text)) is not None:
+            for info in members:
                 asked.setdefault(info.name, (discovery.find("router", info.name), False))
             continue
         name, at, label = text.partition("@")

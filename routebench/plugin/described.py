@@ -10,6 +10,7 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
+from routebench.plugin import discovery
 from routebench.plugin.discovery import PluginInfo
 
 _KINDS = (ast.ClassDef, ast.FunctionDef)
@@ -24,8 +25,22 @@ def about(info: PluginInfo) -> str:
 
 def family(info: PluginInfo) -> str:
     """Return the group that a list shows the plugin in: `family = "…"` of its class, if any."""
-    node = _definition(info.target)
-    return next(filter(None, map(_stated, node.body)), "") if node is not None else ""
+    return str(_stated(info, "family") or "")
+
+
+def in_all(info: PluginInfo) -> bool:
+    """Return whether `--router all` has the router: not where its class says `in_all = False`."""
+    return _stated(info, "in_all") is not False
+
+
+def several(text: str) -> list[PluginInfo] | None:
+    """Return the routers that `all` or the name of a family stands for; None for one router."""
+    routers = discovery.installed("router")
+    if text == "all":
+        return [info for info in routers if in_all(info)]
+    if text in {info.name for info in routers}:
+        return None
+    return [info for info in routers if family(info) == text] or None
 
 
 def _definition(target: str) -> ast.ClassDef | ast.FunctionDef | None:
@@ -45,12 +60,15 @@ def _tree(file: Path) -> list[ast.ClassDef | ast.FunctionDef]:
     return [node for node in body if isinstance(node, _KINDS)]
 
 
-def _stated(node: ast.stmt) -> str:
-    """Return the text of a statement `family = "…"`; empty for any other."""
-    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
-        return ""
-    named = [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return str(node.value.value) if "family" in named else ""
+def _stated(info: PluginInfo, name: str) -> object:
+    """Return the constant of a statement `name = …` in the plugin's class; None without any."""
+    node = _definition(info.target)
+    for each in [] if node is None else node.body:
+        if not (isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)):
+            continue
+        if name in [target.id for target in each.targets if isinstance(target, ast.Name)]:
+            return each.value.value
+    return None
 
 
 def _source(module: str) -> Path | None:

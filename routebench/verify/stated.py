@@ -30,6 +30,7 @@ from routebench.jobs import footprint
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
 from routebench.names import is_label
+from routebench.plugin.described import several
 from routebench.plugin.discovery import PluginInfo
 from routebench.schema import Leaderboard, Row, is_measured
 
@@ -84,7 +85,7 @@ def _options(options: RunConfig, board: Leaderboard) -> Iterator[Compared]:
         ours, theirs = _names(about.get("data")), _names(data)
         yield "environment.data", ours, theirs, IN_RUN
     yield "environment.device", about.get("device"), options.device, IN_RUN
-    if "all" not in options.router:
+    if not any(map(several, options.router)):
         named = sorted(_label(text) for text in options.router)
         yield "rows", sorted(row.router for row in board.rows), named, IN_RUN
     for row in board.rows:

@@ -12,7 +12,7 @@ from test_task_routers import ask, kinds
 
 from routebench.encode.encoders import FittedOnUse
 from routebench.hookspecs import Context
-from routebench.plugin import discovery, optional
+from routebench.plugin import described, discovery, optional
 from routebench.plugin.options import validate
 from routebench.records import Table
 from routebench.testing.tables import joined
@@ -117,4 +117,5 @@ def test_which_routers_declare_it() -> None:
         "by-task", "ensemble", "guarded-knn", "knn", "linear", "mf", "prompt-length",
         "task-posterior",
     }  # fmt: skip
+    declared |= {name for name, info in ready.items() if described.family(info) == "published"}
     assert found == declared & set(ready)

@@ -26,6 +26,7 @@ from broken_routers import (
 )
 from test_check_steppers import FAULTS
 
+from routebench.plugin.described import family
 from routebench.plugin.discovery import installed, load
 from routebench.testing import (
     RouterCheck,
@@ -43,6 +44,7 @@ OWN = [info for info in installed("router") if info.distribution == "routebench"
 # Graphs and language models are trained for long by default: briefly in their own tests.
 LONG = {"personalized", "causal-lm", "policy"}
 NETWORKS = {"mf", "hybrid-deterministic", "hybrid-probabilistic", "hybrid-transformed"}
+NETWORKS |= {info.name for info in OWN if family(info) == "published"}
 """Their own tests train small ones too."""
 READY = {info.name: load(info) for info in OWN if info.ready and info.name not in LONG}
 

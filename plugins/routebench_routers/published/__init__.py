@@ -1,0 +1,1 @@
+"""Routers as their authors published them, on the vectors of the run's encoder."""

@@ -1,0 +1,1 @@
+"""Published routers whose weights are learned by gradient descent."""
