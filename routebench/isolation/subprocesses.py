@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -242,13 +243,33 @@ def scratch_folder() -> Iterator[Path]:
     for left in parent.iterdir():
         with contextlib.suppress(OSError), locked(left / ".lock", "r+"):
             shutil.rmtree(left, ignore_errors=True)
-    with (
-        tempfile.TemporaryDirectory(
-            prefix="run-", dir=parent, ignore_cleanup_errors=True
-        ) as folder,
-        locked(Path(folder) / ".lock"),
-    ):
-        yield Path(folder)
+    with contextlib.ExitStack() as stack:
+        yield _locked_folder(parent, stack)
+
+
+def _locked_folder(parent: Path, stack: contextlib.ExitStack) -> Path:
+    """Return a new folder, locked, which the stack deletes.
+
+    Raises:
+        OSError: a folder cannot be made or locked there.
+    """
+    for last in (False,) * 20 + (True,):
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="run-", dir=parent, ignore_cleanup_errors=True)
+            )
+        )
+        lock = folder / ".lock"
+        # Until it is locked, another run that begins takes it for a dead run's and deletes it.
+        try:
+            stack.enter_context(locked(lock))
+        except OSError:
+            if last:
+                raise
+        else:
+            if lock.exists():
+                return folder
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(lock))
 
 
 def _user() -> str:
