@@ -62,10 +62,8 @@ def test_a_folder_that_another_run_deleted_is_made_again(
 
 
 def test_a_folder_that_cannot_be_locked_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextlib.contextmanager
-    def refused(path: Path, mode: str = "a") -> Iterator[None]:
+    def refused(path: Path, mode: str = "a") -> None:
         raise OSError("no locks here")
-        yield
 
     monkeypatch.setattr(subprocesses, "locked", refused)
     with pytest.raises(OSError, match="no locks here"), scratch_folder():
