@@ -273,6 +273,20 @@ class Importer(Protocol):
     def read(self, paths: Sequence[Path], selection: Selection) -> Iterator[ImportPart]: ...
 
 
+class LogReader(Protocol):
+    """Reads logs of requests. The first line of its docstring says which ones.
+
+    `recognises` is asked of the beginning of every file without `--format`. `read` yields events,
+    each with the place to name it by and its values by column of `routebench.traffic.events`;
+    what a log does not say is left out, or None. It raises `DataError`, naming file and row.
+    """
+
+    suffixes: tuple[str, ...]
+
+    def recognises(self, head: FileHead) -> bool: ...
+    def read(self, paths: Sequence[Path]) -> Iterator[tuple[str, Mapping[str, Any]]]: ...
+
+
 def _silent(done: float, note: str = "") -> None:
     """Ignore the progress."""
 

@@ -112,6 +112,10 @@ def test_the_page_works_word_for_word(
         code, out, err = main("data", "import", form, logs, "--out", tmp_path / "o.parquet")
         assert (code, err) == (0, "")
         assert out == f"{tmp_path / 'o.parquet'}: 6 rows, 3 queries, 2 models: 6 ok\n"
+    (logs / "one.gateway").write_text('{"id": "1", "model": "a", "liked": 1}\n')
+    code, out, err = main("logs", "import", logs / "one.gateway", "--out", tmp_path / "e.parquet")
+    assert (code, err) == (0, "")
+    assert out == f"{tmp_path / 'e.parquet'}: 1 events, read as acme-gateway; a 1\n"
     (logs / "one.acme").write_text("a ; query ; 1\n")
     words = ("data", "import", "acme-log", logs, "--out", tmp_path / "o.parquet")
     assert main(*words)[0] == 2

@@ -20,7 +20,17 @@ from routebench.names import RULE, is_name
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-KINDS = ("router", "suite", "judge", "provider", "encoder", "importer", "command", "extension")
+KINDS = (
+    "router",
+    "suite",
+    "judge",
+    "provider",
+    "encoder",
+    "importer",
+    "reader",
+    "command",
+    "extension",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Readers of logs of requests, one module per system."""

@@ -1,0 +1,110 @@
+"""`routebench ope`: what another policy would have cost and reached on logged traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from routebench.printed import echo, echo_json
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", metavar="EVENTS", type=_FILE)
+@click.option(
+    "--run", type=_FILE, metavar="RUN", help="Take the router of this run, or checkpoint folder."
+)
+@click.option("--router", metavar="NAME", help="Name the router of the run.")
+@click.option("--point", metavar="NAME", help="Let it decide at this operating point.")
+@click.option("--model", metavar="NAME", help="Take this model for every request.")
+@click.option(
+    "--decisions", type=_FILE, metavar="FILE",
+    help="Read decisions: event (or query_hash) and model.",
+)  # fmt: skip
+@click.option(
+    "--rename", multiple=True, metavar="ROUTERS=LOGS",
+    help="Name a model of the router as the log does.",
+)  # fmt: skip
+@click.option(
+    "--prices", metavar="FILE|list", default="list", show_default=True,
+    help="Price tokens by this list.",
+)  # fmt: skip
+@click.option(
+    "--lengths", type=_FILE, metavar="RUN",
+    help="Take the output lengths of models that the log lacks from this run.",
+)  # fmt: skip
+@click.option(
+    "--margin", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Accept this loss of quality.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    file: Path,
+    run: Path | None,
+    router: str | None,
+    point: str | None,
+    model: str | None,
+    decisions: Path | None,
+    rename: tuple[str, ...],
+    prices: str,
+    lengths: Path | None,
+    margin: float,
+    as_json: bool,
+) -> None:
+    """Say what a policy would have cost, and reached, on the requests in EVENTS.
+
+    \b
+    routebench ope events.parquet --model gpt-4o-mini
+    routebench ope events.parquet --run RUN --router mf --point within-1pp
+
+    EVENTS is a table that `routebench logs import` wrote. Every number has its tier: T0
+    re-pricing, T1 logged propensities, T2 bounds.
+
+    \b
+    Exit code 0: quality falls by less than the margin; 1: by the margin or more;
+    2: usage; 4: the log cannot decide.
+    """
+    import json
+
+    from routebench.errors import OptionError
+    from routebench.traffic import evaluate, target
+    from routebench.traffic.event_log import read_log
+    from routebench.traffic.lines import result_lines
+    from routebench.traffic.priced import output_lengths, prices_of
+
+    given = [name for name, value in (("--run", run), ("--model", model),
+             ("--decisions", decisions)) if value is not None]  # fmt: skip
+    if len(given) != 1:
+        raise OptionError(
+            f"{' and '.join(given) or 'no policy'}: one policy is evaluated at a time",
+            "--run RUN --router NAME, --model NAME, or --decisions FILE",
+        )
+    if run is None and (router or point or rename):
+        raise OptionError("--router, --point and --rename belong to --run")
+    log = read_log(file)
+    if model is not None:
+        log, policy = target.constant(log, model)
+    elif decisions is not None:
+        log, policy = target.of_file(log, decisions)
+    else:
+        assert run is not None
+        from routebench.board.trained import open_router
+
+        opened = open_router(run, router, point=point, answers=False)
+        log, policy = target.of_router(log, file, opened, target.parse_names(rename))
+    listed, note = prices_of(prices, log.models)
+    of_run = lengths or run
+    result = evaluate.evaluate(
+        log, policy, listed, output_lengths(of_run) if of_run else {}, margin, note
+    )
+    if as_json:
+        echo_json(json.dumps(result.to_json(), indent=2, sort_keys=True))
+    else:
+        for line in result_lines(result):
+            echo(line)
+    ctx.exit(evaluate.exit_code(result))

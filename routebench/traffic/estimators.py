@@ -1,0 +1,263 @@
+"""Off-policy estimates of a deterministic policy from logged propensities.
+
+An event i of the log has features x, a model a chosen with probability p, and an outcome y; the
+policy would have chosen d(x). Its weight is w = 1[a = d] / p. With a prediction q̂(x, m) of the
+outcome that was fitted on other sessions:
+
+    SNIPS                Σ w y / Σ w
+    doubly robust        mean q̂(x, d) + Σ w (y − q̂(x, a)) / Σ w
+
+Both are ratios of sums over events, so a bootstrap of sessions needs their sums by session alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from routebench.metrics.bootstrap import bootstrap_means
+from routebench.metrics.statistics import ratio
+from routebench.records import Floats, Ints, Mask
+from routebench.traffic.sums import sums
+
+BLOCKS = 10_000
+"""Sessions are drawn in so many blocks at most: block sums are as independent, and as good."""
+RESAMPLES = 2_000
+FOLDS = 5
+PRIOR = 10.0
+"""Events' worth of the mean over all tasks, towards which that of a task is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """A value with its 95% interval; of bounds, the lowest and the highest value and their ends."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How much of a policy the log can speak of."""
+
+    matched: int
+    """Events whose model is the policy's."""
+    rare: int
+    """Of those, where the log would rather have chosen another: they alone tell the two apart."""
+    effective: float
+    """Effective sample size (Σw)² / Σw² of the matched events."""
+    effective_rare: float
+    largest_weight: float
+    largest_share: float
+    """Share of all weight that one event has."""
+    unsupported: float
+    """Share of the policy's choices that the log would never have made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums by block of sessions: [blocks] for each name."""
+
+    by: dict[str, Floats]
+
+    def resampled(self, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Floats]:
+        """Return [1 + B] of each: the sums themselves first, then those of the resamples."""
+        columns = list(self.by.values())
+        drawn = bootstrap_means(columns, resamples=resamples, seed=seed).T
+        blocks = len(columns[0])
+        return {
+            name: np.concatenate([[column.sum()], means * blocks])
+            for name, column, means in zip(self.by, columns, drawn, strict=True)
+        }
+
+
+def blocks_of(session: Ints, most: int = BLOCKS, seed: int = 0) -> Ints:
+    """Return [n] the block of each event: sessions stay whole, dealt out at random.
+
+    >>> blocks_of(np.array([0, 0, 1, 2]), most=5).tolist()
+    [0, 0, 1, 2]
+    """
+    count = int(session.max()) + 1
+    if count <= most:
+        return session
+    dealt = np.random.default_rng(seed).permutation(count) % most
+    return np.asarray(dealt[session])
+
+
+def summed(block: Ints, **columns: Floats) -> Sums:
+    """Return the sums of columns [n] by block."""
+    size = int(block.max()) + 1
+    return Sums({name: sums(block, column, size) for name, column in columns.items()})
+
+
+def interval(sample: Floats, effective: float = np.inf) -> Estimated:
+    """Return the value and percentile interval of a statistic [1 + B], the value first.
+
+    Percentiles of few effective events are too close together: theirs are those that a t-quantile
+    with so many degrees of freedom asks for (the expanded percentile interval of Hesterberg, 2015).
+    """
+    known = sample[1:][~np.isnan(sample[1:])]
+    if not len(known) or np.isnan(sample[0]):
+        return Estimated(float(sample[0]), np.nan, np.nan)
+    tail = _tail(effective)
+    low, high = np.quantile(known, [tail, 1.0 - tail])
+    return Estimated(float(sample[0]), float(low), float(high))
+
+
+def _tail(effective: float) -> float:
+    """Return the share of resamples beyond each end.
+
+    >>> round(_tail(float("inf")), 4), round(_tail(30.0), 4)
+    (0.025, 0.0188)
+    """
+    from scipy.stats import norm, t
+
+    if not np.isfinite(effective):
+        return 0.025
+    n = max(effective, 3.0)
+    return float(norm.cdf(-t.ppf(0.975, n - 1.0) * np.sqrt(n / (n - 1.0))))
+
+
+def weights(chosen: Ints, target: Ints, propensity: Floats) -> Floats:
+    """Return w = 1[a = d] / p [n].
+
+    >>> weights(np.array([0, 1]), np.array([0, 0]), np.array([0.5, 0.5])).tolist()
+    [2.0, 0.0]
+    """
+    return np.where(chosen == target, 1.0 / np.maximum(propensity, 1e-12), 0.0)
+
+
+def support(
+    chosen: Ints, target: Ints, propensity: Floats, reached: Mask, weight: Floats
+) -> Support:
+    """Return how the log supports the policy; `reached` [n] is where it might have chosen so."""
+    matched = chosen == target
+    rare = matched & (propensity < 0.5)
+    total = float(weight.sum())
+    return Support(
+        matched=int(matched.sum()),
+        rare=int(rare.sum()),
+        effective=effective(weight),
+        effective_rare=effective(weight[rare]),
+        largest_weight=float(weight.max(initial=0.0)),
+        largest_share=float(weight.max(initial=0.0) / total) if total else 0.0,
+        unsupported=float((~reached).mean()),
+    )
+
+
+def effective(weight: Floats) -> float:
+    """Return the effective sample size (Σw)² / Σw².
+
+    >>> effective(np.array([1.0, 1.0, 0.0])), effective(np.zeros(3))
+    (2.0, 0.0)
+    """
+    square = float((weight**2).sum())
+    return float(weight.sum()) ** 2 / square if square else 0.0
+
+
+def predicted(
+    outcome: Floats, chosen: Ints, stratum: Ints, session: Ints, models: int, target: Ints
+) -> tuple[Floats, Floats]:
+    """Return [n] predictions of the outcome for the chosen model and the policy's.
+
+    The mean of the model in the stratum over the other folds of sessions, drawn towards the mean of
+    the model, and that towards the mean of all. A target of −1 has the mean of all.
+    """
+    fold = np.random.default_rng(1).permutation(int(session.max()) + 1)[session] % FOLDS
+    strata = int(stratum.max()) + 1
+    known = ~np.isnan(outcome)
+    cell = (fold * strata + stratum) * models + chosen
+    size = FOLDS * strata * models
+    shape = (FOLDS, strata, models)
+    total = np.bincount(cell[known], outcome[known], size).reshape(shape)
+    n = np.bincount(cell[known], minlength=size).reshape(shape).astype(float)
+    total, n = total.sum(axis=0) - total, n.sum(axis=0) - n  # of the other folds
+    everywhere = ratio(total.sum(axis=(1, 2)), n.sum(axis=(1, 2)))[:, None]
+    of_model = (total.sum(axis=1) + PRIOR * everywhere) / (n.sum(axis=1) + PRIOR)
+    table = (total + PRIOR * of_model[:, None]) / (n + PRIOR)
+    aimed = table[fold, stratum, np.maximum(target, 0)]
+    aimed = np.where(target < 0, everywhere[fold, 0], aimed)
+    return table[fold, stratum, chosen], aimed
+
+
+@dataclass(frozen=True)
+class PolicyEstimate:
+    """An outcome per event: of the log as it was, and of the policy."""
+
+    logged: Estimated
+    policy: Estimated
+    """Doubly robust."""
+    difference: Estimated
+    """Policy less log, on the same resamples."""
+    snips: Estimated
+    clipped: tuple[tuple[float, Estimated], ...]
+    """The doubly robust estimate with weights clipped at these values."""
+
+
+CLIPS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+
+
+def estimate(
+    outcome: Floats,
+    weight: Floats,
+    own: Floats,
+    aimed: Floats,
+    session: Ints,
+    clips: Sequence[float] = CLIPS,
+    resamples: int = RESAMPLES,
+) -> PolicyEstimate:
+    """Estimate the mean outcome of the policy [n events with a known outcome].
+
+    `own` and `aimed` are predictions for the chosen model and the policy's.
+    """
+    block = blocks_of(np.unique(session, return_inverse=True)[1])
+    rare = weight[weight > 2.0]
+    worth = effective(rare if len(rare) else weight)
+    used = [c for c in clips if c < weight.max(initial=0.0)]
+    columns = {"n": np.ones(len(outcome)), "y": outcome, "aimed": aimed}
+    for at, clip in enumerate([np.inf, *used]):
+        cut = np.minimum(weight, clip)
+        columns |= {f"w{at}": cut, f"wr{at}": cut * (outcome - own)}
+    columns["wy"] = weight * outcome
+    drawn = summed(block, **columns).resampled(resamples=resamples)
+    logged = ratio(drawn["y"], drawn["n"])
+    robust = [
+        drawn["aimed"] / drawn["n"] + ratio(drawn[f"wr{at}"], drawn[f"w{at}"])
+        for at in range(len(used) + 1)
+    ]
+    return PolicyEstimate(
+        logged=interval(logged),
+        policy=interval(robust[0], worth),
+        difference=interval(robust[0] - logged, worth),
+        snips=interval(ratio(drawn["wy"], drawn["w0"]), worth),
+        clipped=tuple((c, interval(r, worth)) for c, r in zip(used, robust[1:], strict=True)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeBounds:
+    """What an outcome in [0, 1] may be, with the outer ends of both bounds' intervals."""
+
+    lowest: float
+    highest: float
+    low: float
+    high: float
+
+
+def bounds(
+    lower: Floats, upper: Floats, session: Ints, resamples: int = RESAMPLES
+) -> OutcomeBounds:
+    """Return the bounds of a mean whose terms [n] lie between `lower` and `upper`.
+
+    The interval holds the true mean with 95% wherever it lies between the bounds (conservative,
+    of Horowitz and Manski, 2000): 2.5% below the lower one, 2.5% above the upper one.
+    """
+    block = blocks_of(np.unique(session, return_inverse=True)[1])
+    drawn = summed(block, n=np.ones(len(lower)), lower=lower, upper=upper).resampled(
+        resamples=resamples
+    )
+    least, most = (interval(ratio(drawn[name], drawn["n"])) for name in ("lower", "upper"))
+    return OutcomeBounds(least.value, most.value, least.low, most.high)
