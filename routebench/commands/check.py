@@ -164,8 +164,7 @@ def _checks(
     kind: Any = info.kind
     found = [(HERE, check) for check in plugin_checks(kind, plugin, options, ask=ask)]
     if kind == "router":
-        steps = callable(getattr(plugin, "step", None))
-        subject = confined.RunSubject(name, info.name, options, steps)
+        subject = confined.RunSubject(name, info.name, plugin, options)
         found += [(CONFINED, PluginCheck(each, subject, {})) for each in confined.CHECKS]
     return found
 

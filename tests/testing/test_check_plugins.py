@@ -144,7 +144,8 @@ class Offline:
 @pytest.mark.parametrize("name", ["Online", "Offline"])
 def test_a_run_finds_what_a_job_may_not_do(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(ROUTER)
-    router = confined.RunSubject(f"{tmp_path / 'mine.py'}:{name}", name, {})
+    place = f"{tmp_path / 'mine.py'}:{name}"
+    router = confined.RunSubject(place, name, load(find("router", place)), {})
     (check,) = (PluginCheck(each, router, {}) for each in confined.CHECKS)
     if name == "Offline":
         check()
