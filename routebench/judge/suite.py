@@ -102,6 +102,15 @@ def load_judge(
     cls = discovery.load(discovery.find("judge", name))
     plugin = cls(options.validate(cls, name, values))
     around = extensions.around("judge") if extensions else {}
+    return LoadedJudge(name, plugin, hooked(plugin, name, around), around)
+
+
+def hooked(plugin: Any, name: str, around: Mapping[str, Extension] | None = None) -> Any:
+    """Return the hook of a judge, called by keyword, with the extensions around it.
+
+    Raises:
+        PluginError: for a judge whose hook is missing or misnamed.
+    """
     manager = pluggy.PluginManager("routebench")
     manager.add_hookspecs(hookspecs)
     try:
@@ -114,9 +123,9 @@ def load_judge(
         raise PluginError(
             f"judge {name!r} has no judge hook", "decorate its method with @routebench.hookimpl"
         )
-    for wrapper, one in around.items():
+    for wrapper, one in (around or {}).items():
         manager.register(one.plugin, wrapper)
-    return LoadedJudge(name, plugin, manager.hook.judge, around)
+    return manager.hook.judge
 
 
 def check_grades(grades: Any, name: str, n: int) -> Grades:

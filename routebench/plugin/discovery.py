@@ -68,7 +68,7 @@ def installed(kind: str | None = None) -> list[PluginInfo]:
 def find(kind: str, name: str) -> PluginInfo:
     """Find the plugin of that name, or of a file `path.py:Class`; raise `OptionError` if none."""
     if kind == "router" and ".py:" in name:
-        return _from_file(name)
+        return from_file(kind, name)
     if kind == "router" and name.endswith(".py"):
         raise _without_class(name)
     known = [info for info in _of_kind(kind) if info.name == name]
@@ -257,15 +257,21 @@ def _satisfied(name: str, specifier: Any) -> bool:
         return False
 
 
-def _from_file(name: str) -> PluginInfo:
+def from_file(kind: str, name: str) -> PluginInfo:
+    """Return the plugin of a file, `path.py:Class`; it is not imported.
+
+    Raises:
+        OptionError: there is no such file.
+        PluginError: its class is called like an installed plugin of the kind.
+    """
     path_text, _, attribute = name.rpartition(":")
     path = Path(path_text).resolve()
     if not path.is_file():
-        raise OptionError(f"no router file {path_text!r}", "write it as path/to/file.py:ClassName")
-    if any(info.name == attribute for info in _of_kind("router")):
+        raise OptionError(f"no {kind} file {path_text!r}", "write it as path/to/file.py:ClassName")
+    if any(info.name == attribute for info in _of_kind(kind)):
         hint = f"name the class in {path.name} otherwise"
-        raise PluginError(f"{path_text}: {attribute!r} is the name of an installed router", hint)
-    return PluginInfo("router", attribute, f"{path}:{attribute}", None, None)
+        raise PluginError(f"{path_text}: {attribute!r} is the name of an installed {kind}", hint)
+    return PluginInfo(kind, attribute, f"{path}:{attribute}", None, None)
 
 
 def _import_file(path: Path) -> Any:

@@ -67,7 +67,7 @@ def check_missing_checkpoint(subject: Subject) -> None:
 def check_no_pickle(subject: Subject) -> None:
     """The checkpoint holds nothing that runs code when it is read."""
     folder = _saved(subject, subject.fitted.router)
-    found = [str(path.relative_to(folder)) for path in _files(folder) if _is_pickle(path)]
+    found = pickles(folder)
     expect(not found, "a checkpoint without pickles", f"pickled: {', '.join(found)}", _SAFETENSORS)
 
 
@@ -112,6 +112,11 @@ def check_writes(subject: Subject) -> None:
         f"in or next to the working directory: {names}",
         "join every path to context.work; many libraries take a directory for their logs",
     )
+
+
+def pickles(folder: Path) -> list[str]:
+    """Return the files of a folder that run code when they are read."""
+    return [str(path.relative_to(folder)) for path in _files(folder) if _is_pickle(path)]
 
 
 def _saved(subject: Subject, router: Any) -> Path:

@@ -1,4 +1,4 @@
-"""Checks, and the errors that report broken rules to the author of a router."""
+"""Checks, and the errors that report broken rules to the author of a plugin."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import unittest
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
 from routebench.errors import RoutebenchError
-from routebench.testing.subject import Subject
 
 Outcome = AssertionError | unittest.SkipTest | None
+
+
+class Named(Protocol):
+    """What is under test: a plugin class with its options, as its checks need it."""
+
+    @property
+    def name(self) -> str: ...
 
 
 class RuleError(Exception):
@@ -24,6 +31,14 @@ class RuleError(Exception):
         self.expected, self.seen, self.hint = expected, seen, hint
 
 
+class BrokenRuleError(AssertionError):
+    """The failure of a check, for people; `finding` has its parts."""
+
+    def __init__(self, message: str, finding: RuleError) -> None:
+        super().__init__(message)
+        self.finding = finding
+
+
 def expect(fulfilled: bool, expected: str, seen: str, hint: str = "") -> None:
     """Raise a `RuleError` unless the rule is kept."""
     if not fulfilled:
@@ -32,33 +47,42 @@ def expect(fulfilled: bool, expected: str, seen: str, hint: str = "") -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """A rule for routers; skipped where the one it builds on is already broken."""
+    """A rule for plugins; skipped where the one it builds on is already broken."""
 
-    run: Callable[[Subject], None]
+    run: Callable[[Any], None]
     after: Check | None = None
 
     @property
     def name(self) -> str:
         return self.run.__name__
 
+    @property
+    def promise(self) -> str:
+        """Return what is checked, in one sentence."""
+        return " ".join((self.run.__doc__ or self.name).partition("\n\n")[0].split())
 
-def check(after: Check | None = None) -> Callable[[Callable[[Subject], None]], Check]:
+
+def check(after: Check | None = None) -> Callable[[Callable[[Any], None]], Check]:
     """Turn a function into a check that is meaningful only when `after` passes."""
     return lambda run: Check(run, after)
 
 
 @dataclass(frozen=True, eq=False)
-class RouterCheck:
-    """One check bound to one router. Call it: it raises `AssertionError`, or `SkipTest`."""
+class PluginCheck:
+    """One check bound to one plugin. Call it: it raises `AssertionError`, or `SkipTest`."""
 
     check: Check
-    subject: Subject
+    subject: Named
     outcomes: dict[str, Outcome]
-    """Of all checks of this router that have run so far."""
+    """Of all checks of this plugin that have run so far."""
 
     @property
     def name(self) -> str:
         return self.check.name
+
+    @property
+    def promise(self) -> str:
+        return self.check.promise
 
     def __call__(self) -> None:
         outcome = self._outcome(self.check)
@@ -72,11 +96,10 @@ class RouterCheck:
 
     def _run(self, check: Check) -> Outcome:
         if check.after is not None and self._outcome(check.after) is not None:
-            first = check.after
-            # Name the first check that failed, not the last one that depends on it.
-            while first.after is not None and self.outcomes.get(first.after.name) is not None:
-                first = first.after
-            return unittest.SkipTest(f"means nothing until {first.name} passes")
+            before = self._outcome(check.after)
+            if isinstance(before, unittest.SkipTest):  # it names the first check that failed
+                return unittest.SkipTest(str(before))
+            return unittest.SkipTest(f"means nothing until {check.after.name} passes")
         try:
             with threadpool_limits(1):  # as in a job
                 check.run(self.subject)
@@ -91,12 +114,12 @@ class RouterCheck:
         return None
 
 
-def _failure(subject: Subject, check: Check, finding: RuleError) -> AssertionError:
+def _failure(subject: Named, check: Check, finding: RuleError) -> AssertionError:
     lines = [f"{subject.name} breaks {check.name}"]
     lines += [f"  expected: {finding.expected}", f"  seen: {finding.seen}"]
     if finding.hint:
         lines.append(f"  hint: {finding.hint}")
-    return AssertionError("\n".join(lines))
+    return BrokenRuleError("\n".join(lines), finding)
 
 
 def _crash(check: Check, error: Exception) -> RuleError:

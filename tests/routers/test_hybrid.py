@@ -16,7 +16,7 @@ from routebench.errors import DataError, OptionError
 from routebench.hookspecs import Context
 from routebench.plugin.options import validate
 from routebench.records import Decisions, Pool, Queries, Table
-from routebench.testing import MODELS, RouterCheck, parametrize_with_checks
+from routebench.testing import MODELS, PluginCheck, parametrize_with_checks
 from routebench_routers.hybrid import router as hybrid_router
 from routebench_routers.hybrid.router import (
     Hybrid,
@@ -78,14 +78,14 @@ BY_SIZE = {"pair": "size", "solver": "lbfgs", "max_iter": 20}
         (HybridDeterministic, QUICK | BY_SIZE),
     ]
 )
-def test_conformance(check: RouterCheck) -> None:
+def test_conformance(check: PluginCheck) -> None:
     check()
 
 
 # With their default options: tests/testing.
 @pytest.mark.slow
 @parametrize_with_checks([(HybridProbabilistic, SQUARED), (HybridDeterministic, BY_SIZE)])
-def test_conformance_with_a_whole_network(check: RouterCheck) -> None:
+def test_conformance_with_a_whole_network(check: PluginCheck) -> None:
     check()
 
 

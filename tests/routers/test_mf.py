@@ -17,7 +17,7 @@ from routebench.errors import DataError, OptionError
 from routebench.hookspecs import Context
 from routebench.plugin.options import validate
 from routebench.records import Decisions, Objective, Queries, Table
-from routebench.testing import RouterCheck, parametrize_with_checks, synthetic_tables
+from routebench.testing import PluginCheck, parametrize_with_checks, synthetic_tables
 from routebench_routers import mf
 from routebench_routers.adam import Adam
 from routebench_routers.mf import MF
@@ -76,14 +76,14 @@ WINNER: dict[str, Any] = {"pairs": "winner", "bias": False, "noise_alpha": 0.01}
 
 
 @parametrize_with_checks([(MF, QUICK)])
-def test_conformance(check: RouterCheck) -> None:
+def test_conformance(check: PluginCheck) -> None:
     check()
 
 
 # With its default options: tests/testing.
 @pytest.mark.slow
 @parametrize_with_checks([(MF, WINNER)])
-def test_conformance_when_trained_for_long(check: RouterCheck) -> None:
+def test_conformance_when_trained_for_long(check: PluginCheck) -> None:
     check()
 
 

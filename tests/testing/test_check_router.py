@@ -29,7 +29,7 @@ from test_check_steppers import FAULTS
 from routebench.plugin.described import family
 from routebench.plugin.discovery import installed, load
 from routebench.testing import (
-    RouterCheck,
+    PluginCheck,
     Tables,
     check_router,
     contract,
@@ -50,13 +50,13 @@ READY = {info.name: load(info) for info in OWN if info.ready and info.name not i
 
 
 @parametrize_with_checks([router for name, router in READY.items() if name not in NETWORKS])
-def test_built_in_routers_conform(check: RouterCheck) -> None:
+def test_built_in_routers_conform(check: PluginCheck) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize_with_checks([router for name, router in READY.items() if name in NETWORKS])
-def test_built_in_networks_conform(check: RouterCheck) -> None:
+def test_built_in_networks_conform(check: PluginCheck) -> None:
     check()
 
 

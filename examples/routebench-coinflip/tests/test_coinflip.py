@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from routebench.testing import MODELS, RouterCheck, parametrize_with_checks, synthetic_tables
+from routebench.testing import MODELS, PluginCheck, parametrize_with_checks, synthetic_tables
 from routebench_coinflip import CoinFlip
 
 
 @parametrize_with_checks([CoinFlip, (CoinFlip, {"max_drop": 0.2})])
-def test_conformance(check: RouterCheck) -> None:
+def test_conformance(check: PluginCheck) -> None:
     check()
 
 

@@ -1,0 +1,1 @@
+"""The promises of suites, judges, providers and encoders, as checks of one plugin class."""
