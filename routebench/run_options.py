@@ -36,7 +36,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--router",
         multiple=True,
         metavar="NAME,…",
-        help="Run these routers: names, name@label, file.py:Class, or all (the default).",
+        help="Run these routers: names, name@label, file.py:Class, a family, or all (the default).",
     ),
     "prices": click.option(
         "--prices",

@@ -72,6 +72,16 @@ def test_all_and_names_together(data: SuiteData) -> None:
     assert named["cheapest"].state == "ready"
 
 
+def test_a_family_and_what_all_leaves_out(data: SuiteData) -> None:
+    found = set(entrants(data, "published", "knn"))
+    assert {"knn", "avengers-pro", "elo", "svm"} <= found
+    assert "linear" not in found
+    assert found & set(entrants(data, "all")) == {"knn"}
+    assert set(entrants(data, "references")) > {"best-single", "random"}
+    with pytest.raises(OptionError, match="no router named 'publishd'"):
+        entrants(data, "publishd")
+
+
 def test_a_priced_run_has_them_all(data: SuiteData) -> None:
     cost = np.ones(data.outcomes.score.shape)
     shown = frozenset({"task", "user", "preference"})

@@ -267,14 +267,14 @@ def test_graph_router() -> None:
     import torch
 
     from routebench_routers.published.networks.descent import cross_entropy
-    from routebench_routers.published.networks.graph_network import GraphNetwork, edges_of
+    from routebench_routers.published.networks.graph_network import EdgePredictor, edges_of
 
     given, hidden = data(5), 2
     rng = np.random.default_rng(6)
     shown = rng.random((N, M)) < 0.6
     features = rng.random((N, M, 3))
     torch.manual_seed(0)
-    network = GraphNetwork(D, M, hidden).double()
+    network = EdgePredictor(D, M, hidden).double()
     parts = {n: p.detach().numpy().copy() + 0.1 for n, p in network.named_parameters()}
     aimed = given["known"] * ~shown
 

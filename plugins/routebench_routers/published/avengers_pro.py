@@ -129,7 +129,7 @@ def cluster_weights(vectors: Floats, centres: Floats, nearest: int, beta: float)
 def votes_of(means: Floats, prices: Floats | None, alpha: float) -> Floats:
     """Return [clusters, m] alpha · performance + (1 - alpha) · (1 - cost), both within [0, 1]."""
     low, high = means.min(axis=1, keepdims=True), means.max(axis=1, keepdims=True)
-    performance = (means - low) / np.where(high > low, high - low, 1.0)
+    performance: Floats = (means - low) / np.where(high > low, high - low, 1.0)
     if prices is None:
         return performance
     votes: Floats = alpha * performance + (1 - alpha) * (1 - prices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,11 +12,14 @@ from routebench.hookspecs import Context
 from routebench.records import Floats
 from routebench_routers.published.examples import Examples, RankingRouter, VectorRouter
 
-_ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0.0), "tanh": np.tanh}
+_ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "tanh": np.tanh,
+}
 
 
 class MLP(VectorRouter, RankingRouter):
-    """A softmax over the models, by a multilayer perceptron: which one is best on this query?
+    """A multilayer perceptron that tells how probably each model is the best on a query.
 
     Source: the MLP router of LLMRouter (github.com/ulab-uiuc/LLMRouter). Preset `paper`: its hidden
     layers of 128 and 64, relu, learning rate .001, 100 epochs of batches of 32, L2 penalty .0001.

@@ -16,7 +16,7 @@ _BLOCK = 1024
 
 
 class SVM(VectorRouter, RankingRouter):
-    """A support vector machine (RBF kernel) per model: is it among the best on this query?
+    """A support vector machine (RBF kernel) per model tells whether it is best on a query.
 
     Source: the SVM router of LLMRouter (github.com/ulab-uiuc/LLMRouter), which classifies a query's
     vector into the model that did best. Preset `paper`: its C of 1 and gamma `scale`.

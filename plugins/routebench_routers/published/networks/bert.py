@@ -113,7 +113,8 @@ class Bert(TableRouter):
         self.chosen["epoch"] = 0 if held is not None else last
         for epoch in range(1, last + 1):
             network.train()
-            for rows in torch.randperm(len(train)).split(options.batch_size):
+            order: Any = torch.randperm(len(train))
+            for rows in order.split(options.batch_size):
                 logits = self._logits(train.vectors[rows.numpy()])
                 cross_entropy(logits, targets[rows], known[rows]).backward()
                 adam.step()
@@ -175,20 +176,17 @@ class Bert(TableRouter):
 
     def _new_network(self, train: Examples) -> Any:
         import torch
-        from transformers import (
-            AutoModelForSequenceClassification,
-            BertConfig,
-            BertForSequenceClassification,
-        )
+        import transformers
 
+        library: Any = transformers  # whose constructors are typed in part
         options, m = self.options, train.scores.shape[1]
         if options.base:
-            network = AutoModelForSequenceClassification.from_pretrained(
+            network = library.AutoModelForSequenceClassification.from_pretrained(
                 options.base, num_labels=m, local_files_only=True
             )
         else:
-            network = BertForSequenceClassification(
-                BertConfig(
+            network = library.BertForSequenceClassification(
+                library.BertConfig(
                     vocab_size=len(self._tokenizer),
                     hidden_size=options.hidden_size,
                     num_hidden_layers=options.layers,
@@ -209,6 +207,7 @@ class Bert(TableRouter):
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+        fast: Any = PreTrainedTokenizerFast
         if self.options.base:
             try:
                 return AutoTokenizer.from_pretrained(self.options.base, local_files_only=True)
@@ -233,7 +232,7 @@ class Bert(TableRouter):
         built.post_processor = processors.TemplateProcessing(
             f"{start} $A {end}", special_tokens=[(start, 2), (end, 3)]
         )
-        return PreTrainedTokenizerFast(
+        return fast(
             tokenizer_object=built,
             pad_token=pad,
             unk_token=unknown,
@@ -245,7 +244,8 @@ class Bert(TableRouter):
 def _without_bars() -> None:
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logs: Any = logging
+    logs.disable_progress_bar()
 
 
 def _copied(network: Any) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def outputs(parts: Parts, vectors: Any) -> Any:
 def _means(costs: Floats) -> Floats:
     """Return [m] mean costs; the highest of all for a model without any."""
     counts = np.isfinite(costs).sum(axis=0)
-    means = np.nansum(costs, axis=0) / np.maximum(counts, 1)
+    means: Floats = np.nansum(costs, axis=0) / np.maximum(counts, 1)
     return np.where(counts > 0, means, means.max(initial=0.0))
 
 

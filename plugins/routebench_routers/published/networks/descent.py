@@ -103,7 +103,8 @@ class DescentRouter(VectorRouter):
             with torch.no_grad():
                 lowest = float(self.loss(weights, held)) if held else np.inf
             for epoch in range(1, options.epochs + 1):
-                for rows in torch.randperm(count, generator=generator).split(options.batch_size):
+                order: Any = torch.randperm(count, generator=generator)
+                for rows in order.split(options.batch_size):
                     batch = {name: value[rows] for name, value in batches.items()}
                     if self.noise():
                         drawn = torch.randn(batch["vectors"].shape, generator=generator)
@@ -159,7 +160,8 @@ def log_odds(examples: Examples) -> Floats:
 
 def linear(rng: np.random.Generator, outputs: int, inputs: int) -> Floats:
     """Return weights [outputs, inputs] drawn as torch.nn.Linear draws them."""
-    return rng.uniform(-1.0, 1.0, (outputs, inputs)) / np.sqrt(inputs)
+    drawn: Floats = rng.uniform(-1.0, 1.0, (outputs, inputs)) / np.sqrt(inputs)
+    return drawn
 
 
 def _tensor(values: Floats, device: str) -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class GraphNetwork(nn.Module):
+class EdgePredictor(nn.Module):
     """Two convolutions over the edges between queries and models, and a product for a new edge.
 
     P(model is right) = σ(mean(x_query ⊙ z_model)): x_query is the query's vector aligned to the

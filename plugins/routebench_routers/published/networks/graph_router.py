@@ -74,7 +74,7 @@ class GraphRouter(VectorRouter):
     def _train(self, train: Examples, held: Examples | None, context: Context) -> None:
         import torch
 
-        from routebench_routers.published.networks.graph_network import GraphNetwork, edges_of
+        from routebench_routers.published.networks.graph_network import EdgePredictor, edges_of
 
         def tensor(values: Any) -> Any:
             return torch.tensor(values, dtype=torch.float32, device=context.device)
@@ -83,7 +83,7 @@ class GraphRouter(VectorRouter):
         vectors, targets = tensor(train.vectors), tensor(train.targets)
         known, features = tensor(train.known) > 0, tensor(self._features(train))
         checked = None if held is None or not held.known.any() else held
-        network = GraphNetwork(vectors.shape[1], targets.shape[1], options.hidden)
+        network = EdgePredictor(vectors.shape[1], targets.shape[1], options.hidden)
         network.to(context.device)
         adam = Adam(list(network.parameters()), options.lr, options.weight_decay)
 
@@ -145,5 +145,9 @@ def _loss(parts: tuple[Floats, Floats, Floats], held: Examples) -> float:
     return float((np.logaddexp(0.0, logits) - held.targets * logits)[known].mean())
 
 
-def _arrays(*tensors: Any) -> tuple[Floats, ...]:
-    return tuple(one.detach().cpu().double().numpy().copy() for one in tensors)
+def _arrays(align: Any, shift: Any, states: Any) -> tuple[Floats, Floats, Floats]:
+    def array(tensor: Any) -> Floats:
+        values: Floats = tensor.detach().cpu().double().numpy().copy()
+        return values
+
+    return array(align), array(shift), array(states)

@@ -154,7 +154,8 @@ def _first(candidates: Any, keys: Floats, most: int) -> Floats:
     """Return 1 for the candidates with the lowest keys of each row."""
     ordered = np.where(candidates, keys, np.inf)
     rank = ordered.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    return (candidates & (rank < most)).astype(np.float64)
+    first: Floats = (candidates & (rank < most)).astype(np.float64)
+    return first
 
 
 def company(examples: Examples, clusters: int, strangers: int, seed: int) -> dict[str, Floats]:

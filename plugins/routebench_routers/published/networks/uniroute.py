@@ -30,7 +30,7 @@ class UniRoute(DescentRouter):
     Source: UniRoute (arXiv 2502.08773). Preset `paper`: the learned map, no shrinkage.
 
     Deviations: Ψ is taken from all known scores of the training part unless `validation_queries`
-    says of how many, and shrunk to the model's mean, which counts as twenty queries in every cluster;
+    says of how many, and shrunk to the model's mean, which counts as 20 queries in every cluster;
     the number of clusters is chosen on validation.
     """
 
@@ -101,7 +101,8 @@ class UniRoute(DescentRouter):
         if "centres" in self.parts:
             centres = self.parts["centres"]
             near = (vectors @ centres.T - 0.5 * (centres**2).sum(axis=1)).argmax(axis=1)
-            return self.features[near]
+            nearest: Floats = self.features[near]
+            return nearest
         logit = vectors @ self.parts["map"].T + self.parts["bias"]
         share = np.exp(logit - logit.max(axis=1, keepdims=True))
         quality: Floats = (share / share.sum(axis=1, keepdims=True)) @ self.features
