@@ -13,7 +13,7 @@ from routebench.errors import DataError
 from routebench.prices.lists import ModelPrice
 from routebench.records import Floats, Ints, Mask
 from routebench.traffic import estimators
-from routebench.traffic.estimators import OutcomeBounds, Estimated, PolicyEstimate, Support
+from routebench.traffic.estimators import Estimated, OutcomeBounds, PolicyEstimate, Support
 from routebench.traffic.event_log import LoggedEvents
 from routebench.traffic.propensities import NEAR_ZERO, harmonic, misfits
 from routebench.traffic.reprice import costs, reprice
@@ -33,6 +33,7 @@ _USD, _SHARE = "USD per request", "reward in [0, 1]"
 class _Known:
     """What has been found out so far."""
 
+    resamples: int = estimators.RESAMPLES
     numbers: dict[str, Number] = field(default_factory=dict)
     support: dict[str, float] = field(default_factory=dict)
     clipped: tuple[dict[str, float], ...] = ()
@@ -47,6 +48,7 @@ def evaluate(
     lengths: Mapping[str, float] | None = None,
     margin: float = 0.01,
     note: str = "",
+    resamples: int = estimators.RESAMPLES,
 ) -> OffPolicyResult:
     """Say what a policy would have cost and reached on the log's requests.
 
@@ -64,7 +66,7 @@ def evaluate(
     log, target = subset(log, decided), policy.choice[decided]
     reward = _rewards(log)
     cost = costs(log, prices or {})
-    known = _Known()
+    known = _Known(resamples)
     rewards = int((~np.isnan(reward)).sum())
     if rewards < REWARDED:
         tier, verdict = "T0", "inconclusive"
@@ -209,13 +211,15 @@ def _stratum(log: LoggedEvents) -> Ints:
     return np.asarray(log.task * 6 + fifth)
 
 
-def _estimated(log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask) -> PolicyEstimate:
+def _estimated(
+    log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask, resamples: int
+) -> PolicyEstimate:
     chosen, aimed, session = log.chosen[rows], target[rows], log.session[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
         outcome[rows], chosen, _stratum(log)[rows], session, len(log.models), aimed
     )
-    return estimators.estimate(outcome[rows], weight, own, other, session)
+    return estimators.estimate(outcome[rows], weight, own, other, session, resamples=resamples)
 
 
 def _with_propensities(
@@ -232,7 +236,7 @@ def _with_propensities(
         "largest_share": seen.largest_share,
         "unsupported": seen.unsupported,
     }
-    made = _estimated(log, target, reward, rows)
+    made = _estimated(log, target, reward, rows, known.resamples)
     add = known.numbers.__setitem__
     add("quality_logged", _number("T1", _SHARE, made.logged))
     add("quality_snips", _number("T1", _SHARE, made.snips))
@@ -250,7 +254,7 @@ def _with_propensities(
     add("quality_difference", difference)
     priced = rows & ~np.isnan(cost)
     if seen.unsupported == 0 and priced.sum() >= LOGGED * rows.sum():
-        paid = _estimated(log, target, cost, priced)
+        paid = _estimated(log, target, cost, priced, known.resamples)
         add("cost_logged", _number("T1", _USD, paid.logged))
         add("cost", _number("T1", _USD, paid.policy))
         add("cost_difference", _number("T1", _USD, paid.difference))
@@ -270,11 +274,13 @@ def _partly(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: 
     )
     term = other + weight * (y - own)
     lower, upper = np.where(reached, term, 0.0), np.where(reached, term, 1.0)
-    known.numbers["quality"] = _bounded("T1", estimators.bounds(lower, upper, session))
+    known.numbers["quality"] = _bounded(
+        "T1", estimators.bounds(lower, upper, session, known.resamples)
+    )
     known.notes.append(
         f"{1 - reached.mean():.1%} of the policy's choices have no support: bounds, no estimate"
     )
-    return _bounded("T1", estimators.bounds(lower - y, upper - y, session))
+    return _bounded("T1", estimators.bounds(lower - y, upper - y, session, known.resamples))
 
 
 def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: _Known) -> None:
@@ -291,7 +297,7 @@ def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known:
     y = reward[asked]
     lower = np.where(np.isnan(y), np.minimum(gain, 0.0), gain * np.nan_to_num(y))
     upper = np.where(np.isnan(y), np.maximum(gain, 0.0), gain * np.nan_to_num(y))
-    made = estimators.bounds(lower, upper, log.session[asked])
+    made = estimators.bounds(lower, upper, log.session[asked], known.resamples)
     known.numbers["quality_difference_any_missing"] = _bounded("T1", made)
 
 
@@ -310,10 +316,10 @@ def _without_propensities(log: LoggedEvents, target: Ints, reward: Floats, known
         "unsupported": float((~same).mean()),
     }
     lower, upper = np.where(seen, filled, 0.0), np.where(seen, filled, 1.0)
-    add("quality", _bounded("T2", estimators.bounds(lower, upper, log.session)))
+    add("quality", _bounded("T2", estimators.bounds(lower, upper, log.session, known.resamples)))
     least = np.where(same, 0.0, np.where(given, -filled, -1.0))
     most = np.where(same, 0.0, np.where(given, 1.0 - filled, 1.0))
-    difference = _bounded("T2", estimators.bounds(least, most, log.session))
+    difference = _bounded("T2", estimators.bounds(least, most, log.session, known.resamples))
     add("quality_difference", difference)
     known.assumptions.append(
         "rewards lie in [0, 1]; the same model on the same request has the same"
