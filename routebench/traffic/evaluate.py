@@ -13,17 +13,14 @@ from routebench.errors import DataError
 from routebench.prices.lists import ModelPrice
 from routebench.records import Floats, Ints, Mask
 from routebench.traffic import estimators
-from routebench.traffic.estimators import Estimated, OutcomeBounds, PolicyEstimate, Support
+from routebench.traffic.estimators import Estimated, OutcomeBounds, PolicyEstimate
 from routebench.traffic.event_log import LoggedEvents
-from routebench.traffic.propensities import NEAR_ZERO, harmonic, misfits
+from routebench.traffic.propensities import NEAR_ZERO
 from routebench.traffic.reprice import costs, reprice
 from routebench.traffic.result import MONTH, Number, OffPolicyResult
+from routebench.traffic.supported import LOGGED, refusal, support_of, supported
 from routebench.traffic.target import TargetPolicy
 
-ENOUGH = 30
-"""Effective number of events in which the log, against its habit, did what the policy would."""
-LOGGED = 0.99
-"""Share of the events whose propensity must be known."""
 REWARDED = 30
 """Fewer rewards than that say nothing."""
 _USD, _SHARE = "USD per request", "reward in [0, 1]"
@@ -71,7 +68,7 @@ def evaluate(
     if rewards < REWARDED:
         tier, verdict = "T0", "inconclusive"
         reason = f"cost only, quality unknown: {rewards:,} rewards, {REWARDED} are needed"
-    elif (refused := _refusal(log, target, reward)) is None:
+    elif (refused := refusal(log, target, reward)) is None:
         tier = "T1"
         difference = _with_propensities(log, target, reward, cost, known)
         verdict, reason = decide(difference, margin)
@@ -152,54 +149,6 @@ def _rewards(log: LoggedEvents) -> Floats:
     return reward
 
 
-def _refusal(log: LoggedEvents, target: Ints, reward: Floats) -> str | None:
-    """Return why propensities cannot be used; None where they can."""
-    propensity = log.propensity
-    share = float((~np.isnan(propensity)).mean())
-    if share < LOGGED:
-        return f"T1 is refused: {share:.1%} of the events have a propensity"
-    if (propensity[~np.isnan(propensity)] >= 1.0 - 1e-9).all():
-        return "T1 is refused: the log never explores, each choice was certain"
-    if found := misfits(log):
-        worst = found[0]
-        return (
-            f"T1 is refused: the propensities do not fit the choices: {worst.where}:"
-            f" {worst.observed:.2%} of the events, expected {worst.expected:.2%}"
-        )
-    if (odd := harmonic(log)) is not None:
-        return f"T1 is refused: {odd.where} is {odd.observed:.3g}, at most {odd.expected:g} can be"
-    usable = ~np.isnan(propensity) & ~np.isnan(reward)
-    seen = _support(log, target, usable)
-    if seen.unsupported > 0.5:
-        return f"T1 is refused: the log never chose as the policy in {seen.unsupported:.1%}"
-    differs = _habit(log) != target
-    if differs.any() and seen.effective_rare < ENOUGH and seen.unsupported < differs.mean():
-        return (
-            "T1 is refused: where the policy differs from the log's habit, the log followed it in"
-            f" {seen.rare:,} events of known reward, worth {seen.effective_rare:.0f} ({ENOUGH} are"
-            " needed)"
-        )
-    return None
-
-
-def _habit(log: LoggedEvents) -> Ints:
-    """Return [n] the model the log would most probably have chosen, as far as it says."""
-    filled = np.nan_to_num(log.probability, nan=-1.0)
-    most = filled.argmax(axis=1)
-    return np.where((filled < 0).all(axis=1), log.chosen, most)
-
-
-def _reached(log: LoggedEvents, target: Ints) -> Mask:
-    chance = log.probability[np.arange(len(log)), target]
-    return np.isnan(chance) | (chance > 0)
-
-
-def _support(log: LoggedEvents, target: Ints, rows: Mask) -> Support:
-    chosen, aimed, propensity = log.chosen[rows], target[rows], log.propensity[rows]
-    weight = estimators.weights(chosen, aimed, propensity)
-    return estimators.support(chosen, aimed, propensity, _reached(log, target)[rows], weight)
-
-
 def _stratum(log: LoggedEvents) -> Ints:
     """Return [n] the task and the fifth of the prompt's length."""
     length = log.numbers["input_tokens"]
@@ -226,7 +175,7 @@ def _with_propensities(
     log: LoggedEvents, target: Ints, reward: Floats, cost: Floats, known: _Known
 ) -> Number:
     rows = ~np.isnan(log.propensity) & ~np.isnan(reward)
-    seen = _support(log, target, rows)
+    seen = support_of(log, target, rows)
     known.support = {
         "matched": seen.matched,
         "matched_rare": seen.rare,
@@ -246,14 +195,18 @@ def _with_propensities(
     )
     if near := int((log.propensity[rows & (log.chosen == target)] < NEAR_ZERO).sum()):
         known.notes.append(f"{near:,} events that count had a propensity below {NEAR_ZERO:g}")
-    if seen.unsupported > 0:
-        difference = _partly(log, target, reward, rows, known)
+    reached, why = supported(log, target, rows)
+    known.support["unsupported"] = float((~reached[rows]).mean())
+    if why:
+        known.notes.append(why)
+    if not reached[rows].all():
+        difference = _partly(log, target, reward, rows, reached, known)
     else:
         add("quality", _number("T1", _SHARE, made.policy))
         difference = _number("T1", _SHARE, made.difference)
     add("quality_difference", difference)
     priced = rows & ~np.isnan(cost)
-    if seen.unsupported == 0 and priced.sum() >= LOGGED * rows.sum():
+    if reached[rows].all() and priced.sum() >= LOGGED * rows.sum():
         paid = _estimated(log, target, cost, priced, known.resamples)
         add("cost_logged", _number("T1", _USD, paid.logged))
         add("cost", _number("T1", _USD, paid.policy))
@@ -264,10 +217,12 @@ def _with_propensities(
     return difference
 
 
-def _partly(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: _Known) -> Number:
+def _partly(
+    log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, reached: Mask, known: _Known
+) -> Number:
     """Return bounds: estimated where the log reaches the policy, [0, 1] where it does not."""
     chosen, aimed, y = log.chosen[rows], target[rows], reward[rows]
-    session, reached = log.session[rows], _reached(log, target)[rows]
+    session, reached = log.session[rows], reached[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
         y, chosen, _stratum(log)[rows], session, len(log.models), aimed
