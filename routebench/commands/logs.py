@@ -64,8 +64,8 @@ def import_(
     semantic router, OpenTelemetry's GenAI spans, exports of Langfuse and Phoenix, and pairs of
     OpenAI's requests and responses. What a log does not say is null.
     """
-    from routebench.traffic.importing import import_logs
-    from routebench.traffic.mapped import parse_mapping
+    from routebench.traffic.logs.importing import import_logs
+    from routebench.traffic.logs.mapped import parse_mapping
 
     fields = parse_mapping(mapping)
     made = import_logs(files, out, form, fields, rewards, texts, reward_max)

@@ -17,8 +17,8 @@ from routebench.printed import echo, echo_json
 def command(what: str | None, as_json: bool) -> None:
     """List the installed plugins, those of one KIND, or the options of one by NAME.
 
-    Kinds: router, suite, judge, provider, encoder, importer, reader, command, extension. Routers are
-    listed by family. A list imports no plugin: what each does is read from its source.
+    Kinds: router, suite, judge, provider, encoder, importer, reader, command, extension. Routers
+    are listed by family. A list imports no plugin: what each does is read from its source.
     """
     from routebench.plugin import discovery
 

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from routebench.records import Floats, Mask
 from routebench.traffic import events
 from routebench.traffic.changes import delayed, drifts, logger_changes
-from routebench.traffic.evaluate import LOGGED, REWARDED
+from routebench.traffic.evaluate import REWARDED
 from routebench.traffic.event_log import LoggedEvents, read_log
 from routebench.traffic.propensities import NEAR_ZERO, harmonic, misfits, near_zero
+from routebench.traffic.supported import LOGGED
 
 SHARES = {
     "text": "query", "query_hash": "query_hash", "session": "session", "time": "time",

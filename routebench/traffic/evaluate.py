@@ -13,17 +13,14 @@ from routebench.errors import DataError
 from routebench.prices.lists import ModelPrice
 from routebench.records import Floats, Ints, Mask
 from routebench.traffic import estimators
-from routebench.traffic.estimators import OutcomeBounds, Estimated, PolicyEstimate, Support
+from routebench.traffic.estimators import Estimated, OutcomeBounds, PolicyEstimate
 from routebench.traffic.event_log import LoggedEvents
-from routebench.traffic.propensities import NEAR_ZERO, harmonic, misfits
+from routebench.traffic.propensities import NEAR_ZERO
 from routebench.traffic.reprice import costs, reprice
 from routebench.traffic.result import MONTH, Number, OffPolicyResult
+from routebench.traffic.supported import LOGGED, refusal, support_of, supported
 from routebench.traffic.target import TargetPolicy
 
-ENOUGH = 30
-"""Effective number of events in which the log, against its habit, did what the policy would."""
-LOGGED = 0.99
-"""Share of the events whose propensity must be known."""
 REWARDED = 30
 """Fewer rewards than that say nothing."""
 _USD, _SHARE = "USD per request", "reward in [0, 1]"
@@ -33,6 +30,7 @@ _USD, _SHARE = "USD per request", "reward in [0, 1]"
 class _Known:
     """What has been found out so far."""
 
+    resamples: int = estimators.RESAMPLES
     numbers: dict[str, Number] = field(default_factory=dict)
     support: dict[str, float] = field(default_factory=dict)
     clipped: tuple[dict[str, float], ...] = ()
@@ -47,6 +45,7 @@ def evaluate(
     lengths: Mapping[str, float] | None = None,
     margin: float = 0.01,
     note: str = "",
+    resamples: int = estimators.RESAMPLES,
 ) -> OffPolicyResult:
     """Say what a policy would have cost and reached on the log's requests.
 
@@ -64,12 +63,12 @@ def evaluate(
     log, target = subset(log, decided), policy.choice[decided]
     reward = _rewards(log)
     cost = costs(log, prices or {})
-    known = _Known()
+    known = _Known(resamples)
     rewards = int((~np.isnan(reward)).sum())
     if rewards < REWARDED:
         tier, verdict = "T0", "inconclusive"
         reason = f"cost only, quality unknown: {rewards:,} rewards, {REWARDED} are needed"
-    elif (refused := _refusal(log, target, reward)) is None:
+    elif (refused := refusal(log, target, reward)) is None:
         tier = "T1"
         difference = _with_propensities(log, target, reward, cost, known)
         verdict, reason = decide(difference, margin)
@@ -150,54 +149,6 @@ def _rewards(log: LoggedEvents) -> Floats:
     return reward
 
 
-def _refusal(log: LoggedEvents, target: Ints, reward: Floats) -> str | None:
-    """Return why propensities cannot be used; None where they can."""
-    propensity = log.propensity
-    share = float((~np.isnan(propensity)).mean())
-    if share < LOGGED:
-        return f"T1 is refused: {share:.1%} of the events have a propensity"
-    if (propensity[~np.isnan(propensity)] >= 1.0 - 1e-9).all():
-        return "T1 is refused: the log never explores, each choice was certain"
-    if found := misfits(log):
-        worst = found[0]
-        return (
-            f"T1 is refused: the propensities do not fit the choices: {worst.where}:"
-            f" {worst.observed:.2%} of the events, expected {worst.expected:.2%}"
-        )
-    if (odd := harmonic(log)) is not None:
-        return f"T1 is refused: {odd.where} is {odd.observed:.3g}, at most {odd.expected:g} can be"
-    usable = ~np.isnan(propensity) & ~np.isnan(reward)
-    seen = _support(log, target, usable)
-    if seen.unsupported > 0.5:
-        return f"T1 is refused: the log never chose as the policy in {seen.unsupported:.1%}"
-    differs = _habit(log) != target
-    if differs.any() and seen.effective_rare < ENOUGH and seen.unsupported < differs.mean():
-        return (
-            "T1 is refused: where the policy differs from the log's habit, the log followed it in"
-            f" {seen.rare:,} events of known reward, worth {seen.effective_rare:.0f} ({ENOUGH} are"
-            " needed)"
-        )
-    return None
-
-
-def _habit(log: LoggedEvents) -> Ints:
-    """Return [n] the model the log would most probably have chosen, as far as it says."""
-    filled = np.nan_to_num(log.probability, nan=-1.0)
-    most = filled.argmax(axis=1)
-    return np.where((filled < 0).all(axis=1), log.chosen, most)
-
-
-def _reached(log: LoggedEvents, target: Ints) -> Mask:
-    chance = log.probability[np.arange(len(log)), target]
-    return np.isnan(chance) | (chance > 0)
-
-
-def _support(log: LoggedEvents, target: Ints, rows: Mask) -> Support:
-    chosen, aimed, propensity = log.chosen[rows], target[rows], log.propensity[rows]
-    weight = estimators.weights(chosen, aimed, propensity)
-    return estimators.support(chosen, aimed, propensity, _reached(log, target)[rows], weight)
-
-
 def _stratum(log: LoggedEvents) -> Ints:
     """Return [n] the task and the fifth of the prompt's length."""
     length = log.numbers["input_tokens"]
@@ -209,20 +160,22 @@ def _stratum(log: LoggedEvents) -> Ints:
     return np.asarray(log.task * 6 + fifth)
 
 
-def _estimated(log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask) -> PolicyEstimate:
+def _estimated(
+    log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask, resamples: int
+) -> PolicyEstimate:
     chosen, aimed, session = log.chosen[rows], target[rows], log.session[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
         outcome[rows], chosen, _stratum(log)[rows], session, len(log.models), aimed
     )
-    return estimators.estimate(outcome[rows], weight, own, other, session)
+    return estimators.estimate(outcome[rows], weight, own, other, session, resamples=resamples)
 
 
 def _with_propensities(
     log: LoggedEvents, target: Ints, reward: Floats, cost: Floats, known: _Known
 ) -> Number:
     rows = ~np.isnan(log.propensity) & ~np.isnan(reward)
-    seen = _support(log, target, rows)
+    seen = support_of(log, target, rows)
     known.support = {
         "matched": seen.matched,
         "matched_rare": seen.rare,
@@ -232,7 +185,7 @@ def _with_propensities(
         "largest_share": seen.largest_share,
         "unsupported": seen.unsupported,
     }
-    made = _estimated(log, target, reward, rows)
+    made = _estimated(log, target, reward, rows, known.resamples)
     add = known.numbers.__setitem__
     add("quality_logged", _number("T1", _SHARE, made.logged))
     add("quality_snips", _number("T1", _SHARE, made.snips))
@@ -242,15 +195,19 @@ def _with_propensities(
     )
     if near := int((log.propensity[rows & (log.chosen == target)] < NEAR_ZERO).sum()):
         known.notes.append(f"{near:,} events that count had a propensity below {NEAR_ZERO:g}")
-    if seen.unsupported > 0:
-        difference = _partly(log, target, reward, rows, known)
+    reached, why = supported(log, target, rows)
+    known.support["unsupported"] = float((~reached[rows]).mean())
+    if why:
+        known.notes.append(why)
+    if not reached[rows].all():
+        difference = _partly(log, target, reward, rows, reached, known)
     else:
         add("quality", _number("T1", _SHARE, made.policy))
         difference = _number("T1", _SHARE, made.difference)
     add("quality_difference", difference)
     priced = rows & ~np.isnan(cost)
-    if seen.unsupported == 0 and priced.sum() >= LOGGED * rows.sum():
-        paid = _estimated(log, target, cost, priced)
+    if reached[rows].all() and priced.sum() >= LOGGED * rows.sum():
+        paid = _estimated(log, target, cost, priced, known.resamples)
         add("cost_logged", _number("T1", _USD, paid.logged))
         add("cost", _number("T1", _USD, paid.policy))
         add("cost_difference", _number("T1", _USD, paid.difference))
@@ -260,21 +217,25 @@ def _with_propensities(
     return difference
 
 
-def _partly(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: _Known) -> Number:
+def _partly(
+    log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, reached: Mask, known: _Known
+) -> Number:
     """Return bounds: estimated where the log reaches the policy, [0, 1] where it does not."""
     chosen, aimed, y = log.chosen[rows], target[rows], reward[rows]
-    session, reached = log.session[rows], _reached(log, target)[rows]
+    session, reached = log.session[rows], reached[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
         y, chosen, _stratum(log)[rows], session, len(log.models), aimed
     )
     term = other + weight * (y - own)
     lower, upper = np.where(reached, term, 0.0), np.where(reached, term, 1.0)
-    known.numbers["quality"] = _bounded("T1", estimators.bounds(lower, upper, session))
+    known.numbers["quality"] = _bounded(
+        "T1", estimators.bounds(lower, upper, session, known.resamples)
+    )
     known.notes.append(
         f"{1 - reached.mean():.1%} of the policy's choices have no support: bounds, no estimate"
     )
-    return _bounded("T1", estimators.bounds(lower - y, upper - y, session))
+    return _bounded("T1", estimators.bounds(lower - y, upper - y, session, known.resamples))
 
 
 def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: _Known) -> None:
@@ -291,7 +252,7 @@ def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known:
     y = reward[asked]
     lower = np.where(np.isnan(y), np.minimum(gain, 0.0), gain * np.nan_to_num(y))
     upper = np.where(np.isnan(y), np.maximum(gain, 0.0), gain * np.nan_to_num(y))
-    made = estimators.bounds(lower, upper, log.session[asked])
+    made = estimators.bounds(lower, upper, log.session[asked], known.resamples)
     known.numbers["quality_difference_any_missing"] = _bounded("T1", made)
 
 
@@ -310,10 +271,10 @@ def _without_propensities(log: LoggedEvents, target: Ints, reward: Floats, known
         "unsupported": float((~same).mean()),
     }
     lower, upper = np.where(seen, filled, 0.0), np.where(seen, filled, 1.0)
-    add("quality", _bounded("T2", estimators.bounds(lower, upper, log.session)))
+    add("quality", _bounded("T2", estimators.bounds(lower, upper, log.session, known.resamples)))
     least = np.where(same, 0.0, np.where(given, -filled, -1.0))
     most = np.where(same, 0.0, np.where(given, 1.0 - filled, 1.0))
-    difference = _bounded("T2", estimators.bounds(least, most, log.session))
+    difference = _bounded("T2", estimators.bounds(least, most, log.session, known.resamples))
     add("quality_difference", difference)
     known.assumptions.append(
         "rewards lie in [0, 1]; the same model on the same request has the same"

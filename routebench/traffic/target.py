@@ -15,8 +15,8 @@ from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.records import Floats, Ints
 from routebench.traffic import events
 from routebench.traffic.event_log import LoggedEvents
-from routebench.traffic.records import records
-from routebench.traffic.values import text
+from routebench.traffic.logs.records import records
+from routebench.traffic.logs.values import text
 
 _BATCH = 2_000
 

@@ -55,7 +55,7 @@ def write(path: Path, records: Sequence[dict[str, Any]]) -> Path:
 
 def events(folder: Path, records: Sequence[dict[str, Any]]) -> Path:
     """Return the table of events of records, imported by the names of their fields."""
-    from routebench.traffic.importing import import_logs
+    from routebench.traffic.logs.importing import import_logs
 
     names = dict.fromkeys(name for one in records for name in one)
     out = folder / "events.parquet"

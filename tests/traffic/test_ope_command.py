@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,36 @@ def test_choices_without_support_are_bounded(main: Main, tmp_path: Path) -> None
     assert made["support"]["unsupported"] == pytest.approx(0.1)
     assert quality["highest"] - quality["lowest"] == pytest.approx(0.1)
     assert quality["lowest"] == pytest.approx(0.54, abs=0.04)
+
+
+def test_a_few_choices_against_the_habit_are_bounded(main: Main, tmp_path: Path) -> None:
+    records = World(n=2000, probabilities=(0.98, 0.01, 0.01)).records()
+    models = ["small" if at % 20 == 0 else "large" for at in range(2000)]
+    decisions = [{"event": f"e{at}", "model": model} for at, model in enumerate(models)]
+    file = write(tmp_path / "decisions.jsonl", decisions)
+    _, made = evaluated(main, events(tmp_path, records), "--decisions", file)
+    assert made["tier"] == "T1"
+    quality = made["numbers"]["quality"]
+    assert quality["value"] is None
+    assert quality["highest"] - quality["lowest"] == pytest.approx(0.05)
+    assert quality["lowest"] == pytest.approx(0.76, abs=0.03)
+    assert any("from the log's habit (5.0%)" in note for note in made["notes"])
+
+
+def test_weights_that_do_not_reach_one_show_that_support_is_missing(
+    main: Main, tmp_path: Path
+) -> None:
+    records = World().records()
+    for at, record in enumerate(records):  # on every other request the large model alone
+        record |= {"candidates": None, "probabilities": None}
+        if at % 2:
+            record |= {"chosen": "large", "propensity": 0.97}
+    _, made = evaluated(main, events(tmp_path, records), "--model", "small")
+    assert made["tier"] == "T2"
+    wanted = (
+        r"T1 is refused: the log could have chosen as the policy in (4|5)\d% of the events only"
+    )
+    assert any(re.fullmatch(wanted, note) for note in made["notes"]), made["notes"]
 
 
 def test_missing_rewards_are_an_assumption_with_bounds(main: Main, tmp_path: Path) -> None:

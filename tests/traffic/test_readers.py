@@ -13,7 +13,7 @@ from logged_worlds import write
 
 from routebench.errors import DataError, OptionError
 from routebench.serve.event_log import ServedEvent
-from routebench.traffic.importing import import_logs
+from routebench.traffic.logs.importing import import_logs
 
 
 def imported(tmp_path: Path, *files: Path, **options: Any) -> list[dict[str, Any]]:

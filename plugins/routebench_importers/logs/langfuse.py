@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from routebench.hookspecs import FileHead
-from routebench.traffic.records import records
-from routebench.traffic.rewards import Rewards
-from routebench.traffic.values import between, count, inner, moment, parsed, query, text
+from routebench.traffic.logs.records import records
+from routebench.traffic.logs.rewards import Rewards
+from routebench.traffic.logs.values import between, count, inner, moment, parsed, query, text
 from routebench_importers.optionless import OptionlessImporter
 
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from routebench.hookspecs import FileHead
-from routebench.traffic.records import records
-from routebench.traffic.values import between, count, inner, moment, parsed, query, text, usage
+from routebench.traffic.logs.records import records
+from routebench.traffic.logs.values import between, count, inner, moment, parsed, query, text, usage
 from routebench_importers.optionless import OptionlessImporter
 
 _SPEND = {"request_id", "spend", "model", "prompt_tokens"}

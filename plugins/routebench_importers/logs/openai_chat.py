@@ -14,7 +14,7 @@ from typing import Any
 
 from routebench.hookspecs import FileHead
 from routebench.importers.files import read_jsonl
-from routebench.traffic.values import count, inner, moment, query, text, usage
+from routebench.traffic.logs.values import count, inner, moment, query, text, usage
 from routebench_importers.optionless import OptionlessImporter
 
 

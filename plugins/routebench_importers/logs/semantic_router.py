@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from routebench.hookspecs import FileHead
-from routebench.traffic.records import records
-from routebench.traffic.values import count, inner, moment, parsed, query, text
+from routebench.traffic.logs.records import records
+from routebench.traffic.logs.values import count, inner, moment, parsed, query, text
 from routebench_importers.optionless import OptionlessImporter
 
 

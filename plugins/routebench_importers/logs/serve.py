@@ -9,7 +9,7 @@ from typing import Any
 
 from routebench.hookspecs import FileHead
 from routebench.importers.files import read_jsonl
-from routebench.traffic.values import count, inner, moment, query, text
+from routebench.traffic.logs.values import count, inner, moment, query, text
 from routebench_importers.optionless import OptionlessImporter
 
 _COLUMNS = {

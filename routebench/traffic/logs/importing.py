@@ -15,8 +15,8 @@ from routebench.importers.files import files_in, head_of
 from routebench.importers.rows import hash_text
 from routebench.plugin import discovery, options
 from routebench.traffic import events
-from routebench.traffic.mapped import MappedLog
-from routebench.traffic.rewards import Rewards, read_rewards
+from routebench.traffic.logs.mapped import MappedLog
+from routebench.traffic.logs.rewards import Rewards, read_rewards
 
 Placed = tuple[str, Mapping[str, Any]]
 

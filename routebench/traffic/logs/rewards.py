@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import DataError
-from routebench.traffic.records import records
-from routebench.traffic.values import count, moment, text
+from routebench.traffic.logs.records import records
+from routebench.traffic.logs.values import count, moment, text
 
 
 class Rewards:

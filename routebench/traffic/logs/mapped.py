@@ -12,8 +12,8 @@ import pyarrow as pa
 from routebench.errors import OptionError, did_you_mean
 from routebench.hookspecs import FileHead
 from routebench.traffic.events import COLUMNS, SCHEMA
-from routebench.traffic.records import records
-from routebench.traffic.values import count, inner, moment, parsed, query, text
+from routebench.traffic.logs.records import records
+from routebench.traffic.logs.values import count, inner, moment, parsed, query, text
 
 
 def parse_mapping(given: Sequence[str]) -> dict[str, str]:
