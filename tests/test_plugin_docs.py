@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import tomllib
+import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from conftest import real, rows
 from test_tutorial import BLOCK, FILE
 
 from routebench.plugin import discovery
+from routebench.testing import plugin_checks
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
 KINDS = sorted(discovery.KINDS)
@@ -59,6 +62,18 @@ def test_every_kind_is_there(acme: dict[str, dict[str, str]], main: Main) -> Non
             code, out, err = main("plugins", name)
             assert (code, err) == (0, "")
             assert out.startswith(f"{info.kind} {name} ")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("router", marks=pytest.mark.slow), "suite", "judge", "provider", "encoder"],
+)
+def test_each_keeps_the_promises_of_its_kind(kind: Any, acme: dict[str, dict[str, str]]) -> None:
+    (name,) = acme[f"routebench.{kind}s"]
+    plugin = discovery.load(discovery.find(kind, name))
+    for check in plugin_checks(kind, plugin):
+        with contextlib.suppress(unittest.SkipTest):
+            check()
 
 
 def check_board(folder: Path) -> None:
