@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 import tomllib
 import unittest
@@ -140,3 +141,17 @@ def test_the_same_in_processes_of_its_own(acme: dict[str, dict[str, str]], tmp_p
         done = real(*words[1:], cwd=tmp_path)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     check_board(tmp_path / "run")
+
+
+def test_the_gallery_shows_what_is_there() -> None:
+    page = PAGE.parent / "gallery.md"
+    rows = re.findall(r"^\| (\w+) \|", page.read_text("utf-8"), re.MULTILINE)
+    assert rows[1:] == list(discovery.KINDS)
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        place, _, anchor = link.partition("#")
+        target = page.parent / place
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+            assert anchor in slugs, link
