@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shlex
 import tomllib
+import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from conftest import real, rows
 from test_tutorial import BLOCK, FILE
 
 from routebench.plugin import discovery
+from routebench.testing import plugin_checks
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
 KINDS = sorted(discovery.KINDS)
@@ -59,6 +63,18 @@ def test_every_kind_is_there(acme: dict[str, dict[str, str]], main: Main) -> Non
             code, out, err = main("plugins", name)
             assert (code, err) == (0, "")
             assert out.startswith(f"{info.kind} {name} ")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("router", marks=pytest.mark.slow), "suite", "judge", "provider", "encoder"],
+)
+def test_each_keeps_the_promises_of_its_kind(kind: Any, acme: dict[str, dict[str, str]]) -> None:
+    (name,) = acme[f"routebench.{kind}s"]
+    plugin = discovery.load(discovery.find(kind, name))
+    for check in plugin_checks(kind, plugin):
+        with contextlib.suppress(unittest.SkipTest):
+            check()
 
 
 def check_board(folder: Path) -> None:
@@ -129,3 +145,17 @@ def test_the_same_in_processes_of_its_own(acme: dict[str, dict[str, str]], tmp_p
         done = real(*words[1:], cwd=tmp_path)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     check_board(tmp_path / "run")
+
+
+def test_the_gallery_shows_what_is_there() -> None:
+    page = PAGE.parent / "gallery.md"
+    rows = re.findall(r"^\| (\w+) \|", page.read_text("utf-8"), re.MULTILINE)
+    assert rows[1:] == list(discovery.KINDS)
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        place, _, anchor = link.partition("#")
+        target = page.parent / place
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+            assert anchor in slugs, link

@@ -11,6 +11,7 @@ import pytest
 from libraries import Lazy, needed
 
 from routebench.errors import DataError
+from routebench.testing import check_encoder
 from routebench_encoders.huggingface import HuggingFace, batches
 
 needed("torch", "transformers")
@@ -85,6 +86,11 @@ def by_hand(folder: Path, text: str, **masks: Any) -> Any:
     ids = torch.tensor([tokenizer()(text)["input_ids"]])
     with torch.inference_mode():
         return model(ids, **{k: v[:, : ids.shape[1]] for k, v in masks.items()})[0][0].numpy()
+
+
+def test_conformance(bert: Path, longformer: Path) -> None:
+    for model in (bert, longformer):
+        check_encoder(HuggingFace, {"model": str(model)})
 
 
 def test_the_masked_mean_is_the_mean_over_the_text(bert: Path) -> None:
