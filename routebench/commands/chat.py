@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="CHECKPOINT|RUN")
+@click.argument("folder", type=RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
 @click.option("--provider", "providers", multiple=True, metavar="NAME|MODEL=NAME:MODEL",
               help="Who answers; without one only the choice is shown.")  # fmt: skip

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("router")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder."

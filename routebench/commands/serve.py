@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from routebench.arguments import RUN
 from routebench.printed import echo
 
 KEYS = "ROUTEBENCH_API_KEYS"
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
 @click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
@@ -42,7 +43,13 @@ KEYS = "ROUTEBENCH_API_KEYS"
 )
 @click.option("--answers-as", metavar="JUDGE", help="Which judge reads final answers.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind to.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to bind to; 0 takes a free one.",
+)
 @click.option("--without-keys", is_flag=True, help="Let anybody in who reaches another address.")
 @click.option("--budget", type=float, metavar="USD", help="What all answers may cost.")
 @click.option("--spent", type=float, metavar="USD", help="What of it is spent already (0).")
@@ -66,7 +73,12 @@ KEYS = "ROUTEBENCH_API_KEYS"
     metavar="ε",
     help="Share of requests that go to a model at random (0).",
 )
-@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.jsonl")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.jsonl",
+    help="Append a JSON line per request, without its texts.",
+)
 @click.option("--log-texts", is_flag=True, help="Log messages and answers too.")
 @click.option(
     "--route-by",
@@ -95,7 +107,7 @@ def command(
     route_by: Any,
     **given: Any,
 ) -> None:
-    """Serve a router of a checkpoint folder, or ROUTER of a run folder, on OpenAI's protocol.
+    """Serve a checkpoint's router, or ROUTER of a run, on OpenAI's protocol.
 
     \b
     routebench serve my-router --provider gemini --budget 10
