@@ -56,7 +56,10 @@ KEYS = "ROUTEBENCH_API_KEYS"
 @click.option("--answers-as", metavar="JUDGE", help="Read final answers as this judge does.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Take this address.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, help="Take this port (default 8000)."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    help="Take this port, 0 a free one (default 8000).",
 )
 @click.option("--without-keys", is_flag=True, help="Let anybody in who reaches another address.")
 @click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
@@ -90,7 +93,7 @@ KEYS = "ROUTEBENCH_API_KEYS"
     "--log",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.jsonl",
-    help="Write every request and its decision to this file.",
+    help="Write a line of JSON per request to this file, without its texts.",
 )
 @click.option("--log-texts", is_flag=True, help="Write messages and answers to the log too.")
 @click.option(
@@ -120,7 +123,7 @@ def command(
     route_by: Any,
     **given: Any,
 ) -> None:
-    """Serve a router of a checkpoint folder, or ROUTER of a run folder, on OpenAI's protocol.
+    """Serve a checkpoint's router, or ROUTER of a run, on OpenAI's protocol.
 
     \b
     routebench serve my-router --provider gemini --budget 10

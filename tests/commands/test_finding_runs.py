@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from conftest import planted
 from runs import finish
 from test_bad_input import check
+from test_help import commands
 
 from routebench.__main__ import cli
 from routebench.arguments import RUN
@@ -96,12 +99,25 @@ def test_no_run_is_the_latest(tmp_path: Path, main: Main) -> None:
         ["compare", "latest", "0123456789ab"],
         ["gate", "latest", "results/table"],
         ["route", "latest", "best-single", "Who wrote Emma?"],
+        ["export", "latest", "best-single", "--out", "checkpoint"],
         ["report", "latest", "--markdown", "board.md"],
     ],
 )
 def test_wherever_a_run_is_named(words: list[str], here: Path, main: Main) -> None:
     code, _, err = main(*words, cwd=here)
     assert code == 0, err
+
+
+def test_every_argument_that_is_a_run_takes_latest_and_ids() -> None:
+    checked = {
+        (name.split()[-1], type(argument.type))
+        for name, command in commands(cli, "")
+        for argument in command.params
+        if isinstance(argument, click.Argument)
+        and re.search(r"\bRUN\b", argument.metavar or str(argument.name).upper())
+    }
+    assert {"show", "route", "export", "serve", "chat"} <= {name for name, _ in checked}
+    assert {kind for _, kind in checked} == {type(RUN)}
 
 
 def test_list(here: Path, main: Main) -> None:
