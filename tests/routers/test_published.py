@@ -110,6 +110,8 @@ FEW: dict[str, dict[str, Any]] = {
 
 SLOW = {"bert", "graph-router"}
 """Their libraries alone take seconds to import."""
+LONG = SLOW | {"random-forest", "router-dc", "uniroute"}
+"""Fitted forty times these take seconds, too."""
 
 
 def with_options(names: list[str]) -> list[tuple[type[Any], dict[str, Any]]]:
@@ -121,13 +123,13 @@ def each(names: list[str]) -> list[Any]:
 
 
 # With their default options: tests/testing.
-@parametrize_with_checks(with_options([name for name in READY if name not in SLOW]))
+@parametrize_with_checks(with_options([name for name in READY if name not in LONG]))
 def test_conformance(check: RouterCheck) -> None:
     check()
 
 
 @pytest.mark.slow
-@parametrize_with_checks(with_options([name for name in READY if name in SLOW]))
+@parametrize_with_checks(with_options([name for name in READY if name in LONG]))
 def test_conformance_of_the_slow_ones(check: RouterCheck) -> None:
     check()
 
@@ -219,7 +221,9 @@ def test_no_two_are_one_model(noisy: tuple[Table, Table, Table]) -> None:
 
 @pytest.mark.parametrize("name", each(NAMES))
 def test_noise_is_not_beaten(name: str, worlds: Callable[[int], Setup]) -> None:
-    """Called better than best single in none of three worlds, as two would happen once in 500."""
+    """Called better than best single in one of three worlds at most: by chance two would be
+    once in 500 times.
+    """
     loaded(name)
     better = 0
     for seed in range(3):
