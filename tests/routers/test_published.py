@@ -162,6 +162,7 @@ def test_elo_is_fair_to_a_model_that_was_asked_harder_queries() -> None:
     assert router.ratings.mean() == pytest.approx(1000)
 
 
+LEARNS = {"lr": 5e-3, "epochs": 8}
 ABLATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "avengers-pro": ({"alpha": 1.0}, {"alpha": 0.3}),
     "svm": ({"gamma": 1.0}, {"gamma": 1e-6}),
@@ -175,7 +176,7 @@ ABLATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "router-dc": ({"sample_weight": 0.0}, {"sample_weight": 30.0}),
     "p2l": ({"outcomes": "all"}, {"outcomes": "wins"}),
     "graph-router": ({"convolutions": True}, {"convolutions": False}),
-    "bert": ({"max_length": 6}, {"max_length": 4, "epochs": 1}),
+    "bert": ({"max_length": 12, **LEARNS}, {"max_length": 4, **LEARNS}),
 }
 
 
