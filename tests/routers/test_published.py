@@ -110,6 +110,8 @@ FEW: dict[str, dict[str, Any]] = {
 
 SLOW = {"bert", "graph-router"}
 """Their libraries alone take seconds to import."""
+LONG = SLOW | {"random-forest", "router-dc", "uniroute"}
+"""Fitted forty times these take seconds, too."""
 
 
 def with_options(names: list[str]) -> list[tuple[type[Any], dict[str, Any]]]:
@@ -121,13 +123,13 @@ def each(names: list[str]) -> list[Any]:
 
 
 # With their default options: tests/testing.
-@parametrize_with_checks(with_options([name for name in READY if name not in SLOW]))
+@parametrize_with_checks(with_options([name for name in READY if name not in LONG]))
 def test_conformance(check: RouterCheck) -> None:
     check()
 
 
 @pytest.mark.slow
-@parametrize_with_checks(with_options([name for name in READY if name in SLOW]))
+@parametrize_with_checks(with_options([name for name in READY if name in LONG]))
 def test_conformance_of_the_slow_ones(check: RouterCheck) -> None:
     check()
 
@@ -160,6 +162,7 @@ def test_elo_is_fair_to_a_model_that_was_asked_harder_queries() -> None:
     assert router.ratings.mean() == pytest.approx(1000)
 
 
+LEARNS = {"lr": 5e-3, "epochs": 8}
 ABLATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "avengers-pro": ({"alpha": 1.0}, {"alpha": 0.3}),
     "svm": ({"gamma": 1.0}, {"gamma": 1e-6}),
@@ -173,7 +176,7 @@ ABLATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "router-dc": ({"sample_weight": 0.0}, {"sample_weight": 30.0}),
     "p2l": ({"outcomes": "all"}, {"outcomes": "wins"}),
     "graph-router": ({"convolutions": True}, {"convolutions": False}),
-    "bert": ({"max_length": 6}, {"max_length": 4, "epochs": 1}),
+    "bert": ({"max_length": 12, **LEARNS}, {"max_length": 4, **LEARNS}),
 }
 
 
@@ -219,7 +222,9 @@ def test_no_two_are_one_model(noisy: tuple[Table, Table, Table]) -> None:
 
 @pytest.mark.parametrize("name", each(NAMES))
 def test_noise_is_not_beaten(name: str, worlds: Callable[[int], Setup]) -> None:
-    """Called better than best single in none of three worlds, as two would happen once in 500."""
+    """Called better than best single in one of three worlds at most: by chance two would be
+    once in 500 times.
+    """
     loaded(name)
     better = 0
     for seed in range(3):

@@ -262,6 +262,7 @@ def test_p2l() -> None:
     check(lambda p: router.loss(p, tensors(given)), plain, parts)
 
 
+@pytest.mark.slow  # for what torch-geometric imports
 def test_graph_router() -> None:
     pytest.importorskip("torch_geometric")
     import torch
