@@ -74,8 +74,9 @@ def command(name: str, kind: str | None, set_: tuple[str, ...], ask: bool, as_js
     values = options.parse(set_)
     _check_named(values, info.name)
     given = values.get(info.name, {})
-    if info.kind != "router" and isinstance(getattr(plugin, "Options", None), type):
-        options.validate(plugin, info.name, given)  # what it cannot be without is asked for here
+    # What a plugin cannot be without is asked for here; that a router asks for nothing is checked.
+    if (given or info.kind != "router") and isinstance(getattr(plugin, "Options", None), type):
+        options.validate(plugin, info.name, given)
     results: list[CheckResult] = []
     if not as_json:
         echo(f"{info.kind} {info.name} ({_owner(info)})")

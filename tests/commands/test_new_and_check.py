@@ -188,6 +188,7 @@ def test_the_same_as_json_and_with_an_option(main: Main, tmp_path: Path) -> None
         (["exact", "--set", "numeric.x=1"], "--set numeric: the plugin is exact"),
         (["exact", "--set", "exact.nothing=1"], "exact has no option 'nothing'"),
         (["precomputed"], "precomputed.data: is missing"),
+        (["knn", "--set", "knn.nothing=1"], "knn has no option 'nothing'"),
         (["gone.py:It"], "no router file 'gone.py'"),
         (["./mine.py:Nothing"], "which kind of plugin is it?"),
         (["exact", "--kind", "encoder"], "no encoder named 'exact'"),
