@@ -38,6 +38,12 @@ class Percent:
         right = [r is not None and r in a for r, a in zip(references, answers)]
         return Grades(np.array(right) * self.options.top, np.full(len(answers), State.OK))
 
+class Unnamed:
+    Options = dict
+
+    def judge(self, answers):
+        return None
+
 class Nothing:
     pass
 """
@@ -178,6 +184,13 @@ def test_the_same_as_json_and_with_an_option(main: Main, tmp_path: Path) -> None
     code, out, _ = main("check", "./mine.py:Percent", "--set", "Percent.top=1", cwd=tmp_path)
     assert code == 0
     assert "0 broken" in out
+
+
+def test_options_that_are_no_model_are_a_broken_promise(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(JUDGE)
+    code, out, _ = main("check", "./mine.py:Unnamed", cwd=tmp_path)
+    assert code == 1
+    assert "seen: Options is <class 'dict'>; to mend it: class Options(BaseModel)" in out
 
 
 @pytest.mark.parametrize(
