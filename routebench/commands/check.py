@@ -67,6 +67,8 @@ def command(name: str, kind: str | None, set_: tuple[str, ...], ask: bool, as_js
     this process, with all your rights, and never in a run: only the last one of a router is a run
     of its own, in confined processes. The exit code is 1 where a promise is broken.
     """
+    from pydantic import BaseModel
+
     from routebench.plugin import discovery, options
 
     info = _find(name, kind)
@@ -74,8 +76,11 @@ def command(name: str, kind: str | None, set_: tuple[str, ...], ask: bool, as_js
     values = options.parse(set_)
     _check_named(values, info.name)
     given = values.get(info.name, {})
-    if info.kind != "router" and isinstance(getattr(plugin, "Options", None), type):
-        options.validate(plugin, info.name, given)  # what it cannot be without is asked for here
+    # What a plugin cannot be without is asked for here; that a router asks for nothing is checked.
+    model = getattr(plugin, "Options", None)
+    has_model = isinstance(model, type) and issubclass(model, BaseModel)
+    if has_model and (given or info.kind != "router"):
+        options.validate(plugin, info.name, given)
     results: list[CheckResult] = []
     if not as_json:
         echo(f"{info.kind} {info.name} ({_owner(info)})")

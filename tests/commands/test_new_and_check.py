@@ -38,6 +38,12 @@ class Percent:
         right = [r is not None and r in a for r, a in zip(references, answers)]
         return Grades(np.array(right) * self.options.top, np.full(len(answers), State.OK))
 
+class Unnamed:
+    Options = dict
+
+    def judge(self, answers):
+        return None
+
 class Nothing:
     pass
 """
@@ -180,6 +186,13 @@ def test_the_same_as_json_and_with_an_option(main: Main, tmp_path: Path) -> None
     assert "0 broken" in out
 
 
+def test_options_that_are_no_model_are_a_broken_promise(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(JUDGE)
+    code, out, _ = main("check", "./mine.py:Unnamed", cwd=tmp_path)
+    assert code == 1
+    assert "seen: Options is <class 'dict'>; to mend it: class Options(BaseModel)" in out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -188,6 +201,7 @@ def test_the_same_as_json_and_with_an_option(main: Main, tmp_path: Path) -> None
         (["exact", "--set", "numeric.x=1"], "--set numeric: the plugin is exact"),
         (["exact", "--set", "exact.nothing=1"], "exact has no option 'nothing'"),
         (["precomputed"], "precomputed.data: is missing"),
+        (["knn", "--set", "knn.nothing=1"], "knn has no option 'nothing'"),
         (["gone.py:It"], "no router file 'gone.py'"),
         (["./mine.py:Nothing"], "which kind of plugin is it?"),
         (["exact", "--kind", "encoder"], "no encoder named 'exact'"),
