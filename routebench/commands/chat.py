@@ -14,23 +14,57 @@ from routebench.printed import echo
 @click.command()
 @click.argument("folder", type=RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
-@click.option("--provider", "providers", multiple=True, metavar="NAME|MODEL=NAME:MODEL",
-              help="Who answers; without one only the choice is shown.")  # fmt: skip
-@click.option("--point", metavar="NAME", help="At this operating point first.")
-@click.option("--user", metavar="NAME", help="For this user first.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME|MODEL=NAME:MODEL",
+    help="Ask this provider for the models, or for one of them; without one, show only the choice.",
+)
+@click.option(
+    "--point", metavar="NAME", help="Decide at this operating point first, such as within-1pp."
+)
+@click.option("--user", metavar="NAME", help="Decide for this user first.")
 @click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
-@click.option("--set", "set_", multiple=True, metavar="NAME.OPTION=VALUE",
-              help="Of the router (what counts in routing), a provider or a judge.")  # fmt: skip
-@click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="USD per million tokens; the dated lists are the default.")  # fmt: skip
-@click.option("--answers-as", metavar="JUDGE", help="Which judge reads final answers.")
-@click.option("--budget", type=float, metavar="USD", help="What all answers may cost.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-              help="Time for one call (120).")  # fmt: skip
-@click.option("--terminal", is_flag=True, help="In this terminal: no page, no gradio.")
-@click.option("--host", default="127.0.0.1", help="Where the page is served (127.0.0.1).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Its port; a free one from 7860 on.")
-@click.option("--share", is_flag=True, help="A public address too, through Gradio's servers.")
+@click.option(
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="Set an option of the router that counts in routing, or of a provider or judge.",
+)
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
+)
+@click.option(
+    "--answers-as",
+    metavar="JUDGE",
+    help="Read final answers as this judge does; by default as the run's.",
+)
+@click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Wait this long for one call (default 120).",
+)
+@click.option(
+    "--terminal", is_flag=True, help="Chat in this terminal: no page, and no gradio needed."
+)
+@click.option(
+    "--host", default="127.0.0.1", help="Serve the page at this address (default 127.0.0.1)."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Serve it on this port; by default a free one from 7860 on.",
+)
+@click.option(
+    "--share", is_flag=True, help="Give it a public address too, through Gradio's servers."
+)
 def command(
     folder: Path,
     router: str | None,

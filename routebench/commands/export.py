@@ -14,12 +14,32 @@ from routebench.printed import echo
 @click.argument("run", type=RUN)
 @click.argument("router")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Write this new folder.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
-@click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
-@click.option("--point", metavar="NAME", help="Where it decides, such as within-1pp.")
-@click.option("--license", "license_", metavar="ID", help="Of the checkpoint, such as apache-2.0.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained with this seed (default 0).",
+)
+@click.option(
+    "--fold",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained in this fold (default 0).",
+)
+@click.option(
+    "--point",
+    metavar="NAME",
+    help="Let it decide at this operating point, such as within-1pp; by default by its own choice.",
+)
+@click.option(
+    "--license", "license_", metavar="ID", help="Name the checkpoint's license, such as apache-2.0."
+)
 def command(
     run: Path,
     router: str,

@@ -18,60 +18,84 @@ KEYS = "ROUTEBENCH_API_KEYS"
 @click.command()
 @click.argument("path", type=RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
-@click.option("--seed", type=click.IntRange(0), default=0, help="Trained with this seed (0).")
-@click.option("--fold", type=click.IntRange(0), default=0, help="Trained in this fold (0).")
-@click.option("--point", metavar="NAME", help="Where the model `routebench` decides.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained with this seed (default 0).",
+)
+@click.option(
+    "--fold",
+    type=click.IntRange(0),
+    default=0,
+    help="Take the router trained in this fold (default 0).",
+)
+@click.option(
+    "--point",
+    metavar="NAME",
+    help="Let the model `routebench` decide at this operating point, such as within-1pp.",
+)
 @click.option(
     "--provider",
     "providers",
     multiple=True,
     metavar="NAME|MODEL=NAME:MODEL",
-    help="Who has the router's models, or one of them under another name.",
+    help="Ask this provider for the router's models, or for one of them under another name.",
 )
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NAME.OPTION=VALUE",
-    help="An option of a provider or judge, or one of the router that counts in routing.",
+    help="Set an option of the router that counts in routing, or of a provider or judge.",
 )
 @click.option(
     "--prices",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="USD per million tokens; the dated lists are the default.",
+    help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
 )
-@click.option("--answers-as", metavar="JUDGE", help="Which judge reads final answers.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind to.")
+@click.option(
+    "--answers-as",
+    metavar="JUDGE",
+    help="Read final answers as this judge does; by default as the run's.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen at this address.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="Port to bind to; 0 takes a free one.",
+    help="Listen on this port; 0 takes a free one.",
 )
 @click.option("--without-keys", is_flag=True, help="Let anybody in who reaches another address.")
-@click.option("--budget", type=float, metavar="USD", help="What all answers may cost.")
-@click.option("--spent", type=float, metavar="USD", help="What of it is spent already (0).")
+@click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
+@click.option(
+    "--spent",
+    type=float,
+    metavar="USD",
+    help="Count this as spent of the budget already (default 0).",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=120.0,
     metavar="SECONDS",
-    help="Time for one call, and between two events of a stream (120).",
+    help="Wait this long for one call, and between two events of a stream (default 120).",
 )
 @click.option(
     "--retries",
     type=click.IntRange(0, 10),
+    metavar="N",
     default=1,
-    help="Further attempts at a model that fails, before the next one (1).",
+    help="Ask a model that fails N more times before the next one (default 1).",
 )
 @click.option(
     "--explore",
     type=click.FloatRange(0, 1),
     default=0.0,
     metavar="ε",
-    help="Share of requests that go to a model at random (0).",
+    help="Send this share of requests to a model at random (default 0).",
 )
 @click.option(
     "--log",
@@ -91,7 +115,7 @@ KEYS = "ROUTEBENCH_API_KEYS"
     type=click.FloatRange(0, min_open=True),
     default=20.0,
     metavar="MIB",
-    help="Size of a request (20).",
+    help="Refuse requests that are larger (default 20).",
 )
 def command(
     path: Path,

@@ -18,20 +18,28 @@ from routebench.printed import echo, echo_json
     *("split-seed", "encoder", "profile", "objective", "judge", "answers-as", "device", "set"),
     *("max-missing", "assume-output-tokens", "file", "jobs", "job-timeout", "isolation", "fresh"),
 )
-@click.option("--point", metavar="NAME", help="Where it will decide, such as within-1pp.")
+@click.option(
+    "--point",
+    metavar="NAME",
+    help="Let it decide at this operating point, such as within-1pp; by default by its own choice.",
+)
 @click.option(
     "--out",
     "checkpoint",
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="A new folder for the checkpoint.",
+    help="Write the checkpoint into this new folder.",
 )
-@click.option("--run", "out", metavar="DIR", help="Run folder. Default: results/SUITE/HASH.")
+@click.option(
+    "--run", "out", metavar="DIR", help="Keep the run folder here; by default results/SUITE/HASH."
+)
 @click.option("--all-data", is_flag=True, help="Train on the test part too, once it is measured.")
-@click.option("--no-test", is_flag=True, help="Do not measure: route no test query.")
-@click.option("--license", "license_", metavar="ID", help="Of the checkpoint, such as apache-2.0.")
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--no-test", is_flag=True, help="Route no test query: nothing is measured.")
+@click.option(
+    "--license", "license_", metavar="ID", help="Name the checkpoint's license, such as apache-2.0."
+)
+@click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checkpoint's description.")
 @click.pass_context
 def command(
