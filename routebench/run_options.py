@@ -72,7 +72,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--inner-folds",
         type=int,
         metavar="K",
-        help="Choose points by K inner fits, 3 to 20, then refit on train and validation (cheap routers).",
+        help="Choose points by 3 to 20 inner fits, refit on train and validation (cheap routers).",
     ),
     "protocol": click.option(
         "--protocol",
