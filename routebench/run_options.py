@@ -72,7 +72,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--inner-folds",
         type=int,
         metavar="K",
-        help="Let K inner fits choose points, and train cheap routers on validation too.",
+        help="Choose points by 3 to 20 inner fits, refit on train and validation (cheap routers).",
     ),
     "protocol": click.option(
         "--protocol",

@@ -41,7 +41,7 @@ class CheckpointPoints:
             hint = did_you_mean(point, self.points) if len(self.points) > 4 else ""
             known = ", ".join(self.points)
             raise OptionError(
-                f"--point {point}: the run has {known}",
+                f"--point {point}: the router has {known}",
                 hint or _how_to_get(point),
             )
         return self.points[point]
@@ -85,11 +85,11 @@ class CheckpointPoints:
 
 
 def _how_to_get(point: str) -> str:
-    """Return how a run gets a point; nothing for what is none."""
+    """Return how a run gets a point; what is none is no point of any run."""
     try:
         Point.parse(point)
-    except OptionError as error:
-        return error.hint or error.message
+    except OptionError:
+        return "name one of these"
     return f"run it again with --point {point}; finished jobs are not repeated"
 
 

@@ -19,13 +19,13 @@ from routebench.printed import echo
     "providers",
     multiple=True,
     metavar="NAME|MODEL=NAME:MODEL",
-    help="Ask this provider for answers; without one only show the choice.",
+    help="Ask this provider for the models, or for one of them; without one, show only the choice.",
 )
-@click.option("--point", metavar="NAME", help="Start at this operating point.")
-@click.option("--user", metavar="NAME", help="Start with this user.")
 @click.option(
-    "--models", multiple=True, metavar="NAME,…", help="Let it choose among these models only."
+    "--point", metavar="NAME", help="Decide at this operating point first, such as within-1pp."
 )
+@click.option("--user", metavar="NAME", help="Decide for this user first.")
+@click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
 @click.option(
     "--set",
     "set_",
@@ -39,7 +39,11 @@ from routebench.printed import echo
     metavar="FILE",
     help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
 )
-@click.option("--answers-as", metavar="JUDGE", help="Read final answers as this judge does.")
+@click.option(
+    "--answers-as",
+    metavar="JUDGE",
+    help="Read final answers as this judge does; by default as the run's.",
+)
 @click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
 @click.option(
     "--timeout",
@@ -47,16 +51,20 @@ from routebench.printed import echo
     metavar="SECONDS",
     help="Wait this long for one call (default 120).",
 )
-@click.option("--terminal", is_flag=True, help="Run in this terminal: no page, no gradio.")
 @click.option(
-    "--host", default="127.0.0.1", help="Open the page at this address (default 127.0.0.1)."
+    "--terminal", is_flag=True, help="Chat in this terminal: no page, and no gradio needed."
+)
+@click.option(
+    "--host", default="127.0.0.1", help="Serve the page at this address (default 127.0.0.1)."
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help="Take this port; by default a free one from 7860 on.",
+    help="Serve it on this port; by default a free one from 7860 on.",
 )
-@click.option("--share", is_flag=True, help="Open a public address too, through Gradio's servers.")
+@click.option(
+    "--share", is_flag=True, help="Give it a public address too, through Gradio's servers."
+)
 def command(
     folder: Path,
     router: str | None,

@@ -18,7 +18,7 @@ from routebench.printed import echo
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Write to this new folder.",
+    help="Write this new folder.",
 )
 @click.option(
     "--seed",
@@ -33,10 +33,12 @@ from routebench.printed import echo
     help="Take the router trained in this fold (default 0).",
 )
 @click.option(
-    "--point", metavar="NAME", help="Let it decide at this operating point, such as within-1pp."
+    "--point",
+    metavar="NAME",
+    help="Let it decide at this operating point, such as within-1pp; by default by its own choice.",
 )
 @click.option(
-    "--license", "license_", metavar="ID", help="Name the checkpoint's licence, such as apache-2.0."
+    "--license", "license_", metavar="ID", help="Name the checkpoint's license, such as apache-2.0."
 )
 def command(
     run: Path,

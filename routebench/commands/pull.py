@@ -13,13 +13,13 @@ from routebench.printed import echo
 @click.argument("repo", metavar="OWNER/NAME")
 @click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
-    "--revision", metavar="COMMIT", help="Take this commit, branch or tag; main by default."
+    "--revision", metavar="COMMIT", help="Fetch this commit, branch or tag (default main)."
 )
 @click.option(
     "--max-size",
     type=click.IntRange(1),
     metavar="BYTES",
-    help="Take no more than this, all files together.",
+    help="Fetch nothing whose files have more bytes in all.",
 )
 def command(repo: str, out: Path, revision: str | None, max_size: int | None) -> None:
     """Fetch a checkpoint into DIR, a new folder.

@@ -12,10 +12,8 @@ from routebench.printed import echo
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("repo", metavar="OWNER/NAME")
-@click.option(
-    "--private", is_flag=True, help="Let nobody else read the repository, where it is new."
-)
-@click.option("--message", metavar="TEXT", help="Set the message of the commit.")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option("--message", metavar="TEXT", help="Give the commit this message.")
 def command(checkpoint: Path, repo: str, private: bool, message: str | None) -> None:
     """Send CHECKPOINT to a repository of models, which is made if it is not there.
 

@@ -39,7 +39,7 @@ _ASKED = 32
     "input_",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help='Read JSON lines with query or messages, and maybe user and task; "-": standard input.',
+    help='Read JSON lines, each with query or messages, maybe user, task; "-" is standard input.',
 )
 @click.option(
     "--output",
@@ -47,22 +47,16 @@ _ASKED = 32
     metavar="FILE",
     help="Write the lines of --input here, each with its decision; by default print them.",
 )
-@click.option(
-    "--skip-bad",
-    is_flag=True,
-    help="Take no notice of lines of --input that are broken, but for a count.",
-)
+@click.option("--skip-bad", is_flag=True, help="Leave out lines of --input that are broken.")
 @click.option(
     "--router",
     "file",
     metavar="FILE.py:CLASS",
     help="Load the code of a checkpoint's router from this file.",
 )
-@click.option("--user", metavar="NAME", help="Take this user, where a line names none.")
-@click.option("--task", metavar="NAME", help="Take this task, where a line names none.")
-@click.option(
-    "--models", multiple=True, metavar="NAME,…", help="Let it choose among these models only."
-)
+@click.option("--user", metavar="NAME", help="Route for this user where a line names none.")
+@click.option("--task", metavar="NAME", help="Take this task where a line names none.")
+@click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
 @click.option(
     "--seed",
     type=click.IntRange(0),

@@ -31,7 +31,9 @@ KEYS = "ROUTEBENCH_API_KEYS"
     help="Take the router trained in this fold (default 0).",
 )
 @click.option(
-    "--point", metavar="NAME", help="Let the model `routebench` decide at this operating point."
+    "--point",
+    metavar="NAME",
+    help="Let the model `routebench` decide at this operating point, such as within-1pp.",
 )
 @click.option(
     "--provider",
@@ -53,13 +55,18 @@ KEYS = "ROUTEBENCH_API_KEYS"
     metavar="FILE",
     help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
 )
-@click.option("--answers-as", metavar="JUDGE", help="Read final answers as this judge does.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Take this address.")
+@click.option(
+    "--answers-as",
+    metavar="JUDGE",
+    help="Read final answers as this judge does; by default as the run's.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen at this address.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
-    help="Take this port, 0 a free one (default 8000).",
+    show_default=True,
+    help="Listen on this port; 0 takes a free one.",
 )
 @click.option("--without-keys", is_flag=True, help="Let anybody in who reaches another address.")
 @click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
@@ -79,15 +86,16 @@ KEYS = "ROUTEBENCH_API_KEYS"
 @click.option(
     "--retries",
     type=click.IntRange(0, 10),
+    metavar="N",
     default=1,
-    help="Ask a model that fails this often again, before the next one (default 1).",
+    help="Ask a model that fails N more times before the next one (default 1).",
 )
 @click.option(
     "--explore",
     type=click.FloatRange(0, 1),
     default=0.0,
     metavar="ε",
-    help="Let this share of requests go to a model at random (default 0).",
+    help="Send this share of requests to a model at random (default 0).",
 )
 @click.option(
     "--log",
@@ -107,7 +115,7 @@ KEYS = "ROUTEBENCH_API_KEYS"
     type=click.FloatRange(0, min_open=True),
     default=20.0,
     metavar="MIB",
-    help="Accept requests up to this size (default 20).",
+    help="Refuse requests that are larger (default 20).",
 )
 def command(
     path: Path,

@@ -19,7 +19,9 @@ from routebench.printed import echo, echo_json
     *("max-missing", "assume-output-tokens", "file", "jobs", "job-timeout", "isolation", "fresh"),
 )
 @click.option(
-    "--point", metavar="NAME", help="Let it decide at this operating point, such as within-1pp."
+    "--point",
+    metavar="NAME",
+    help="Let it decide at this operating point, such as within-1pp; by default by its own choice.",
 )
 @click.option(
     "--out",
@@ -27,15 +29,15 @@ from routebench.printed import echo, echo_json
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Write the checkpoint to this new folder.",
+    help="Write the checkpoint into this new folder.",
 )
 @click.option(
-    "--run", "out", metavar="DIR", help="Write the run folder here; by default results/SUITE/HASH."
+    "--run", "out", metavar="DIR", help="Keep the run folder here; by default results/SUITE/HASH."
 )
 @click.option("--all-data", is_flag=True, help="Train on the test part too, once it is measured.")
-@click.option("--no-test", is_flag=True, help="Let no test query be routed: measure nothing.")
+@click.option("--no-test", is_flag=True, help="Route no test query: nothing is measured.")
 @click.option(
-    "--license", "license_", metavar="ID", help="Name the checkpoint's licence, such as apache-2.0."
+    "--license", "license_", metavar="ID", help="Name the checkpoint's license, such as apache-2.0."
 )
 @click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checkpoint's description.")

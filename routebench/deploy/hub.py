@@ -35,6 +35,7 @@ def push(checkpoint: Path, repo: str, *, private: bool = False, message: str | N
     if not (checkpoint / description.CARD).is_file():
         raise DataError(f"{checkpoint / description.CARD}: the card is missing")
     hub = _library()
+    _check_repo(repo)
     with _told(hub, f"push to {repo}"):
         api = hub.HfApi()
         api.create_repo(repo, private=private, exist_ok=True)
@@ -60,6 +61,7 @@ def pull(
     if out.exists() or out.is_symlink():
         raise OptionError(f"{out}: is there already", "name a new folder")
     hub = _library()
+    _check_repo(repo)
     with _told(hub, f"pull {repo}"):
         info = hub.HfApi().model_info(repo, revision=revision, files_metadata=True)
     sizes = {str(one.rfilename): int(one.size or 0) for one in info.siblings or []}
@@ -94,6 +96,13 @@ def pull(
     return known
 
 
+def _check_repo(repo: str) -> None:
+    """Raise an `OptionError` for what names no repository, before the hub is asked."""
+    owner, slash, name = repo.partition("/")
+    if not (owner and slash and name) or "/" in name:
+        raise OptionError(f"{repo}: is no OWNER/NAME of a repository", "such as someone/mf-router")
+
+
 def _check_listing(repo: str, sizes: dict[str, int]) -> None:
     """Raise a `DataError` for what no checkpoint has, before anything is fetched."""
     for name in sizes:
@@ -126,6 +135,7 @@ def _check_sizes(
 def _library() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.constants
         import huggingface_hub.errors
         import huggingface_hub.utils
     except ImportError as error:
@@ -147,6 +157,11 @@ def _told(hub: Any, what: str) -> Iterator[None]:
     except Exception as error:  # of its transports, too
         causes = [one for one in (error, error.__cause__) if one is not None]
         status = {getattr(getattr(one, "response", None), "status_code", None) for one in causes}
-        hint = "HF_TOKEN has to be one that may do this" if status & {401, 403} else ""
-        said = ": ".join(str(one) or repr(one) for one in causes)
+        if status & {401, 403}:
+            hint = "HF_TOKEN has to be one that may do this"
+        elif status == {None}:  # no response at all
+            hint = f"is {hub.constants.ENDPOINT} to be reached? HF_ENDPOINT names another hub"
+        else:
+            hint = ""
+        said = ": ".join(dict.fromkeys(str(one) or repr(one) for one in causes))
         raise DataError(f"{what}: {one_line(said, 240)}", hint) from error

@@ -17,10 +17,11 @@ from routebench.plugin.discovery import PluginInfo
 Main = Callable[..., tuple[int, str, str]]
 # What a whole sentence on an option begins with: it says what the option does.
 VERBS = {
-    "Accept", "Add", "Ask", "Assume", "Call", "Check", "Collect", "Compare", "Copy", "Count",
-    "Cross-fit", "Decide", "Draw", "Encode", "End", "Exit", "Fork", "Gate", "Grade", "Judge",
-    "Keep", "Let", "List", "Load", "Make", "Name", "Open", "Price", "Print", "Read", "Run", "Set",
-    "Show", "Sign", "Split", "Start", "Take", "Train", "Wait", "Write",
+    "Accept", "Add", "Append", "Ask", "Assume", "Call", "Chat", "Check", "Choose", "Collect",
+    "Compare", "Copy", "Count", "Cross-fit", "Decide", "Draw", "Encode", "End", "Exit", "Fetch",
+    "Fork", "Gate", "Give", "Grade", "Judge", "Keep", "Leave", "Let", "List", "Listen", "Load",
+    "Log", "Make", "Name", "Open", "Price", "Print", "Read", "Refuse", "Route", "Run", "Send",
+    "Serve", "Set", "Show", "Sign", "Split", "Start", "Take", "Train", "Wait", "Write",
 }  # fmt: skip
 
 

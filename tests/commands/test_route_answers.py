@@ -234,7 +234,7 @@ def test_nobody_is_asked_whom_the_user_does_not_name() -> None:
         (("agreement", *ASK, "--set", "openai.timeout=1"), "--set openai: it is not asked here"),
         (("agreement", *ASK, "--budget", 0), "--budget 0.0: is no amount of money above 0"),
         (("agreement", *ASK, "--budget", 1, "--spent", -1), "--spent -1.0"),
-        (("agreement", *ASK, "--point", "no-such"), "--point no-such: the run has"),
+        (("agreement", *ASK, "--point", "no-such"), "--point no-such: the router has"),
     ],
 )
 def test_bad_input_is_one_line(main: Main, done: Path, words: Any, said: str) -> None:

@@ -99,12 +99,12 @@ def test_what_a_person_reads(done: Path, main: Main) -> None:
     assert json.loads(out)["point"] == "within-1pp"
     code, _, err = main("route", done, "knn", "--point", "within-5pp", "what")
     assert code == 2
-    assert "the run has cost=0.2, drop=2pp, most-accurate, same-accuracy, savings=40%" in err
+    assert "the router has cost=0.2, drop=2pp, most-accurate, same-accuracy, savings=40%" in err
     code, _, err = main("route", done, "knn", "--point", "within-1pp", "--budget", 5, "what")
     assert (code, "by its own choice, not at a point" in err) == (2, True)
     code, _, err = main("route", done, "best-single", "--point", "within-1pp", "what")
     assert code == 2
-    assert "the run has most-accurate" in err
+    assert "the router has most-accurate" in err
 
 
 def test_one_fixed_model_stands_in(done: Path, main: Main, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_in_the_terminal(main: Main, checkpoint: Path, monkeypatch: pytest.Monke
     assert "at cost=0.001" in out
     assert out.count("— a · cost=0.001: λ ") == 1
     assert "error: no such command '/nope'" in out
-    assert "error: --point 5: the run has" in out
+    assert "error: --point 5: the router has" in out
     assert "knn knows no users" in out
     assert "never" not in out.replace("never seen", "")
 

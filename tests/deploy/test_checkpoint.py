@@ -167,7 +167,7 @@ def test_bad_input(done: Path, checkpoint: Path, main: Main, tmp_path: Path) -> 
     code, _, err = main("export", done, "knn", "--out", checkpoint)
     assert (code, "is there already" in err) == (2, True)
     code, _, err = main("export", done, "knn", "--out", tmp_path / "x", "--point", "within-9pp")
-    assert (code, "--point within-9pp: the run has" in err) == (2, True)
+    assert (code, "--point within-9pp: the router has" in err) == (2, True)
     assert not (tmp_path / "x").exists()
     code, out, _ = main("export", done, "knn", "--out", tmp_path / "x", "--point", "within-1pp")
     assert (code, out) == (0, f"knn at within-1pp: {tmp_path / 'x'}\n")

@@ -147,11 +147,26 @@ def test_changed_content_is_not_kept(
     assert not (tmp_path / "pulled").exists()
 
 
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_a_hub_that_is_not_there_is_said_once(
+    main: Main, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    words = (checkpoint, REPO) if verb == "push" else (REPO, tmp_path / "pulled")
+    code, out, err = main(verb, *words)
+    assert (code, out) == (2, "")
+    assert err.count("refused") == 1
+    assert "hint: is http://127.0.0.1:9 to be reached? HF_ENDPOINT names another hub" in err
+
+
 def test_what_is_not_pushed(main: Main, hub: ModelHub, checkpoint: Path, tmp_path: Path) -> None:
     code, _, err = main("push", tmp_path, REPO)
     assert (code, "name a checkpoint folder" in err) == (2, True)
-    code, _, err = main("push", checkpoint, "no/such/name")
-    assert (code, "push to no/such/name" in err) == (2, True)
+    for name in ("no/such/name", "someone", "/name", "someone/"):
+        code, _, err = main("push", checkpoint, name)
+        assert (code, f"{name}: is no OWNER/NAME" in err) == (2, True)
+    code, _, err = main("pull", "someone", tmp_path / "pulled")
+    assert (code, "someone: is no OWNER/NAME" in err) == (2, True)
     hub.refuse = 403
     code, _, err = main("push", checkpoint, REPO)
     assert (code, "HF_TOKEN has to be one that may do this" in err) == (2, True)

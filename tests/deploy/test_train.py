@@ -145,7 +145,7 @@ def test_a_router_that_sees_answers(main: Main, tmp_path: Path) -> None:
         (("--router", "knn", "--file", "folds.toml"), "folds 5: a checkpoint is trained once"),
         (("--router", "knn", "--file", "seeds.toml"), "seeds 3: a checkpoint is trained once"),
         (("--router", "best-single", "--no-test", "--point", "within-1pp"),
-         "--point within-1pp: the run has most-accurate"),
+         "--point within-1pp: the router has most-accurate"),
     ],
 )  # fmt: skip
 def test_bad_input(main: Main, home: Path, tmp_path: Path, more: Any, said: str) -> None:

@@ -105,6 +105,12 @@ def test_a_router_without_settings_is_judged_by_its_own_choice() -> None:
     assert "causal-lm: no settings, so judged by the own choice" in " ".join(shown.split())
 
 
+def test_where_no_router_has_settings_none_is_told_of() -> None:
+    shown = " ".join(text(board(judged("rule", point="most-accurate"))).split())
+    assert "most-accurate its own choice, as it has no settings; judged against the best" in shown
+    assert "cheapest setting" not in shown
+
+
 def test_dollars_a_month() -> None:
     single = {"best_single": {"accuracy": estimate(0.6), "cost_per_1k": estimate(0.5)}}
     made = board(judged("mf"), row("best-single"), references=single)

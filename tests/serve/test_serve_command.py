@@ -92,7 +92,7 @@ def _until_it_listens_no_more(url: str) -> None:
         (("--log-texts",), "there is no log"),
         (("--spent", "1"), "--spent is a part of a budget"),
         (("--budget", "-1"), "no amount of money above 0"),
-        (("--point", "nowhere"), "the run has most-accurate"),
+        (("--point", "nowhere"), "the router has most-accurate"),
         (("--set", "gemini.seed=1"), "--set gemini: it is not asked here"),
         (("--provider", "nobody=openai"), "the run has no model 'nobody'"),
     ],

@@ -140,12 +140,16 @@ def notes(board: Leaderboard) -> list[tuple[str, str]]:
     point = min((one.point for one in verdicts), key=lambda name: (name == "most-accurate", name))
     single = sorted({fold.best_single for fold in board.diagnostics.folds})
     named = f" ({', '.join(single)})" if len(single) == 1 else ""
-    texts = [
-        (
-            point,
+    against = f"against the best single model{named}"
+    if point == "most-accurate":  # of all that are judged
+        asked = f"its own choice, as it has no settings; judged {against}"
+    else:
+        asked = (
             f"the cheapest setting that by validation, luck allowed for, loses at most {within} "
-            f"against the best single model{named}; fixed before the test",
-        ),
+            f"{against}; fixed before the test"
+        )
+    texts = [
+        (point, asked),
         ("saves", "all-in cost against the best single model's"),
         ("Δ (worst)", "accuracy against it, in pp, and the bound on which the verdict rests"),
         (
