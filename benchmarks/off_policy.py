@@ -239,7 +239,8 @@ def _one(
         assert quality.high is not None
         into.width.append(quality.high - quality.low)
         into.held["T1 snips"].append(_holds(made.numbers["quality_snips"], value))
-        into.held["T1 cost"].append(_holds(made.numbers["cost"], paid))
+        if "cost" in made.numbers and made.numbers["cost"].tier == "T1":
+            into.held["T1 cost"].append(_holds(made.numbers["cost"], paid))
     fall = sample - base
     into.verdicts[made.verdict] += 1
     into.wrong += made.verdict == "pass" and fall < -0.02

@@ -176,7 +176,8 @@ def predicted(
     n = np.bincount(cell[known], minlength=size).reshape(shape).astype(float)
     total, n = total.sum(axis=0) - total, n.sum(axis=0) - n  # of the other folds
     everywhere = ratio(total.sum(axis=(1, 2)), n.sum(axis=(1, 2)))[:, None]
-    of_model = (total.sum(axis=1) + PRIOR * everywhere) / (n.sum(axis=1) + PRIOR)
+    # A model's own mean is drawn by one event alone: prices of models differ a thousandfold.
+    of_model = (total.sum(axis=1) + everywhere) / (n.sum(axis=1) + 1.0)
     table = (total + PRIOR * of_model[:, None]) / (n + PRIOR)
     aimed = table[fold, stratum, np.maximum(target, 0)]
     aimed = np.where(target < 0, everywhere[fold, 0], aimed)

@@ -18,7 +18,7 @@ from routebench.traffic.event_log import LoggedEvents
 from routebench.traffic.propensities import NEAR_ZERO
 from routebench.traffic.reprice import costs, reprice
 from routebench.traffic.result import MONTH, Number, OffPolicyResult
-from routebench.traffic.supported import LOGGED, refusal, support_of, supported
+from routebench.traffic.supported import ENOUGH, LOGGED, refusal, support_of, supported
 from routebench.traffic.target import TargetPolicy
 
 REWARDED = 30
@@ -206,7 +206,11 @@ def _with_propensities(
         difference = _number("T1", _SHARE, made.difference)
     add("quality_difference", difference)
     priced = rows & ~np.isnan(cost)
-    if reached[rows].all() and priced.sum() >= LOGGED * rows.sum():
+    weight = estimators.weights(log.chosen, target, log.propensity)[priced]
+    worth = estimators.effective((weight * cost[priced])[weight > 2.0])
+    if 0 < worth < ENOUGH:
+        known.notes.append(f"the policy's cost hangs on {worth:.0f} effective events: re-priced")
+    elif reached[rows].all() and priced.sum() >= LOGGED * rows.sum():
         paid = _estimated(log, target, cost, priced, known.resamples)
         add("cost_logged", _number("T1", _USD, paid.logged))
         add("cost", _number("T1", _USD, paid.policy))
