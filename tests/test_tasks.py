@@ -58,7 +58,7 @@ def test_a_router_that_learns_from_tasks_says_what_it_needs(write: Any, main: An
     assert main(*words)[0] == 0
     code, _, said = main(*words, "--task", "hidden")
     assert code == 2
-    assert "needs to know the task of training queries: --task train" in said
+    assert "needs to know the task of training queries: a table with a column task, and" in said
 
 
 def test_contradictions_are_told(write: Any, main: Any) -> None:

@@ -14,7 +14,7 @@ from routebench.board.checkpoint import description, of_run
 from routebench.board.checkpoint.description import CheckpointDescription
 from routebench.board.checkpoint_points import CheckpointPoints
 from routebench.bought import Stepped
-from routebench.errors import OptionError, PluginError, RoutebenchError
+from routebench.errors import DataError, OptionError, PluginError, RoutebenchError
 from routebench.jobs.harness import Harness
 from routebench.jobs.stages import create
 from routebench.plugin import discovery, extensions, optional
@@ -61,6 +61,9 @@ def open_router(
             )
         description.check_files(path, known.files)
         return _opened(path, known, changes, file, point or known.point, answers)
+    if not path.exists():
+        there = "name a checkpoint folder, or a run (its folder, latest or an id) and its router"
+        raise DataError(f"{path}: No such file or directory", there)
     if label is None:
         folders = f"{path}: is no checkpoint folder: {description.FILE} is not there"
         raise OptionError(folders, "of a run folder name the router too: RUN ROUTER")

@@ -58,7 +58,7 @@ def summary(queries: int, by_model: dict[str, int], usd: float | None) -> str:
     """Return what a file of queries came to, in one line."""
     models = ", ".join(f"{n:,} {model}" for model, n in sorted(by_model.items(), key=_most_first))
     cost = "cost unknown" if usd is None else f"${usd:.4g}"
-    return f"{queries:,} queries: {models}; {cost}"
+    return f"{queries:,} {'query' if queries == 1 else 'queries'}: {models}; {cost}"
 
 
 def _most_first(item: tuple[str, int]) -> tuple[int, str]:

@@ -256,7 +256,11 @@ def unmet_needs(
     """Return the router's stated needs that a run does not meet."""
     wanted = tuple(router.learns_from) if isinstance(router, LearnsFrom) else ()
     if lost := [name for name in wanted if name not in shown | training_only]:
-        return f"needs to know the {lost[0]} of training queries: --{lost[0]} train"
+        column = lost[0]
+        return (
+            f"needs to know the {column} of training queries: "
+            f"a table with a column {column}, and not --{column} hidden"
+        )
     if not isinstance(router, StatesNeeds):
         return None
     reason = router.needs(pool, shown, priced)

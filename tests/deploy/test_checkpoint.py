@@ -159,11 +159,14 @@ def test_bad_input(done: Path, checkpoint: Path, main: Main, tmp_path: Path) -> 
         ((checkpoint, "linear"), "holds knn, not linear"),
         ((done,), "is no checkpoint folder"),
         ((tmp_path / "nothing", "knn"), "No such file"),
+        ((tmp_path / "nothing",), "No such file"),
     ):
         with pytest.raises(RoutebenchError, match=said):
             open_router(*words)
     with pytest.raises(OptionError, match="one seed and fold"):
         open_router(checkpoint, seed=1)
+    code, _, err = main("route", tmp_path / "nothing", "knn", "what")
+    assert (code, "hint: name a checkpoint folder, or a run" in err) == (2, True)
     code, _, err = main("export", done, "knn", "--out", checkpoint)
     assert (code, "is there already" in err) == (2, True)
     code, _, err = main("export", done, "knn", "--out", tmp_path / "x", "--point", "within-9pp")

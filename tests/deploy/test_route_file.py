@@ -15,7 +15,7 @@ from conftest import planted
 from runs import SMALL, finish, price_list, put
 
 from routebench.board.trained import open_router
-from routebench.deploy import query_file
+from routebench.deploy import query_file, words
 from routebench.deploy.export import export
 from routebench.deploy.query_file import QueryFile
 from routebench.deploy.route_file import batches
@@ -80,6 +80,11 @@ def test_queries_keep_what_they_carry(main: Main, checkpoint: Path, tmp_path: Pa
     usd = sum(trained.cost[model] or 0 for model in models)
     assert err.startswith("2,500 queries: ")
     assert err.endswith(f"; ${usd:.4g}\n")
+
+
+def test_one_query_is_no_queries() -> None:
+    assert words.summary(1, {"a": 1}, 0.5) == "1 query: 1 a; $0.5"
+    assert words.summary(2, {"a": 2}, None) == "2 queries: 2 a; cost unknown"
 
 
 def test_chat_messages_are_joined_as_data_reading_joins_them(
