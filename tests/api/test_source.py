@@ -109,7 +109,7 @@ def test_annotations_stay_what_they_are(notebook: Any) -> None:
     ("line", "message"),
     [
         ("table = np.zeros(3)\ndef chosen(n, k):\n    return table\n", "uses table, a ndarray"),
-        ("import neighbour\ndef chosen(n, k):\n    return neighbour.f(n)\n", "uses neighbour"),
+        ("import nextdoor\ndef chosen(n, k):\n    return nextdoor.f(n)\n", "uses nextdoor"),
         ("chosen = [np].copy()\n", "uses chosen, a list"),
     ],
 )
@@ -120,7 +120,7 @@ def test_what_no_other_process_has(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "neighbour.py").write_text("def f(n): return n\n")
+    (tmp_path / "nextdoor.py").write_text("def f(n): return n\n")
     monkeypatch.syspath_prepend(tmp_path)
     main = notebook(IMPORTS, OPTIONS, line, ROUTER)
     with pytest.raises(OptionError) as caught:

@@ -35,9 +35,9 @@ def here(tmp_path: Path) -> Path:
         "cut.parquet": raw[: len(raw) // 2],
         "zeros.parquet": b"PAR1" + b"\0" * 40 + b"PAR1",
         "cut.json": b'[{"query_id": 1',
-        "deep.json": b'{"a":' * 5000,
+        "deep.json": b'{"a":' * 50_000,
         "prices.toml": b'[a]\ninput_usd_per_mtok = "dear"\noutput_usd_per_mtok = -1\n',
-        "deep-prices.json": b'{"a":' * 5000,
+        "deep-prices.json": b'{"a":' * 50_000,
         "run.toml": b'suite = 3\nfolds = "many"\n',
         "rules.toml": b'[margins]\naccuracy = "much"\n',
     }.items():
