@@ -20,7 +20,7 @@ from routebench.jobs.stages import run_here
 from routebench.plugin import described, discovery
 from routebench.plugin.options import validate
 from routebench.records import Objective, SuiteData, Table
-from routebench.testing import RouterCheck, parametrize_with_checks
+from routebench.testing import PluginCheck, parametrize_with_checks
 from routebench.testing.tables import synthetic_tables
 
 NAMES = sorted(
@@ -124,13 +124,13 @@ def each(names: list[str]) -> list[Any]:
 
 # With their default options: tests/testing.
 @parametrize_with_checks(with_options([name for name in READY if name not in LONG]))
-def test_conformance(check: RouterCheck) -> None:
+def test_conformance(check: PluginCheck) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize_with_checks(with_options([name for name in READY if name in LONG]))
-def test_conformance_of_the_slow_ones(check: RouterCheck) -> None:
+def test_conformance_of_the_slow_ones(check: PluginCheck) -> None:
     check()
 
 
