@@ -9,13 +9,13 @@ RUN python -m venv /opt/routebench \
 FROM python:3.11-slim
 COPY --from=build /opt/routebench /opt/routebench
 RUN useradd --uid 1000 --create-home bench \
-    && mkdir /work \
-    && chown bench:bench /work
+    && mkdir -p /srv/bench \
+    && chown bench:bench /srv/bench
 ENV PATH=/opt/routebench/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     OMP_NUM_THREADS=1 \
     OPENBLAS_NUM_THREADS=1
 USER 1000:1000
-WORKDIR /work
+WORKDIR /srv/bench
 ENTRYPOINT ["routebench"]
 CMD ["run", "--suite", "simpleqa", "--router", "all"]

@@ -90,7 +90,7 @@ def test_installed_it_passes_its_own_tests(kind: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "routebench"]
     _do([*command, "new", kind, "own-three"], tmp_path)
     folder, site = tmp_path / "routebench-own-three", tmp_path / "site"
-    quiet = ["-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+    quiet = ["-q", "--disable-pip-version-check", "--no-deps"]
     _do([sys.executable, "-m", "pip", "install", *quiet, "--target", site, folder], tmp_path)
     env = {"PYTHONPATH": str(site)}
     said = _do([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], folder, env)
