@@ -1,4 +1,4 @@
-"""What `routebench serve` adds to a model's own time, and whether it bears load and failures.
+"""Measure what `routebench serve` adds to a model's own time, under load and failures too.
 
 python benchmarks/serve.py [--router mf] [--requests 10000] [--soak 60] [--json FILE]
 
