@@ -20,6 +20,7 @@ from routebench.serve import app, server
 from routebench.serve.assembled import ServeOptions, assemble
 from routebench.serve.gateway import Gateway
 
+pytest.importorskip("aiohttp")
 DATA = Path(__file__).parents[1] / "data"
 POLICIED = f"{Path(__file__).parents[1] / 'policied.py'}:Policied"
 KEY = "sk-planted-0123456789-key"
