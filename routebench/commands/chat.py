@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from routebench.arguments import RUN
+from routebench.arguments import CHECKPOINT_OR_RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("folder", type=RUN, metavar="CHECKPOINT|RUN")
+@click.argument("folder", type=CHECKPOINT_OR_RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
 @click.option(
     "--provider",

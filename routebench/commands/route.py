@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from routebench.arguments import RUN
+from routebench.arguments import CHECKPOINT_OR_RUN
 from routebench.printed import echo, echo_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _ASKED = 32
 
 
 @click.command()
-@click.argument("folder", type=RUN, metavar="CHECKPOINT|RUN")
+@click.argument("folder", type=CHECKPOINT_OR_RUN, metavar="CHECKPOINT|RUN")
 @click.argument("words", nargs=-1, metavar="[ROUTER] [TEXT…]")
 @click.option(
     "--input",
@@ -174,7 +174,8 @@ def command(
     alone = is_checkpoint(folder)
     if not alone and file is None and not words:
         raise click.UsageError(f"{folder} is no checkpoint: name a router of the run too.", ctx)
-    router = file if alone or file is not None else words[0]
+    named = not alone or (bool(words) and _names_router(words[0], folder))
+    router = file if file is not None or not named else words[0]
     texts = words if router is file else words[1:]
     if input_ is not None and texts:
         raise OptionError(f"--input {input_}: queries are given as arguments too")
@@ -206,6 +207,15 @@ def command(
             ctx.exit(_file(trained, queries, output, decide, (user, task), size, asking))
         size = 1 if single or asking else _CHUNK
         ctx.exit(_texts(trained, texts, decide, (user, task), size, as_json, asking))
+
+
+def _names_router(word: str, folder: Path) -> bool:
+    """Return whether a word is the name of a router: no text to route with a checkpoint's."""
+    from routebench.plugin import discovery
+    from routebench.plugin.renamed import current_name
+
+    known = {info.name for info in discovery.installed("router")}
+    return current_name(word) in known | {_label(folder)}
 
 
 def _check(

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from routebench.arguments import RUN
+from routebench.arguments import CHECKPOINT_OR_RUN
 from routebench.printed import echo
 
 KEYS = "ROUTEBENCH_API_KEYS"
 
 
 @click.command()
-@click.argument("path", type=RUN, metavar="CHECKPOINT|RUN")
+@click.argument("path", type=CHECKPOINT_OR_RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
 @click.option(
     "--seed",

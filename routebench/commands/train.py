@@ -16,7 +16,16 @@ from routebench.printed import echo, echo_json
 @run_options.add(
     *("suite", "router", "data", "source", "map", "score-max", "prices", "show", "task", "split"),
     *("split-seed", "encoder", "profile", "objective", "judge", "answers-as", "device", "set"),
-    *("max-missing", "assume-output-tokens", "file", "jobs", "job-timeout", "isolation", "fresh"),
+    *(
+        "inner-folds",
+        "max-missing",
+        "assume-output-tokens",
+        "file",
+        "jobs",
+        "job-timeout",
+        "isolation",
+        "fresh",
+    ),
 )
 @click.option(
     "--point",

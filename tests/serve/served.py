@@ -20,7 +20,6 @@ from routebench.serve import app, server
 from routebench.serve.assembled import ServeOptions, assemble
 from routebench.serve.gateway import Gateway
 
-pytest.importorskip("aiohttp")
 DATA = Path(__file__).parents[1] / "data"
 POLICIED = f"{Path(__file__).parents[1] / 'policied.py'}:Policied"
 KEY = "sk-planted-0123456789-key"
@@ -79,6 +78,7 @@ def serving(
     import httpx
     import uvicorn
 
+    pytest.importorskip("aiohttp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         patch.setenv("GEMINI_API_KEY", KEY)
