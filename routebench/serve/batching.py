@@ -21,7 +21,7 @@ _BATCH = 64
 _QUICK = 0.002
 """Seconds: a batch that takes no longer is routed in the event loop, as a thread costs more."""
 _SLOW = 1.0  # seconds that a query takes at most, as far as it matters
-_STEP = 1.1
+_LESS, _MORE = 1 / 1.1, 1.1**19  # one step up for nineteen down: at the 95th percentile
 _SHORT = 8000
 """Characters of a batch that are routed in the event loop, at most."""
 
@@ -60,7 +60,7 @@ class BatchedRouter:
     Args:
         at: The router by operating point; None is its own choice.
         spent: Returns what is spent of a budget, for a router that keeps to one.
-        usual: Seconds that a query takes. It follows those that later ones take.
+        usual: Seconds that a query takes at any point. It follows those that later ones take.
     """
 
     def __init__(
@@ -69,7 +69,8 @@ class BatchedRouter:
         spent: Any = None,
         usual: float = math.inf,
     ) -> None:
-        self._at, self._spent, self._usual = at, spent, usual
+        self._at, self._spent = at, spent
+        self._usual = dict.fromkeys(at, usual)
         self._waiting: list[_Waiting] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="routing")
@@ -95,7 +96,7 @@ class BatchedRouter:
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
         short = sum(len(one.text) for one in batch) <= _SHORT
-        if short and self._usual * len(batch) <= _QUICK:
+        if short and sum(self._usual[one.point] for one in batch) <= _QUICK:
             self._ended(loop, batch, self._route(batch))
             return
         work = loop.run_in_executor(self._thread, self._route, batch)
@@ -139,17 +140,17 @@ class BatchedRouter:
             decisions = trained.route_queries(queries)
             seconds = time.perf_counter() - began
             trained.forget_times()
-            self._learn(seconds / len(batch))
+            self._learn(point, seconds / len(batch))
             return [rank(trained, decisions, row, seconds) for row in range(len(batch))]
         except Exception as error:
             if len(batch) == 1:
                 return [error]
             return [ranking for one in batch for ranking in self._rankings(point, [one])]
 
-    def _learn(self, seconds: float) -> None:
-        """Note what a query took: a median in steps, so that a moment's pause counts little."""
-        known = min(self._usual, _SLOW)
-        self._usual = known * _STEP if seconds > known else known / _STEP
+    def _learn(self, point: str | None, seconds: float) -> None:
+        """Note what a query took, in steps: a moment in which the process does not run is one."""
+        known = min(self._usual[point], _SLOW)
+        self._usual[point] = known * (_MORE if seconds > known else _LESS)
 
 
 def _found(

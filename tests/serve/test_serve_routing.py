@@ -77,7 +77,7 @@ def test_a_quick_router_is_asked_in_the_loop_unless_texts_are_long_or_many(run: 
         router = BatchedRouter({None: trained}, usual=usual)  # type: ignore[dict-item]
         try:
             for texts in (["Who wrote Emma?"] * 2, ["x" * 50_000], ["Who wrote Emma?"] * 9):
-                router._usual = usual
+                router._usual[None] = usual
                 await asyncio.gather(*(router.rank(text, None) for text in texts))
         finally:
             router.close()
