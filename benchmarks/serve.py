@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-SERVER = Path(__file__).parents[1] / "tests" / "serve" / "chat_server.py"
+SERVER = Path(__file__).parents[1] / "tests" / "chat_server.py"
 LATENCY = 0.05
 MODELS = ("sim-flash", "sim-lore", "sim-mini", "sim-nano", "sim-pro", "sim-think")
 AWAY = ("sim-lore", "sim-pro", "sim-mini")
