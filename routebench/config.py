@@ -58,7 +58,9 @@ class RunConfig(BaseModel):
         description="fits by which points are chosen, before a router is refitted",
     )
     protocol: Literal["query", "user", "llm"] = "query"
-    shots: int = Field(0, ge=0, description="training queries by which unseen users are known")
+    shots: int = Field(
+        0, ge=0, description="training queries by which unseen users or models are known"
+    )
     encoder: str | None = Field(None, description="encoder, or encoder:ARGUMENT")
     profile: Literal["embedded", "paper"] = "embedded"
     perturb: int = Field(100, ge=0, description="test queries that are also asked perturbed")
@@ -141,8 +143,10 @@ def make(values: dict[str, Any]) -> RunConfig:
         raise OptionError(options.explain(error, "--")) from error
     if config.data and ":" in config.suite:
         raise OptionError(f"--data {config.data}: the suite names a file too", "give one of them")
-    if config.shots and config.protocol != "user":
-        raise OptionError("--shots is for users unseen in training", "--protocol user")
+    if config.shots and config.protocol == "query":
+        raise OptionError(
+            "--shots is for users or models unseen in training", "--protocol user, or llm"
+        )
     if "task" in config.show and config.task not in (None, "all"):
         raise OptionError(f"--show task and --task {config.task} contradict each other")
     for column in config.show:

@@ -176,7 +176,13 @@ def make_plan(
     data = replace(data, notes=(*data.notes, *price_notes))
     listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
     split = make_split(
-        data, config.split, config.folds, config.split_seed, data.shares, config.protocol
+        data,
+        config.split,
+        config.folds,
+        config.split_seed,
+        data.shares,
+        config.protocol,
+        config.shots,
     )
     inner = inner_folds(config, data, split)
     prints = fingerprints(config, recorded, split, prices, extensions)

@@ -80,7 +80,10 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         help="Keep from training the test queries, also their users, or also some models.",
     ),
     "shots": click.option(
-        "--shots", type=int, metavar="K", help="Let such users be known by K training queries."
+        "--shots",
+        type=int,
+        metavar="K",
+        help="Let such users, or models, be known by K training queries.",
     ),
     "seeds": click.option(
         "--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1)."

@@ -207,6 +207,8 @@ def _parts(setup: Setup, rows: Ints, models: Ints) -> pa.Array:
     code = setup.split.codes[:, rows].astype(np.int64)
     if setup.split.protocol == "llm" and setup.split.held_out is not None:
         hidden = setup.split.held_out[:, models] & np.isin(code, (TRAIN, VALIDATION))
+        if setup.split.few_shot is not None:
+            hidden &= ~setup.split.few_shot[:, rows]
         code = np.where(hidden, HELD_OUT, code)
     distinct, which = np.unique(code, axis=1, return_inverse=True)
     names = [" ".join(PARTS[c] for c in column) for column in distinct.T.tolist()]

@@ -140,7 +140,7 @@ class Setup:
     def _known_answers(self, fold: int, code: int) -> Bought:
         answers = recorded_answers(self.data, self.rows(fold, code))
         if self.split.protocol == "llm":
-            answers = answers.only(np.broadcast_to(~self.held_out(fold), answers.asked.shape))
+            answers = answers.only(~self.hidden(fold, self.rows(fold, code)))
         return answers
 
     def trade_offs(self, job: Job) -> tuple[float, ...]:
@@ -208,9 +208,9 @@ class Setup:
         """Return a fresh table of some rows that a fold learns from, in a suite without users."""
         table = self.data.table(rows)
         if self.split.protocol == "llm":
-            away = self.held_out(fold)
-            pool = table.pool.without_pair(np.array(table.pool.models, dtype=object)[away])
-            table = replace(table, outcomes=_without(table.outcomes, away), pool=pool)
+            away = np.array(table.pool.models, dtype=object)[self.held_out(fold)]
+            outcomes = _without(table.outcomes, self.hidden(fold, rows))
+            table = replace(table, outcomes=outcomes, pool=table.pool.without_pair(away))
         return table
 
     def table(self, fold: int, code: int, personal: bool = False) -> Table:
@@ -247,6 +247,12 @@ class Setup:
         assert self.split.held_out is not None
         apart: Mask = self.split.held_out[fold]
         return apart
+
+    def hidden(self, fold: int, rows: Ints) -> Mask:
+        """Return [rows, m] the cells of models that a fold keeps from training, but the few."""
+        away: Mask = np.broadcast_to(self.held_out(fold), (len(rows), len(self.data.pool)))
+        few = self.split.few_shot
+        return away if few is None else away & ~few[fold, rows][:, None]
 
     def asks(self, fold: int) -> Asks:
         """Return the pairs of query and user in the test of a fold, in a suite with users."""
@@ -288,14 +294,14 @@ class Setup:
         )
 
 
-def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
-    """Return the outcomes as if the given models had never been asked."""
+def _without(outcomes: Outcomes, cells: Mask) -> Outcomes:
+    """Return the outcomes as if in the given cells, [n, m] or [m], nothing had been asked."""
     changed: dict[str, Any] = {
-        f.name: np.where(models[:, None] if value.ndim == 3 else models, np.nan, value)
+        f.name: np.where(cells[..., None] if value.ndim == 3 else cells, np.nan, value)
         for f in fields(outcomes)
         if (value := getattr(outcomes, f.name)) is not None and value.dtype.kind == "f"
     }
-    changed["state"] = np.where(models, State.ABSENT, outcomes.state).astype(np.int8)
+    changed["state"] = np.where(cells, State.ABSENT, outcomes.state).astype(np.int8)
     if outcomes.grade is not None:
-        changed["grade"] = np.where(models, -1, outcomes.grade).astype(np.int8)
+        changed["grade"] = np.where(cells, -1, outcomes.grade).astype(np.int8)
     return Outcomes(**changed)
