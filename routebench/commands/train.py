@@ -14,9 +14,10 @@ from routebench.printed import echo, echo_json
 
 @click.command()
 @run_options.add(
-    *("suite", "router", "data", "source", "map", "score-max", "prices", "show", "task", "split"),
-    *("split-seed", "encoder", "profile", "objective", "judge", "answers-as", "device", "set"),
-    *("max-missing", "assume-output-tokens", "file", "jobs", "job-timeout", "isolation", "fresh"),
+    *("suite", "add", "router", "data", "source", "map", "score-max", "prices", "show", "task"),
+    *("split", "split-seed", "encoder", "profile", "objective", "judge", "answers-as", "device"),
+    *("set", "max-missing", "assume-output-tokens", "file", "jobs", "job-timeout", "isolation"),
+    "fresh",
 )
 @click.option(
     "--point",
