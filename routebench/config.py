@@ -33,6 +33,7 @@ class RunConfig(BaseModel):
     data: str | None = Field(None, description="file the suite reads")
     source: str | None = Field(None, description="which of its data the suite takes")
     map: str | None = Field(None, description="names of the file's columns: query=prompt,…")
+    add: str | None = Field(None, description="store or table of more outcomes to train on")
     score_max: float | None = Field(None, gt=0, description="what the file's scores go up to")
     show: tuple[str, ...] = Field((), description="query columns that routers may see")
     task: Literal["hidden", "train", "all"] | None = Field(
@@ -219,8 +220,9 @@ def dump(config: RunConfig) -> str:
         plugin: {name: absolute(value) for name, value in given.items()}
         for plugin, given in config.set.items()
     }
-    if "data" in values:
-        values["data"] = located(values["data"])
+    for name in ("data", "add"):
+        if name in values:
+            values[name] = located(values[name])
     if values.get("prices", "list") != "list":  # which is no file
         values["prices"] = str(Path(values["prices"]).resolve())
     values["router"] = [_absolute(router) for router in config.router]

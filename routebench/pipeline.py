@@ -14,6 +14,7 @@ from routebench.board import build, run_folder, write_run
 from routebench.board.write_tables import TEXTS_KEPT
 from routebench.config import RunConfig, dump
 from routebench.data import users
+from routebench.data.added import with_added
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.data.splits import Split, inner_parts, make_split
 from routebench.encode import precompute
@@ -231,12 +232,21 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     data = replace(data, visible=data.visible | set(config.show))
     data = show_tasks(data, config.task)
     data = replace(data, answers_as=config.answers_as or config.judge or data.judge)
+    if config.add:
+        data = with_added(data, added_outcomes(config.add), Path(config.add).name)
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:
         extensions = extensions or Extensions(config.set)
         data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
+
+
+def added_outcomes(file: str) -> SuiteData:
+    """Return the outcomes of the store or table that `--add` names."""
+    table = discovery.load(discovery.find("suite", "table"))
+    found: SuiteData = table(options.validate(table, "table", {"data": file})).load()
+    return found
 
 
 def with_finals(config: RunConfig, data: SuiteData) -> SuiteData:

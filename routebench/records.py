@@ -355,6 +355,8 @@ class SuiteData:
     """The users who ask these queries, in a suite that is scored by their rewards."""
     split: Strings | None = None
     """[n] `train`, `validation` or `test`, where the suite brings its own split."""
+    added: Mask | None = None
+    """[n] queries that were added to the suite: for training alone, whatever the split."""
     references: Strings | None = None
     """[n] the right answers."""
     answers: Any = None

@@ -24,6 +24,11 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "source": click.option(
         "--source", metavar="NAME", help="Take the suite's embedded or its recorded data."
     ),
+    "add": click.option(
+        "--add",
+        metavar="FILE",
+        help="Train on these outcomes too, a store or a table; none of them is tested.",
+    ),
     "map": click.option(
         "--map",
         metavar="COLUMN=NAME,…",

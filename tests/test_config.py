@@ -12,6 +12,7 @@ from routebench.errors import DataError, OptionError
 FULL: dict[str, Any] = {
     "suite": "table",
     "data": "outcomes.csv",
+    "add": "more.sqlite",
     "map": "query=prompt",
     "score_max": 10.0,
     "source": "recorded",
@@ -57,10 +58,11 @@ def test_every_option_survives_the_run_file(
     (tmp_path / "run.toml").write_text(written)
     monkeypatch.chdir("/")
     again = config.make(config.read(tmp_path / "run.toml"))
-    for name in set(FULL) - {"data", "prices", "router"}:
+    for name in set(FULL) - {"data", "add", "prices", "router"}:
         assert getattr(again, name) == getattr(made, name), name
     # Paths are absolute, so that the file can be used anywhere; where to write is not repeated.
     assert again.data == str(tmp_path / "outcomes.csv")
+    assert again.add == str(tmp_path / "more.sqlite")
     assert again.prices == str(tmp_path / "prices.toml")
     assert again.router == (
         "knn@five", f"{tmp_path}/mine.py:Mine", f"{tmp_path}/other.py:Mine@x", "all",

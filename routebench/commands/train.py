@@ -14,7 +14,19 @@ from routebench.printed import echo, echo_json
 
 @click.command()
 @run_options.add(
-    *("suite", "router", "data", "source", "map", "score-max", "prices", "show", "task", "split"),
+    *(
+        "suite",
+        "add",
+        "router",
+        "data",
+        "source",
+        "map",
+        "score-max",
+        "prices",
+        "show",
+        "task",
+        "split",
+    ),
     *("split-seed", "encoder", "profile", "objective", "judge", "answers-as", "device", "set"),
     *(
         "inner-folds",

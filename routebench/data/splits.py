@@ -85,6 +85,8 @@ def make_split(
         used, codes = "given", given_split(data, seed)
     else:
         used, codes = "hash", hash_split(data, seed, shares)
+    if data.added is not None:
+        codes[:, data.added] = TRAIN
     duplicates = near_pairs(data.queries.text.tolist())
     leaked = removed = 0
     for fold in codes:
