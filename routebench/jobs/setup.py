@@ -16,6 +16,7 @@ from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
 from routebench.jobs.query_batch import QueryBatch
 from routebench.names import below
+from routebench.online.stream import Stream
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.selection import best_single
 from routebench.records import (
@@ -68,6 +69,8 @@ class Job:
     """Whether the router declares that it uses the network."""
     inner_folds: int = 0
     """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
+    updates: bool = False
+    """Whether it learns online: in such a run it is told what it chose, query by query."""
 
     @property
     def path(self) -> Path:
@@ -100,6 +103,8 @@ class Setup:
     """[n] the inner fold of each query, where routers are cross-fitted."""
     judged_on: int | None = None
     """Test queries that points are chosen for; by default those of all folds."""
+    stream: Stream | None = None
+    """The test queries as they arrive, in an online run."""
 
     @property
     def tested(self) -> int:
@@ -137,6 +142,15 @@ class Setup:
             validation = replace(validation, answers=self._known_answers(fold, VALIDATION))
         return train, validation
 
+    def learning_tables(self, job: Job) -> tuple[Table, Table]:
+        """Return what a job learns from; on a cold start no outcome is in it, texts are."""
+        tables = self.tables(job.fold, job.personal, job.steps)
+        if not job.updates or self.stream is None or self.stream.settings.start == "warm":
+            return tables
+        every = np.ones(len(self.data.pool), dtype=np.bool_)
+        train, validation = (replace(one, outcomes=_without(one.outcomes, every)) for one in tables)
+        return train, validation
+
     def _known_answers(self, fold: int, code: int) -> Bought:
         answers = recorded_answers(self.data, self.rows(fold, code))
         if self.split.protocol == "llm":
@@ -149,6 +163,8 @@ class Setup:
         They are set by what the best single model costs in training: the last gives up a score
         of more than half for one of its calls.
         """
+        if job.updates and self.stream is not None:
+            return (self.stream.settings.trade_off,)
         if not job.trades_off or self.data.outcomes.cost is None:
             return (0.0,)
         train, validation = (table.outcomes for table in self.tables(job.fold))
