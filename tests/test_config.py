@@ -81,7 +81,7 @@ def test_settings_of_an_online_run_survive_the_run_file(
     again = config.make(config.read(tmp_path / "run.toml"))
     assert again.online == ("start=warm", f"later={tmp_path}/second.csv")
     for wrong in ({"protocol": "query"}, {"folds": 5}, {"inner_folds": 4}):
-        with pytest.raises(OptionError, match="online|stream"):
+        with pytest.raises(OptionError, match=r"online|stream"):
             config.make(values | {"online": ["batch=4"]} | wrong)
 
 

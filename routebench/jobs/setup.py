@@ -148,7 +148,9 @@ class Setup:
         if not job.updates or self.stream is None or self.stream.settings.start == "warm":
             return tables
         every = np.ones(len(self.data.pool), dtype=np.bool_)
-        train, validation = (replace(one, outcomes=_without(one.outcomes, every)) for one in tables)
+        train, validation = (
+            replace(one, outcomes=without_models(one.outcomes, every)) for one in tables
+        )
         return train, validation
 
     def _known_answers(self, fold: int, code: int) -> Bought:
@@ -226,7 +228,7 @@ class Setup:
         if self.split.protocol == "llm":
             away = self.held_out(fold)
             pool = table.pool.without_pair(np.array(table.pool.models, dtype=object)[away])
-            table = replace(table, outcomes=_without(table.outcomes, away), pool=pool)
+            table = replace(table, outcomes=without_models(table.outcomes, away), pool=pool)
         return table
 
     def table(self, fold: int, code: int, personal: bool = False) -> Table:
@@ -248,7 +250,7 @@ class Setup:
         """Return the pool with its cheapest and dearest model by what training calls cost users."""
         pool, outcomes = table.pool, self.data.outcomes.take(self.rows(fold, TRAIN))
         if self.split.protocol == "llm":
-            outcomes = _without(outcomes, self.held_out(fold))
+            outcomes = without_models(outcomes, self.held_out(fold))
         cost = outcomes.mean_relative_cost()
         known = np.flatnonzero(~np.isnan(cost))
         if not len(known):
@@ -304,8 +306,8 @@ class Setup:
         )
 
 
-def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
-    """Return the outcomes as if the given models had never been asked."""
+def without_models(outcomes: Outcomes, models: Mask) -> Outcomes:
+    """Return the outcomes as if the given models [m] had never been asked."""
     changed: dict[str, Any] = {
         f.name: np.where(models[:, None] if value.ndim == 3 else models, np.nan, value)
         for f in fields(outcomes)

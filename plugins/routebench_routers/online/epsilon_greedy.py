@@ -14,8 +14,8 @@ from routebench_routers.online.tasks import TaskLearner
 class EpsilonGreedy(TaskLearner):
     """The model of the highest mean reward so far in the query's task; any with probability ε.
 
-    Every model begins with one reward of 1, so that each is tried. ε is constant, or falls with
-    the outcomes t as ε · min(1, decay / t).
+    Every model begins with one reward, of 1 on a cold start, so that each is tried. ε is constant,
+    or falls with the outcomes t as ε · min(1, decay / t).
 
     Source: Sutton and Barto, Reinforcement Learning (2018), sections 2.2 to 2.6.
     """
@@ -35,7 +35,7 @@ class EpsilonGreedy(TaskLearner):
     def prepare(self, train: Table, validation: Table, context: Context) -> None:
         self.prepare_tasks(train, context, self.options.by_task)
         self.number += 1.0
-        self.total += 1.0
+        self.total += self.start
 
     def expected(self, queries: Queries) -> Floats:
         means: Floats = (self.total / self.number)[self.tasks_of(queries)]

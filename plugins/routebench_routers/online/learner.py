@@ -19,7 +19,9 @@ class OnlineLearner(DeclaredState, ABC):
     """A router made of `prepare`, `expected`, `chances` and `learn`.
 
     A reward is score − λ · USD, λ that of `context.trade_offs`; an unknown cost counts as none.
-    On a warm start it learns every cell of the training tables, as if it had chosen it.
+    On a warm start it learns every cell of the training tables, as if it had chosen it. Until the
+    first outcome comes it then chooses what it expects most of: where none ever comes, as in a run
+    of another protocol, it is a router that was trained before.
     """
 
     in_all = False
@@ -29,6 +31,8 @@ class OnlineLearner(DeclaredState, ABC):
     trade_off: float
     learned: int = 0
     """Outcomes that came."""
+    level: float | None = None
+    """The mean reward in training; None on a cold start."""
 
     @abstractmethod
     def prepare(self, train: Table, validation: Table, context: Context) -> None:
@@ -54,6 +58,7 @@ class OnlineLearner(DeclaredState, ABC):
         self.forget()
         self.seed, self.models = context.seed, len(train.pool)
         self.trade_off = context.trade_offs[0]
+        self.level = self._level(train)
         self.prepare(train, validation, context)
         for table in (train, validation):
             rows, choice = np.nonzero(table.outcomes.ok)
@@ -86,7 +91,10 @@ class OnlineLearner(DeclaredState, ABC):
     @hookimpl
     def route(self, queries: Queries) -> Decisions:
         expected = self.expected(queries)
-        chance = self.chances(queries, expected)
+        if self.level is not None and not self.learned:
+            chance = explored(expected.argmax(axis=1), self.models, 0.0)
+        else:
+            chance = self.chances(queries, expected)
         drawn = np.array([self._uniform(str(text)) for text in queries.text])
         sums = chance.cumsum(axis=1)
         choice = (sums <= drawn[:, None] * sums[:, -1:]).sum(axis=1)
@@ -96,6 +104,23 @@ class OnlineLearner(DeclaredState, ABC):
         certain = bool((chance[np.arange(len(choice)), choice] == 1).all())
         given = None if certain and not self.draws else chance
         return Decisions(choice.astype(np.int64), quality=expected, probability=given)
+
+    @property
+    def start(self) -> float:
+        """Return the reward at which models begin: the mean in training, or the highest there is.
+
+        A high start has every model tried.
+        """
+        return 1.0 if self.level is None else self.level
+
+    def _level(self, train: Table) -> float | None:
+        outcomes = train.outcomes
+        if not outcomes.ok.any():
+            return None
+        reward = outcomes.score
+        if self.trade_off and outcomes.cost is not None:
+            reward = reward - self.trade_off * np.nan_to_num(outcomes.cost)
+        return float(reward[outcomes.ok].mean())
 
     @property
     def draws(self) -> bool:

@@ -16,9 +16,9 @@ class LinUCB(OnlineLearner):
     """The model of the highest θᵀx + α √(xᵀA⁻¹x): disjoint linear models, A = λI + Σ xxᵀ.
 
     The features x are the first principal components of the encoder's vectors on the training
-    texts, scaled to a mean squared length of 1, and a constant. θ begins at a reward of 1, so that
-    every model is tried. With ε any model is taken now and then, which gives the logged choices
-    propensities.
+    texts, scaled to a mean squared length of 1, and a constant. On a cold start θ begins at a
+    reward of 1, so that every model is tried. With ε any model is taken now and then, which gives
+    the logged choices propensities.
 
     Source: Li et al. 2010 (arXiv 1003.0146). Deviations: the optimistic start; features from the
     run's encoder.
@@ -47,7 +47,7 @@ class LinUCB(OnlineLearner):
         vectors = np.asarray(context.encoder.encode(list(train.queries.text)), dtype=np.float64)
         self.components = Components.learn(vectors, self.options.components)
         start = np.zeros((self.models, self.components.directions.shape[1] + 1))
-        start[:, -1] = 1.0
+        start[:, -1] = self.start
         self.bandit = LinearBandit.new(start, self.options.ridge, self.options.discount)
 
     def features(self, queries: Queries) -> Floats:

@@ -67,8 +67,10 @@ class Pilot(OnlineLearner):
         self.number, self.usd = np.zeros(self.models), np.zeros(self.models)
         theta = np.zeros((self.models, self.space.shape[1] + 1))
         theta[:, -1] = 1.0
-        score = train.outcomes.score
-        if train.outcomes.ok.any():
+        if self.level is not None:
+            # In the order of texts: what is drawn does not depend on that of the rows.
+            order = np.argsort(train.queries.text.astype(str), kind="stable")
+            vectors, score = vectors[order], train.outcomes.score[order]
             rng = np.random.default_rng(self.seed)
             centred, steps = vectors - self.mean, self.options.steps
             self.space = learn_space(centred, score, self.space, rng, steps, self.options.margin)

@@ -38,9 +38,8 @@ def learn_space(
     space, adam = start.copy(), _Adam(start)
     for _ in range(steps):
         anchor, other, third = rng.choice(told, size=(3, _BATCH))
-        # A model is drawn that the anchor prefers: another that prefers it too, one that does not.
-        model = (best[anchor] * rng.random((_BATCH, best.shape[1]))).argmax(axis=1)
-        fits = best[other, model] & ~best[third, model]
+        # One of the two shares a best model with the anchor, the other none.
+        fits = (best[anchor] & best[other]).any(axis=1) & ~(best[anchor] & best[third]).any(axis=1)
         if not fits.any():
             continue
         a, p, n = (vectors[rows[fits]] for rows in (anchor, other, third))
@@ -65,21 +64,18 @@ def learn_models(features: Floats, score: Floats, rng: np.random.Generator, step
     adam = _Adam(theta)
     for _ in range(steps):
         row = rng.integers(len(features), size=_BATCH)
-        pair = rng.integers(m, size=(2, _BATCH))
-        lead = score[row, pair[0]] - score[row, pair[1]]
+        x, lead = features[row], score[row, :, None] - score[row, None, :]
         told = ~np.isnan(lead) & (lead != 0)
         if not told.any():
             continue
-        x, (i, j), won = features[row[told]], pair[:, told], (lead[told] > 0).astype(np.float64)
-        said = 1 / (1 + np.exp(-_SHARPNESS * np.einsum("nd,nd->n", theta[i] - theta[j], x)))
-        slope = ((said - won) * _SHARPNESS)[:, None] * x / len(x)
-        gradient = np.zeros_like(theta)
-        np.add.at(gradient, i, slope)
-        np.add.at(gradient, j, -slope)
-        theta -= adam.step(gradient)
+        worth = x @ theta.T
+        said = 1 / (1 + np.exp(-_SHARPNESS * (worth[:, :, None] - worth[:, None, :])))
+        # Each pair is there twice, from either side: the gradient by i is a half of all.
+        slope = np.where(told, said - (lead > 0), 0.0).sum(axis=2)
+        theta -= adam.step(slope.T @ x * (2 * _SHARPNESS / told.sum()))
     known = ~np.isnan(score)
-    worth = (features @ theta.T)[known]
-    line = np.column_stack([worth, np.ones(len(worth))])
+    values = (features @ theta.T)[known]
+    line = np.column_stack([values, np.ones(len(values))])
     (slope_of, level), *_ = np.linalg.lstsq(line, score[known], rcond=None)
     theta *= max(float(slope_of), 0.0)
     theta[:, -1] += float(level)
