@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from routebench.data.splits import TEST
+from routebench.errors import DataError
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job, Setup
 
@@ -70,6 +71,15 @@ def online_table(setup: Setup, results: Mapping[Job, Result]) -> pa.Table:
     }  # fmt: skip
     table = pa.concat_tables(parts) if parts else pa.table({})
     return table.replace_schema_metadata({ABOUT: json.dumps(about, sort_keys=True)})
+
+
+def models_of(schema: pa.Schema) -> list[str]:
+    """Return the models of the pool, which the header names; a `DataError` where it does not."""
+    try:
+        models = json.loads((schema.metadata or {})[ABOUT.encode()])["models"]
+        return [str(model) for model in models]
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{FILE}: its header is damaged: {error}") from error
 
 
 def _lists(chance: Any, n: int) -> pa.Array:

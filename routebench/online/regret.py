@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,9 +119,12 @@ def played(
         )
         for at, end in enumerate(ends)
     ]
+    parts = [(values, mask) for mask in (everywhere, late) for values in lost.values()]
+    made = resampled(parts)
+    names = list(lost)
     return StreamRegret(
-        {name: resampled(values, everywhere) for name, values in lost.items()},
-        {name: resampled(values, late) for name, values in lost.items()},
+        dict(zip(names, made, strict=False)),
+        dict(zip(names, made[len(names) :], strict=True)),
         curve,
     )
 
@@ -136,17 +139,23 @@ def over_seeds(values: Floats) -> RegretInterval:
     return RegretInterval(mean, mean - half, mean + half)
 
 
-def resampled(values: Floats, where: Mask) -> RegretInterval:
-    """Return the mean of values [S, n] where `where`, with a bootstrap over queries and seeds."""
-    seeds, n = values.shape
-    inside = np.where(where, values, 0.0)
-    counts = where.astype(np.float64)
+def resampled(parts: Sequence[tuple[Floats, Mask]]) -> list[RegretInterval]:
+    """Return the means of values [S, n] where a mask says, with a bootstrap over queries and seeds.
+
+    All parts share the resamples. Queries have weights of Poisson's law with a mean of 1, seeds are
+    drawn with replacement.
+    """
+    seeds, n = parts[0][0].shape
+    inside = np.stack([np.where(where, values, 0.0) for values, where in parts])
+    counts = np.stack([where for _, where in parts]).astype(np.float64)
+    columns = np.concatenate([inside, counts]).reshape(-1, n).T
     rng, means = np.random.default_rng(0), []
     for _ in range(_RESAMPLES // _CHUNK):
-        by_query = rng.multinomial(n, np.full(n, 1 / n), size=_CHUNK).astype(np.float64)
+        by_query = rng.poisson(1.0, size=(_CHUNK, n)).astype(np.float64)
         by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=_CHUNK)
-        total = ((by_query @ inside.T) * by_seed).sum(axis=1)
-        number = ((by_query @ counts.T) * by_seed).sum(axis=1)
+        sums = (by_query @ columns).reshape(_CHUNK, 2, len(parts), seeds)
+        total, number = np.einsum("bkps,bs->kbp", sums, by_seed.astype(np.float64))
         means.append(total / np.maximum(number, 1.0))
-    low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
-    return RegretInterval(float(inside.sum() / counts.sum()), float(low), float(high))
+    low, high = np.quantile(np.concatenate(means), (0.025, 0.975), axis=0)
+    value = inside.sum(axis=(1, 2)) / counts.sum(axis=(1, 2))
+    return [RegretInterval(*map(float, one)) for one in zip(value, low, high, strict=True)]

@@ -24,7 +24,7 @@ class StreamSettings(BaseModel):
         "texts alone, or their outcomes too"
     )  # fmt: skip
     order: Literal["auto", "time", "seed"] = Field(
-        "auto", description="by the column time where there is one, or drawn by each seed"
+        "auto", description="by the column asked_at where there is one, or drawn by each seed"
     )
     batch: int = Field(1, ge=1, le=100_000, description="queries chosen for before one update")
     delay: int = Field(0, ge=0, description="further queries before an outcome is revealed")

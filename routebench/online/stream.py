@@ -58,7 +58,7 @@ def arrivals(data: SuiteData, split: Split, settings: StreamSettings, seed: int)
     """
     rows = np.flatnonzero(split.codes[0] == TEST)
     if settings.order == "time" and data.time is None:
-        raise OptionError("--online order=time: this suite has no column time", "order=seed")
+        raise OptionError("--online order=time: this suite has no column asked_at", "order=seed")
     if data.time is not None and settings.order != "seed":
         by, place = "time", data.time[rows]
         if np.isnan(place).any():
