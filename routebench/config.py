@@ -58,7 +58,10 @@ class RunConfig(BaseModel):
         le=20,
         description="fits by which points are chosen, before a router is refitted",
     )
-    protocol: Literal["query", "user", "llm"] = "query"
+    protocol: Literal["query", "user", "llm", "online"] = "query"
+    online: tuple[str, ...] = Field(
+        (), description="settings of an online run: start=warm, batch=32, swap=A:B"
+    )
     shots: int = Field(
         0, ge=0, description="training queries by which unseen users or models are known"
     )
@@ -144,7 +147,14 @@ def make(values: dict[str, Any]) -> RunConfig:
         raise OptionError(options.explain(error, "--")) from error
     if config.data and ":" in config.suite:
         raise OptionError(f"--data {config.data}: the suite names a file too", "give one of them")
-    if config.shots and config.protocol == "query":
+    if config.online and config.protocol != "online":
+        raise OptionError("--online is for queries that arrive in order", "--protocol online")
+    if config.protocol == "online":
+        for name in ("folds", "inner_folds"):
+            if getattr(config, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{option}: an online run has one stream", "leave it out")
+    if config.shots and config.protocol not in ("user", "llm"):
         raise OptionError(
             "--shots is for users or models unseen in training", "--protocol user, or llm"
         )
@@ -226,12 +236,21 @@ def dump(config: RunConfig) -> str:
     if values.get("prices", "list") != "list":  # which is no file
         values["prices"] = str(Path(values["prices"]).resolve())
     values["router"] = [_absolute(router) for router in config.router]
+    if config.online:
+        values["online"] = [_absolute_setting(item) for item in config.online]
+    else:
+        del values["online"]
     return tomli_w.dumps(values)
 
 
 def located(data: str) -> str:
     """Return the full path of a suite's data file; a number is a size and stays as it is."""
     return data if data.isdecimal() else str(Path(data).resolve())
+
+
+def _absolute_setting(item: str) -> str:
+    name, equals, value = item.partition("=")
+    return f"{name}={located(value)}" if name.strip() == "later" else f"{name}{equals}{value}"
 
 
 def _absolute(router: str) -> str:

@@ -34,6 +34,8 @@ from routebench.jobs.setup import Job, Setup
 from routebench.judge.finals import read_finals
 from routebench.judge.suite import judge_answers
 from routebench.metrics.points.asked import AskedPoints
+from routebench.online.arriving import Arriving
+from routebench.online.settings import StreamSettings
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices import listed
@@ -160,6 +162,7 @@ def check(config: RunConfig) -> AskedPoints:
     Returns the operating points that are asked for.
     """
     check_device(config.device)
+    StreamSettings.of(config.online)
     run_folder.check_place(config)
     listed.check_file(config.prices)
     return AskedPoints.of(config.point, config.margin)
@@ -172,19 +175,27 @@ def make_plan(
     plan.check(config, workers)
     listener.stage("loading the suite")
     recorded = load_data(config, extensions)
+    arriving = None
+    if config.protocol == "online":
+        arriving = Arriving.of(config, recorded, lambda other: load_data(other, extensions))
+        recorded = arriving.data
     price_list, price_notes = listed.for_run(config.prices, recorded)
     data, prices = price(recorded, price_list, config.assume_output_tokens)
     data = replace(data, notes=(*data.notes, *price_notes))
     listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
-    split = make_split(
-        data,
-        config.split,
-        config.folds,
-        config.split_seed,
-        data.shares,
-        config.protocol,
-        config.shots,
-    )
+    if arriving is None:
+        split = make_split(
+            data,
+            config.split,
+            config.folds,
+            config.split_seed,
+            data.shares,
+            config.protocol,
+            config.shots,
+        )
+        stream = None
+    else:
+        data, split, stream = arriving.stream(data, config.seeds)
     inner = inner_folds(config, data, split)
     prints = fingerprints(config, recorded, split, prices, extensions)
     data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
@@ -192,7 +203,7 @@ def make_plan(
         data = replace(data, notes=(*data.notes, TEXTS_KEPT))
     workers.protect(run_folder.protected(config, data.files))
     encoder = plan.encoder(config, workers)
-    around = extensions.around("fit", "refit", "route", "step")
+    around = extensions.around("fit", "refit", "route", "step", "update")
     shared = dependencies(config, data, prints, encoder, around)
     entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
     if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
@@ -206,10 +217,11 @@ def make_plan(
         config.device,
         Objective(**config.objective),
         config.job_timeout,
-        perturb=0 if encoder.by_id else config.perturb,
+        perturb=0 if encoder.by_id or stream else config.perturb,
         shots=config.shots,
         encoder_libraries=encoder.libraries,
         inner=inner,
+        stream=stream,
     )
     return RunPlan(
         setup, prices, prints, encoder, entrants, around, run_hash(config, shared, entrants)
@@ -320,7 +332,11 @@ def dependencies(
 ) -> dict[str, Any]:
     """Return the inputs of every router's decisions, besides its own options and code."""
     extensions = {name: one.options for name, one in around.items()}
-    seen = {"training_only": sorted(data.training_only)} if data.training_only else {}
+    seen: dict[str, Any] = {}
+    if data.training_only:
+        seen["training_only"] = sorted(data.training_only)
+    if config.protocol == "online":
+        seen["online"] = StreamSettings.of(config.online).model_dump(exclude={"later"})
     return (
         ({"extensions": extensions} if extensions else {})
         | seen

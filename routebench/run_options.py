@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_LISTS = {"router", "show", "against", "point"}
+_LISTS = {"router", "show", "against", "point", "online"}
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {
     "suite": click.option(
@@ -81,8 +81,14 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "protocol": click.option(
         "--protocol",
-        type=click.Choice(["query", "user", "llm"]),
-        help="Keep from training the test queries, also their users, or also some models.",
+        type=click.Choice(["query", "user", "llm", "online"]),
+        help="Keep from training the test queries, also users or models, or let queries arrive.",
+    ),
+    "online": click.option(
+        "--online",
+        multiple=True,
+        metavar="KEY=VALUE,…",
+        help="Set up the stream: start=warm, order=time, batch=N, delay=N, trade_off=λ, swap=A:B …",
     ),
     "shots": click.option(
         "--shots",

@@ -21,7 +21,7 @@ from routebench.records import Codes, Floats, Ints, Mask, SuiteData
 TRAIN, VALIDATION, TEST, REMOVED = 0, 1, 2, -1
 SHARES = (0.6, 0.2, 0.2)
 Kind = Literal["auto", "given", "hash"]
-Protocol = Literal["query", "user", "llm"]
+Protocol = Literal["query", "user", "llm", "online"]
 
 _PARTS = ("train", "validation", "test")
 _NAMES = {
@@ -94,7 +94,7 @@ def make_split(
         leaked, removed = leaked + hit, removed + gone
     _check_parts(codes, data.name, used, removed)
     apart = _held_out(data, protocol, len(codes), seed)
-    digest, groups = _fingerprint(data, codes, apart), duplicates.groups()
+    digest, groups = fingerprint(data, codes, apart), duplicates.groups()
     few = _few_shot(codes, shots) if protocol == "llm" and shots else None
     return Split(codes, leaked, removed, digest, used, protocol, apart, few, groups)
 
@@ -218,7 +218,7 @@ def _held_out(data: SuiteData, protocol: Protocol, folds: int, seed: int) -> Mas
             f"{data.name}: user {first!r} is in the test part only ({unseen.sum()} such users)",
             "--protocol user is for users whom training never saw",
         )
-    if protocol == "query":
+    if protocol in ("query", "online"):
         return None
     if protocol == "user":
         if data.users is None:
@@ -254,7 +254,8 @@ def _few_shot(codes: Codes, shots: int) -> Mask:
     return few
 
 
-def _fingerprint(data: SuiteData, codes: Codes, apart: Mask | None) -> str:
+def fingerprint(data: SuiteData, codes: Codes, apart: Mask | None) -> str:
+    """Return 16 hex digits over the queries' keys, their parts, and who is kept from training."""
     digest = hashlib.sha256("".join(data.keys).encode())
     digest.update(codes.tobytes())
     if apart is not None:

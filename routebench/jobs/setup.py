@@ -16,6 +16,7 @@ from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
 from routebench.jobs.query_batch import QueryBatch
 from routebench.names import below
+from routebench.online.stream import Stream
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.selection import best_single
 from routebench.records import (
@@ -68,6 +69,8 @@ class Job:
     """Whether the router declares that it uses the network."""
     inner_folds: int = 0
     """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
+    updates: bool = False
+    """Whether it learns online: in such a run it is told what it chose, query by query."""
 
     @property
     def path(self) -> Path:
@@ -100,6 +103,8 @@ class Setup:
     """[n] the inner fold of each query, where routers are cross-fitted."""
     judged_on: int | None = None
     """Test queries that points are chosen for; by default those of all folds."""
+    stream: Stream | None = None
+    """The test queries as they arrive, in an online run."""
 
     @property
     def tested(self) -> int:
@@ -137,6 +142,17 @@ class Setup:
             validation = replace(validation, answers=self._known_answers(fold, VALIDATION))
         return train, validation
 
+    def learning_tables(self, job: Job) -> tuple[Table, Table]:
+        """Return what a job learns from; on a cold start no outcome is in it, texts are."""
+        tables = self.tables(job.fold, job.personal, job.steps)
+        if not job.updates or self.stream is None or self.stream.settings.start == "warm":
+            return tables
+        every = np.ones(len(self.data.pool), dtype=np.bool_)
+        train, validation = (
+            replace(one, outcomes=without_cells(one.outcomes, every)) for one in tables
+        )
+        return train, validation
+
     def _known_answers(self, fold: int, code: int) -> Bought:
         answers = recorded_answers(self.data, self.rows(fold, code))
         if self.split.protocol == "llm":
@@ -149,6 +165,8 @@ class Setup:
         They are set by what the best single model costs in training: the last gives up a score
         of more than half for one of its calls.
         """
+        if job.updates and self.stream is not None:
+            return (self.stream.settings.trade_off,)
         if not job.trades_off or self.data.outcomes.cost is None:
             return (0.0,)
         train, validation = (table.outcomes for table in self.tables(job.fold))
@@ -209,7 +227,7 @@ class Setup:
         table = self.data.table(rows)
         if self.split.protocol == "llm":
             away = np.array(table.pool.models, dtype=object)[self.held_out(fold)]
-            outcomes = _without(table.outcomes, self.hidden(fold, rows))
+            outcomes = without_cells(table.outcomes, self.hidden(fold, rows))
             table = replace(table, outcomes=outcomes, pool=table.pool.without_pair(away))
         return table
 
@@ -232,7 +250,7 @@ class Setup:
         """Return the pool with its cheapest and dearest model by what training calls cost users."""
         pool, outcomes = table.pool, self.data.outcomes.take(self.rows(fold, TRAIN))
         if self.split.protocol == "llm":
-            outcomes = _without(outcomes, self.held_out(fold))
+            outcomes = without_cells(outcomes, self.held_out(fold))
         cost = outcomes.mean_relative_cost()
         known = np.flatnonzero(~np.isnan(cost))
         if not len(known):
@@ -294,7 +312,7 @@ class Setup:
         )
 
 
-def _without(outcomes: Outcomes, cells: Mask) -> Outcomes:
+def without_cells(outcomes: Outcomes, cells: Mask) -> Outcomes:
     """Return the outcomes as if in the given cells, [n, m] or [m], nothing had been asked."""
     changed: dict[str, Any] = {
         f.name: np.where(cells[..., None] if value.ndim == 3 else cells, np.nan, value)
