@@ -14,6 +14,7 @@ from routebench.data.perturbations import KINDS, perturb
 from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
 from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
+from routebench.jobs.entrant import digest
 from routebench.jobs.query_batch import QueryBatch
 from routebench.names import below
 from routebench.plugin.discovery import PluginInfo
@@ -68,6 +69,11 @@ class Job:
     """Whether the router declares that it uses the network."""
     inner_folds: int = 0
     """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
+
+    @property
+    def id(self) -> str:
+        """Return a hash of what it does: equal on all machines that would do the same."""
+        return digest([self.label, self.seed, self.fold, self.fingerprint])
 
     @property
     def path(self) -> Path:

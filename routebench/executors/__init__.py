@@ -1,0 +1,1 @@
+"""Where jobs run: in processes of this machine, or where a plugin runs them."""
