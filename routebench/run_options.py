@@ -188,7 +188,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "executor": click.option(
         "--executor",
         metavar="NAME[:ADDRESS]",
-        help="Run jobs there: local (the default), or a plugin of that name.",
+        help="Run jobs there: local (the default), or ray on the nodes of a cluster.",
     ),
     "shard": click.option(
         "--shard",

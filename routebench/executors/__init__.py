@@ -1,1 +1,1 @@
-"""Where jobs run: in processes of this machine, or where a plugin runs them."""
+"""Where jobs run: in processes of this machine, or on the nodes of a cluster."""

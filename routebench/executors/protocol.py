@@ -1,7 +1,7 @@
 """What an executor is: the class behind `--executor NAME`, under the entry points of that name.
 
-A distribution adds one under the entry-point group `routebench.executors`, as `local`
-is. It is made with an `ExecutorContext`; a run then calls `submit` once, takes all of `results`,
+A distribution adds one under the entry-point group `routebench.executors`, as `local` and `ray`
+are. It is made with an `ExecutorContext`; a run then calls `submit` once, takes all of `results`,
 and calls `cancel` however that ended.
 """
 

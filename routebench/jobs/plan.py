@@ -238,6 +238,7 @@ def jobs(
             e.steps,
             e.trades_off,
             e.needs_network,
+            e.resources,
             e.inner_folds,
         )
         for e in ready
@@ -322,6 +323,7 @@ def _entrant(
         libraries=tuple(described.libraries),
         deterministic=described.deterministic,
         effort=described.effort,
+        resources=described.resources,
         needs_network=described.needs_network,
         steps=described.steps,
         trades_off=described.trades_off,

@@ -67,6 +67,8 @@ class Job:
     """Whether it is stepped at every trade-off; at accuracy alone, if not."""
     needs_network: bool = False
     """Whether the router declares that it uses the network."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What it needs, for executors that place jobs on machines."""
     inner_folds: int = 0
     """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
 

@@ -11,6 +11,7 @@ from routebench import config as configs
 from routebench.board import run_folder
 from routebench.errors import DataError
 from routebench.files import new_folder
+from routebench.jobs import footprint
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.setup import Job
 from routebench.pipeline import (
@@ -61,7 +62,7 @@ def _check_same(record_: ShardRecord, ready: Prepared, jobs: Sequence[Job], plac
         update={
             "run": ready.planned.hash,
             "fingerprints": ready.planned.prints,
-            "versions": record.versions(),
+            "versions": footprint.versions(),
             "jobs": [job.id for job in jobs],
         }
     )

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from routebench.board.run_folder import check_finished, shards_of
 from routebench.errors import DataError, problem
 from routebench.files import reason, replace_file
-from routebench.jobs import footprint
 from routebench.schema import Fingerprints
 from routebench.shard import Shard
 
@@ -46,13 +45,6 @@ class ShardRecord(BaseModel):
     @property
     def part(self) -> Shard:
         return Shard.parse(self.shard)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that all shards of a run must share."""
-    here = footprint.machine()
-    minor = ".".join(here["python"].split(".")[:2])
-    return {"Python": minor, **{name: str(each) for name, each in here["packages"].items()}}
 
 
 def write(folder: Path, record: ShardRecord) -> None:

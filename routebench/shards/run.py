@@ -10,6 +10,7 @@ from pathlib import Path
 from routebench.board import run_folder
 from routebench.config import RunConfig, dump
 from routebench.files import replace_file
+from routebench.jobs import footprint
 from routebench.pipeline import RunListener, check, collected, execute, opened, prepared
 from routebench.shards import record
 from routebench.shards.record import FailedJob, ShardRecord
@@ -45,7 +46,7 @@ def run_shard(config: RunConfig, listener: RunListener) -> WrittenShard:
             shard=str(config.shard),
             run=planned.hash,
             fingerprints=planned.prints,
-            versions=record.versions(),
+            versions=footprint.versions(),
             jobs=[job.id for job in planned.jobs(unsharded)],
             failed={
                 job.id: FailedJob(message=result.message, log=result.log)
