@@ -20,6 +20,7 @@ from routebench.plugin.optional import ListsModels, ListsQuestions, StatesReadin
 from routebench.prices.apply import ModelPrice, PriceList, own_prices
 from routebench.prices.listed import LIST, load_file, of_longer_prompts
 from routebench.prices.snapshots import find_price
+from routebench.shard import Shard
 from routebench.store.entries import Call, canonical
 
 Values = dict[str, dict[str, Any]]
@@ -88,10 +89,11 @@ def make(
     values: Values | None = None,
     judge: str | None = None,
     timeout: float | None = None,
+    shard: Shard | None = None,
 ) -> CollectionPlan:
     """Load the questions, the providers and the prices; nothing is asked or written.
 
-    `timeout`: seconds per call, for providers that have an option of that name.
+    `shard`: the part of the questions, which has a store of its own. `timeout`: seconds per call, for providers that have an option of that name.
 
     Raises:
         RoutebenchError: for whatever of it cannot be had; a model without a price is named.
@@ -112,9 +114,15 @@ def make(
     given_options = values.get(name, {}) | {key: value for key, value in given.items() if value}
     available = questions(name, given_options)
     sample = _drawn(available, limit)
-    return CollectionPlan(
-        name, sample, made, samples, store or default_store(name), len(available), prices
-    )
+    place = store or default_store(name)
+    if shard is not None:
+        sample = tuple(question for question in sample if _part(question, shard) == shard.index)
+        if not sample:
+            raise DataError(
+                f"--shard {shard}: has no question: there are {len(available):,} in all"
+            )
+        place = place.with_name(f"{place.stem}.{shard.folder}{place.suffix}")
+    return CollectionPlan(name, sample, made, samples, place, len(available), prices)
 
 
 def targets(
@@ -176,6 +184,12 @@ def _drawn(available: list[StoredQuestion], limit: int | None) -> tuple[StoredQu
     order = sorted(available, key=lambda q: hashlib.sha256(encode(normalise(q.query))).digest())
     kept = {question.query_id for question in order[:limit]}
     return tuple(question for question in available if question.query_id in kept)
+
+
+def _part(question: StoredQuestion, shard: Shard) -> int:
+    """Return which shard asks a question: one for equal prompts, which are paid once."""
+    digest = hashlib.sha256(encode(question.prompt)).digest()
+    return int.from_bytes(digest[:8], "big") % shard.count
 
 
 def _split(model: str) -> tuple[str, str]:
