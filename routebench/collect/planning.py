@@ -93,7 +93,8 @@ def make(
 ) -> CollectionPlan:
     """Load the questions, the providers and the prices; nothing is asked or written.
 
-    `shard`: the part of the questions, which has a store of its own. `timeout`: seconds per call, for providers that have an option of that name.
+    `shard`: the part of the questions, which has a store of its own. `timeout`: seconds per call,
+    for providers that have an option of that name.
 
     Raises:
         RoutebenchError: for whatever of it cannot be had; a model without a price is named.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from routebench.printed import echo_json
+from routebench.printed import echo, echo_json
 
 _PATH = click.Path(path_type=Path)
 

@@ -16,7 +16,7 @@ _VALUES = (
     "attempts, asked, settled, latency, input_tokens, output_tokens, cached_tokens,"
     " thinking_tokens, cost, price, finish, version, error, final, message, answer"
 )
-# What is in flight in a store that is merged is asked again: it may have been paid without an answer.
+# What is in flight in a store that is merged is asked again, and may have been paid already.
 _STATE = "CASE s.state WHEN 'in_flight' THEN 'pending' ELSE s.state END"
 _LOST = "s.interrupted + (s.state = 'in_flight')"
 _SAME = "c.state = 'answered' AND s.state = 'answered' AND c.settled IS s.settled"
@@ -32,8 +32,8 @@ _STEPS = (
     "CREATE INDEX temp.by_prompt ON prompt_of (old)",
 )
 _MORE = (
-    """INSERT OR IGNORE INTO questions (suite, query_id, query, prompt, reference, task, topic, split)
-    SELECT suite, query_id, query, p.new, reference, task, topic, split
+    """INSERT OR IGNORE INTO questions
+    (suite, query_id, query, prompt, reference, task, topic, split) SELECT suite, query_id, query, p.new, reference, task, topic, split
     FROM source.questions JOIN prompt_of AS p ON p.old = prompt ORDER BY source.questions.id""",
     """INSERT OR IGNORE INTO suite_askers
     SELECT suite, a.new FROM source.suite_askers JOIN asker_of AS a ON a.old = asker""",

@@ -114,7 +114,9 @@ def test_shards_of_a_collection_are_the_collection(main: Main, tmp_path: Path) -
         assert code == 0, out + said
     parts = sorted(tmp_path.glob("a.*-of-3.sqlite"))
     assert [path.name for path in parts] == [f"a.{index}-of-3.sqlite" for index in range(3)]
-    assert main("merge", *parts, "--out", tmp_path / "merged.sqlite", "--json")[0] == 0
+    code, out, _ = main("merge", *parts, "--out", tmp_path / "merged.sqlite")
+    assert code == 0
+    assert out.startswith(f"{tmp_path / 'merged.sqlite'}: 120 answers, 0 failed, 0 to be asked, ")
     code, out, _ = main(*words)
     assert code == 0
     untimed = [
@@ -123,9 +125,8 @@ def test_shards_of_a_collection_are_the_collection(main: Main, tmp_path: Path) -
     ]
     assert len(untimed[0]) == 120
     assert untimed[0] == untimed[1]
-    code, out, _ = main(
-        *COLLECT, *models, "--store", tmp_path / "merged.sqlite", "--dry-run", "--json"
-    )
+    merged = ("--store", tmp_path / "merged.sqlite", "--dry-run", "--json")
+    code, out, _ = main(*COLLECT, *models, *merged)
     assert code == 0
     assert [model["known"] for model in json.loads(out)["models"]] == [60, 60]
 
