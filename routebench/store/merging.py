@@ -33,7 +33,8 @@ _STEPS = (
 )
 _MORE = (
     """INSERT OR IGNORE INTO questions
-    (suite, query_id, query, prompt, reference, task, topic, split) SELECT suite, query_id, query, p.new, reference, task, topic, split
+    (suite, query_id, query, prompt, reference, task, topic, split)
+    SELECT suite, query_id, query, p.new, reference, task, topic, split
     FROM source.questions JOIN prompt_of AS p ON p.old = prompt ORDER BY source.questions.id""",
     """INSERT OR IGNORE INTO suite_askers
     SELECT suite, a.new FROM source.suite_askers JOIN asker_of AS a ON a.old = asker""",
