@@ -16,6 +16,7 @@ from routebench.limits import parse_toml
 from routebench.plugin import discovery, options
 from routebench.plugin.renamed import current_name
 from routebench.records import HIDEABLE
+from routebench.shard import Shard
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -84,6 +85,8 @@ class RunConfig(BaseModel):
         "fork", description="jobs forked from a warm process, or each started fresh"
     )
     fresh: bool = False
+    shard: str | None = Field(None, description="which part of the jobs: i/n, from 0/n on")
+    executor: str | None = Field(None, description="where jobs run, or executor:ADDRESS")
 
     @field_validator("device")
     @classmethod
@@ -116,6 +119,15 @@ class RunConfig(BaseModel):
     @property
     def _encoder(self) -> str:
         return self.encoder or ENCODERS[self.profile]
+
+    @property
+    def executor_name(self) -> str:
+        return (self.executor or "local").partition(":")[0]
+
+    @property
+    def executor_address(self) -> str:
+        """Return the text after the executor's colon, which may have colons of its own."""
+        return (self.executor or "").partition(":")[2]
 
     @property
     def suite_name(self) -> str:
@@ -158,6 +170,8 @@ def make(values: dict[str, Any]) -> RunConfig:
         raise OptionError(
             "--shots is for users or models unseen in training", "--protocol user, or llm"
         )
+    if config.shard is not None:
+        config = config.model_copy(update={"shard": str(Shard.parse(config.shard))})
     if "task" in config.show and config.task not in (None, "all"):
         raise OptionError(f"--show task and --task {config.task} contradict each other")
     for column in config.show:

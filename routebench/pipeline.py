@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from routebench.data.splits import Split, inner_parts, make_split
 from routebench.encode import precompute
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
+from routebench.executors.protocol import Executor, ExecutorContext
 from routebench.isolation.subprocesses import (
     Workers,
     default_workers,
@@ -29,7 +30,6 @@ from routebench.isolation.subprocesses import (
 from routebench.jobs import arrow_io, plan
 from routebench.jobs.entrant import Entrant, digest
 from routebench.jobs.finished import Finished, Result
-from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.finals import read_finals
 from routebench.judge.suite import judge_answers
@@ -42,6 +42,7 @@ from routebench.prices import listed
 from routebench.prices.apply import PriceInfo, price
 from routebench.records import Codes, Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
+from routebench.shard import Shard
 
 
 class RunListener:
@@ -89,9 +90,10 @@ class RunPlan:
     """Of all that decides the numbers: the name of the run's folder."""
 
     def jobs(self, config: RunConfig) -> list[Job]:
-        """Return the jobs of all routers that are ready."""
+        """Return the jobs of all routers that are ready, or the shard's share of them."""
         ready = [entrant for entrant in self.entrants if entrant.state == "ready"]
-        return plan.jobs(ready, config.seeds, len(self.setup.split.codes), self.around)
+        jobs = plan.jobs(ready, config.seeds, len(self.setup.split.codes), self.around)
+        return jobs if config.shard is None else Shard.parse(config.shard).take(jobs)
 
 
 @dataclass(frozen=True)
@@ -108,42 +110,77 @@ def run(config: RunConfig, listener: RunListener) -> WrittenRun:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     asked = check(config)
-    with prepared(config, listener) as ready:
-        planned, setup, extensions = ready.planned, ready.setup, ready.extensions
-        entrants, prices, prints = planned.entrants, planned.prices, planned.prints
-        with run_folder.run_folder(config, planned.hash) as folder:
-            options = {entrant.label: entrant.options for entrant in entrants}
-            run_folder.check_same(config, folder, prints, options)
-            extensions.tell("run_started", config=config.model_dump(mode="json"), data=setup.data)
-            results = {}
-            jobs = planned.jobs(config)
-            with closing(execute(jobs, setup, ready.workers, folder, config, listener)) as running:
-                for job, result in running:
-                    results[job] = result
-                    extensions.tell("job_finished", **about(job, result))
-            listener.stage("scoring")
-            results = plan.by_seed(results, config.seeds)
-            scored = build.score(
-                setup,
-                entrants,
-                results,
-                against=config.against,
-                asked=asked,
-                lengths=prices.lengths,
-            )
-            board = build.board(config, setup, prices, prints, entrants, results, scored)
-            listener.stage("writing the board")
-            board = write_run.write(
-                folder, config, setup, prices, board, results, started, extensions.summary()
-            )
-            run_folder.end(folder)
-            extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
+    with prepared(config, listener) as ready, opened(config, ready) as folder:
+        jobs = ready.planned.jobs(config)
+        with closing(
+            execute(jobs, ready.setup, ready.workers, folder, config, listener)
+        ) as running:
+            results = collected(ready, config, running)
+        return score(config, listener, ready, folder, results, asked, started)
+
+
+@contextmanager
+def opened(config: RunConfig, ready: Prepared) -> Iterator[Path]:
+    """Yield the locked folder of a run, or of its shard; an `OptionError` if it is another's."""
+    with run_folder.run_folder(config, ready.planned.hash) as folder:
+        options = {entrant.label: entrant.options for entrant in ready.planned.entrants}
+        run_folder.check_same(config, folder, ready.planned.prints, options)
+        yield folder
+
+
+def collected(
+    ready: Prepared, config: RunConfig, running: Iterable[tuple[Job, Result]]
+) -> dict[Job, Result]:
+    """Return the results of all jobs; observers hear of each."""
+    tell = ready.extensions.tell
+    tell("run_started", config=config.model_dump(mode="json"), data=ready.setup.data)
+    results = {}
+    for job, result in running:
+        results[job] = result
+        tell("job_finished", **about(job, result))
+    return results
+
+
+def score(
+    config: RunConfig,
+    listener: RunListener,
+    ready: Prepared,
+    folder: Path,
+    results: Mapping[Job, Result],
+    asked: AskedPoints,
+    started: float,
+) -> WrittenRun:
+    """Score the results of all jobs, and write the run."""
+    setup, planned, extensions = ready.setup, ready.planned, ready.extensions
+    entrants, prices = planned.entrants, planned.prices
+    listener.stage("scoring")
+    results = plan.by_seed(results, config.seeds)
+    scored = build.score(
+        setup,
+        entrants,
+        results,
+        against=config.against,
+        asked=asked,
+        lengths=prices.lengths,
+    )
+    board = build.board(config, setup, prices, planned.prints, entrants, results, scored)
+    listener.stage("writing the board")
+    board = write_run.write(
+        folder, config, setup, prices, board, results, started, extensions.summary()
+    )
+    run_folder.end(folder)
+    extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return WrittenRun(board, folder)
 
 
 @contextmanager
-def prepared(config: RunConfig, listener: RunListener) -> Iterator[Prepared]:
-    """Start processes, make the plan, and encode the texts."""
+def prepared(
+    config: RunConfig, listener: RunListener, timed: dict[str, Any] | None = None
+) -> Iterator[Prepared]:
+    """Start processes, make the plan, and encode the texts, unless that was `timed` elsewhere.
+
+    Then there will be no job here, and the board states those seconds.
+    """
     with (
         scratch_folder() as scratch,
         warm_workers(scratch, config.isolation, config.device) as workers,
@@ -152,7 +189,11 @@ def prepared(config: RunConfig, listener: RunListener) -> Iterator[Prepared]:
         planned = make_plan(config, listener, workers, extensions)
         setup = planned.setup
         listener.stage(build.outlook(setup))
-        setup = replace(setup, encoded=encode(setup, planned.encoder, config, workers, listener))
+        if timed is None:
+            encoded = encode(setup, planned.encoder, config, workers, listener)
+        else:
+            encoded = Encoded(planned.encoder, scratch, timed) if timed else None
+        setup = replace(setup, encoded=encoded)
         yield Prepared(planned, setup, extensions, workers)
 
 
@@ -163,6 +204,7 @@ def check(config: RunConfig) -> AskedPoints:
     """
     check_device(config.device)
     StreamSettings.of(config.online)
+    executor_class(config)
     run_folder.check_place(config)
     listed.check_file(config.prices)
     return AskedPoints.of(config.point, config.margin)
@@ -389,10 +431,20 @@ def execute(
     count = config.jobs or default_workers(config.device)
     todo = [job for job in jobs if job not in done]
     listener.planned(todo, count)
-    processes = Processes(setup, finished, workers, count)
+    context = ExecutorContext(
+        setup,
+        finished,
+        workers,
+        config.jobs,
+        config.executor_address,
+        listener.progress,
+        listener.began,
+    )
+    executor: Executor = executor_class(config)(context)
     try:
-        with closing(processes.run(todo, listener.progress, listener.began)) as running:
-            for job, result in running:
+        with _cancelling(executor):
+            executor.submit(todo)
+            for job, result in executor.results():
                 listener.ended(job, result)
                 yield job, result
     except (KeyboardInterrupt, GeneratorExit):
@@ -401,6 +453,19 @@ def execute(
         raise
     finally:
         finished.publish()
+
+
+@contextmanager
+def _cancelling(executor: Executor) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        executor.cancel()
+
+
+def executor_class(config: RunConfig) -> Any:
+    """Return the class that runs the jobs; an `OptionError` where its extra is missing."""
+    return discovery.load(discovery.find("executor", config.executor_name))
 
 
 def about(job: Job, result: Result) -> dict[str, Any]:

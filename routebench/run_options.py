@@ -199,6 +199,16 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         type=click.Choice(["fork", "spawn"]),
         help="Fork jobs from a warm process (default on Linux's CPUs), or start each fresh.",
     ),
+    "executor": click.option(
+        "--executor",
+        metavar="NAME[:ADDRESS]",
+        help="Run jobs there: local (the default), or ray on the nodes of a cluster.",
+    ),
+    "shard": click.option(
+        "--shard",
+        metavar="i/n|auto",
+        help="Run one of n parts of the jobs, 0/n to n-1/n, for `merge`; auto: a Slurm task's.",
+    ),
     "fresh": click.option(
         "--fresh",
         is_flag=True,

@@ -24,6 +24,7 @@ from routebench import config, pipeline
 from routebench.__main__ import main
 from routebench.board.run_folder import to_json, with_digest
 from routebench.encode import encoders
+from routebench.executors import local
 from routebench.isolation import lines, messages
 from routebench.isolation.messages import Access, Failed, Report, Request, Start
 from routebench.isolation.subprocesses import GiveAnswers, RevealOutcomes, Workers
@@ -55,7 +56,8 @@ def in_process(patch: pytest.MonkeyPatch) -> None:
     """Have every run of this process carry out its requests here, one job after the other."""
     patch.setattr(Workers, "run", _here)
     patch.setattr(pipeline, "warm_workers", lambda scratch, *_: closing(Workers(scratch)))
-    patch.setattr(pipeline, "default_workers", lambda device: 1)
+    for module in (pipeline, local):
+        patch.setattr(module, "default_workers", lambda device: 1)
 
 
 def apart(patch: pytest.MonkeyPatch, stage: type[Request], *labels: str) -> None:

@@ -46,6 +46,8 @@ FULL: dict[str, Any] = {
     "jobs": 2,
     "job_timeout": 30.0,
     "isolation": "spawn",
+    "executor": "local",
+    "shard": "1/3",
 }
 
 

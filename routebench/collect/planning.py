@@ -21,6 +21,7 @@ from routebench.plugin.optional import ListsModels, ListsQuestions, StatesReadin
 from routebench.prices.apply import ModelPrice, PriceList, own_prices
 from routebench.prices.listed import LIST, load_file, of_longer_prompts
 from routebench.prices.snapshots import find_price
+from routebench.shard import Shard
 from routebench.store.entries import Call, canonical
 
 Values = dict[str, dict[str, Any]]
@@ -97,11 +98,13 @@ def make(
     judge: str | None = None,
     timeout: float | None = None,
     cells: PlannedCells | None = None,
+    shard: Shard | None = None,
 ) -> CollectionPlan:
     """Load the questions, the providers and the prices; nothing is asked or written.
 
     Of `cells` exactly those are asked, in their order; without a suite their texts are the prompts.
-    `timeout`: seconds per call, for providers that have an option of that name.
+    `shard`: the part of the questions, which has a store of its own. `timeout`: seconds per call,
+    for providers that have an option of that name.
 
     Raises:
         RoutebenchError: for whatever of it cannot be had; a model without a price is named.
@@ -132,12 +135,19 @@ def make(
         else _available(name, {"data": behind or data, "source": source}, values)
     )
     where = store or default_store(name)
+    total = len(available)
+    only: dict[str, frozenset[str]] | None = None
     if cells is None:
         sample = _drawn(available, limit)
-        return CollectionPlan(name, sample, made, samples, where, len(available), prices)
-    by = planned(cells, available)
-    total, sample = len(available) or len(by), tuple(dict.fromkeys(by.values()))
-    only = _only(cells, by, made)
+    else:
+        by = planned(cells, available)
+        total, sample = len(available) or len(by), tuple(dict.fromkeys(by.values()))
+        only = _only(cells, by, made)
+    if shard is not None:
+        sample = tuple(question for question in sample if _part(question, shard) == shard.index)
+        if not sample:
+            raise DataError(f"--shard {shard}: has no question: there are {total:,} in all")
+        where = where.with_name(f"{where.stem}.{shard.folder}{where.suffix}")
     return CollectionPlan(name, sample, made, samples, where, total, prices, only)
 
 
@@ -247,6 +257,12 @@ def _drawn(available: list[StoredQuestion], limit: int | None) -> tuple[StoredQu
     order = sorted(available, key=lambda q: hashlib.sha256(encode(normalise(q.query))).digest())
     kept = {question.query_id for question in order[:limit]}
     return tuple(question for question in available if question.query_id in kept)
+
+
+def _part(question: StoredQuestion, shard: Shard) -> int:
+    """Return which shard asks a question: one for equal prompts, which are paid once."""
+    digest = hashlib.sha256(encode(question.prompt)).digest()
+    return int.from_bytes(digest[:8], "big") % shard.count
 
 
 def _split(model: str) -> tuple[str, str]:

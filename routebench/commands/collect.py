@@ -86,6 +86,11 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 )
 @click.option("--store", type=_FILE, metavar="FILE", help="Keep answers in this store.")
 @click.option(
+    "--shard",
+    metavar="i/n|auto",
+    help="Ask one of n parts of the questions, in a store of its own for `merge`.",
+)
+@click.option(
     "--set",
     "set_",
     multiple=True,
@@ -137,6 +142,7 @@ def command(
     from routebench.errors import OptionError
     from routebench.plugin import options
     from routebench.report.terminal import collecting, console, judgement
+    from routebench.shard import Shard
 
     if wave is not None and plan is None:
         raise OptionError("--wave: belongs to --plan")
@@ -150,6 +156,7 @@ def command(
     if judge:
         _check_judge(judge, values)
     about = {name: given[name] for name in _ABOUT}
+    about["shard"] = Shard.parse(given["shard"]) if given["shard"] else None
     named = [name.strip() for text in models for name in text.split(",") if name.strip()]
     cells = read_plan(plan) if plan is not None else None
     if cells is not None:

@@ -324,6 +324,8 @@ class DescribeReply:
     reference: bool = False
     effort: float | None = None
     """Seconds that a job takes; None where it does not say."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """What a job needs, for executors that place jobs on machines."""
     stateless: bool = False
     by_id: bool = False
     dimension: int = 0

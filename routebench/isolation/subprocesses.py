@@ -81,6 +81,15 @@ class Workers:
             self._server(())
 
     @property
+    def warm(self) -> bool:
+        return self._warm
+
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """Return the paths that none of the processes may read."""
+        return tuple(self._protected)
+
+    @property
     def stopped(self) -> bool:
         return self._stop.is_set()
 

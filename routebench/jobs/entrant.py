@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from routebench.files import sha256
@@ -27,6 +28,7 @@ class Entrant:
     libraries: tuple[str, ...] = ()
     deterministic: bool = False
     effort: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
     needs_network: bool = False
     steps: bool = False
     trades_off: bool = False

@@ -240,6 +240,7 @@ def jobs(
             e.steps,
             e.trades_off,
             e.needs_network,
+            e.resources,
             e.inner_folds,
             e.updates,
         )
@@ -330,6 +331,7 @@ def _entrant(
         libraries=tuple(described.libraries),
         deterministic=described.deterministic,
         effort=described.effort,
+        resources=described.resources,
         needs_network=described.needs_network,
         steps=described.steps,
         trades_off=described.trades_off,

@@ -14,6 +14,7 @@ from routebench.data.perturbations import KINDS, perturb
 from routebench.data.splits import TEST, TRAIN, VALIDATION, Split
 from routebench.data.users import Asks, few_shot, marginalise
 from routebench.encode.encoded import Encoded
+from routebench.jobs.entrant import digest
 from routebench.jobs.query_batch import QueryBatch
 from routebench.names import below
 from routebench.online.stream import Stream
@@ -67,10 +68,17 @@ class Job:
     """Whether it is stepped at every trade-off; at accuracy alone, if not."""
     needs_network: bool = False
     """Whether the router declares that it uses the network."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What it needs, for executors that place jobs on machines."""
     inner_folds: int = 0
     """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
     updates: bool = False
     """Whether it learns online: in such a run it is told what it chose, query by query."""
+
+    @property
+    def id(self) -> str:
+        """Return a hash of what it does: equal on all machines that would do the same."""
+        return digest([self.label, self.seed, self.fold, self.fingerprint])
 
     @property
     def path(self) -> Path:

@@ -393,6 +393,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         deterministic=optional.is_deterministic(router),
         reference=optional.is_reference(router),
         effort=optional.effort(router),
+        resources=optional.resources(router),
         **facts,
     )
 
