@@ -77,8 +77,8 @@ def plugins() -> str:
         if not installed:
             continue
         parts.append(f"## {kind.capitalize()}s\n")
-        for info in sorted(installed, key=lambda info: (described.family(info), info.name)):
-            parts.append("\n".join(_plugin(info)))
+        ranked = sorted(installed, key=lambda info: (described.family(info), info.name))
+        parts += ["\n".join(_plugin(info)) for info in ranked]
     return "\n\n".join(parts)
 
 
@@ -91,7 +91,11 @@ def _plugin(info: discovery.PluginInfo) -> Iterator[str]:
         yield f"Its options: [routebench {info.name}](commands.md#routebench-{info.name}).\n"
         return
     module, _, name = info.target.partition(":")
-    plugin = getattr(import_module(module), name)  # without what it needs, too
+    try:
+        plugin = getattr(import_module(module), name)  # mostly without what it needs, too
+    except ImportError:
+        yield f"`routebench plugins {info.name}` prints its options where it is installed.\n"
+        return
     stated = options.describe(plugin)
     if not stated:
         yield "No options.\n"
@@ -167,9 +171,9 @@ def _plain(value: Any) -> str:
 def _text(text: str) -> str:
     """Return plain text so that Markdown shows it as it is; backticks stay code."""
     parts = text.split("`")
-    plain = [re.sub(r"([\\*_{}\[\]<>#|])", r"\\\1", part) for part in parts[::2]]
-    code = [f"`{part}`" for part in parts[1::2]]
-    return " ".join("".join(x for pair in zip(plain, [*code, ""]) for x in pair).split())
+    for at, part in enumerate(parts):
+        parts[at] = f"`{part}`" if at % 2 else re.sub(r"([\\*_{}\[\]<>#|])", r"\\\1", part)
+    return " ".join("".join(parts).split())
 
 
 PARTS: dict[str, Callable[[], str]] = {"commands": commands, "plugins": plugins, "board": board}
