@@ -19,6 +19,10 @@ ROOT = Path(__file__).parents[2]
 MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.M)
 LINK = re.compile(r"(?<=\]\()(\.\.?/[^)#\s]+)(?=[)#])")
 LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".yml": "yaml", ".yaml": "yaml"}
+BOOST = {"faq": 2, "reference/metrics": 3, "reference/commands": 2} | dict.fromkeys(
+    ("reference/hooks", "reference/python"), 0.01
+)
+"""What the search puts first, and last: names of attributes are many."""
 TEXT = {*LANGUAGES, ".md", ".txt", ".ipynb", ".typed", ""}
 
 
@@ -44,6 +48,8 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
             return link[1]
         return posixpath.relpath(_page_of(place), posixpath.dirname(page.file.src_uri) or ".")
 
+    if boost := BOOST.get(page.file.src_uri.removesuffix(".md")):
+        page.meta.setdefault("search", {})["boost"] = boost
     made = MARKER.sub(lambda marker: reference.PARTS[marker[1]](), markdown)
     return LINK.sub(turned, made) if not page.file.src_uri.startswith("source/") else made
 

@@ -59,7 +59,7 @@ def _command(context: click.Context) -> str:
 
 def _names(option: click.Option) -> str:
     value = "" if option.is_flag else f" {option.make_metavar(click.Context(cli))}"
-    return ", ".join(f"`{name}{value}`".replace("|", "\\|") for name in option.opts)
+    return ", ".join(f"`{name}{value}`" for name in option.opts)
 
 
 def _default(option: click.Option, context: click.Context) -> str:
@@ -169,8 +169,8 @@ def _plain(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return plain text so that Markdown shows it as it is; backticks stay code."""
-    parts = text.split("`")
+    """Return plain text so that Markdown shows it as it is; options and backticks are code."""
+    parts = re.sub(r"(?<![\w`-])--[a-z][\w-]*(?![\w`])", r"`\g<0>`", text).split("`")
     for at, part in enumerate(parts):
         parts[at] = f"`{part}`" if at % 2 else re.sub(r"([\\*_{}\[\]<>#|])", r"\\\1", part)
     return " ".join("".join(parts).split())
