@@ -18,10 +18,10 @@ from routebench.records import Decisions
 
 _BATCH = 64
 """Requests that are routed at once, at most."""
-_QUICK = 0.002
+_QUICK = 0.003
 """Seconds: a batch that takes no longer is routed in the event loop, as a thread costs more."""
 _SLOW = 1.0  # seconds that a query takes at most, as far as it matters
-_LESS, _MORE = 1 / 1.1, 1.1**19  # one step up for nineteen down: at the 95th percentile
+_LESS, _MORE = 1 / 1.1, 1.1**9  # one step up for nine down: at the 90th percentile
 _SHORT = 8000
 """Characters of a batch that are routed in the event loop, at most."""
 
