@@ -18,12 +18,12 @@ from routebench.records import Decisions
 
 _BATCH = 64
 """Requests that are routed at once, at most."""
-_QUICK = 0.002
+_QUICK = 0.003
 """Seconds: a batch that takes no longer is routed in the event loop, as a thread costs more."""
-_SLOW = 1.0  # seconds that a query takes at most, as far as it matters
-_LESS, _MORE = 1 / 1.1, 1.1**19  # one step up for nineteen down: at the 95th percentile
-_SHORT = 8000
-"""Characters of a batch that are routed in the event loop, at most."""
+_SLOW = 1.0  # seconds that a batch takes at most, as far as it matters
+_LESS, _MORE = 1 / 1.1, 1.1**9  # one step up for nine down: at the 90th percentile
+_FEW, _SHORT = 8, 8000
+"""Queries and characters of a batch that is routed in the event loop, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class BatchedRouter:
     Args:
         at: The router by operating point; None is its own choice.
         spent: Returns what is spent of a budget, for a router that keeps to one.
-        usual: Seconds that a query takes at any point. It follows those that later ones take.
+        usual: Seconds that few queries take at any point. It follows those that later ones take.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class BatchedRouter:
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-        short = sum(len(one.text) for one in batch) <= _SHORT
-        if short and sum(self._usual[one.point] for one in batch) <= _QUICK:
+        short = len(batch) <= _FEW and sum(len(one.text) for one in batch) <= _SHORT
+        if short and sum(self._usual[point] for point in {one.point for one in batch}) <= _QUICK:
             self._ended(loop, batch, self._route(batch))
             return
         work = loop.run_in_executor(self._thread, self._route, batch)
@@ -140,7 +140,8 @@ class BatchedRouter:
             decisions = trained.route_queries(queries)
             seconds = time.perf_counter() - began
             trained.forget_times()
-            self._learn(point, seconds / len(batch))
+            if len(batch) <= _FEW:
+                self._learn(point, seconds)
             return [rank(trained, decisions, row, seconds) for row in range(len(batch))]
         except Exception as error:
             if len(batch) == 1:
@@ -148,7 +149,7 @@ class BatchedRouter:
             return [ranking for one in batch for ranking in self._rankings(point, [one])]
 
     def _learn(self, point: str | None, seconds: float) -> None:
-        """Note what a query took, in steps: a moment in which the process does not run is one."""
+        """Note what a batch took, in steps: a moment in which the process does not run is one."""
         known = min(self._usual[point], _SLOW)
         self._usual[point] = known * (_MORE if seconds > known else _LESS)
 
