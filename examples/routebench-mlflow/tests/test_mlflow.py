@@ -36,7 +36,7 @@ def run(folder: Path, uri: str, *words: str) -> subprocess.CompletedProcess[str]
         "--suite",
         str(outcomes(folder / "o.csv")),
     ]
-    command += ["--set", f"mlflow.uri={uri}", "--quiet", "--out", str(folder / "out"), *words]
+    command += ["--set", f"mlflow.uri={uri}", "--out", str(folder / "out"), *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
