@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +14,13 @@ from routebench.board import build, run_folder, write_run
 from routebench.board.write_tables import TEXTS_KEPT
 from routebench.config import RunConfig, dump
 from routebench.data import users
+from routebench.data.added import with_added
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.data.splits import Split, inner_parts, make_split
 from routebench.encode import precompute
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
+from routebench.executors.protocol import Executor, ExecutorContext
 from routebench.isolation.subprocesses import (
     Workers,
     default_workers,
@@ -28,17 +30,19 @@ from routebench.isolation.subprocesses import (
 from routebench.jobs import arrow_io, plan
 from routebench.jobs.entrant import Entrant, digest
 from routebench.jobs.finished import Finished, Result
-from routebench.jobs.pool import Processes
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.finals import read_finals
 from routebench.judge.suite import judge_answers
 from routebench.metrics.points.asked import AskedPoints
+from routebench.online.arriving import Arriving
+from routebench.online.settings import StreamSettings
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices import listed
 from routebench.prices.apply import PriceInfo, price
 from routebench.records import Codes, Objective, State, SuiteData
 from routebench.schema import Fingerprints, Leaderboard
+from routebench.shard import Shard
 
 
 class RunListener:
@@ -86,9 +90,10 @@ class RunPlan:
     """Of all that decides the numbers: the name of the run's folder."""
 
     def jobs(self, config: RunConfig) -> list[Job]:
-        """Return the jobs of all routers that are ready."""
+        """Return the jobs of all routers that are ready, or the shard's share of them."""
         ready = [entrant for entrant in self.entrants if entrant.state == "ready"]
-        return plan.jobs(ready, config.seeds, len(self.setup.split.codes), self.around)
+        jobs = plan.jobs(ready, config.seeds, len(self.setup.split.codes), self.around)
+        return jobs if config.shard is None else Shard.parse(config.shard).take(jobs)
 
 
 @dataclass(frozen=True)
@@ -105,42 +110,77 @@ def run(config: RunConfig, listener: RunListener) -> WrittenRun:
     """Run a benchmark and write its run folder. Raises `RoutebenchError` for unusable input."""
     started = time.time()
     asked = check(config)
-    with prepared(config, listener) as ready:
-        planned, setup, extensions = ready.planned, ready.setup, ready.extensions
-        entrants, prices, prints = planned.entrants, planned.prices, planned.prints
-        with run_folder.run_folder(config, planned.hash) as folder:
-            options = {entrant.label: entrant.options for entrant in entrants}
-            run_folder.check_same(config, folder, prints, options)
-            extensions.tell("run_started", config=config.model_dump(mode="json"), data=setup.data)
-            results = {}
-            jobs = planned.jobs(config)
-            with closing(execute(jobs, setup, ready.workers, folder, config, listener)) as running:
-                for job, result in running:
-                    results[job] = result
-                    extensions.tell("job_finished", **about(job, result))
-            listener.stage("scoring")
-            results = plan.by_seed(results, config.seeds)
-            scored = build.score(
-                setup,
-                entrants,
-                results,
-                against=config.against,
-                asked=asked,
-                lengths=prices.lengths,
-            )
-            board = build.board(config, setup, prices, prints, entrants, results, scored)
-            listener.stage("writing the board")
-            board = write_run.write(
-                folder, config, setup, prices, board, results, started, extensions.summary()
-            )
-            run_folder.end(folder)
-            extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
+    with prepared(config, listener) as ready, opened(config, ready) as folder:
+        jobs = ready.planned.jobs(config)
+        with closing(
+            execute(jobs, ready.setup, ready.workers, folder, config, listener)
+        ) as running:
+            results = collected(ready, config, running)
+        return score(config, listener, ready, folder, results, asked, started)
+
+
+@contextmanager
+def opened(config: RunConfig, ready: Prepared) -> Iterator[Path]:
+    """Yield the locked folder of a run, or of its shard; an `OptionError` if it is another's."""
+    with run_folder.run_folder(config, ready.planned.hash) as folder:
+        options = {entrant.label: entrant.options for entrant in ready.planned.entrants}
+        run_folder.check_same(config, folder, ready.planned.prints, options)
+        yield folder
+
+
+def collected(
+    ready: Prepared, config: RunConfig, running: Iterable[tuple[Job, Result]]
+) -> dict[Job, Result]:
+    """Return the results of all jobs; observers hear of each."""
+    tell = ready.extensions.tell
+    tell("run_started", config=config.model_dump(mode="json"), data=ready.setup.data)
+    results = {}
+    for job, result in running:
+        results[job] = result
+        tell("job_finished", **about(job, result))
+    return results
+
+
+def score(
+    config: RunConfig,
+    listener: RunListener,
+    ready: Prepared,
+    folder: Path,
+    results: Mapping[Job, Result],
+    asked: AskedPoints,
+    started: float,
+) -> WrittenRun:
+    """Score the results of all jobs, and write the run."""
+    setup, planned, extensions = ready.setup, ready.planned, ready.extensions
+    entrants, prices = planned.entrants, planned.prices
+    listener.stage("scoring")
+    results = plan.by_seed(results, config.seeds)
+    scored = build.score(
+        setup,
+        entrants,
+        results,
+        against=config.against,
+        asked=asked,
+        lengths=prices.lengths,
+    )
+    board = build.board(config, setup, prices, planned.prints, entrants, results, scored)
+    listener.stage("writing the board")
+    board = write_run.write(
+        folder, config, setup, prices, board, results, started, extensions.summary()
+    )
+    run_folder.end(folder)
+    extensions.tell("run_finished", board=board.model_dump(mode="json"), folder=folder)
     return WrittenRun(board, folder)
 
 
 @contextmanager
-def prepared(config: RunConfig, listener: RunListener) -> Iterator[Prepared]:
-    """Start processes, make the plan, and encode the texts."""
+def prepared(
+    config: RunConfig, listener: RunListener, timed: dict[str, Any] | None = None
+) -> Iterator[Prepared]:
+    """Start processes, make the plan, and encode the texts, unless that was `timed` elsewhere.
+
+    Then there will be no job here, and the board states those seconds.
+    """
     with (
         scratch_folder() as scratch,
         warm_workers(scratch, config.isolation, config.device) as workers,
@@ -149,7 +189,11 @@ def prepared(config: RunConfig, listener: RunListener) -> Iterator[Prepared]:
         planned = make_plan(config, listener, workers, extensions)
         setup = planned.setup
         listener.stage(build.outlook(setup))
-        setup = replace(setup, encoded=encode(setup, planned.encoder, config, workers, listener))
+        if timed is None:
+            encoded = encode(setup, planned.encoder, config, workers, listener)
+        else:
+            encoded = Encoded(planned.encoder, scratch, timed) if timed else None
+        setup = replace(setup, encoded=encoded)
         yield Prepared(planned, setup, extensions, workers)
 
 
@@ -159,6 +203,8 @@ def check(config: RunConfig) -> AskedPoints:
     Returns the operating points that are asked for.
     """
     check_device(config.device)
+    StreamSettings.of(config.online)
+    executor_class(config)
     run_folder.check_place(config)
     listed.check_file(config.prices)
     return AskedPoints.of(config.point, config.margin)
@@ -171,13 +217,27 @@ def make_plan(
     plan.check(config, workers)
     listener.stage("loading the suite")
     recorded = load_data(config, extensions)
+    arriving = None
+    if config.protocol == "online":
+        arriving = Arriving.of(config, recorded, lambda other: load_data(other, extensions))
+        recorded = arriving.data
     price_list, price_notes = listed.for_run(config.prices, recorded)
     data, prices = price(recorded, price_list, config.assume_output_tokens)
     data = replace(data, notes=(*data.notes, *price_notes))
     listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
-    split = make_split(
-        data, config.split, config.folds, config.split_seed, data.shares, config.protocol
-    )
+    if arriving is None:
+        split = make_split(
+            data,
+            config.split,
+            config.folds,
+            config.split_seed,
+            data.shares,
+            config.protocol,
+            config.shots,
+        )
+        stream = None
+    else:
+        data, split, stream = arriving.stream(data, config.seeds)
     inner = inner_folds(config, data, split)
     prints = fingerprints(config, recorded, split, prices, extensions)
     data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
@@ -185,7 +245,7 @@ def make_plan(
         data = replace(data, notes=(*data.notes, TEXTS_KEPT))
     workers.protect(run_folder.protected(config, data.files))
     encoder = plan.encoder(config, workers)
-    around = extensions.around("fit", "refit", "route", "step")
+    around = extensions.around("fit", "refit", "route", "step", "update")
     shared = dependencies(config, data, prints, encoder, around)
     entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
     if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
@@ -199,10 +259,11 @@ def make_plan(
         config.device,
         Objective(**config.objective),
         config.job_timeout,
-        perturb=0 if encoder.by_id else config.perturb,
+        perturb=0 if encoder.by_id or stream else config.perturb,
         shots=config.shots,
         encoder_libraries=encoder.libraries,
         inner=inner,
+        stream=stream,
     )
     return RunPlan(
         setup, prices, prints, encoder, entrants, around, run_hash(config, shared, entrants)
@@ -225,12 +286,21 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     data = replace(data, visible=data.visible | set(config.show))
     data = show_tasks(data, config.task)
     data = replace(data, answers_as=config.answers_as or config.judge or data.judge)
+    if config.add:
+        data = with_added(data, added_outcomes(config.add), Path(config.add).name)
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:
         extensions = extensions or Extensions(config.set)
         data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
+
+
+def added_outcomes(file: str) -> SuiteData:
+    """Return the outcomes of the store or table that `--add` names."""
+    table = discovery.load(discovery.find("suite", "table"))
+    found: SuiteData = table(options.validate(table, "table", {"data": file})).load()
+    return found
 
 
 def with_finals(config: RunConfig, data: SuiteData) -> SuiteData:
@@ -304,7 +374,11 @@ def dependencies(
 ) -> dict[str, Any]:
     """Return the inputs of every router's decisions, besides its own options and code."""
     extensions = {name: one.options for name, one in around.items()}
-    seen = {"training_only": sorted(data.training_only)} if data.training_only else {}
+    seen: dict[str, Any] = {}
+    if data.training_only:
+        seen["training_only"] = sorted(data.training_only)
+    if config.protocol == "online":
+        seen["online"] = StreamSettings.of(config.online).model_dump(exclude={"later"})
     return (
         ({"extensions": extensions} if extensions else {})
         | seen
@@ -357,10 +431,20 @@ def execute(
     count = config.jobs or default_workers(config.device)
     todo = [job for job in jobs if job not in done]
     listener.planned(todo, count)
-    processes = Processes(setup, finished, workers, count)
+    context = ExecutorContext(
+        setup,
+        finished,
+        workers,
+        config.jobs,
+        config.executor_address,
+        listener.progress,
+        listener.began,
+    )
+    executor: Executor = executor_class(config)(context)
     try:
-        with closing(processes.run(todo, listener.progress, listener.began)) as running:
-            for job, result in running:
+        with _cancelling(executor):
+            executor.submit(todo)
+            for job, result in executor.results():
                 listener.ended(job, result)
                 yield job, result
     except (KeyboardInterrupt, GeneratorExit):
@@ -369,6 +453,19 @@ def execute(
         raise
     finally:
         finished.publish()
+
+
+@contextmanager
+def _cancelling(executor: Executor) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        executor.cancel()
+
+
+def executor_class(config: RunConfig) -> Any:
+    """Return the class that runs the jobs; an `OptionError` where its extra is missing."""
+    return discovery.load(discovery.find("executor", config.executor_name))
 
 
 def about(job: Job, result: Result) -> dict[str, Any]:

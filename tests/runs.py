@@ -24,9 +24,10 @@ from routebench import config, pipeline
 from routebench.__main__ import main
 from routebench.board.run_folder import to_json, with_digest
 from routebench.encode import encoders
+from routebench.executors import local
 from routebench.isolation import lines, messages
 from routebench.isolation.messages import Access, Failed, Report, Request, Start
-from routebench.isolation.subprocesses import GiveAnswers, Workers
+from routebench.isolation.subprocesses import GiveAnswers, RevealOutcomes, Workers
 from routebench.jobs import worker
 from routebench.schema import Leaderboard
 
@@ -55,7 +56,8 @@ def in_process(patch: pytest.MonkeyPatch) -> None:
     """Have every run of this process carry out its requests here, one job after the other."""
     patch.setattr(Workers, "run", _here)
     patch.setattr(pipeline, "warm_workers", lambda scratch, *_: closing(Workers(scratch)))
-    patch.setattr(pipeline, "default_workers", lambda device: 1)
+    for module in (pipeline, local):
+        patch.setattr(module, "default_workers", lambda device: 1)
 
 
 def apart(patch: pytest.MonkeyPatch, stage: type[Request], *labels: str) -> None:
@@ -87,6 +89,7 @@ def _here(
     libraries: Iterable[str] = (),
     answer: object = None,
     sell: GiveAnswers | None = None,
+    reveal: RevealOutcomes | None = None,
 ) -> Report:
     """Do what `Workers.run` does, all messages written and read, but in no process of its own."""
     if workers.stopped:
@@ -108,6 +111,14 @@ def _here(
         assert isinstance(given, messages.AnswersGiven)
         return given
 
+    def choose(message: messages.OutcomesNeeded) -> messages.OutcomesGiven:
+        assert reveal is not None
+        needed = lines.read(lines.write(message))
+        assert isinstance(needed, messages.OutcomesNeeded)
+        given = lines.read(lines.write(reveal(needed)))
+        assert isinstance(given, messages.OutcomesGiven)
+        return given
+
     with _TURN, warnings.catch_warnings(record=True) as caught:
         # What a fresh process starts with: its warnings are noted, and stop nothing.
         warnings.resetwarnings()
@@ -120,7 +131,7 @@ def _here(
             warnings.simplefilter("ignore", quiet)
         encoders.Served.store, encoders.Served.used = None, False
         try:
-            answer = worker.carry_out(sent.request, folder, send, buy=buy)
+            answer = worker.carry_out(sent.request, folder, send, buy=buy, choose=choose)
         except Exception as error:
             reason = f"{request.stage}: {worker.reason(error)}"
             answer = Failed(reason.replace(str(folder), "<job>"), traceback.format_exc())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import shlex
 import shutil
 import tomllib
@@ -18,20 +16,28 @@ from pydantic import ValidationError
 from routebench.board.old_boards import OLD_SCHEMA, upgraded
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError, problem
-from routebench.files import lock_file, reason, replace_file, sha256
+from routebench.files import check_writable, lock_file, reason, replace_file, sha256
 from routebench.names import below, is_name
 from routebench.redact import one_line
 from routebench.schema import Fingerprints, Leaderboard
+from routebench.shard import Shard
 
 BOARD, RUN_FILE, CHECKPOINTS, LOCK = "leaderboard.json", "run.toml", "routers", ".lock"
 UNFINISHED = "unfinished.toml"
 DIGEST = "board_sha256"
 RESULTS = Path("results")
+SHARDS = ".shards"
 
 
 def place(config: RunConfig, run_hash: str) -> Path:
-    """Return the folder of a run; it need not exist."""
-    return Path(config.out) if config.out else below(RESULTS, config.suite_name) / run_hash
+    """Return the folder of a run, or of the shard of one; it need not exist."""
+    whole = Path(config.out) if config.out else below(RESULTS, config.suite_name) / run_hash
+    return whole if config.shard is None else shards_of(whole) / Shard.parse(config.shard).folder
+
+
+def shards_of(whole: Path) -> Path:
+    """Return the folder of all shards of a run, beside the run's own."""
+    return whole.with_name(f"{whole.name}{SHARDS}")
 
 
 @contextlib.contextmanager
@@ -67,16 +73,12 @@ def check_place(config: RunConfig) -> None:
     """
     if not config.out:
         return
-    folder = Path(config.out)
+    folder = place(config, "")
     try:
         _check_content(folder)
-        near = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        check_writable(folder)
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    if not near.is_dir():
-        raise _cannot_write(folder, NotADirectoryError(errno.ENOTDIR, f"{near} is no folder"))
-    if not os.access(near, os.W_OK | os.X_OK):
-        raise _cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if config.fresh:
         return
     if (folder / BOARD).is_file():
@@ -156,6 +158,8 @@ def _cannot_write(folder: Path, error: OSError) -> OptionError:
 def protected(config: RunConfig, outcomes: Iterable[Path]) -> tuple[Path, ...]:
     """Return the paths that routers must not read: outcomes, and folders of this or other runs."""
     results = [RESULTS.resolve(), *([Path(config.out).resolve()] if config.out else [])]
+    if config.out and config.shard:
+        results.append(shards_of(results[-1]))
     routers = [Path(name.rpartition(":")[0]) for name in config.router if ".py:" in name]
     near = {path.resolve().parent for path in (*results, *routers, *outcomes)} | {Path.cwd()}
     runs = {board.parent for folder in near for board in folder.glob(f"*/{BOARD}")}
@@ -260,7 +264,10 @@ def check_finished(folder: Path) -> None:
 
 def go_on(folder: Path) -> str:
     """Return the command that finishes an interrupted run."""
-    words = ["routebench", "run", "--file", str(folder / UNFINISHED), "--out", str(folder)]
+    out = folder
+    if folder.parent.name.endswith(SHARDS):  # the run file says which shard it is
+        out = folder.parent.with_name(folder.parent.name.removesuffix(SHARDS))
+    words = ["routebench", "run", "--file", str(folder / UNFINISHED), "--out", str(out)]
     return shlex.join(words)
 
 

@@ -49,6 +49,8 @@ def plausible(reply: Reply, prompt: str = "") -> Reply:
         count if count >= 0 else 0.0  # servers that do not say may write -1
         for count in (reply.cached_tokens, reply.thinking_tokens)
     )
+    if (cached, thinking) == (reply.cached_tokens, reply.thinking_tokens):
+        return reply
     return replace(reply, cached_tokens=cached, thinking_tokens=thinking)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import asdict
 from typing import Any
@@ -92,10 +93,9 @@ def _describe(name: str, as_json: bool) -> None:
     described = []
     for info in found:
         plugin = discovery.load(info)
-        if info.kind == "command":
-            described.append(
-                _facts(info) | {"about": plugin.help or "", "options": [], "presets": {}}
-            )
+        if info.kind in ("command", "executor"):
+            about = plugin.help if info.kind == "command" else inspect.getdoc(plugin)
+            described.append(_facts(info) | {"about": about or "", "options": [], "presets": {}})
             continue
         # A public base class documents what several plugins share.
         shared = [c for c in plugin.__mro__[1:] if hasattr(c, "Options") and _is_public(c)]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from routebench import run_options
-from routebench.printed import echo_json
+from routebench.printed import echo, echo_json
 
 
 @click.command()
@@ -43,6 +43,9 @@ def command(
     routebench run --suite table:outcomes.parquet --prices prices.json --folds 5
     routebench run --suite table:outcomes.csv --router knn,./mine.py:MyRouter
 
+    With `--shard 0/3`, `1/3` and `2/3` three machines share the jobs; `routebench merge` makes the
+    board of their folders.
+
     Run again after an interruption, the same command goes on where it stopped. `routebench list`
     shows all runs, and `routebench show latest` the newest.
     """
@@ -68,6 +71,8 @@ def command(
             if dry_run:
                 _dry_run(chosen, listener, as_json)
                 return
+            if chosen.shard is not None:
+                ctx.exit(_shard(chosen, listener, as_json))
             done = run(chosen, listener)
     except KeyboardInterrupt:
         ctx.exit(130)
@@ -88,7 +93,7 @@ def command(
         if not quiet:
             for line in next_steps(done.board, done.folder):
                 errors.print(line, markup=False, soft_wrap=True)
-    ctx.exit(_exit_code(done.board))
+    ctx.exit(exit_code(done.board))
 
 
 def next_steps(board: Any, folder: Path) -> list[str]:
@@ -110,6 +115,24 @@ def next_steps(board: Any, folder: Path) -> list[str]:
     return ["", "next:", *lines]
 
 
+def _shard(config: Any, listener: Any, as_json: bool) -> int:
+    """Run a shard and say what comes next; return 1 if a router failed."""
+    from routebench.shards.run import run_shard
+
+    done = run_shard(config, listener)
+    if as_json:
+        echo_json(done.record.model_dump_json(indent=2))
+        return 1 if done.record.failed else 0
+    failed = f", {len(done.record.failed)} failed" if done.record.failed else ""
+    every = f"{shlex.quote(str(done.folder.parent))}/*"
+    echo(
+        f"shard {done.record.shard}: {done.jobs} of {len(done.record.jobs)} jobs{failed}, in"
+        f" {done.folder}\nwhen all shards are done:"
+        f" routebench merge {every} --out {shlex.quote(str(done.whole))}"
+    )
+    return 1 if done.record.failed else 0
+
+
 def _dry_run(config: Any, listener: Any, as_json: bool) -> None:
     from routebench.dry_run import dry_run
     from routebench.report.terminal import console, planned
@@ -121,7 +144,7 @@ def _dry_run(config: Any, listener: Any, as_json: bool) -> None:
         planned.show(plan, console.make())
 
 
-def _exit_code(board: Any) -> int:
+def exit_code(board: Any) -> int:
     """Return 0 for a finished run, 1 if a router failed, 3 if too many cells are missing."""
     if not board.valid:
         return 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from routebench.files import replace_file
 from routebench.jobs import plan
 from routebench.jobs.entrant import Entrant, digest
 from routebench.jobs.finished import Finished, Result
-from routebench.jobs.pool import Processes
+from routebench.jobs.runner import JobRunner
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.finals import reader_of
 from routebench.metrics.points.asked import AskedPoints
@@ -61,6 +60,11 @@ def train(
     """
     export.check_out(out)
     config = one_checkpoint(config, point)
+    if config.inner_folds is not None and (all_data or not measure):
+        raise OptionError(
+            "--inner-folds: points are chosen so with a test part, trained on train and validation",
+            "leave out --inner-folds, or --all-data and --no-test",
+        )
     results = None
     if measure:
         done = run(config, listener)
@@ -70,11 +74,6 @@ def train(
         if not all_data:
             return export.export(done.folder, row.router, out, point=point, license=license)
         results = of_run.describe(of_run.find(done.folder, row.router)).results
-    if config.inner_folds is not None:
-        raise OptionError(
-            "--inner-folds: points are chosen so with a test part, trained on train and validation",
-            "leave out --inner-folds, or --all-data",
-        )
     with prepared(config, listener) as ready:
         return _alone(config, ready, out, listener, point, results, all_data, license)
 
@@ -123,9 +122,8 @@ def _alone(
     place = ready.workers.scratch / "trained"
     finished = Finished(place)
     listener.jobs(1, 0, out)
-    processes = Processes(setup, finished, ready.workers, 1)
-    with closing(processes.run([job], listener.progress)) as running:
-        ((job, result),) = running
+    runner = JobRunner(setup, finished, ready.workers)
+    result = runner.run(job, lambda done, note: listener.progress(job, done, note))
     finished.publish()
     listener.ended(job, result)
     if result.state != "ok":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from routebench.files import sha256
@@ -27,6 +28,7 @@ class Entrant:
     libraries: tuple[str, ...] = ()
     deterministic: bool = False
     effort: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
     needs_network: bool = False
     steps: bool = False
     trades_off: bool = False
@@ -34,6 +36,8 @@ class Entrant:
     """Whether it declares itself a reference, of which no verdict is made."""
     inner_folds: int = 0
     """Inner fits of each of its jobs; 0 for a router that is not cross-fitted."""
+    updates: bool = False
+    """Whether it learns online: it has `update`."""
 
 
 def digest(value: Any, length: int = 16) -> str:

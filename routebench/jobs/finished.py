@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,24 @@ class Finished:
             raise RoutebenchError(
                 f"cannot keep results in {self.folder}: {reason(error)}"
             ) from error
+
+    def receive(self, job: Job, files: Mapping[str, bytes]) -> None:
+        """Keep the files of a result that another machine has made; `load` checks them."""
+        before = self._kept_as(job, _DONE)
+        try:
+            with new_folder(self._new(job, _DONE)) as part:
+                for name, content in files.items():
+                    place = part / name
+                    if not place.resolve().is_relative_to(part.resolve()):
+                        raise RoutebenchError(f"{name!r} lies outside of its folder")
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(content)
+        except OSError as error:
+            raise RoutebenchError(
+                f"cannot keep results in {self.folder}: {reason(error)}"
+            ) from error
+        for place in (*before, *self._kept_as(job, _BEGUN)):
+            shutil.rmtree(place, ignore_errors=True)
 
     def publish(self) -> None:
         """Give all results their final names; call it when no job is running any more."""

@@ -57,6 +57,12 @@ def machine(distributions: Iterable[str | None] = ()) -> dict[str, Any]:
     }
 
 
+def versions() -> dict[str, str]:
+    """Return the versions here that numbers depend on: of Python, and of the usual packages."""
+    minor = ".".join(platform.python_version_tuple()[:2])
+    return {"Python": minor} | {name: metadata.version(name) for name in _PACKAGES}
+
+
 def merge_machines(machines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what the machines of some jobs have in common, with all values where they differ."""
     merged: dict[str, Any] = {}

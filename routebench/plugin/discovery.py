@@ -30,6 +30,7 @@ KINDS = (
     "reader",
     "command",
     "extension",
+    "executor",
 )
 
 

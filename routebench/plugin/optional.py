@@ -7,13 +7,13 @@ them here, or by `isinstance`, and nowhere else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import Field, StringConstraints
 
-from routebench.errors import PluginError
+from routebench.errors import PluginError, did_you_mean
 from routebench.hookspecs import AnswerTexts, ChatEndpoint, JudgeUsage, StoredQuestion
 from routebench.plugin.budget import Budget
 from routebench.records import Grade, Pool, Vectors
@@ -23,6 +23,9 @@ Facts = Annotated[
     dict[str, Text | Annotated[int | float, Field(allow_inf_nan=False)]], Field(max_length=100)
 ]
 """What a router says of itself, as far as it is believed."""
+
+
+RESOURCES = ("num_cpus", "num_gpus", "memory")
 
 
 @runtime_checkable
@@ -109,6 +112,17 @@ class StatesEffort(Protocol):
     """
 
     effort: float
+
+
+@runtime_checkable
+class StatesResources(Protocol):
+    """A router that says what a job needs, for executors that place jobs on machines.
+
+    Of `num_cpus`, `num_gpus` and `memory` in bytes those that differ from one core. On one machine
+    they change nothing.
+    """
+
+    resources: Mapping[str, float]
 
 
 @runtime_checkable
@@ -326,6 +340,24 @@ def has_cheap_fit(router: Any) -> bool:
 def effort(router: Any) -> float | None:
     """Return the seconds that a router says a job takes; None for one that does not say."""
     return float(router.effort) if isinstance(router, StatesEffort) else None
+
+
+def resources(router: Any) -> dict[str, float]:
+    """Return what a router says that a job needs, by name.
+
+    Raises:
+        PluginError: for anything but amounts of what an executor knows.
+    """
+    stated: Any = router.resources if isinstance(router, StatesResources) else {}
+    name = type(router).__name__
+    if not isinstance(stated, Mapping):
+        raise PluginError(f"{name}.resources is {type(stated).__name__}, expected amounts by name")
+    for key, value in stated.items():
+        if key not in RESOURCES:
+            raise PluginError(f"{name}.resources: no {key!r}", did_you_mean(str(key), RESOURCES))
+        if not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise PluginError(f"{name}.resources: {key} is {value!r}, expected a number from 0 on")
+    return {str(key): float(value) for key, value in stated.items()}
 
 
 def is_personal(router_class: Any) -> bool:

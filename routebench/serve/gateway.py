@@ -117,18 +117,23 @@ class Gateway:
 
     def headers(self, event: ServedEvent, streamed: bool = False) -> dict[str, str]:
         """Return the headers that say what was decided; a stream's cost is not known yet."""
-        found = {"event": event.id, "model": event.answered_by or "", "reason": event.reason}
+        hidden = self.hidden.header
+        found = {
+            "x-routebench-event": event.id,
+            "x-routebench-model": hidden(event.answered_by or ""),
+            "x-routebench-reason": hidden(event.reason),
+        }
         if event.point is not None:
-            found["point"] = event.point
+            found["x-routebench-point"] = hidden(event.point)
         if not streamed and not math.isnan(event.usd):
-            found["cost-usd"] = f"{event.usd:.9g}"
+            found["x-routebench-cost-usd"] = f"{event.usd:.9g}"
         if event.fallbacks:
-            found["fallbacks"] = ", ".join(event.fallbacks)
+            found["x-routebench-fallbacks"] = hidden(", ".join(event.fallbacks))
         if event.explored:
-            found["explored"] = "true"
+            found["x-routebench-explored"] = "true"
         if event.requested in self.points and self.router is not None:
-            found["route-ms"] = f"{1000 * event.route_seconds:.3f}"
-        return {f"x-routebench-{name}": self.hidden.header(text) for name, text in found.items()}
+            found["x-routebench-route-ms"] = f"{1000 * event.route_seconds:.3f}"
+        return found
 
     async def close(self) -> None:
         """Close everything; requests have ended."""

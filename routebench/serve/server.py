@@ -7,13 +7,11 @@ import ipaddress
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from routebench.errors import OptionError
 from routebench.files import reason
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
+from routebench.serve.app import Application
 
 _WAITING = 2048  # connections that are not accepted yet
 _SWITCH = 0.0005  # seconds; the router's thread holds up the event loop no longer than that
@@ -22,7 +20,7 @@ _SWITCH = 0.0005  # seconds; the router's thread holds up the event loop no long
 def check_installed() -> None:
     """Raise an `OptionError` where the libraries of the extra `serve` are missing."""
     try:
-        import httpx  # noqa: F401
+        import aiohttp  # noqa: F401
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
@@ -58,7 +56,7 @@ def address(listening: socket.socket) -> str:
     return f"http://{shown}:{port}/v1"
 
 
-def serve(app: Starlette, listening: socket.socket, grace: float) -> None:
+def serve(app: Application, listening: socket.socket, grace: float) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first.
 
     Args:

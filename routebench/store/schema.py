@@ -263,6 +263,11 @@ def _address(path: Path, create: bool, write: bool) -> str:
     return f"{place}?mode=ro" + ("&immutable=1" if alone else "")
 
 
+def address(path: Path) -> str:
+    """Return the URI that a store is read by."""
+    return _address(path, create=False, write=False)
+
+
 def _check(database: sqlite3.Connection, path: Path, make: bool) -> None:
     with snapshot(database):  # else another process may make the tables between two of these reads
         application = _pragma(database, "application_id")

@@ -21,7 +21,7 @@ from routebench.isolation.messages import DescribeReply
 from routebench.isolation.subprocesses import Workers, scratch_folder, warm_workers
 from routebench.jobs import plan
 from routebench.jobs.finished import Finished, Result
-from routebench.jobs.pool import Processes
+from routebench.jobs.runner import JobRunner
 from routebench.jobs.setup import Job, Setup
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.extensions import Extensions
@@ -61,7 +61,13 @@ def _setup(run: Stored, options: RunConfig, workers: Workers) -> Setup:
 
     data = load_data(options, Extensions(options.set))
     split = make_split(
-        data, options.split, options.folds, options.split_seed, data.shares, options.protocol
+        data,
+        options.split,
+        options.folds,
+        options.split_seed,
+        data.shares,
+        options.protocol,
+        options.shots,
     )
     stored = run.setup
     if not np.array_equal(data.keys, stored.data.keys) or data.pool.models != run.models:
@@ -154,8 +160,8 @@ class _Again:
 
     def _result(self, at: str, job: Job, kept: RunCheckpoint) -> Result:
         finished = Finished(self.run.folder / CHECKPOINTS)
-        processes = Processes(self.setup, finished, self.workers, 1)
-        result = processes.ask_again(job, kept.checkpoint, kept.models)
+        runner = JobRunner(self.setup, finished, self.workers)
+        result = runner.ask_again(job, kept.checkpoint, kept.models)
         if result.decisions is None:
             raise DataError(f"{at}: {result.message}")
         return result

@@ -241,3 +241,22 @@ def test_values_of_another_type_are_refused() -> None:
     usage = optional.judge_usage(Wrong())
     assert usage is not None
     assert usage.calls == 2
+
+
+def test_what_a_job_needs_is_stated_in_known_amounts() -> None:
+    class Stated:
+        def __init__(self, resources: Any) -> None:
+            self.resources = resources
+
+    assert optional.resources(object()) == {}
+    assert optional.resources(Stated({"num_gpus": 1, "memory": 8e9})) == {
+        "num_gpus": 1.0,
+        "memory": 8e9,
+    }
+    for wrong, why in (
+        ({"num_gpu": 1}, "no 'num_gpu'"),
+        ({"num_cpus": -1}, "num_cpus is -1"),
+        (4, "is int, expected amounts by name"),
+    ):
+        with pytest.raises(PluginError, match=f"Stated.resources:? {why}"):
+            optional.resources(Stated(wrong))

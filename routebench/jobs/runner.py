@@ -1,12 +1,10 @@
-"""Jobs in processes: two of their own each, the second without any table."""
+"""Runs one job in two processes of its own, the second without any table."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,11 +38,11 @@ from routebench.jobs.cross_fit import (
 from routebench.jobs.finished import Finished, Result, TradeOffs
 from routebench.jobs.fits import SharedFits
 from routebench.jobs.harness import SINGLES, differing
-from routebench.jobs.plan import LongestFirst
 from routebench.jobs.purchases import Purchases
 from routebench.jobs.query_batch import QueryBatch, take
 from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import disagreement
+from routebench.jobs.streamed import play_stream
 from routebench.plugin import discovery
 from routebench.records import Decisions, Queries
 
@@ -69,40 +67,39 @@ class _Routed:
     decisions: Decisions
 
 
-class Processes:
-    """Runs jobs, `count` at a time; each is kept by `finished` as soon as it ends."""
+class JobRunner:
+    """Runs the jobs of one run, each by itself; `finished` keeps it as soon as it ends."""
 
-    def __init__(self, setup: Setup, finished: Finished, workers: Workers, count: int) -> None:
+    def __init__(self, setup: Setup, finished: Finished, workers: Workers) -> None:
         self.setup = setup
         self.finished = finished
         self.workers = workers
-        self.count = count
         self.fits = SharedFits(setup, workers)
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        progress: Callable[[Job, float, str], None],
-        began: Callable[[Job], None] = lambda job: None,
-    ) -> Generator[tuple[Job, Result], None, None]:
-        """Yield every job with its result, in order of completion. Leaving early kills the rest."""
-        executor = ThreadPoolExecutor(self.count)
-        queue = LongestFirst(jobs)
+    def run(self, job: Job, progress: OnProgress) -> Result:
+        """Return the result of a job; it is kept by then, a failure too."""
+        with tempfile.TemporaryDirectory(
+            prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
+        ) as folder:
+            place, notes = Path(folder), [""]
 
-        def run_next() -> tuple[Job, Result]:
-            job, start = queue.next(), time.monotonic()
-            began(job)
-            result = self._run_one(job, progress)
-            queue.ended(job, time.monotonic() - start)
-            return job, result
+            def on_progress(done: float, note: str) -> None:
+                notes.append(note or notes[-1])
+                progress(done, note)
 
-        pending = {executor.submit(run_next) for _ in jobs}
-        try:
-            for future in as_completed(pending):
-                yield future.result()
-        finally:
-            self.workers.stop()
-            executor.shutdown(cancel_futures=True)
+            try:
+                result = replace(
+                    self._stages(job, place, on_progress),
+                    note=notes[-1],
+                    machine=footprint.machine([job.plugin.distribution]),
+                )
+            except Exception as error:
+                # Files of a job are made by its router: errors in them fail its own row only.
+                result = Result("failed", f"{type(error).__name__}: {error}")
+            if not self.workers.stopped:
+                checkpoint = place / "route" / "checkpoint"
+                self.finished.save(job, result, checkpoint if result.state == "ok" else None)
+        return result
 
     def ask_again(self, job: Job, checkpoint: Path, models: tuple[str, ...]) -> Result:
         """Return the result of a job whose checkpoint is there, from processes as confined."""
@@ -126,32 +123,12 @@ class Processes:
     def _serve(
         self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
     ) -> Result:
+        if job.updates and self.setup.stream is not None:
+            return play_stream(
+                self.setup, self.workers, job, route, access, deadline, models, self._failure
+            )
         serve = self._step if job.steps else self._route
         return serve(job, route, access, deadline, models)
-
-    def _run_one(self, job: Job, progress: Callable[[Job, float, str], None]) -> Result:
-        with tempfile.TemporaryDirectory(
-            prefix="job-", dir=self.workers.scratch, ignore_cleanup_errors=True
-        ) as folder:
-            place, notes = Path(folder), [""]
-
-            def on_progress(done: float, note: str) -> None:
-                notes.append(note or notes[-1])
-                progress(job, done, note)
-
-            try:
-                result = replace(
-                    self._stages(job, place, on_progress),
-                    note=notes[-1],
-                    machine=footprint.machine([job.plugin.distribution]),
-                )
-            except Exception as error:
-                # Files of a job are made by its router: errors in them fail its own row only.
-                result = Result("failed", f"{type(error).__name__}: {error}")
-            if not self.workers.stopped:
-                checkpoint = place / "route" / "checkpoint"
-                self.finished.save(job, result, checkpoint if result.state == "ok" else None)
-        return result
 
     def _stages(self, job: Job, place: Path, progress: OnProgress) -> Result:
         timeout = self.setup.timeout
@@ -164,7 +141,7 @@ class Processes:
             tables = refitted_tables(self.setup, job.fold)
         else:
             crossed = None
-            tables = LearningTables(*self.setup.tables(job.fold, job.personal, job.steps))
+            tables = LearningTables(*self.setup.learning_tables(job))
         route = place / "route"
         kept = str(self.finished.begun(job))
         decided = None if crossed is None else crossed.validation

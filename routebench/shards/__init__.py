@@ -1,0 +1,1 @@
+"""Parts of a run that are made apart, and their merge into the whole."""
