@@ -6,8 +6,10 @@ A link to a file outside `docs/`, which a git host shows, leads to a page with t
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,19 @@ def _shown(path: Path) -> str:
             parts.append(f"{file.stat().st_size:,} bytes.\n")
             continue
         text = file.read_text("utf-8")
+        if file.suffix == ".ipynb":
+            parts += _cells(json.loads(text))
+            continue
         fence = "`" * (1 + max([2, *(len(run) for run in re.findall(r"`+", text))]))
         parts.append(f"{fence}{LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n{fence}\n")
     return "\n".join(parts)
+
+
+def _cells(notebook: dict[str, Any]) -> Iterator[str]:
+    """Yield the cells of a notebook, headings one level lower."""
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"]).rstrip()
+        if cell["cell_type"] == "markdown":
+            yield re.sub(r"^#", "##", text, flags=re.M) + "\n"
+        else:
+            yield f"```python\n{text}\n```\n"
