@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from conftest import long_table, noise
 from libraries import needed
 
@@ -14,6 +15,8 @@ from routebench.plugin.discovery import find
 from routebench.records import Floats
 
 needed("torch", "torch_geometric")
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_table_whose_models_are_seldom_right_is_learned_all_the_same() -> None:
