@@ -25,15 +25,19 @@ def prior_scores(scores: Floats) -> Floats:
     return np.where(covered(ok) & np.isfinite(means), means, worst)
 
 
-def shrunk_means(groups: Floats, scores: Floats, strength: float) -> Floats:
+def shrunk_means(
+    groups: Floats, scores: Floats, strength: float, prior: Floats | None = None
+) -> Floats:
     """Return [g, m] the models' mean scores in each group of queries, shrunk to their prior.
 
     `groups` [n, g] are the weights of the queries in the groups, `scores` [n, m] NaN where missing;
-    the prior counts as `strength` > 0 further queries in every group.
+    the prior [m], by default `prior_scores`, counts as `strength` > 0 further queries in every
+    group.
     """
+    prior = prior_scores(scores) if prior is None else prior
     sums = groups.T @ np.nan_to_num(scores)
     counts = groups.T @ np.isfinite(scores).astype(np.float64)
-    shrunk: Floats = (sums + strength * prior_scores(scores)) / (counts + strength)
+    shrunk: Floats = (sums + strength * prior) / (counts + strength)
     return shrunk
 
 

@@ -163,8 +163,7 @@ def test_uniroute_sends_queries_to_a_new_model_that_is_best_on_some(tmp_path: Pa
     right[:, others[1]] = kind == 1
     right[:, new] = kind == 0
     suite = put(tmp_path, long_table(right, texts))
-    options = {"suite": suite, "router": ["uniroute"], "protocol": "llm", "perturb": 0,
-               "set": {"uniroute": {"shrinkage": 1.0}}}  # fmt: skip
+    options = {"suite": suite, "router": ["uniroute"], "protocol": "llm", "perturb": 0}
     accuracy = {}
     for shots in (0, 60):
         board = read_run(finish(tmp_path / str(shots), shots=shots, **options)).board

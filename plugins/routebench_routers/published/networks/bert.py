@@ -182,7 +182,12 @@ class Bert(TableRouter):
         options, m = self.options, train.scores.shape[1]
         if options.base:
             network = library.AutoModelForSequenceClassification.from_pretrained(
-                options.base, num_labels=m, local_files_only=True
+                options.base,
+                num_labels=m,
+                ignore_mismatched_sizes=True,  # a head for other labels is left behind
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
             )
         else:
             network = library.BertForSequenceClassification(
@@ -199,8 +204,9 @@ class Bert(TableRouter):
                 )
             )
         with torch.no_grad():  # it begins with the models' means
-            network.classifier.weight.mul_(0.1)
-            network.classifier.bias.copy_(torch.tensor(log_odds(train), dtype=torch.float32))
+            head = getattr(network.classifier, "out_proj", network.classifier)
+            head.weight.mul_(0.1)
+            head.bias.copy_(torch.tensor(log_odds(train), dtype=torch.float32))
         return network
 
     def _new_tokenizer(self, texts: list[str]) -> Any:

@@ -11,7 +11,7 @@ from routebench.hookspecs import Context
 from routebench.records import Floats
 from routebench_routers.adam import Adam
 from routebench_routers.published.examples import Examples, VectorRouter
-from routebench_routers.published.networks.descent import cross_entropy, sigmoid
+from routebench_routers.published.networks.descent import cross_entropy, log_odds, sigmoid
 
 
 class GraphRouter(VectorRouter):
@@ -26,7 +26,8 @@ class GraphRouter(VectorRouter):
     Deviations: no task nodes, as tasks are not seen in routing; a model is a free vector, where the
     source embeds its description; messages are averaged, not summed, as a model has thousands of
     edges and a query a few; the prediction is learned from scores, not from which model is best;
-    the step with the lowest loss on validation is kept, where one copy of the code takes test.
+    the step with the lowest loss on validation is kept, where one copy of the code takes test, and
+    it does not stop before that loss is below the models' mean scores'.
     With `convolutions = false` the models' vectors are used as they are, which is a factorisation.
     """
 
@@ -41,7 +42,10 @@ class GraphRouter(VectorRouter):
         weight_decay: float = Field(1e-3, ge=0, description="L2 penalty")
         steps: int = Field(200, ge=1, description="steps at most")
         patience: int | None = Field(
-            30, ge=1, description="steps without a better one before it stops; never if unset"
+            30,
+            ge=1,
+            description="steps without a better one before it stops, once it is better than the"
+            " models' means; never if unset",
         )
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -96,6 +100,8 @@ class GraphRouter(VectorRouter):
 
         everything = torch.ones_like(known)
         lowest, since = np.inf, 0
+        # Loss may rise at first, where models are seldom right: no reason yet to stop.
+        means = np.inf if checked is None else _loss_of(log_odds(train), checked)
         last = int(self.chosen.get("step", options.steps)) if held is None else options.steps
         for step in range(1, last + 1):
             shown = (torch.rand(known.shape) >= options.hide).to(context.device)
@@ -117,7 +123,7 @@ class GraphRouter(VectorRouter):
                 lowest, (self.align, self.shift, self.states) = loss, kept
                 self.chosen["step"] = step
             context.progress(step / (last + 1), f"step {step}, loss {loss:.4f}")
-            if options.patience is not None and since >= options.patience:
+            if options.patience is not None and lowest < means and since >= options.patience:
                 break
 
     def _features(self, train: Examples) -> Floats:
@@ -141,8 +147,12 @@ def _logits(parts: tuple[Floats, Floats, Floats], vectors: Floats) -> Floats:
 
 
 def _loss(parts: tuple[Floats, Floats, Floats], held: Examples) -> float:
-    logits, known = _logits(parts, held.vectors), held.known
-    return float((np.logaddexp(0.0, logits) - held.targets * logits)[known].mean())
+    return _loss_of(_logits(parts, held.vectors), held)
+
+
+def _loss_of(logits: Floats, held: Examples) -> float:
+    losses = np.logaddexp(0.0, logits) - held.targets * logits
+    return float(losses[held.known].mean())
 
 
 def _arrays(align: Any, shift: Any, states: Any) -> tuple[Floats, Floats, Floats]:

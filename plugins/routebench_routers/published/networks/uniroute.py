@@ -14,6 +14,7 @@ from routebench_routers.neighbours import shrunk_means
 from routebench_routers.published.clusters import indicators, kmeans
 from routebench_routers.published.examples import Examples
 from routebench_routers.published.networks.descent import DescentOptions, DescentRouter, Parts
+from routebench_routers.references import mean_scores
 
 _SHARP = 10.0  # of the map that learning begins with
 _PER_CLUSTER = 20  # training queries at least, on average
@@ -70,7 +71,10 @@ class UniRoute(DescentRouter):
             apart[np.linspace(0, len(scores) - 1, few).astype(np.int64)] = False
             scores[apart] = np.nan
         groups = indicators(labels, len(centres))
-        self.features = shrunk_means(groups, scores, max(self.options.shrinkage, 1e-9))
+        # A model that is known on few queries is no worse for it: its own mean is its prior.
+        means = mean_scores(scores, np.isfinite(scores))
+        means = np.where(np.isfinite(means), means, np.nanmin(scores))
+        self.features = shrunk_means(groups, scores, max(self.options.shrinkage, 1e-9), means)
         self._centres = centres
         if self.options.map == "learned":
             super().build(train, held, context)
