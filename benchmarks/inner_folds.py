@@ -1,4 +1,4 @@
-"""What points chosen by inner folds are worth where the truth is known and routers are learned.
+"""Measure points chosen by inner folds where the truth is known and routers are learned.
 
     python benchmarks/inner_folds.py                 40 worlds of each kind
     python benchmarks/inner_folds.py --worlds 200
@@ -57,7 +57,7 @@ class LearnedWorld:
 
 
 Fitted = Callable[[Floats], Floats]
-"""From features to the expected gain of the dear model."""
+"""Returns the expected gain of the dear model [n] for features [n, WIDTH]."""
 
 
 def ridge(features: Floats, gained: Floats, penalty: float) -> Fitted:

@@ -1,4 +1,4 @@
-"""What `routebench serve` adds to a model's own time, and whether it bears load and failures.
+"""Measure what `routebench serve` adds to a model's own time, under load and failures too.
 
 python benchmarks/serve.py [--router mf] [--requests 10000] [--soak 60] [--json FILE]
 
@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-SERVER = Path(__file__).parents[1] / "tests" / "serve" / "chat_server.py"
+SERVER = Path(__file__).parents[1] / "tests" / "chat_server.py"
 LATENCY = 0.05
 MODELS = ("sim-flash", "sim-lore", "sim-mini", "sim-nano", "sim-pro", "sim-think")
 AWAY = ("sim-lore", "sim-pro", "sim-mini")

@@ -34,6 +34,7 @@ class RunConfig(BaseModel):
     data: str | None = Field(None, description="file the suite reads")
     source: str | None = Field(None, description="which of its data the suite takes")
     map: str | None = Field(None, description="names of the file's columns: query=prompt,…")
+    add: str | None = Field(None, description="store or table of more outcomes to train on")
     score_max: float | None = Field(None, gt=0, description="what the file's scores go up to")
     show: tuple[str, ...] = Field((), description="query columns that routers may see")
     task: Literal["hidden", "train", "all"] | None = Field(
@@ -58,8 +59,13 @@ class RunConfig(BaseModel):
         le=20,
         description="fits by which points are chosen, before a router is refitted",
     )
-    protocol: Literal["query", "user", "llm"] = "query"
-    shots: int = Field(0, ge=0, description="training queries by which unseen users are known")
+    protocol: Literal["query", "user", "llm", "online"] = "query"
+    online: tuple[str, ...] = Field(
+        (), description="settings of an online run: start=warm, batch=32, swap=A:B"
+    )
+    shots: int = Field(
+        0, ge=0, description="training queries by which unseen users or models are known"
+    )
     encoder: str | None = Field(None, description="encoder, or encoder:ARGUMENT")
     profile: Literal["embedded", "paper"] = "embedded"
     perturb: int = Field(100, ge=0, description="test queries that are also asked perturbed")
@@ -153,8 +159,17 @@ def make(values: dict[str, Any]) -> RunConfig:
         raise OptionError(options.explain(error, "--")) from error
     if config.data and ":" in config.suite:
         raise OptionError(f"--data {config.data}: the suite names a file too", "give one of them")
-    if config.shots and config.protocol != "user":
-        raise OptionError("--shots is for users unseen in training", "--protocol user")
+    if config.online and config.protocol != "online":
+        raise OptionError("--online is for queries that arrive in order", "--protocol online")
+    if config.protocol == "online":
+        for name in ("folds", "inner_folds"):
+            if getattr(config, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{option}: an online run has one stream", "leave it out")
+    if config.shots and config.protocol not in ("user", "llm"):
+        raise OptionError(
+            "--shots is for users or models unseen in training", "--protocol user, or llm"
+        )
     if config.shard is not None:
         config = config.model_copy(update={"shard": str(Shard.parse(config.shard))})
     if "task" in config.show and config.task not in (None, "all"):
@@ -229,17 +244,27 @@ def dump(config: RunConfig) -> str:
         plugin: {name: absolute(value) for name, value in given.items()}
         for plugin, given in config.set.items()
     }
-    if "data" in values:
-        values["data"] = located(values["data"])
+    for name in ("data", "add"):
+        if name in values:
+            values[name] = located(values[name])
     if values.get("prices", "list") != "list":  # which is no file
         values["prices"] = str(Path(values["prices"]).resolve())
     values["router"] = [_absolute(router) for router in config.router]
+    if config.online:
+        values["online"] = [_absolute_setting(item) for item in config.online]
+    else:
+        del values["online"]
     return tomli_w.dumps(values)
 
 
 def located(data: str) -> str:
     """Return the full path of a suite's data file; a number is a size and stays as it is."""
     return data if data.isdecimal() else str(Path(data).resolve())
+
+
+def _absolute_setting(item: str) -> str:
+    name, equals, value = item.partition("=")
+    return f"{name}={located(value)}" if name.strip() == "later" else f"{name}{equals}{value}"
 
 
 def _absolute(router: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: its jobs, how long they take, and what is skipped."""
+"""Tell what a run would do, without doing it: its jobs, their length, and what is skipped."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A plugin is a class with `Options` (a pydantic model; `presets` by profile, if it has any) and an
 `__init__(options)` that only stores. A router adds the hooks `fit` and `route`, and `save` and
 `load`: the two run in different processes, and what `route` needs goes through a checkpoint.
-One that sees answers has `step` in place of `route`. One that learns nothing needs `route` or
+One that sees answers has `step` in place of `route`. One that learns online has `update` besides
+`route`. One that learns nothing needs `route` or
 `step` alone, without `Options` and `__init__`. One that predicts quality is a
 `routebench.QualityRouter`: it has `learn` and `predict`, and declares its state.
 What a plugin may have besides is in `routebench.plugin.optional`.
@@ -21,7 +22,17 @@ import pluggy
 
 from routebench import records
 from routebench.bought import Bought, Steps
-from routebench.records import Decisions, Grades, Objective, Queries, SuiteData, Table, Vectors
+from routebench.records import (
+    Decisions,
+    Floats,
+    Grades,
+    Ints,
+    Objective,
+    Queries,
+    SuiteData,
+    Table,
+    Vectors,
+)
 from routebench.redact import one_line
 
 if TYPE_CHECKING:
@@ -59,6 +70,17 @@ def step(queries: Queries, bought: Bought, trade_off: float) -> Steps:  # type: 
     itself, and again with what it has bought until it stops. `trade_off` is λ, in score per USD:
     an answer is worth its score − λ · cost; 0 is accuracy at any price. `context.trade_offs` are
     those it will be asked at, so that `fit` may choose for each; no state is kept between them.
+    """
+
+
+@hookspec(firstresult=True)
+def update(queries: Queries, choice: Ints, score: Floats, cost: Floats) -> None:
+    """Learn from what was revealed: for each query the outcome of the model chosen, no other's.
+
+    All are [n], in the order of arrival: a batch teaches what its queries do one after the other.
+    `cost` is USD, NaN where unknown. In a run with `--protocol online` it is called between calls
+    of `route`, which may then depend on all that it has learned; see docs/online.md. `fit` may
+    have seen tables in which every cell is absent: their texts are there.
     """
 
 
@@ -310,7 +332,8 @@ class Context:
     """A folder that outlives a killed run, in which this job finds its own files to resume
     from. None where nothing is kept, as in inner fits."""
     trade_offs: tuple[float, ...] = (0.0,)
-    """The λ, in score per USD and from 0 upwards, at which a router that steps will be asked."""
+    """The λ, in score per USD and from 0 upwards, at which a router that steps will be asked; the
+    first is what a router that learns online is scored at."""
     training_only: frozenset[str] = frozenset()
     """Columns of the queries in both tables, such as `task`, that `route` will not be given."""
     cross_fitted: Decisions | None = None

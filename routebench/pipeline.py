@@ -14,6 +14,7 @@ from routebench.board import build, run_folder, write_run
 from routebench.board.write_tables import TEXTS_KEPT
 from routebench.config import RunConfig, dump
 from routebench.data import users
+from routebench.data.added import with_added
 from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.data.splits import Split, inner_parts, make_split
 from routebench.encode import precompute
@@ -33,6 +34,8 @@ from routebench.jobs.setup import Job, Setup
 from routebench.judge.finals import read_finals
 from routebench.judge.suite import judge_answers
 from routebench.metrics.points.asked import AskedPoints
+from routebench.online.arriving import Arriving
+from routebench.online.settings import StreamSettings
 from routebench.plugin import discovery, options
 from routebench.plugin.extensions import Extension, Extensions
 from routebench.prices import listed
@@ -200,6 +203,7 @@ def check(config: RunConfig) -> AskedPoints:
     Returns the operating points that are asked for.
     """
     check_device(config.device)
+    StreamSettings.of(config.online)
     executor_class(config)
     run_folder.check_place(config)
     listed.check_file(config.prices)
@@ -213,13 +217,27 @@ def make_plan(
     plan.check(config, workers)
     listener.stage("loading the suite")
     recorded = load_data(config, extensions)
+    arriving = None
+    if config.protocol == "online":
+        arriving = Arriving.of(config, recorded, lambda other: load_data(other, extensions))
+        recorded = arriving.data
     price_list, price_notes = listed.for_run(config.prices, recorded)
     data, prices = price(recorded, price_list, config.assume_output_tokens)
     data = replace(data, notes=(*data.notes, *price_notes))
     listener.stage(f"splitting {len(data):,} queries and looking for duplicates")
-    split = make_split(
-        data, config.split, config.folds, config.split_seed, data.shares, config.protocol
-    )
+    if arriving is None:
+        split = make_split(
+            data,
+            config.split,
+            config.folds,
+            config.split_seed,
+            data.shares,
+            config.protocol,
+            config.shots,
+        )
+        stream = None
+    else:
+        data, split, stream = arriving.stream(data, config.seeds)
     inner = inner_folds(config, data, split)
     prints = fingerprints(config, recorded, split, prices, extensions)
     data = replace(data, notes=(*data.notes, *users.short_of_shots(data, split, config.shots)))
@@ -227,7 +245,7 @@ def make_plan(
         data = replace(data, notes=(*data.notes, TEXTS_KEPT))
     workers.protect(run_folder.protected(config, data.files))
     encoder = plan.encoder(config, workers)
-    around = extensions.around("fit", "refit", "route", "step")
+    around = extensions.around("fit", "refit", "route", "step", "update")
     shared = dependencies(config, data, prints, encoder, around)
     entrants = plan.entrants(config, data, shared | code(encoder, around), workers)
     if any(entrant.steps and entrant.state == "ready" for entrant in entrants):
@@ -241,10 +259,11 @@ def make_plan(
         config.device,
         Objective(**config.objective),
         config.job_timeout,
-        perturb=0 if encoder.by_id else config.perturb,
+        perturb=0 if encoder.by_id or stream else config.perturb,
         shots=config.shots,
         encoder_libraries=encoder.libraries,
         inner=inner,
+        stream=stream,
     )
     return RunPlan(
         setup, prices, prints, encoder, entrants, around, run_hash(config, shared, entrants)
@@ -267,12 +286,21 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
     data = replace(data, visible=data.visible | set(config.show))
     data = show_tasks(data, config.task)
     data = replace(data, answers_as=config.answers_as or config.judge or data.judge)
+    if config.add:
+        data = with_added(data, added_outcomes(config.add), Path(config.add).name)
     if config.judge is None and not (data.outcomes.state == State.UNGRADED).any():
         return replace(data, judge=None)  # the suite's own judge has nothing to do
     if judge := config.judge or data.judge:
         extensions = extensions or Extensions(config.set)
         data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
+
+
+def added_outcomes(file: str) -> SuiteData:
+    """Return the outcomes of the store or table that `--add` names."""
+    table = discovery.load(discovery.find("suite", "table"))
+    found: SuiteData = table(options.validate(table, "table", {"data": file})).load()
+    return found
 
 
 def with_finals(config: RunConfig, data: SuiteData) -> SuiteData:
@@ -346,7 +374,11 @@ def dependencies(
 ) -> dict[str, Any]:
     """Return the inputs of every router's decisions, besides its own options and code."""
     extensions = {name: one.options for name, one in around.items()}
-    seen = {"training_only": sorted(data.training_only)} if data.training_only else {}
+    seen: dict[str, Any] = {}
+    if data.training_only:
+        seen["training_only"] = sorted(data.training_only)
+    if config.protocol == "online":
+        seen["online"] = StreamSettings.of(config.online).model_dump(exclude={"later"})
     return (
         ({"extensions": extensions} if extensions else {})
         | seen

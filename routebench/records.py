@@ -254,6 +254,12 @@ class Decisions:
     asked: Codes | None = None
     """[n, m] the round in which each model was asked, from 1, and 0 for one that was not; set by
     the harness for a router that has `step`. None for one that asks whom it chooses."""
+    probability: Floats | None = None
+    """[n, m] with which each model was chosen, for a router that learns online; None for one that
+    draws nothing."""
+    hindsight: Ints | None = None
+    """[n] index of the model that the same router would choose had it seen every cell; set by the
+    harness of an online run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,8 +361,12 @@ class SuiteData:
     """The users who ask these queries, in a suite that is scored by their rewards."""
     split: Strings | None = None
     """[n] `train`, `validation` or `test`, where the suite brings its own split."""
+    added: Mask | None = None
+    """[n] queries that were added to the suite: for training alone, whatever the split."""
     references: Strings | None = None
     """[n] the right answers."""
+    time: Floats | None = None
+    """[n] when each query was asked, in seconds; NaN where unknown. None where nothing is."""
     answers: Any = None
     """Arrow string array [n · m] of the answers, row by row; null where there is none. The
     first of repeated ones."""

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_LISTS = {"router", "show", "against", "point"}
+_LISTS = {"router", "show", "against", "point", "online"}
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {
     "suite": click.option(
@@ -23,6 +23,11 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "source": click.option(
         "--source", metavar="NAME", help="Take the suite's embedded or its recorded data."
+    ),
+    "add": click.option(
+        "--add",
+        metavar="FILE",
+        help="Train on these outcomes too, a store or a table; none of them is tested.",
     ),
     "map": click.option(
         "--map",
@@ -76,11 +81,20 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "protocol": click.option(
         "--protocol",
-        type=click.Choice(["query", "user", "llm"]),
-        help="Keep from training the test queries, also their users, or also some models.",
+        type=click.Choice(["query", "user", "llm", "online"]),
+        help="Keep from training the test queries, also users or models, or let queries arrive.",
+    ),
+    "online": click.option(
+        "--online",
+        multiple=True,
+        metavar="KEY=VALUE,…",
+        help="Set up the stream: start=warm, order=time, batch=N, delay=N, trade_off=λ, swap=A:B …",
     ),
     "shots": click.option(
-        "--shots", type=int, metavar="K", help="Let such users be known by K training queries."
+        "--shots",
+        type=int,
+        metavar="K",
+        help="Let such users, or models, be known by K training queries.",
     ),
     "seeds": click.option(
         "--seeds", type=int, metavar="N", help="Train every router with N seeds (default 1)."

@@ -209,6 +209,48 @@ class StepUse(StrictModel):
     paths: list[StepPath] = Field(description="the most common ways, most common first")
 
 
+class OnlinePoint(StrictModel):
+    """What has accumulated after some queries of a stream; intervals over seeds."""
+
+    queries: int
+    regret: dict[str, Estimate] = Field(description="per query so far, as in `regret`")
+    score: Estimate = Field(description="mean score so far")
+    cost: Estimate | None = Field(None, description="USD so far; null in an unpriced run")
+
+
+class OnlinePlay(StrictModel):
+    """How a router fared on a stream: regret per query in units of reward, score − λ · USD."""
+
+    learns: bool = Field(description="is told what it chose; false: trained before, and frozen")
+    regret: dict[str, Estimate] = Field(
+        description="mean loss per query against best-single, best-single-by-part (with a drift), "
+        "oracle-of-class and oracle, each known in hindsight; intervals over queries and seeds"
+    )
+    late: dict[str, Estimate] = Field(description="the same over the last fifth of the arrivals")
+    logged: bool = Field(description="draws its choices by probabilities, which are stored")
+    curve: list[OnlinePoint]
+
+
+class OnlineStream(StrictModel):
+    """The stream of an online run."""
+
+    order: Literal["time", "seed"] = Field(
+        description="time: as recorded, alike for all seeds; seed: each draws its own order"
+    )
+    queries: int
+    start: Literal["cold", "warm"] = Field(
+        description="what routers that learn know first: texts of the training part alone, or "
+        "their outcomes too"
+    )
+    batch: int = Field(description="queries chosen for before one update")
+    delay: int = Field(description="further queries before an outcome is revealed")
+    trade_off: float = Field(description="λ: a reward is score − λ · USD")
+    drift: str | None = Field(None, description="what changes half way")
+    change: int | None = Field(None, description="queries that arrive before the drift")
+    best_single: str = Field(description="the model of the highest mean reward, in hindsight")
+    best_single_by_part: list[str] = Field([], description="before and after the drift")
+
+
 class Learning(StrictModel):
     """What a router learned from, and what its points were chosen on, in a run with inner folds."""
 
@@ -274,6 +316,9 @@ class Row(StrictModel):
     learning: Learning | None = Field(
         None, description="in a run with inner folds; left out in all others"
     )
+    online: OnlinePlay | None = Field(
+        None, description="in a run with the protocol online; left out in all others"
+    )
     warnings: list[str] = []
 
     @property
@@ -286,7 +331,15 @@ class Row(StrictModel):
     def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out fields that say nothing, as in files without them."""
         values: dict[str, Any] = handler(self)
-        for name in ("policies", "steps", "facts", "deterministic", "reference", "learning"):
+        for name in (
+            "policies",
+            "steps",
+            "facts",
+            "deterministic",
+            "reference",
+            "learning",
+            "online",
+        ):
             if not getattr(self, name):
                 values.pop(name, None)
         return values
@@ -302,8 +355,10 @@ class SuiteInfo(StrictModel):
     measure: Measure = Field(
         "accuracy", description="what routers are ranked by: the key of the mean score in metrics"
     )
-    protocol: Literal["query", "user", "llm"] = Field(
-        "query", description="what a test query has that training never saw"
+    protocol: Literal["query", "user", "llm", "online"] = Field(
+        "query",
+        description="what a test query has that training never saw; online: queries arrive in "
+        "order, and routers that learn are told what they chose",
     )
     users: int | None = Field(None, description="who ask every query, where there are any")
     queries: dict[str, int] = Field(description="train, validation, test; means over folds")
@@ -382,9 +437,20 @@ class Leaderboard(StrictModel):
     diagnostics: Diagnostics
     references: dict[str, dict[str, Estimate]]
     rows: list[Row]
+    online: OnlineStream | None = Field(
+        None, description="in a run with the protocol online; left out in all others"
+    )
     files: dict[str, str] = Field({}, description="sha256 of the run folder's tables")
     environment: dict[str, Any] = Field({}, description="machine, BLAS, versions, paths, time")
     timing: dict[str, Any] = Field({}, description="seconds, latencies and memory")
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a stream where there is none, as in files without them."""
+        values: dict[str, Any] = handler(self)
+        if self.online is None:
+            values.pop("online", None)
+        return values
 
 
 def json_schema() -> str:

@@ -27,7 +27,7 @@ from routebench.encode import encoders
 from routebench.executors import local
 from routebench.isolation import lines, messages
 from routebench.isolation.messages import Access, Failed, Report, Request, Start
-from routebench.isolation.subprocesses import GiveAnswers, Workers
+from routebench.isolation.subprocesses import GiveAnswers, RevealOutcomes, Workers
 from routebench.jobs import worker
 from routebench.schema import Leaderboard
 
@@ -89,6 +89,7 @@ def _here(
     libraries: Iterable[str] = (),
     answer: object = None,
     sell: GiveAnswers | None = None,
+    reveal: RevealOutcomes | None = None,
 ) -> Report:
     """Do what `Workers.run` does, all messages written and read, but in no process of its own."""
     if workers.stopped:
@@ -110,6 +111,14 @@ def _here(
         assert isinstance(given, messages.AnswersGiven)
         return given
 
+    def choose(message: messages.OutcomesNeeded) -> messages.OutcomesGiven:
+        assert reveal is not None
+        needed = lines.read(lines.write(message))
+        assert isinstance(needed, messages.OutcomesNeeded)
+        given = lines.read(lines.write(reveal(needed)))
+        assert isinstance(given, messages.OutcomesGiven)
+        return given
+
     with _TURN, warnings.catch_warnings(record=True) as caught:
         # What a fresh process starts with: its warnings are noted, and stop nothing.
         warnings.resetwarnings()
@@ -122,7 +131,7 @@ def _here(
             warnings.simplefilter("ignore", quiet)
         encoders.Served.store, encoders.Served.used = None, False
         try:
-            answer = worker.carry_out(sent.request, folder, send, buy=buy)
+            answer = worker.carry_out(sent.request, folder, send, buy=buy, choose=choose)
         except Exception as error:
             reason = f"{request.stage}: {worker.reason(error)}"
             answer = Failed(reason.replace(str(folder), "<job>"), traceback.format_exc())

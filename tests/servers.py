@@ -25,9 +25,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import protocols
+from listening import AsyncServer
 from protocols import Asked, Speaks
 
 Answer = Callable[[str, str], str]
@@ -131,8 +132,8 @@ def uniform(*parts: object) -> float:
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest()) / 2**56
 
 
-class Server:
-    """Serves on 127.0.0.1 from a thread of its own, between `__enter__` and `__exit__`.
+class Server(AsyncServer):
+    """Answers in the protocols of Gemini and OpenAI, with faults.
 
     Args:
         answer: What the models say; by default they repeat the prompt.
@@ -172,18 +173,17 @@ class Server:
         self.answer, self.script, self.seed = answer, script, seed
         self.latency, self.retry_after, self.form = latency, retry_after, form
         self.key, self.models, self.thinking, self.cached = key, models, thinking, cached
-        self.port = port
+        super().__init__(port)
         self.log: list[Entry] = []
         self._bucket = Bucket(rate, burst)
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._open = 0
         self._file = log.open("a") if log else None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         """For Gemini; the OpenAI protocol is at `url + "/v1"`."""
-        return f"http://127.0.0.1:{self.port}"
+        return super().url
 
     def billed(self) -> list[Entry]:
         """The requests that were paid for: answered whole, refusals included."""
@@ -197,51 +197,22 @@ class Server:
         """From now on, so many requests per second."""
         self._bucket = Bucket(rate, burst)
 
-    def __enter__(self) -> Self:
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), daemon=True)
-        self._thread.start()
-        assert ready.wait(10), "the server has not started"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._done.set)
-        self._thread.join(10)
+    def __exit__(self, *what: object) -> None:
+        super().__exit__(*what)
         if self._file:
             self._file.close()
 
-    async def _run(self, ready: threading.Event | None = None) -> None:
-        self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
+    async def run(self, ready: threading.Event | None = None) -> None:
         self._start = time.monotonic()
-        server = await asyncio.start_server(
-            self._connected, "127.0.0.1", self.port, limit=2**24, backlog=2048
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        if ready:
-            ready.set()
-        else:
-            print(self.url, flush=True)
-        await self._done.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().run(ready)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            while (reply := await self._one(reader)) is not None:
-                writer.write(reply)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass  # the client has gone, or the test is over
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        if (reply := await self._made(reader)) is None:
+            return False
+        writer.write(reply)
+        return True
 
-    async def _one(self, reader: asyncio.StreamReader) -> bytes | None:
+    async def _made(self, reader: asyncio.StreamReader) -> bytes | None:
         """Read a request and make its reply; None: close the connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
@@ -401,7 +372,7 @@ def main() -> None:
         given["answer"] = facts()
     pairs = (fault.partition("=") for fault in given.pop("fault"))
     given["faults"] = {outcome: float(share) for outcome, _, share in pairs}
-    asyncio.run(Server(**given)._run())
+    asyncio.run(Server(**given).run())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from routebench.errors import DataError, OptionError
 FULL: dict[str, Any] = {
     "suite": "table",
     "data": "outcomes.csv",
+    "add": "more.sqlite",
     "map": "query=prompt",
     "score_max": 10.0,
     "source": "recorded",
@@ -28,6 +29,7 @@ FULL: dict[str, Any] = {
     "folds": 5,
     "protocol": "user",
     "shots": 3,
+    "online": [],
     "inner_folds": 4,
     "encoder": "tfidf-svd",
     "profile": "paper",
@@ -59,10 +61,11 @@ def test_every_option_survives_the_run_file(
     (tmp_path / "run.toml").write_text(written)
     monkeypatch.chdir("/")
     again = config.make(config.read(tmp_path / "run.toml"))
-    for name in set(FULL) - {"data", "prices", "router"}:
+    for name in set(FULL) - {"data", "add", "prices", "router", "online"}:
         assert getattr(again, name) == getattr(made, name), name
     # Paths are absolute, so that the file can be used anywhere; where to write is not repeated.
     assert again.data == str(tmp_path / "outcomes.csv")
+    assert again.add == str(tmp_path / "more.sqlite")
     assert again.prices == str(tmp_path / "prices.toml")
     assert again.router == (
         "knn@five", f"{tmp_path}/mine.py:Mine", f"{tmp_path}/other.py:Mine@x", "all",
@@ -70,6 +73,20 @@ def test_every_option_survives_the_run_file(
     assert again.out is None
     assert not again.fresh
     assert config.dump(again) == written
+
+
+def test_settings_of_an_online_run_survive_the_run_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = {"suite": "table:outcomes.csv", "protocol": "online"}
+    made = config.make(values | {"online": ["start=warm", "later=second.csv"]})
+    (tmp_path / "run.toml").write_text(config.dump(made))
+    again = config.make(config.read(tmp_path / "run.toml"))
+    assert again.online == ("start=warm", f"later={tmp_path}/second.csv")
+    for wrong in ({"protocol": "query"}, {"folds": 5}, {"inner_folds": 4}):
+        with pytest.raises(OptionError, match=r"online|stream"):
+            config.make(values | {"online": ["batch=4"]} | wrong)
 
 
 def test_the_file_of_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

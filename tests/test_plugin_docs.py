@@ -127,7 +127,11 @@ def test_the_page_works_word_for_word(
     for form in ("auto", "acme-log"):
         code, out, err = main("data", "import", form, logs, "--out", tmp_path / "o.parquet")
         assert (code, err) == (0, "")
-        assert out == f"{tmp_path / 'o.parquet'}: 6 rows, 3 queries, 2 models: 6 ok\n"
+        said, _, note = out.partition("\n")
+        assert said == f"{tmp_path / 'o.parquet'}: 6 rows, 3 queries, 2 models: 6 ok"
+        assert note.startswith(
+            "note: recognised as acme-log (Acme's logs" if form == "auto" else ""
+        )
     (logs / "one.gateway").write_text('{"id": "1", "model": "a", "liked": 1}\n')
     code, out, err = main("logs", "import", logs / "one.gateway", "--out", tmp_path / "e.parquet")
     assert (code, err) == (0, "")

@@ -19,7 +19,7 @@ from typing import Any
 from routebench.data.reading.messages import HINT, joined
 from routebench.errors import DataError
 from routebench.hookspecs import FileHead, ImportPart, Selection
-from routebench.importers.files import Bad, files_in, head_of, read_json, read_jsonl
+from routebench.importers.files import files_in, head_of, read_records
 from routebench.importers.rows import OutcomeRows, Shared, hash_text
 from routebench.redact import one_line
 from routebench_importers.optionless import OptionlessImporter
@@ -53,7 +53,7 @@ class LLMRouter(OptionlessImporter):
                     f"{path.name}: no routing data; {head.summary()}", f"expected: {EXPECTED}"
                 )
             rows, split = OutcomeRows(shared), _split(path)
-            for place, record in _records(path, head, rows.leave_out):
+            for place, record in read_records(path, head.kind, rows.leave_out):
                 if "scores" in record:
                     _add_scores(rows, place, record, split)
                 else:
@@ -78,17 +78,6 @@ def _split(path: Path) -> str | None:
     words = re.split(r"[^a-z]+", path.stem.lower())
     found = {_PARTS[word] for word in words if word in _PARTS}
     return found.pop() if len(found) == 1 else None
-
-
-def _records(path: Path, head: FileHead, bad: Bad) -> Iterator[tuple[str, dict[str, Any]]]:
-    if head.kind != "list":
-        yield from read_jsonl(path, bad)
-        return
-    for row, record in enumerate(read_json(path), 1):
-        if not isinstance(record, dict):
-            bad(DataError(f"{path.name}: row {row} is no JSON object"))
-            continue
-        yield f"{path.name}: row {row}", record
 
 
 def _add_answer(rows: OutcomeRows, place: str, record: dict[str, Any], split: str | None) -> None:

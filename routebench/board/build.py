@@ -11,6 +11,7 @@ import numpy as np
 
 from routebench.board.assemble import assemble_decisions, tested_rows
 from routebench.board.diagnostics import diagnostics, left_out
+from routebench.board.online.rows import online_stream, with_play
 from routebench.board.steps.use import step_use
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
@@ -159,6 +160,8 @@ def board(
         rows = [
             _with_learning(row, entrant, setup) for row, entrant in zip(rows, entrants, strict=True)
         ]
+    if setup.stream is not None:
+        rows = [with_play(row, setup, results) for row in rows]
     measure = setup.data.measure
     if measure == "reward":
         rows = [_rewarded(row) for row in rows]
@@ -194,6 +197,7 @@ def board(
         ),
         references={k: _renamed(v, measure) for k, v in evaluation.references.items()},
         rows=sorted(rows, key=lambda row: _order(row, measure)),
+        online=online_stream(setup),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from routebench.board import run_folder
 from routebench.board.asked_lists import STEPS
 from routebench.board.assemble import routing_cost, tested_rows
+from routebench.board.online.read import StoredPlay, read_online
+from routebench.board.online_table import FILE as ONLINE
 from routebench.board.read_decisions import JobDecisions, Key, by_seed, read_decisions
 from routebench.board.read_scores import Expected, read_scores
 from routebench.board.read_tables import read_suite, read_table, text
@@ -48,6 +50,8 @@ class Stored:
     """Prompt and answer tokens of the suite's cells, as far as costs were made from them."""
     assumed: Mask | None = None
     """The suite's cells whose answers have an assumed length; None for none such."""
+    played: dict[tuple[str, int], StoredPlay] = field(default_factory=dict)
+    """What is known of routers by seed in an online run, besides their decisions."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -280,9 +284,14 @@ def read_run(path: Path, check: bool = False, board: Leaderboard | None = None) 
         raise DataError(f"{folder / changed[0]}: not the file that the board was written with")
     kept = read_suite(folder, board)
     setup = Setup(kept.data, kept.split, board.encoder, {})
+    played: dict[tuple[str, int], StoredPlay] = {}
+    if ONLINE in board.files:
+        stream, played = read_online(folder, setup)
+        setup = replace(setup, stream=stream)
     prices = load_prices(folder / PRICES) if PRICES in board.files else None
     return Stored(
-        folder, board, setup, read_decisions(folder, setup), prices, kept.tokens, kept.assumed
+        *(folder, board, setup, read_decisions(folder, setup), prices, kept.tokens, kept.assumed),
+        played=played,
     )
 
 

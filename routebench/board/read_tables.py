@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from routebench import limits
 from routebench.board.write_tables import ASSUMED, HELD_OUT, PARTS, POOL, PRICED
-from routebench.data.splits import REMOVED, Split
+from routebench.data.splits import REMOVED, TRAIN, Split
 from routebench.errors import DataError
 from routebench.files import damage
 from routebench.records import (
@@ -179,7 +179,7 @@ def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
     }
     declared = json.loads((table.schema.metadata or {}).get(POOL.encode(), b"{}"))
     keys = np.array(query.values, dtype=object)
-    codes, hidden = _parts(text(table, "parts", place), row, model, (n, m))
+    codes, hidden, few = _parts(text(table, "parts", place), row, model, (n, m))
     data = SuiteData(
         name=board.suite.name,
         source=board.suite.source,
@@ -195,7 +195,7 @@ def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
         notes=tuple(board.suite.notes),
     )  # fmt: skip
     if board.suite.protocol != "llm":
-        hidden = None
+        hidden = few = None
     users = None
     if board.suite.users is not None:
         users, held_out = _users(folder, keys, len(codes))
@@ -203,7 +203,7 @@ def read_suite(folder: Path, board: Leaderboard) -> StoredSuite:
     data = replace(data, users=users)
     facts = board.diagnostics
     kind, protocol = board.suite.split, board.suite.protocol
-    split = Split(codes, facts.leaked, facts.removed, "", kind, protocol, hidden)
+    split = Split(codes, facts.leaked, facts.removed, "", kind, protocol, hidden, few)
     assumed = None
     if ASSUMED in table.column_names:
         assumed = np.zeros((n, m), dtype=np.bool_)
@@ -272,8 +272,11 @@ def _coded(column: Column, names: Mapping[str, int], place: str) -> Codes:
 
 def _parts(
     parts: Column, row: Ints, model: Ints, shape: tuple[int, int]
-) -> tuple[Codes, Mask | None]:
-    """Return the [folds, n] split codes, and [folds, m] models that a fold keeps from training."""
+) -> tuple[Codes, Mask | None, Mask | None]:
+    """Return the [folds, n] split codes, and [folds, m] models that a fold keeps from training.
+
+    Then [folds, n] the training queries on which it knows these models; None where there are none.
+    """
     try:
         table = np.array([[_CODES[w] for w in value.split()] for value in parts.values])
     except (KeyError, ValueError) as error:
@@ -285,7 +288,10 @@ def _parts(
         known = part != HELD_OUT
         codes[fold, row[known]] = part[known]
         hidden[fold, model[~known]] = True
-    return codes, hidden
+    few = np.zeros(codes.shape, dtype=np.bool_)
+    for fold, part in enumerate(of_cell):
+        few[fold, row[(part == TRAIN) & hidden[fold, model]]] = True
+    return codes, hidden, few if few.any() else None
 
 
 def _users(folder: Path, keys: Strings, folds: int) -> tuple[Users, Mask | None]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import shlex
 import shutil
 import tomllib
@@ -18,7 +16,7 @@ from pydantic import ValidationError
 from routebench.board.old_boards import OLD_SCHEMA, upgraded
 from routebench.config import RunConfig
 from routebench.errors import DataError, OptionError, problem
-from routebench.files import lock_file, reason, replace_file, sha256
+from routebench.files import check_writable, lock_file, reason, replace_file, sha256
 from routebench.names import below, is_name
 from routebench.redact import one_line
 from routebench.schema import Fingerprints, Leaderboard
@@ -78,13 +76,9 @@ def check_place(config: RunConfig) -> None:
     folder = place(config, "")
     try:
         _check_content(folder)
-        near = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        check_writable(folder)
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    if not near.is_dir():
-        raise _cannot_write(folder, NotADirectoryError(errno.ENOTDIR, f"{near} is no folder"))
-    if not os.access(near, os.W_OK | os.X_OK):
-        raise _cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if config.fresh:
         return
     if (folder / BOARD).is_file():

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from routebench.board.asked_lists import STEPS, asked_columns, step_table
+from routebench.board.online_table import FILE as ONLINE
+from routebench.board.online_table import online_table
 from routebench.data.perturbations import KINDS
 from routebench.data.splits import REMOVED, TEST, TRAIN, VALIDATION
 from routebench.files import sha256
@@ -32,6 +34,7 @@ NAMES = (
     "steps.parquet",
     "users.parquet",
     "texts.parquet",
+    ONLINE,
     "prices.toml",
 )
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
@@ -121,6 +124,8 @@ def tables(
     for name, each in parts.items():
         if sum(len(table) for table in each):
             made[name] = _parquet(pa.concat_tables(each))
+    if setup.stream is not None and finished:
+        made[ONLINE] = _parquet(online_table(setup, dict(finished)))
     if prices.snapshot:
         import tomli_w
 
@@ -207,6 +212,8 @@ def _parts(setup: Setup, rows: Ints, models: Ints) -> pa.Array:
     code = setup.split.codes[:, rows].astype(np.int64)
     if setup.split.protocol == "llm" and setup.split.held_out is not None:
         hidden = setup.split.held_out[:, models] & np.isin(code, (TRAIN, VALIDATION))
+        if setup.split.few_shot is not None:
+            hidden &= ~setup.split.few_shot[:, rows]
         code = np.where(hidden, HELD_OUT, code)
     distinct, which = np.unique(code, axis=1, return_inverse=True)
     names = [" ".join(PARTS[c] for c in column) for column in distinct.T.tolist()]

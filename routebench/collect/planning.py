@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from routebench.collect.budget import most_usd
 from routebench.collect.calls import is_live
+from routebench.collect.planned_cells import PlannedCells, matched
 from routebench.data.texts import encode, normalise
 from routebench.errors import DataError, OptionError, did_you_mean
 from routebench.files import default_store
@@ -24,6 +25,8 @@ from routebench.shard import Shard
 from routebench.store.entries import Call, canonical
 
 Values = dict[str, dict[str, Any]]
+TRAFFIC = "traffic"
+"""The suite that a plan's own texts are stored as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +69,23 @@ class CollectionPlan:
     """Questions that the suite has."""
     prices: Path | None = None
     """The user's price list."""
+    only: Mapping[str, frozenset[str]] | None = None
+    """The prompts that each target is asked, by its name; by default all."""
 
     def calls(self, target: TargetModel) -> Iterator[Call]:
         """Yield the calls to a model, each prompt once: first the first sample of all of them."""
         known = canonical(target.parameters)
         prompts = dict.fromkeys(question.prompt for question in self.questions)
+        if self.only is not None:
+            wanted = self.only[target.name]
+            prompts = {prompt: None for prompt in prompts if prompt in wanted}
         for sample in range(self.samples):
             for prompt in prompts:
                 yield Call.of(target.provider, target.model, known, prompt, sample)
 
 
 def make(
-    suite: str,
+    suite: str | None,
     models: Sequence[str],
     *,
     data: str | None = None,
@@ -89,41 +97,105 @@ def make(
     values: Values | None = None,
     judge: str | None = None,
     timeout: float | None = None,
+    cells: PlannedCells | None = None,
     shard: Shard | None = None,
 ) -> CollectionPlan:
     """Load the questions, the providers and the prices; nothing is asked or written.
 
+    Of `cells` exactly those are asked, in their order; without a suite their texts are the prompts.
     `shard`: the part of the questions, which has a store of its own. `timeout`: seconds per call,
     for providers that have an option of that name.
 
     Raises:
         RoutebenchError: for whatever of it cannot be had; a model without a price is named.
     """
-    name, _, behind = suite.partition(":")
+    name, _, behind = (suite or TRAFFIC).partition(":")
+    if cells is None and suite is None:
+        raise OptionError("whose questions?", "--suite NAME, or --plan FILE")
+    if cells is not None and limit is not None:
+        raise OptionError("--limit: a plan says what is asked", "--wave N takes its first waves")
     if behind and data:
         raise OptionError(f"--data {data}: the suite names a file too", "give one of them")
     split = [_split(model) for model in dict.fromkeys(models)]
     values = values or {}
-    known = [name, *(provider for provider, _ in split), *([judge] if judge else [])]
+    known = [
+        *([name] if suite else []),
+        *(provider for provider, _ in split),
+        *([judge] if judge else []),
+    ]
     known += [info.name for info in discovery.installed("extension")] if judge else []
     for each in values:
         if each not in known:
             raise OptionError(f"--set {each}: not part of this", did_you_mean(each, known))
     price_list = load_file(prices) if prices and str(prices) != LIST else None
     made = targets(split, values, price_list, timeout)
-    given = {"data": behind or data, "source": source}
-    given_options = values.get(name, {}) | {key: value for key, value in given.items() if value}
-    available = questions(name, given_options)
-    sample = _drawn(available, limit)
-    place = store or default_store(name)
+    available = (
+        []
+        if suite is None and cells is not None
+        else _available(name, {"data": behind or data, "source": source}, values)
+    )
+    where = store or default_store(name)
+    total = len(available)
+    only: dict[str, frozenset[str]] | None = None
+    if cells is None:
+        sample = _drawn(available, limit)
+    else:
+        by = planned(cells, available)
+        total, sample = len(available) or len(by), tuple(dict.fromkeys(by.values()))
+        only = _only(cells, by, made)
     if shard is not None:
         sample = tuple(question for question in sample if _part(question, shard) == shard.index)
         if not sample:
-            raise DataError(
-                f"--shard {shard}: has no question: there are {len(available):,} in all"
+            raise DataError(f"--shard {shard}: has no question: there are {total:,} in all")
+        where = where.with_name(f"{where.stem}.{shard.folder}{where.suffix}")
+    return CollectionPlan(name, sample, made, samples, where, total, prices, only)
+
+
+def _available(name: str, given: Mapping[str, str | None], values: Values) -> list[StoredQuestion]:
+    named = {key: value for key, value in given.items() if value}
+    return questions(name, values.get(name, {}) | named)
+
+
+def planned(cells: PlannedCells, available: Sequence[StoredQuestion]) -> dict[str, StoredQuestion]:
+    """Return the questions of planned cells by the cells' id: a suite's, else the cells' own.
+
+    Raises:
+        OptionError: where a suite's questions lack one of them.
+    """
+    names = ["query_id", "query", "reference", "task"]
+    own = {row["query_id"]: row for row in cells.table.select(names).to_pylist()}
+    if not available:
+        return {
+            key: StoredQuestion(key, row["query"], row["query"], row["reference"], row["task"])
+            for key, row in own.items()
+        }
+    by_id = {question.query_id: question for question in available}
+    by_text = {normalise(question.query): question for question in available}
+    made = {}
+    for key, row in own.items():
+        text = normalise(row["query"])
+        question = by_id.get(key)
+        if question is None or normalise(question.query) != text:
+            question = by_text.get(text)
+        if question is None:
+            raise OptionError(
+                f"--plan: the suite has no query {key!r} of {cells.name}",
+                "without --suite the texts of the plan are asked",
             )
-        place = place.with_name(f"{place.stem}.{shard.folder}{place.suffix}")
-    return CollectionPlan(name, sample, made, samples, place, len(available), prices)
+        made[key] = question
+    return made
+
+
+def _only(
+    cells: PlannedCells, by: Mapping[str, StoredQuestion], made: Sequence[TargetModel]
+) -> dict[str, frozenset[str]]:
+    """Return the prompts that each target is asked."""
+    names = matched(cells, {target.name: (target.provider, target.model) for target in made})
+    asked = cells.by_model()
+    return {
+        target: frozenset(by[query].prompt for query in asked[model])
+        for target, model in names.items()
+    }
 
 
 def targets(

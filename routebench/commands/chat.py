@@ -7,50 +7,25 @@ from typing import Any
 
 import click
 
-from routebench.arguments import RUN
+from routebench import router_options
+from routebench.arguments import CHECKPOINT_OR_RUN
 from routebench.printed import echo
 
 
 @click.command()
-@click.argument("folder", type=RUN, metavar="CHECKPOINT|RUN")
+@click.argument("folder", type=CHECKPOINT_OR_RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
-@click.option(
-    "--provider",
-    "providers",
-    multiple=True,
-    metavar="NAME|MODEL=NAME:MODEL",
-    help="Ask this provider for the models, or for one of them; without one, show only the choice.",
+@router_options.providers(
+    "Ask this provider for the models, or for one of them; without one, show only the choice."
 )
-@click.option(
-    "--point", metavar="NAME", help="Decide at this operating point first, such as within-1pp."
-)
+@router_options.point("Decide at this operating point first, such as within-1pp.")
 @click.option("--user", metavar="NAME", help="Decide for this user first.")
-@click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
-@click.option(
-    "--set",
-    "set_",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of the router that counts in routing, or of a provider or judge.",
-)
-@click.option(
-    "--prices",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
-)
-@click.option(
-    "--answers-as",
-    metavar="JUDGE",
-    help="Read final answers as this judge does; by default as the run's.",
-)
-@click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    metavar="SECONDS",
-    help="Wait this long for one call (default 120).",
-)
+@router_options.models
+@router_options.set_
+@router_options.prices
+@router_options.answers_as
+@router_options.budget("Keep what all answers cost within this.")
+@router_options.timeout
 @click.option(
     "--terminal", is_flag=True, help="Chat in this terminal: no page, and no gradio needed."
 )
@@ -111,7 +86,7 @@ def command(
     trained = open_router(folder, router, changes=changes, point=point)
     for note in trained.notes:
         echo(f"warning: {note}", err=True)
-    allowed = [name.strip() for text in models for name in text.split(",") if name.strip()]
+    allowed = router_options.allowed(models)
     if not asking:
         conversation = Conversation(trained, allowed)
         _talk(conversation, user, terminal, host, port, share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 
 
 @click.command()
+@click.option("--suite", metavar="NAME[:FILE]", help="Ask the questions of this suite.")
 @click.option(
-    "--suite", required=True, metavar="NAME[:FILE]", help="Ask the questions of this suite."
+    "--plan", type=_FILE, metavar="FILE", help="Buy these cells alone, which `ope --plan` chose."
+)
+@click.option(
+    "--wave", type=click.IntRange(1), metavar="N", help="Buy the first N waves of the plan."
 )
 @click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
 @click.option("--source", metavar="NAME", help="Take this data of the suite.")
@@ -99,7 +104,9 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 def command(
     ctx: click.Context,
     /,
-    suite: str,
+    suite: str | None,
+    plan: Path | None,
+    wave: int | None,
     models: tuple[str, ...],
     judge: str | None,
     budget: float | None,
@@ -128,13 +135,17 @@ def command(
 
     from routebench.collect import planning
     from routebench.collect.collect import CollectionListener
+    from routebench.collect.planned_cells import DIFFERENCE, read_plan
     from routebench.collect.rate_limits import Limits
     from routebench.commands.judge import MISSING
     from routebench.config import as_suite
+    from routebench.errors import OptionError
     from routebench.plugin import options
     from routebench.report.terminal import collecting, console, judgement
     from routebench.shard import Shard
 
+    if wave is not None and plan is None:
+        raise OptionError("--wave: belongs to --plan")
     limits = Limits(
         concurrency=_concurrency(given["concurrency"]),
         rate=_rate(given["rate"]),
@@ -147,33 +158,38 @@ def command(
     about = {name: given[name] for name in _ABOUT}
     about["shard"] = Shard.parse(given["shard"]) if given["shard"] else None
     named = [name.strip() for text in models for name in text.split(",") if name.strip()]
-    plan = planning.make(as_suite(suite), named, values=values, judge=judge, **about)
+    cells = read_plan(plan) if plan is not None else None
+    if cells is not None:
+        cells = cells.until(wave or cells.waves)
+    made = planning.make(
+        as_suite(suite) if suite else None, named, values=values, judge=judge, cells=cells, **about
+    )
     if dry_run:
-        _dry_run(plan, budget, as_json)
+        _dry_run(made, budget, as_json)
         return
-    planning.check_ready(plan.targets)
+    planning.check_ready(made.targets)
     errors = console.make(error=True)
     listener = CollectionListener() if quiet or as_json else collecting.CollectionProgress(errors)
     if budget is not None:
-        for text in collecting.guessed(plan):
+        for text in collecting.guessed(made):
             listener.note(text)
     out = console.make(wide=True)
-    done, found, total = _collect(plan, limits, budget, listener)
+    done, found, total = _collect(made, limits, budget, listener)
     if not as_json:
-        collecting.show_result(plan, found, done, total, out)
+        collecting.show_result(made, found, done, total, out)
     if done.interrupted:
         if as_json:
-            echo_json(json.dumps(collecting.as_json(plan, found, done, total), indent=2))
+            echo_json(json.dumps(collecting.as_json(made, found, done, total), indent=2))
         ctx.exit(130)
     graded = None
     if judge:
         try:
-            graded = _judge(plan, judge, values, listener)
+            graded = _judge(made, judge, values, listener)
         except KeyboardInterrupt:
             errors.print("interrupted: grades so far are kept; the same command goes on")
             ctx.exit(130)
     if as_json:
-        content = collecting.as_json(plan, found, done, total, graded)
+        content = collecting.as_json(made, found, done, total, graded)
         if graded:
             content["judge"] |= judgement.counted(graded)
         echo_json(json.dumps(content, indent=2))
@@ -184,7 +200,11 @@ def command(
                 out.print(judgement.used(graded.usage), soft_wrap=True)
         if any(row.states["answered"] for row in found.values()):
             unknown = sum(row.unpriced for row in found.values())
-            echo(f"next: {collecting.next_command(plan, unknown)}")
+            following = collecting.next_command(made, unknown)
+            if cells is not None and cells.about.get("kind") == DIFFERENCE:
+                store = shlex.quote(str(made.store))
+                following = f"routebench ope --plan {shlex.quote(str(plan))} --answers {store}"
+            echo(f"next: {following}")
     short = graded is not None and graded.ungraded > MISSING * (graded.graded + graded.ungraded)
     ctx.exit(1 if done.stopped else 3 if short else 0)
 

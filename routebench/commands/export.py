@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from routebench import router_options
 from routebench.arguments import RUN
 from routebench.printed import echo
 
@@ -20,26 +21,10 @@ from routebench.printed import echo
     metavar="DIR",
     help="Write this new folder.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    help="Take the router trained with this seed (default 0).",
-)
-@click.option(
-    "--fold",
-    type=click.IntRange(0),
-    default=0,
-    help="Take the router trained in this fold (default 0).",
-)
-@click.option(
-    "--point",
-    metavar="NAME",
-    help="Let it decide at this operating point, such as within-1pp; by default by its own choice.",
-)
-@click.option(
-    "--license", "license_", metavar="ID", help="Name the checkpoint's license, such as apache-2.0."
-)
+@router_options.seed
+@router_options.fold
+@router_options.own_point
+@router_options.license_
 def command(
     run: Path,
     router: str,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from routebench.arguments import RUN
+from routebench import router_options
+from routebench.arguments import CHECKPOINT_OR_RUN
 from routebench.printed import echo, echo_json
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _ASKED = 32
 
 
 @click.command()
-@click.argument("folder", type=RUN, metavar="CHECKPOINT|RUN")
+@click.argument("folder", type=CHECKPOINT_OR_RUN, metavar="CHECKPOINT|RUN")
 @click.argument("words", nargs=-1, metavar="[ROUTER] [TEXT…]")
 @click.option(
     "--input",
@@ -56,66 +57,25 @@ _ASKED = 32
 )
 @click.option("--user", metavar="NAME", help="Route for this user where a line names none.")
 @click.option("--task", metavar="NAME", help="Take this task where a line names none.")
-@click.option("--models", multiple=True, metavar="NAME,…", help="Choose among these only.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    help="Take the router trained with this seed (default 0).",
-)
-@click.option(
-    "--fold",
-    type=click.IntRange(0),
-    default=0,
-    help="Take the router trained in this fold (default 0).",
-)
-@click.option("--point", metavar="NAME", help="Decide at this operating point, such as within-1pp.")
-@click.option(
-    "--set",
-    "set_",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of the router that counts in routing, or of a provider or judge.",
-)
-@click.option(
-    "--budget", type=float, metavar="USD", help="Keep what the answers cost in all within this."
-)
-@click.option(
-    "--spent",
-    type=float,
-    metavar="USD",
-    help="Count this as spent of the budget already (default 0).",
-)
+@router_options.models
+@router_options.seed
+@router_options.fold
+@router_options.point("Decide at this operating point, such as within-1pp.")
+@router_options.set_
+@router_options.budget("Keep what the answers cost in all within this.")
+@router_options.spent
 @click.option(
     "--answer",
     "asking",
     is_flag=True,
     help="Ask the chosen model, or those a router that sees answers wants. Costs money.",
 )
-@click.option(
-    "--provider",
-    "providers",
-    multiple=True,
-    metavar="NAME|MODEL=NAME:MODEL",
-    help="Ask this provider for the run's models, or for one of them under another name.",
+@router_options.providers(
+    "Ask this provider for the run's models, or for one of them under another name."
 )
-@click.option(
-    "--prices",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
-)
-@click.option(
-    "--answers-as",
-    metavar="JUDGE",
-    help="Read final answers as this judge does; by default as the run's.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    metavar="SECONDS",
-    help="Wait this long for one call (default 120).",
-)
+@router_options.prices
+@router_options.answers_as
+@router_options.timeout
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per query.")
 @click.pass_context
 def command(
@@ -174,7 +134,8 @@ def command(
     alone = is_checkpoint(folder)
     if not alone and file is None and not words:
         raise click.UsageError(f"{folder} is no checkpoint: name a router of the run too.", ctx)
-    router = file if alone or file is not None else words[0]
+    named = not alone or (bool(words) and _names_router(words[0], folder))
+    router = file if file is not None or not named else words[0]
     texts = words if router is file else words[1:]
     if input_ is not None and texts:
         raise OptionError(f"--input {input_}: queries are given as arguments too")
@@ -188,7 +149,7 @@ def command(
     )  # fmt: skip
     for note in trained.notes:
         echo(f"warning: {note}", err=True)
-    allowed = [name.strip() for text in models for name in text.split(",") if name.strip()]
+    allowed = router_options.allowed(models)
     routing = Routing.of(trained, allowed)
     if trained.point is not None and (point is not None or trained.setting != "its own choice"):
         echo(f"{trained.label} at {trained.point}: {trained.setting}; {trained.place}", err=True)
@@ -206,6 +167,15 @@ def command(
             ctx.exit(_file(trained, queries, output, decide, (user, task), size, asking))
         size = 1 if single or asking else _CHUNK
         ctx.exit(_texts(trained, texts, decide, (user, task), size, as_json, asking))
+
+
+def _names_router(word: str, folder: Path) -> bool:
+    """Return whether a word is the name of a router: no text to route with a checkpoint's."""
+    from routebench.plugin import discovery
+    from routebench.plugin.renamed import current_name
+
+    known = {info.name for info in discovery.installed("router")}
+    return current_name(word) in known | {_label(folder)}
 
 
 def _check(

@@ -9,57 +9,27 @@ from typing import Any
 
 import click
 
-from routebench.arguments import RUN
+from routebench import router_options
+from routebench.arguments import CHECKPOINT_OR_RUN
 from routebench.printed import echo
 
 KEYS = "ROUTEBENCH_API_KEYS"
 
 
 @click.command()
-@click.argument("path", type=RUN, metavar="CHECKPOINT|RUN")
+@click.argument("path", type=CHECKPOINT_OR_RUN, metavar="CHECKPOINT|RUN")
 @click.argument("router", required=False)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    help="Take the router trained with this seed (default 0).",
+@router_options.seed
+@router_options.fold
+@router_options.point(
+    "Let the model `routebench` decide at this operating point, such as within-1pp."
 )
-@click.option(
-    "--fold",
-    type=click.IntRange(0),
-    default=0,
-    help="Take the router trained in this fold (default 0).",
+@router_options.providers(
+    "Ask this provider for the router's models, or for one of them under another name."
 )
-@click.option(
-    "--point",
-    metavar="NAME",
-    help="Let the model `routebench` decide at this operating point, such as within-1pp.",
-)
-@click.option(
-    "--provider",
-    "providers",
-    multiple=True,
-    metavar="NAME|MODEL=NAME:MODEL",
-    help="Ask this provider for the router's models, or for one of them under another name.",
-)
-@click.option(
-    "--set",
-    "set_",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of the router that counts in routing, or of a provider or judge.",
-)
-@click.option(
-    "--prices",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Price what is asked by this file of USD per million tokens; by default by dated lists.",
-)
-@click.option(
-    "--answers-as",
-    metavar="JUDGE",
-    help="Read final answers as this judge does; by default as the run's.",
-)
+@router_options.set_
+@router_options.prices
+@router_options.answers_as
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen at this address.")
 @click.option(
     "--port",
@@ -69,13 +39,8 @@ KEYS = "ROUTEBENCH_API_KEYS"
     help="Listen on this port; 0 takes a free one.",
 )
 @click.option("--without-keys", is_flag=True, help="Let anybody in who reaches another address.")
-@click.option("--budget", type=float, metavar="USD", help="Keep what all answers cost within this.")
-@click.option(
-    "--spent",
-    type=float,
-    metavar="USD",
-    help="Count this as spent of the budget already (default 0).",
-)
+@router_options.budget("Keep what all answers cost within this.")
+@router_options.spent
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),

@@ -8,21 +8,38 @@ from typing import Any
 
 import click
 
-from routebench import run_options
+from routebench import router_options, run_options
 from routebench.printed import echo, echo_json
 
 
 @click.command()
 @run_options.add(
-    *("suite", "router", "data", "source", "map", "score-max", "prices", "show", "task", "split"),
+    *(
+        "suite",
+        "add",
+        "router",
+        "data",
+        "source",
+        "map",
+        "score-max",
+        "prices",
+        "show",
+        "task",
+        "split",
+    ),
     *("split-seed", "encoder", "profile", "objective", "judge", "answers-as", "device", "set"),
-    *("max-missing", "assume-output-tokens", "file", "jobs", "job-timeout", "isolation", "fresh"),
+    *(
+        "inner-folds",
+        "max-missing",
+        "assume-output-tokens",
+        "file",
+        "jobs",
+        "job-timeout",
+        "isolation",
+        "fresh",
+    ),
 )
-@click.option(
-    "--point",
-    metavar="NAME",
-    help="Let it decide at this operating point, such as within-1pp; by default by its own choice.",
-)
+@router_options.own_point
 @click.option(
     "--out",
     "checkpoint",
@@ -36,9 +53,7 @@ from routebench.printed import echo, echo_json
 )
 @click.option("--all-data", is_flag=True, help="Train on the test part too, once it is measured.")
 @click.option("--no-test", is_flag=True, help="Route no test query: nothing is measured.")
-@click.option(
-    "--license", "license_", metavar="ID", help="Name the checkpoint's license, such as apache-2.0."
-)
+@router_options.license_
 @click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checkpoint's description.")
 @click.pass_context

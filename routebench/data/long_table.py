@@ -17,6 +17,7 @@ import pyarrow as pa
 from routebench import limits
 from routebench.data.cells import CellRows, first_rows
 from routebench.data.columns import Coded, Lines, TableColumns, objects
+from routebench.data.moments import asked_at
 from routebench.data.scores import likely_top
 from routebench.data.texts import encode, hash_normalised, normalise
 from routebench.errors import DataError, did_you_mean
@@ -37,7 +38,10 @@ from routebench.records import (
 
 REQUIRED = ("query_id", "query", "model", "score")
 PER_QUERY = ("query", "task", "topic", "user", "split", "reference")
-TEXTS = ("query_id", "model", "sample", *PER_QUERY, "response", "finish_reason", "grade", "state")
+TEXTS = (
+    *("query_id", "model", "sample", *PER_QUERY, "asked_at"),
+    *("response", "finish_reason", "grade", "state"),
+)
 PARTS = {"cached_tokens": "input_tokens", "thinking_tokens": "output_tokens"}
 """Columns of tokens that are part of another one's."""
 NUMBERS = (
@@ -89,7 +93,7 @@ def from_long(
     models = _models(rows, model, pool)
     limits.check(place, "pairs of query and model", len(query.values) * len(models), limits.PAIRS)
     attributes = {c: _per_query(rows, query, c) for c in PER_QUERY if c in rows}
-    preference = _preference(rows, query)
+    preference, time = _preference(rows, query), asked_at(rows, query)
     normal = [normalise(text) for text in attributes["query"]]
     hashes = objects([hash_normalised(text) for text in normal])
     order = np.array(
@@ -120,6 +124,7 @@ def from_long(
         keys=keys[order],
         text_hash=hashes[order],
         outcomes=outcomes,
+        time=None if time is None else time[order],
         pool=_pool(pool, models),
         visible=visible,
         split=column.get("split"),

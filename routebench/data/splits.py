@@ -21,7 +21,7 @@ from routebench.records import Codes, Floats, Ints, Mask, SuiteData
 TRAIN, VALIDATION, TEST, REMOVED = 0, 1, 2, -1
 SHARES = (0.6, 0.2, 0.2)
 Kind = Literal["auto", "given", "hash"]
-Protocol = Literal["query", "user", "llm"]
+Protocol = Literal["query", "user", "llm", "online"]
 
 _PARTS = ("train", "validation", "test")
 _NAMES = {
@@ -52,6 +52,8 @@ class Split:
     """What is new in test: the query only, its user too, or a model too."""
     held_out: Mask | None = None
     """[folds, u or m] users or models unseen in training, under those protocols."""
+    few_shot: Mask | None = None
+    """[folds, n] training queries on which such models are known; None where they are on none."""
     alike: Ints | None = None
     """[n] equal for duplicates, exact and near; None for a split that was read from a run."""
 
@@ -63,16 +65,19 @@ def make_split(
     seed: int = 0,
     shares: tuple[float, float, float] = SHARES,
     protocol: Protocol = "query",
+    shots: int = 0,
 ) -> Split:
     """Split a suite and remove duplicates between its parts.
 
     `auto` takes the suite's own split where there is one, else hashes. `folds` overrides both:
     every query is then tested exactly once. Under the protocols `user` and `llm` some users or
-    models are kept from training too, in each fold others.
+    models are kept from training too, in each fold others; models are known on `shots` of its
+    queries.
 
     Raises:
         DataError: an unusable `split` column, or a part left without queries.
-        OptionError: fewer than three folds, or a protocol that the suite cannot have.
+        OptionError: fewer than three folds, a protocol that the suite cannot have, or more shots
+            than training queries.
     """
     if folds is not None:
         used, codes = "folds", fold_split(data, folds, seed)
@@ -80,6 +85,8 @@ def make_split(
         used, codes = "given", given_split(data, seed)
     else:
         used, codes = "hash", hash_split(data, seed, shares)
+    if data.added is not None:
+        codes[:, data.added] = TRAIN
     duplicates = near_pairs(data.queries.text.tolist())
     leaked = removed = 0
     for fold in codes:
@@ -87,8 +94,9 @@ def make_split(
         leaked, removed = leaked + hit, removed + gone
     _check_parts(codes, data.name, used, removed)
     apart = _held_out(data, protocol, len(codes), seed)
-    digest, groups = _fingerprint(data, codes, apart), duplicates.groups()
-    return Split(codes, leaked, removed, digest, used, protocol, apart, groups)
+    digest, groups = fingerprint(data, codes, apart), duplicates.groups()
+    few = _few_shot(codes, shots) if protocol == "llm" and shots else None
+    return Split(codes, leaked, removed, digest, used, protocol, apart, few, groups)
 
 
 def inner_parts(data: SuiteData, split: Split, k: int, seed: int) -> Codes:
@@ -210,7 +218,7 @@ def _held_out(data: SuiteData, protocol: Protocol, folds: int, seed: int) -> Mas
             f"{data.name}: user {first!r} is in the test part only ({unseen.sum()} such users)",
             "--protocol user is for users whom training never saw",
         )
-    if protocol == "query":
+    if protocol in ("query", "online"):
         return None
     if protocol == "user":
         if data.users is None:
@@ -235,7 +243,19 @@ def _held_out(data: SuiteData, protocol: Protocol, folds: int, seed: int) -> Mas
     return apart
 
 
-def _fingerprint(data: SuiteData, codes: Codes, apart: Mask | None) -> str:
+def _few_shot(codes: Codes, shots: int) -> Mask:
+    """Return [folds, n] the first training queries of every fold, in the order of texts' hashes."""
+    train = codes == TRAIN
+    if (least := int(train.sum(axis=1).min())) < shots:
+        raise OptionError(
+            f"--shots {shots}: there are {least} training queries", f"at most {least}"
+        )
+    few: Mask = train & (train.cumsum(axis=1) <= shots)
+    return few
+
+
+def fingerprint(data: SuiteData, codes: Codes, apart: Mask | None) -> str:
+    """Return 16 hex digits over the queries' keys, their parts, and who is kept from training."""
     digest = hashlib.sha256("".join(data.keys).encode())
     digest.update(codes.tobytes())
     if apart is not None:

@@ -36,6 +36,11 @@ def card(known: CheckpointDescription) -> str:
         f"split {known.fingerprints.split}, training {known.fingerprint}",
         "Written by": f"RouteBench {known.routebench}, {known.created}",
     }
+    if known.inner_folds:
+        facts["Inner folds"] = (
+            f"{known.inner_folds}; as many fits on parts of train and validation chose its points,"
+            " and it was fitted again on both"
+        )
     if known.users:
         facts["Users"] = f"{len(known.users)}, each with a weight on quality against cost"
     if known.tasks:

@@ -12,14 +12,20 @@ from routebench.board.checkpoint.description import CheckpointDescription, Check
 from routebench.board.checkpoint.files import check_content, check_name
 from routebench.deploy.card import card
 from routebench.errors import OptionError
-from routebench.files import file_sha256, new_folder
+from routebench.files import check_writable, file_sha256, new_folder, reason
 from routebench.jobs.left import only_files
 
 
 def check_out(out: Path) -> None:
-    """Raise an `OptionError` where something is at the place of a new checkpoint folder."""
+    """Raise an `OptionError` where a new checkpoint folder cannot be made."""
     if out.exists() or out.is_symlink():
         raise OptionError(f"--out {out}: is there already", "name a new folder")
+    try:
+        check_writable(out)
+    except OSError as error:
+        raise OptionError(
+            f"--out {out}: cannot be written: {reason(error)}", "name another folder"
+        ) from error
 
 
 def export(

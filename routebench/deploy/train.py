@@ -60,6 +60,11 @@ def train(
     """
     export.check_out(out)
     config = one_checkpoint(config, point)
+    if config.inner_folds is not None and (all_data or not measure):
+        raise OptionError(
+            "--inner-folds: points are chosen so with a test part, trained on train and validation",
+            "leave out --inner-folds, or --all-data and --no-test",
+        )
     results = None
     if measure:
         done = run(config, listener)
@@ -69,11 +74,6 @@ def train(
         if not all_data:
             return export.export(done.folder, row.router, out, point=point, license=license)
         results = of_run.describe(of_run.find(done.folder, row.router)).results
-    if config.inner_folds is not None:
-        raise OptionError(
-            "--inner-folds: points are chosen so with a test part, trained on train and validation",
-            "leave out --inner-folds, or --all-data",
-        )
     with prepared(config, listener) as ready:
         return _alone(config, ready, out, listener, point, results, all_data, license)
 

@@ -79,32 +79,40 @@ def import_files(
 def guess(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> str:
     """Return the one format of all paths, recognised by the beginning of their files.
 
-    In a folder, the first file that is recognised decides. `note` receives the importers that are
-    broken and therefore not used.
+    In a folder, the first file that is recognised decides. `note` receives what was recognised,
+    how many of the files are of it, and the importers that are broken and therefore not used.
     """
     importers = _usable(note)
     suffixes = sorted({suffix for each in importers.values() for suffix in each.suffixes})
-    found: set[str] = set()
+    found: Counter[str] = Counter()
+    looked = 0
     for path in paths:
         heads = [head_of(file) for file in files_in(path, *suffixes)[:_LOOKED]]
-        fitting = next(filter(None, (_recognising(importers, head, note) for head in heads)), [])
+        recognised = [_recognising(importers, head, note) for head in heads]
+        fitting = next(filter(None, recognised), [])
         if not fitting:
-            about = (f"{name}: {_about(importer)}" for name, importer in importers.items())
             raise DataError(
                 f"{heads[0].path.name}: of no known format; {heads[0].summary()}",
-                "known: " + "; ".join(about),
+                "a table of one row per answer is read as it is: --suite table:FILE, with --map"
+                f" query=…,model=…,score=… for other names; formats: {', '.join(importers)}",
             )
         if len(fitting) > 1:
             raise DataError(
                 f"{path}: is of several formats: {', '.join(fitting)}", "name one of them"
             )
-        found.add(fitting[0])
+        found[fitting[0]] += sum(fitting[0] in names for names in recognised)
+        looked += len(heads)
     if len(found) > 1:
         raise DataError(
             f"the files are of different formats: {', '.join(sorted(found))}",
             "import them one by one",
         )
-    return found.pop()
+    ((name, count),) = found.items()
+    note(
+        f"recognised as {name} ({_about(importers[name])}): {count} of {looked} files looked at"
+        f" begin so, and none of the {len(importers) - 1} other formats does"
+    )
+    return name
 
 
 def _usable(note: Callable[[str], None]) -> dict[str, Importer]:

@@ -62,7 +62,7 @@ def _head(path: Path) -> FileHead:
     text = raw.decode("utf-8-sig", "replace").lstrip()
     if text.startswith(("{", "[")):
         line, more, _ = text.partition("\n")
-        rows = text.startswith("{") and _is_object(line) and bool(more or path.suffix == ".jsonl")
+        rows = text.startswith("{") and _is_object(line) and bool(more or ".jsonl" in path.suffixes)
         # The rest may speak of anything: of JSON lines the first one says what they are.
         names = tuple(dict.fromkeys(_KEY.findall(line if rows else text)))
         return FileHead(
@@ -153,6 +153,35 @@ def read_json(path: Path) -> Any:
             return parse_json(stream.read(), path.name)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path.name}: cannot be read: {error}") from error
+
+
+def read_records(path: Path, kind: str, bad: Bad = _raise) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the rows of a file of a `FileHead.kind` with rows, with the place to name each by."""
+    if kind == "csv":
+        yield from read_csv(path, bad)
+    elif kind in ("jsonl", "json"):
+        yield from read_jsonl(path, bad)
+    elif kind == "parquet":
+        yield from _read_parquet(path)
+    else:
+        for row, record in enumerate(read_json(path), 1):
+            if isinstance(record, dict):
+                yield f"{path.name}: row {row}", record
+            else:
+                bad(DataError(f"{path.name}: row {row} is no JSON object"))
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(1024):
+            for record in batch.to_pylist():
+                row += 1
+                yield f"{path.name}: row {row}", record
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path.name}: after row {row}: cannot be read: {error}") from error
 
 
 def parse_json(raw: bytes, place: str) -> Any:

@@ -16,6 +16,8 @@ from routebench.isolation.messages import (
     FitGiven,
     FitNeeded,
     Message,
+    OutcomesGiven,
+    OutcomesNeeded,
     ProgressUpdate,
     Reply,
     Report,
@@ -34,10 +36,14 @@ _KINDS = {
     kind.__name__: kind
     for kind in (
         *(Start, Access, PluginInfo, ProgressUpdate, Report, Used),
-        *(FitNeeded, FitGiven, AnswersNeeded, AnswersGiven),
+        *(FitNeeded, FitGiven, AnswersNeeded, AnswersGiven, OutcomesNeeded, OutcomesGiven),
         *(*get_args(Request), *get_args(Reply)),
     )
 }
+_BETWEEN = (
+    *(ProgressUpdate, FitNeeded, FitGiven, AnswersNeeded, AnswersGiven),
+    *(OutcomesNeeded, OutcomesGiven, Used),
+)
 
 
 def write(message: Message) -> str:
@@ -59,8 +65,7 @@ def read(line: str) -> Message:
         raise ValueError(f"not a message: {place}: {first['msg']}") from error
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from error
-    between = ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Used
-    if isinstance(message, between) or (
+    if isinstance(message, _BETWEEN) or (
         isinstance(message, Start) and isinstance(message.request, Request)
     ):
         return message

@@ -2,7 +2,7 @@
 
 A process gets one `Start` on stdin, and writes to stdout: a `ProgressUpdate` as often as it likes,
 then one `Report`. In between, a `FitNeeded` is answered on stdin by a `FitGiven`, and an
-`AnswersNeeded` by an `AnswersGiven`.
+`AnswersNeeded` by an `AnswersGiven`, and an `OutcomesNeeded` by an `OutcomesGiven`.
 """
 
 from __future__ import annotations
@@ -96,6 +96,31 @@ class StepRequest:
 
 
 @dataclass(frozen=True)
+class OnlineRequest:
+    """Load the checkpoint in the folder, and choose for the queries there one after the other."""
+
+    stage: ClassVar = "online"
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    models: list[str]
+    batch: int
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HindsightRequest:
+    """Load the checkpoint in the folder, learn from every cell of the table there, and choose."""
+
+    stage: ClassVar = "hindsight"
+    label: str
+    plugin: PluginInfo
+    options: dict[str, Any]
+    models: list[str]
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DescribeRequest:
     """Check a plugin's options, and say what it declares and lacks."""
 
@@ -133,7 +158,14 @@ class FitTextsRequest:
 
 
 Request = (
-    FitRequest | RouteRequest | StepRequest | DescribeRequest | EncodeRequest | FitTextsRequest
+    FitRequest
+    | RouteRequest
+    | StepRequest
+    | OnlineRequest
+    | HindsightRequest
+    | DescribeRequest
+    | EncodeRequest
+    | FitTextsRequest
 )
 
 
@@ -204,6 +236,29 @@ class AnswersGiven:
 
 
 @dataclass(frozen=True)
+class OutcomesNeeded:
+    """A router has chosen for the next queries, and waits for an `OutcomesGiven`."""
+
+    start: int
+    """The first of them, in the order of arrival."""
+    choice: list[int]
+    probability: list[list[float]] | None = None
+
+
+@dataclass(frozen=True)
+class OutcomesGiven:
+    """The run's answer to `OutcomesNeeded`: what is revealed now, of chosen cells alone."""
+
+    rows: list[int] = field(default_factory=list)
+    choice: list[int] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+    cost: list[float] = field(default_factory=list)
+    """NaN in an unpriced run."""
+    problem: str = ""
+    """Why nothing is."""
+
+
+@dataclass(frozen=True)
 class FitReply:
     """Reply to `FitRequest`."""
 
@@ -232,6 +287,20 @@ class StepReply:
 
 
 @dataclass(frozen=True)
+class OnlineReply:
+    """Reply to `OnlineRequest`; the run knows what was chosen."""
+
+    timing: Timing
+    facts: Facts
+    encoded: bool
+
+
+@dataclass(frozen=True)
+class HindsightReply:
+    """Reply to `HindsightRequest`; the decisions lie in the folder."""
+
+
+@dataclass(frozen=True)
 class DescribeReply:
     """Reply to `DescribeRequest`."""
 
@@ -245,6 +314,8 @@ class DescribeReply:
     """Whether it sees answers: it has `step`, and no `route`."""
     trades_off: bool = False
     """Whether its `step` takes a trade-off."""
+    updates: bool = False
+    """Whether it learns online: it has `update`."""
     libraries: list[str] = field(default_factory=list)
     """Those that its jobs import."""
     needs_network: bool = False
@@ -303,6 +374,8 @@ Reply = (
     FitReply
     | RouteReply
     | StepReply
+    | OnlineReply
+    | HindsightReply
     | DescribeReply
     | EncodeReply
     | FitTextsReply
@@ -324,7 +397,16 @@ class Report:
 
 
 Message = (
-    Start | ProgressUpdate | FitNeeded | FitGiven | AnswersNeeded | AnswersGiven | Report | Used
+    Start
+    | ProgressUpdate
+    | FitNeeded
+    | FitGiven
+    | AnswersNeeded
+    | AnswersGiven
+    | OutcomesNeeded
+    | OutcomesGiven
+    | Report
+    | Used
 )
 
 

@@ -34,6 +34,9 @@ from routebench.isolation.messages import (
     FitGiven,
     FitNeeded,
     FitReply,
+    OnlineReply,
+    OutcomesGiven,
+    OutcomesNeeded,
     ProgressUpdate,
     Report,
     Request,
@@ -46,8 +49,10 @@ from routebench.isolation.printing import Printed
 
 OnProgress = Callable[[float, str], None]
 GiveAnswers = Callable[[AnswersNeeded], AnswersGiven]
+RevealOutcomes = Callable[[OutcomesNeeded], OutcomesGiven]
 Process = subprocess.Popen[str] | ForkedProcess
 _ENTRY = "routebench.jobs.worker"
+_MEASURED = (FitReply, RouteReply, StepReply, OnlineReply)
 _LOG_TAIL = 4000
 _REPORT = '"is": "Report"'
 PRINTED = "printed:"
@@ -102,12 +107,14 @@ class Workers:
         libraries: Iterable[str] = (),
         answer: Callable[[FitNeeded], str | None] | None = None,
         sell: GiveAnswers | None = None,
+        reveal: RevealOutcomes | None = None,
     ) -> Report:
         """Run one process to its end and return its report; `Failed` where it gave none.
 
         The process may write to `folder` only; its log lies beside that folder. `deadline` is a
         time of `time.monotonic`. `libraries` are those that it will import; `answer` gives it
-        fits that it needs, `sell` answers that a router buys.
+        fits that it needs, `sell` answers that a router buys, `reveal` the outcomes of what it
+        chose.
         """
         (folder / "work").mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
@@ -119,7 +126,9 @@ class Workers:
         ):
             said.stream.close()
             reader = threading.Thread(
-                target=_listen, args=(process, reports, used, progress, answer, sell), daemon=True
+                target=_listen,
+                args=(process, reports, used, progress, answer, sell, reveal),
+                daemon=True,
             )
             reader.start()
             timed_out = False
@@ -136,7 +145,7 @@ class Workers:
         report = reports[-1] if reports else Report(Failed(_ending(process.wait())))
         reply = report.reply
         apart = "namespaces" in report.isolation
-        if used and apart and isinstance(reply, FitReply | RouteReply | StepReply):
+        if used and apart and isinstance(reply, _MEASURED):
             # The last is of the process that waited for the job, which with namespaces no router
             # can reach. Without them there is none, and the job measures itself.
             reply = replace(reply, timing=reply.timing | asdict(used[-1]))
@@ -299,6 +308,7 @@ def _listen(
     progress: OnProgress,
     answer: Callable[[FitNeeded], str | None] | None,
     sell: GiveAnswers | None,
+    reveal: RevealOutcomes | None,
 ) -> None:
     assert process.stdout is not None
     # A router can find the channel and write to it: lines have an end, and messages a form.
@@ -320,6 +330,8 @@ def _listen(
                 _send(process, FitGiven(_fit(message, answer)))
             elif isinstance(message, AnswersNeeded):
                 _send(process, _sold(message, sell))
+            elif isinstance(message, OutcomesNeeded):
+                _send(process, _revealed(message, reveal))
 
 
 def _fit(needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None) -> str | None:
@@ -341,7 +353,16 @@ def _sold(needed: AnswersNeeded, sell: GiveAnswers | None) -> AnswersGiven:
         return AnswersGiven(None, f"{type(error).__name__}: {error}")
 
 
-def _send(process: Process, message: FitGiven | AnswersGiven) -> None:
+def _revealed(needed: OutcomesNeeded, reveal: RevealOutcomes | None) -> OutcomesGiven:
+    if reveal is None:
+        return OutcomesGiven(problem="outcomes are for a router that learns online")
+    try:
+        return reveal(needed)
+    except Exception as error:  # numbers that are none: its row fails, and says why
+        return OutcomesGiven(problem=f"{type(error).__name__}: {error}")
+
+
+def _send(process: Process, message: FitGiven | AnswersGiven | OutcomesGiven) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(lines.write(message) + "\n")

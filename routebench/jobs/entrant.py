@@ -36,6 +36,8 @@ class Entrant:
     """Whether it declares itself a reference, of which no verdict is made."""
     inner_folds: int = 0
     """Inner fits of each of its jobs; 0 for a router that is not cross-fitted."""
+    updates: bool = False
+    """Whether it learns online: it has `update`."""
 
 
 def digest(value: Any, length: int = 16) -> str:

@@ -17,10 +17,11 @@ from routebench import hookspecs
 from routebench.bought import Bought, Stepped
 from routebench.errors import PluginError
 from routebench.hookspecs import Context
+from routebench.online.reveal import wrong_chances
 from routebench.plugin import optional
 from routebench.plugin.defaults import LEARNING
 from routebench.plugin.extensions import attributed
-from routebench.records import Decisions, Queries, Table, Usage
+from routebench.records import Decisions, Floats, Ints, Queries, Table, Usage
 from routebench.steps.replay import AnswerSource, RecordedAnswers, UnrecordedError, step_through
 
 CHUNK = 1024
@@ -37,6 +38,7 @@ class Metering:
         self.step_seconds: list[float] = []
         self.single_seconds: list[float] = []
         """Of queries that were stepped one by one: all their steps."""
+        self.update_seconds: list[float] = []
 
     @hookspecs.hookimpl(wrapper=True)
     def fit(self) -> Generator[None, Any, Any]:
@@ -70,6 +72,14 @@ class Metering:
         finally:
             self.step_seconds.append(time.perf_counter() - start)
 
+    @hookspecs.hookimpl(wrapper=True)
+    def update(self) -> Generator[None, Any, Any]:
+        start = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self.update_seconds.append(time.perf_counter() - start)
+
 
 class Harness:
     """A router registered alone, so that no other plugin can answer its hooks.
@@ -98,6 +108,8 @@ class Harness:
         step = self._implemented("step")
         self.steps = step is not None
         """Whether it sees answers: it has `step` in place of `route`."""
+        self.updates = self._implemented("update") is not None
+        """Whether it learns online: it has `update` besides `route`."""
         self.trades_off = step is not None and "trade_off" in step.argnames
         for name in ("fit", "step" if callable(getattr(router, "step", None)) else "route"):
             if self._implemented(name) is None:
@@ -107,6 +119,16 @@ class Harness:
                     + (f": {name} is there, without @hookimpl" if there else ""),
                     f"decorate its method {name} with @routebench.hookimpl",
                 )
+        if callable(getattr(router, "update", None)) and not self.updates:
+            raise PluginError(
+                f"{type(router).__name__} has no update hook: update is there, without @hookimpl",
+                "decorate its method update with @routebench.hookimpl",
+            )
+        if self.steps and self.updates:
+            raise PluginError(
+                f"{type(router).__name__} has both update and step",
+                "a router that learns online chooses one model a query, in route",
+            )
         if self.steps and self._implemented("route") is not None:
             raise PluginError(
                 f"{type(router).__name__} has both route and step",
@@ -154,6 +176,11 @@ class Harness:
             self._ask(queries, np.arange(s, min(s + CHUNK, len(queries))), models) for s in starts
         ]
         return concatenate(parts)
+
+    def update(self, queries: Queries, choice: Ints, score: Floats, cost: Floats) -> None:
+        """Tell the router the outcomes of what was chosen for some queries."""
+        with attributed(self._manager.hook.update, self._extensions):
+            self._manager.hook.update(queries=queries, choice=choice, score=score, cost=cost)
 
     def step(
         self,
@@ -245,6 +272,8 @@ def check(decisions: Any, n: int, m: int) -> Decisions:
         policy=_strings("policy", decisions.policy, n),
         reason=_strings("reason", decisions.reason, n),
         usage=_usage(decisions.usage, n),
+        probability=_probability(decisions.probability, choice, (n, m)),
+        hindsight=None,
     )
 
 
@@ -319,6 +348,13 @@ def _quality(value: Any, choice: Any, shape: tuple[int, int]) -> Any:
     if left_out[choice].any():
         raise PluginError("quality is NaN for a model that was chosen")
     return array
+
+
+def _probability(value: Any, choice: Any, shape: tuple[int, int]) -> Any:
+    chance = _numbers("probability", value, shape)
+    if chance is not None and (problem := wrong_chances(chance, choice)):
+        raise PluginError(problem)
+    return chance
 
 
 def _strings(name: str, value: Any, n: int) -> Any:

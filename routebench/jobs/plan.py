@@ -110,6 +110,8 @@ def entrants(
         if name not in known:
             raise OptionError(f"--set {name}: not part of this run", did_you_mean(name, known))
     facts = facts_of(data)
+    if config.protocol == "online":
+        facts["shown"] = sorted({*facts["shown"], "online"})
     reading = reading_of_answers(config, data)
 
     def enter(item: tuple[str, tuple[PluginInfo, bool]]) -> Entrant:
@@ -233,18 +235,24 @@ def jobs(
             e.personal,
             extensions,
             e.libraries,
-            e.deterministic and not extensions,
+            _alike(e, extensions),
             e.effort,
             e.steps,
             e.trades_off,
             e.needs_network,
             e.resources,
             e.inner_folds,
+            e.updates,
         )
         for e in ready
-        for seed in range(1 if e.deterministic and not extensions else seeds)
+        for seed in range(1 if _alike(e, extensions) else seeds)
         for fold in range(folds)
     ]
+
+
+def _alike(entrant: Entrant, extensions: Mapping[str, Any]) -> bool:
+    """Return whether a router decides alike for all seeds: one that learns online never does."""
+    return entrant.deterministic and not extensions and not entrant.updates
 
 
 class LongestFirst:
@@ -329,6 +337,7 @@ def _entrant(
         trades_off=described.trades_off,
         reference=described.reference,
         inner_folds=inner_folds,
+        updates=described.updates,
     )
 
 

@@ -42,6 +42,7 @@ from routebench.jobs.purchases import Purchases
 from routebench.jobs.query_batch import QueryBatch, take
 from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import disagreement
+from routebench.jobs.streamed import play_stream
 from routebench.plugin import discovery
 from routebench.records import Decisions, Queries
 
@@ -122,6 +123,10 @@ class JobRunner:
     def _serve(
         self, job: Job, route: Path, access: Access, deadline: float | None, models: tuple[str, ...]
     ) -> Result:
+        if job.updates and self.setup.stream is not None:
+            return play_stream(
+                self.setup, self.workers, job, route, access, deadline, models, self._failure
+            )
         serve = self._step if job.steps else self._route
         return serve(job, route, access, deadline, models)
 
@@ -136,7 +141,7 @@ class JobRunner:
             tables = refitted_tables(self.setup, job.fold)
         else:
             crossed = None
-            tables = LearningTables(*self.setup.tables(job.fold, job.personal, job.steps))
+            tables = LearningTables(*self.setup.learning_tables(job))
         route = place / "route"
         kept = str(self.finished.begun(job))
         decided = None if crossed is None else crossed.validation

@@ -17,6 +17,7 @@ from routebench.encode.encoded import Encoded
 from routebench.jobs.entrant import digest
 from routebench.jobs.query_batch import QueryBatch
 from routebench.names import below
+from routebench.online.stream import Stream
 from routebench.plugin.discovery import PluginInfo
 from routebench.plugin.selection import best_single
 from routebench.records import (
@@ -71,6 +72,8 @@ class Job:
     """What it needs, for executors that place jobs on machines."""
     inner_folds: int = 0
     """Inner fits that decide for the choice of points before it is refitted; 0 for none."""
+    updates: bool = False
+    """Whether it learns online: in such a run it is told what it chose, query by query."""
 
     @property
     def id(self) -> str:
@@ -108,6 +111,8 @@ class Setup:
     """[n] the inner fold of each query, where routers are cross-fitted."""
     judged_on: int | None = None
     """Test queries that points are chosen for; by default those of all folds."""
+    stream: Stream | None = None
+    """The test queries as they arrive, in an online run."""
 
     @property
     def tested(self) -> int:
@@ -145,10 +150,21 @@ class Setup:
             validation = replace(validation, answers=self._known_answers(fold, VALIDATION))
         return train, validation
 
+    def learning_tables(self, job: Job) -> tuple[Table, Table]:
+        """Return what a job learns from; on a cold start no outcome is in it, texts are."""
+        tables = self.tables(job.fold, job.personal, job.steps)
+        if not job.updates or self.stream is None or self.stream.settings.start == "warm":
+            return tables
+        every = np.ones(len(self.data.pool), dtype=np.bool_)
+        train, validation = (
+            replace(one, outcomes=without_cells(one.outcomes, every)) for one in tables
+        )
+        return train, validation
+
     def _known_answers(self, fold: int, code: int) -> Bought:
         answers = recorded_answers(self.data, self.rows(fold, code))
         if self.split.protocol == "llm":
-            answers = answers.only(np.broadcast_to(~self.held_out(fold), answers.asked.shape))
+            answers = answers.only(~self.hidden(fold, self.rows(fold, code)))
         return answers
 
     def trade_offs(self, job: Job) -> tuple[float, ...]:
@@ -157,6 +173,8 @@ class Setup:
         They are set by what the best single model costs in training: the last gives up a score
         of more than half for one of its calls.
         """
+        if job.updates and self.stream is not None:
+            return (self.stream.settings.trade_off,)
         if not job.trades_off or self.data.outcomes.cost is None:
             return (0.0,)
         train, validation = (table.outcomes for table in self.tables(job.fold))
@@ -216,9 +234,9 @@ class Setup:
         """Return a fresh table of some rows that a fold learns from, in a suite without users."""
         table = self.data.table(rows)
         if self.split.protocol == "llm":
-            away = self.held_out(fold)
-            pool = table.pool.without_pair(np.array(table.pool.models, dtype=object)[away])
-            table = replace(table, outcomes=_without(table.outcomes, away), pool=pool)
+            away = np.array(table.pool.models, dtype=object)[self.held_out(fold)]
+            outcomes = without_cells(table.outcomes, self.hidden(fold, rows))
+            table = replace(table, outcomes=outcomes, pool=table.pool.without_pair(away))
         return table
 
     def table(self, fold: int, code: int, personal: bool = False) -> Table:
@@ -240,7 +258,7 @@ class Setup:
         """Return the pool with its cheapest and dearest model by what training calls cost users."""
         pool, outcomes = table.pool, self.data.outcomes.take(self.rows(fold, TRAIN))
         if self.split.protocol == "llm":
-            outcomes = _without(outcomes, self.held_out(fold))
+            outcomes = without_cells(outcomes, self.held_out(fold))
         cost = outcomes.mean_relative_cost()
         known = np.flatnonzero(~np.isnan(cost))
         if not len(known):
@@ -255,6 +273,12 @@ class Setup:
         assert self.split.held_out is not None
         apart: Mask = self.split.held_out[fold]
         return apart
+
+    def hidden(self, fold: int, rows: Ints) -> Mask:
+        """Return [rows, m] the cells of models that a fold keeps from training, but the few."""
+        away: Mask = np.broadcast_to(self.held_out(fold), (len(rows), len(self.data.pool)))
+        few = self.split.few_shot
+        return away if few is None else away & ~few[fold, rows][:, None]
 
     def asks(self, fold: int) -> Asks:
         """Return the pairs of query and user in the test of a fold, in a suite with users."""
@@ -296,14 +320,14 @@ class Setup:
         )
 
 
-def _without(outcomes: Outcomes, models: Mask) -> Outcomes:
-    """Return the outcomes as if the given models had never been asked."""
+def without_cells(outcomes: Outcomes, cells: Mask) -> Outcomes:
+    """Return the outcomes as if in the given cells, [n, m] or [m], nothing had been asked."""
     changed: dict[str, Any] = {
-        f.name: np.where(models[:, None] if value.ndim == 3 else models, np.nan, value)
+        f.name: np.where(cells[..., None] if value.ndim == 3 else cells, np.nan, value)
         for f in fields(outcomes)
         if (value := getattr(outcomes, f.name)) is not None and value.dtype.kind == "f"
     }
-    changed["state"] = np.where(models, State.ABSENT, outcomes.state).astype(np.int8)
+    changed["state"] = np.where(cells, State.ABSENT, outcomes.state).astype(np.int8)
     if outcomes.grade is not None:
-        changed["grade"] = np.where(models, -1, outcomes.grade).astype(np.int8)
+        changed["grade"] = np.where(cells, -1, outcomes.grade).astype(np.int8)
     return Outcomes(**changed)

@@ -68,7 +68,7 @@ def load_and_route(
 
     With `singly` all are asked one by one, and nothing else is.
     """
-    _load(harness, folder, models)
+    load_checkpoint(harness, folder, models)
     if singly:
         return harness.one_by_one(queries, len(models))
     decisions = harness.route(queries, len(models))
@@ -86,7 +86,8 @@ def disagreement(differing: int, asked: int) -> PluginError:
     )
 
 
-def _load(harness: Harness, folder: Path, models: tuple[str, ...]) -> None:
+def load_checkpoint(harness: Harness, folder: Path, models: tuple[str, ...]) -> None:
+    """Read the checkpoint; a `DataError` for one of another pool."""
     header = json.loads((folder / "router.json").read_text())
     if tuple(header["models"]) != models:
         raise DataError(
@@ -120,7 +121,7 @@ def load_and_step(
     singly: bool,
 ) -> Decisions:
     """Read the checkpoint, step everything, and with `singly` some queries again one by one."""
-    _load(harness, folder, models)
+    load_checkpoint(harness, folder, models)
     stepped = harness.step(queries, models, trade_off, source)
     differing = harness.stepped_otherwise(queries, models, trade_off, stepped) if singly else 0
     if differing:

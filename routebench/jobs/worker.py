@@ -36,6 +36,12 @@ from routebench.isolation.messages import (
     FitRequest,
     FitTextsReply,
     FitTextsRequest,
+    HindsightReply,
+    HindsightRequest,
+    OnlineReply,
+    OnlineRequest,
+    OutcomesGiven,
+    OutcomesNeeded,
     ProgressUpdate,
     Refused,
     Reply,
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
 
 Send = Callable[[ProgressUpdate], None]
 Buy = Callable[[list[int]], AnswersGiven]
+Choose = Callable[[OutcomesNeeded], OutcomesGiven]
 AHEAD = (
     "numpy", "pyarrow", "pandas", "pyseccomp", "safetensors.numpy", "routebench.encode.encoders",
     "routebench.jobs.arrow_io", "routebench.jobs.stages", "routebench.plugin.extensions",
@@ -88,7 +95,7 @@ def main() -> None:
         f"{category.__name__}: {message}"
     )
 
-    def send(message: ProgressUpdate | FitNeeded | AnswersNeeded | Report) -> None:
+    def send(message: ProgressUpdate | FitNeeded | AnswersNeeded | OutcomesNeeded | Report) -> None:
         print(lines.write(message), file=channel, flush=True)
 
     turn = threading.Lock()
@@ -107,8 +114,15 @@ def main() -> None:
         assert isinstance(reply, AnswersGiven)
         return reply
 
+    def choose(message: OutcomesNeeded) -> OutcomesGiven:
+        with turn:
+            send(message)
+            reply = lines.read(given.get())
+        assert isinstance(reply, OutcomesGiven)
+        return reply
+
     try:
-        answer = carry_out(order, folder, send, ask, buy)
+        answer = carry_out(order, folder, send, ask, buy, choose)
         if violations:
             answer = Failed(f"isolation: {violations[0]}")
     except BaseException as error:  # a router may raise anything, SystemExit too
@@ -122,11 +136,17 @@ def main() -> None:
 
 
 def carry_out(
-    order: Request, folder: Path, send: Send, ask: Ask | None = None, buy: Buy | None = None
+    order: Request,
+    folder: Path,
+    send: Send,
+    ask: Ask | None = None,
+    buy: Buy | None = None,
+    choose: Choose | None = None,
 ) -> Reply:
     """Execute the request in this process, in the job's folder.
 
-    `ask` is for the run's fits, `buy` for answers that it keeps.
+    `ask` is for the run's fits, `buy` for answers that it keeps, `choose` for the outcomes of what
+    is chosen.
     """
     match order:
         case FitRequest():
@@ -138,6 +158,11 @@ def carry_out(
         case StepRequest():
             assert buy is not None, "a router that steps buys its answers"
             return _step(order, folder, buy)
+        case OnlineRequest():
+            assert choose is not None, "a router that learns online is told outcomes"
+            return _online(order, folder, choose)
+        case HindsightRequest():
+            return _hindsight(order, folder)
         case DescribeRequest():
             return _describe(order)
         case EncodeRequest():
@@ -275,6 +300,34 @@ def _step(order: StepRequest, folder: Path, buy: Buy) -> StepReply:
     return StepReply(timing | footprint.memory(), optional.facts(harness.router), Served.used)
 
 
+def _online(order: OnlineRequest, folder: Path, choose: Choose) -> OnlineReply:
+    from routebench.encode.encoders import Served
+    from routebench.jobs import arrow_io, footprint, online, stages
+    from routebench.plugin import optional
+
+    if (folder / "vectors").exists():
+        Served.store = folder / "vectors"
+    queries = arrow_io.read_queries(folder / "queries.arrow")
+    harness = _harness(order)
+    stages.load_checkpoint(harness, folder / "checkpoint", tuple(order.models))
+    online.play(harness, queries, len(order.models), order.batch, choose)
+    timing = online.timing(harness, len(queries)) | footprint.memory()
+    return OnlineReply(timing, optional.facts(harness.router), Served.used)
+
+
+def _hindsight(order: HindsightRequest, folder: Path) -> HindsightReply:
+    from routebench.encode.encoders import Served
+    from routebench.jobs import arrow_io, online, stages
+
+    if (folder / "vectors").exists():
+        Served.store = folder / "vectors"
+    table = arrow_io.read_table(folder / "table.arrow")
+    harness = _harness(order)
+    stages.load_checkpoint(harness, folder / "checkpoint", tuple(order.models))
+    arrow_io.write_decisions(folder / "decisions.arrow", online.in_hindsight(harness, table))
+    return HindsightReply()
+
+
 def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
     """Describe a plugin for the run, so that its code is not imported where the outcomes are."""
     from routebench.errors import OptionError, PluginError, RoutebenchError
@@ -322,6 +375,7 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
         try:
             harness = Harness(router)
             facts = {"steps": harness.steps, "trades_off": harness.trades_off}
+            facts["updates"] = harness.updates
             facts["cheap_fit"] = harness.refits
             if harness.steps and order.pool is not None:
                 lacks = _needed_to_step(frozenset(order.shown)) or lacks
@@ -345,6 +399,8 @@ def _describe(order: DescribeRequest) -> DescribeReply | Refused | Broken:
 
 
 def _needed_to_step(shown: frozenset[str]) -> str | None:
+    if "online" in shown:
+        return "is not applicable: it asks several models, and --protocol online one a query"
     if "answers" not in shown:
         return "is not applicable: no recorded answers"
     if "users" in shown:
@@ -380,7 +436,9 @@ def _encode(order: EncodeRequest, folder: Path, send: Send) -> EncodeReply | Ref
     return EncodeReply(seconds)
 
 
-def _harness(order: FitRequest | RouteRequest | StepRequest) -> Any:
+def _harness(
+    order: FitRequest | RouteRequest | StepRequest | OnlineRequest | HindsightRequest,
+) -> Any:
     from routebench.jobs import stages
     from routebench.jobs.harness import Harness
     from routebench.plugin import extensions

@@ -20,7 +20,7 @@ from routebench.files import absolute
 from routebench.plugin import discovery, options
 from routebench.plugin.discovery import PluginInfo
 
-WRAPPABLE = ("fit", "refit", "route", "step", "judge")
+WRAPPABLE = ("fit", "refit", "route", "step", "update", "judge")
 Values = Mapping[str, dict[str, Any]]
 """Options of plugins by name, as `--set` gives them."""
 

@@ -42,6 +42,16 @@ class VerdictCard:
     point: str | None = None
     usd_per_1k: float | None = None
     best_single_usd_per_1k: float | None = None
+    sees_answers: bool = False
+    """Whether the router asks models before it decides, so that a provider is needed."""
+
+    @property
+    def command(self) -> str | None:
+        """Return the command that routes a query by the router at the point; None without one."""
+        if self.router is None:
+            return None
+        asks = " --answer --provider NAME" if self.sees_answers else ""
+        return f'routebench route RUN {self.router} --point {self.point}{asks} "a query"'
 
     def dollars(self, volume: Volume) -> str | None:
         """Return dollars a month at a number of queries; None where costs are not known."""
@@ -81,7 +91,12 @@ def verdict_card(board: Leaderboard) -> VerdictCard:
     # Of the queries that count at the point, as the savings are.
     base = None if cost is None or saved is None or saved >= 1 else cost / (1 - saved)
     return replace(
-        card, router=router, point=verdict.point, usd_per_1k=cost, best_single_usd_per_1k=base
+        card,
+        router=router,
+        point=verdict.point,
+        usd_per_1k=cost,
+        best_single_usd_per_1k=base,
+        sees_answers=row.steps is not None,
     )
 
 

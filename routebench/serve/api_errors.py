@@ -61,7 +61,8 @@ class Hidden:
     def line(self, text: str) -> str:
         """Return the text on one line that a person can read, without any of them."""
         line = " ".join(self.text(text[: 20 * _LONGEST]).split())
-        line = "".join(c if c.isprintable() else " " for c in line)
+        if not line.isprintable():
+            line = "".join(c if c.isprintable() else " " for c in line)
         return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
     def header(self, text: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +31,11 @@ from routebench.serve.metrics import ServeMetrics
 from routebench.serve.stepping import SteppingRouter
 
 _WARM = "Which river flows through Paris?"
+_TIMED = (
+    "Write a function that sorts a list.",
+    "What is 17 * 23?",
+    "Who painted Guernica, and when?",
+)
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,11 @@ def assemble(trained: TrainedRouter, options: ServeOptions) -> Gateway:
     keys = [one.endpoint.key for one in models.values() if one.endpoint is not None]
     hidden = Hidden([*keys, *options.client_keys])
     at = _at_points(trained)
+    usual = math.inf
     if not trained.steps:
         # It may need more than a text; and the first time takes longer.
         replace(trained, point=None).route([_WARM])
-        trained.forget_times()
+        usual = min(_seconds(trained, text) for text in _TIMED)
     budget = SpendingBudget(options.budget, options.spent)
     keeps = _gives_budget(trained, budget)
     points = _names(trained, at)
@@ -89,7 +97,7 @@ def assemble(trained: TrainedRouter, options: ServeOptions) -> Gateway:
     if trained.steps:
         stepping = SteppingRouter(at, relay, live.finals_reader(trained, judge, values))
     else:
-        router = BatchedRouter(at, (lambda: _spoken_for(budget)) if keeps else None)
+        router = BatchedRouter(at, (lambda: _spoken_for(budget)) if keeps else None, usual)
     if options.log is not None:
         version = policy_version(trained, options.explore)
         log = EventLog(options.log, hidden, version, options.log_texts)
@@ -121,6 +129,13 @@ def policy_version(trained: TrainedRouter, explore: float) -> str:
     ]
     facts += [repr(getattr(trained.router, "options", None)), trained.point, explore]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:12]
+
+
+def _seconds(trained: TrainedRouter, text: str) -> float:
+    began = time.perf_counter()
+    replace(trained, point=None).route([text])
+    trained.forget_times()
+    return time.perf_counter() - began
 
 
 def _model(name: str, target: TargetModel) -> UpstreamModel:

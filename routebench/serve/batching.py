@@ -18,6 +18,12 @@ from routebench.records import Decisions
 
 _BATCH = 64
 """Requests that are routed at once, at most."""
+_QUICK = 0.002
+"""Seconds: a batch that takes no longer is routed in the event loop, as a thread costs more."""
+_SLOW = 1.0  # seconds that a query takes at most, as far as it matters
+_LESS, _MORE = 1 / 1.1, 1.1**19  # one step up for nineteen down: at the 95th percentile
+_SHORT = 8000
+"""Characters of a batch that are routed in the event loop, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +53,24 @@ class _Waiting:
 
 
 class BatchedRouter:
-    """Ranks the models for a text, in one thread of its own; a router is never asked twice at once.
+    """Ranks the models for a text; a router is never asked twice at once.
+
+    It is asked in a thread of its own, unless it is quick and the texts are few and short.
 
     Args:
         at: The router by operating point; None is its own choice.
         spent: Returns what is spent of a budget, for a router that keeps to one.
+        usual: Seconds that a query takes at any point. It follows those that later ones take.
     """
 
-    def __init__(self, at: Mapping[str | None, TrainedRouter], spent: Any = None) -> None:
+    def __init__(
+        self,
+        at: Mapping[str | None, TrainedRouter],
+        spent: Any = None,
+        usual: float = math.inf,
+    ) -> None:
         self._at, self._spent = at, spent
+        self._usual = dict.fromkeys(at, usual)
         self._waiting: list[_Waiting] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="routing")
@@ -70,7 +85,8 @@ class BatchedRouter:
         one = _Waiting(text, user, point, loop.create_future())
         self._waiting.append(one)
         if not self._busy:
-            self._next(loop)
+            self._busy = True
+            loop.call_soon(self._next, loop)  # with what comes in this turn of the loop
         return await one.ranking
 
     def close(self) -> None:
@@ -79,19 +95,19 @@ class BatchedRouter:
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-        self._busy = True
+        short = sum(len(one.text) for one in batch) <= _SHORT
+        if short and sum(self._usual[one.point] for one in batch) <= _QUICK:
+            self._ended(loop, batch, self._route(batch))
+            return
         work = loop.run_in_executor(self._thread, self._route, batch)
-        work.add_done_callback(lambda done: self._ended(loop, batch, done))
+        work.add_done_callback(lambda done: self._ended(loop, batch, _found(done, len(batch))))
 
     def _ended(
         self,
         loop: asyncio.AbstractEventLoop,
         batch: Sequence[_Waiting],
-        done: asyncio.Future[list[Ranking | Exception]],
+        found: Sequence[Ranking | BaseException],
     ) -> None:
-        self._busy = False
-        failed = RuntimeError("routing has ended") if done.cancelled() else done.exception()
-        found = done.result() if failed is None else [failed] * len(batch)
         for one, ranking in zip(batch, found, strict=True):
             if one.ranking.done():  # the client has gone
                 continue
@@ -99,8 +115,9 @@ class BatchedRouter:
                 one.ranking.set_exception(ranking)
             else:
                 one.ranking.set_result(ranking)
-        if self._waiting:
-            self._next(loop)
+        self._busy = bool(self._waiting)
+        if self._busy:
+            loop.call_soon(self._next, loop)
 
     def _route(self, batch: Sequence[_Waiting]) -> list[Ranking | Exception]:
         """Route a batch in the thread; where one text breaks the router, the others do not."""
@@ -123,11 +140,24 @@ class BatchedRouter:
             decisions = trained.route_queries(queries)
             seconds = time.perf_counter() - began
             trained.forget_times()
+            self._learn(point, seconds / len(batch))
             return [rank(trained, decisions, row, seconds) for row in range(len(batch))]
         except Exception as error:
             if len(batch) == 1:
                 return [error]
             return [ranking for one in batch for ranking in self._rankings(point, [one])]
+
+    def _learn(self, point: str | None, seconds: float) -> None:
+        """Note what a query took, in steps: a moment in which the process does not run is one."""
+        known = min(self._usual[point], _SLOW)
+        self._usual[point] = known * (_MORE if seconds > known else _LESS)
+
+
+def _found(
+    done: asyncio.Future[list[Ranking | Exception]], asked: int
+) -> Sequence[Ranking | BaseException]:
+    failed = RuntimeError("routing has ended") if done.cancelled() else done.exception()
+    return done.result() if failed is None else [failed] * asked
 
 
 def rank(trained: TrainedRouter, decisions: Decisions, row: int, seconds: float) -> Ranking:

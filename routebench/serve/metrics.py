@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from routebench.collect.budget import SpendingBudget
@@ -20,12 +21,15 @@ class ServeMetrics:
         self.registry = CollectorRegistry()
         self._known = known
 
+        # Looking a label up takes longer than counting.
         def counter(name: str, text: str, *labels: str) -> Any:
-            return Counter(f"routebench_{name}", text, labels, registry=self.registry)
+            made = Counter(f"routebench_{name}", text, labels, registry=self.registry)
+            return cache(made.labels) if labels else made
 
         def seconds(name: str, text: str, *labels: str) -> Any:
             name = f"routebench_{name}_seconds"
-            return Histogram(name, text, labels, registry=self.registry, buckets=_SECONDS)
+            made = Histogram(name, text, labels, registry=self.registry, buckets=_SECONDS)
+            return cache(made.labels) if labels else made
 
         self._requests = counter(
             "requests", "Requests by named model and status", "model", "status"
@@ -51,11 +55,11 @@ class ServeMetrics:
 
     def error(self, kind: str) -> None:
         """Count an error that was sent."""
-        self._errors.labels(kind).inc()
+        self._errors(kind).inc()
 
     def refused(self, status: int) -> None:
         """Count a request that was refused before its model was known."""
-        self._requests.labels("", str(status)).inc()
+        self._requests("", str(status)).inc()
 
     def unrouted(self) -> None:
         """Count a request that the router could not decide."""
@@ -66,29 +70,29 @@ class ServeMetrics:
         if call["error"] == "budget":
             return
         if call["error"] is None:
-            self._spend.labels(call["model"]).inc(call["usd"] or 0.0)
+            self._spend(call["model"]).inc(call["usd"] or 0.0)
         else:
-            self._failures.labels(call["model"], call["error"]).inc()
-        self._upstream.labels(call["model"]).observe(call["seconds"])
+            self._failures(call["model"], call["error"]).inc()
+        self._upstream(call["model"]).observe(call["seconds"])
 
     def ended(self, event: ServedEvent, seconds: float, routed: bool) -> None:
         """Count a request that has ended; `routed`: the router was asked which model."""
         name = event.requested if event.requested in self._known else ""
-        self._requests.labels(name, str(event.status)).inc()
+        self._requests(name, str(event.status)).inc()
         self._whole.observe(seconds)
         if routed and event.chosen is not None:
-            self._decisions.labels(event.chosen).inc()
+            self._decisions(event.chosen).inc()
             self._route.observe(event.route_seconds)
         if event.explored:
             self._explored.inc()
         for model in event.fallbacks:
             last = [call["error"] for call in event.calls if call["model"] == model][-1]
-            self._fallbacks.labels(model, last).inc()
+            self._fallbacks(model, last).inc()
         if event.answered_by is not None:
-            self._answers.labels(event.answered_by).inc()
+            self._answers(event.answered_by).inc()
             for kind in ("prompt_tokens", "completion_tokens"):
                 count = event.tokens.get(kind, 0)
-                self._tokens.labels(event.answered_by, kind.partition("_")[0]).inc(count)
+                self._tokens(event.answered_by, kind.partition("_")[0]).inc(count)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

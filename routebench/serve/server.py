@@ -22,7 +22,7 @@ _SWITCH = 0.0005  # seconds; the router's thread holds up the event loop no long
 def check_installed() -> None:
     """Raise an `OptionError` where the libraries of the extra `serve` are missing."""
     try:
-        import httpx  # noqa: F401
+        import aiohttp  # noqa: F401
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401

@@ -6,7 +6,7 @@ import unittest
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from routebench.testing import behaviour, checkpoints, contract, learning, stepping
+from routebench.testing import behaviour, checkpoints, contract, learning, online, stepping
 from routebench.testing.kinds import encoders, judges, providers, suites
 from routebench.testing.kinds.subject import PluginSubject
 from routebench.testing.rules import Check, PluginCheck
@@ -23,6 +23,7 @@ CHECKS = (
     *stepping.CHECKS,
     *learning.CHECKS,
     *checkpoints.CHECKS,
+    *online.CHECKS,
 )
 _OTHERS: dict[str, tuple[type[PluginSubject], tuple[Check, ...]]] = {
     "suite": (suites.SuiteSubject, suites.CHECKS),

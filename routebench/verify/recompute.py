@@ -103,11 +103,15 @@ def _results(run: Stored, setup: Setup, entrants: dict[str, Entrant]) -> dict[Jo
             personal=stored.personal,
             inner_folds=entrant.inner_folds,
         )
+        decisions = replace(stored.decisions, quality=quality.get((key, TEST)))
+        if (play := run.played.get((label, seed))) is not None:
+            decisions = replace(decisions, probability=play.probability, hindsight=play.hindsight)
+            job = replace(job, updates=play.learns)
         known = quality.get((key, VALIDATION))
         nothing = np.zeros(0 if known is None else len(known), dtype=np.int64)
         results[job] = Result(
             "ok",
-            decisions=replace(stored.decisions, quality=quality.get((key, TEST))),
+            decisions=decisions,
             validation=Decisions(nothing, quality=known),
             perturbed=Decisions(forms.get(key, np.zeros(0, dtype=np.int64))),
             trade_offs=run.trade_offs.get(key),

@@ -61,7 +61,13 @@ def _setup(run: Stored, options: RunConfig, workers: Workers) -> Setup:
 
     data = load_data(options, Extensions(options.set))
     split = make_split(
-        data, options.split, options.folds, options.split_seed, data.shares, options.protocol
+        data,
+        options.split,
+        options.folds,
+        options.split_seed,
+        data.shares,
+        options.protocol,
+        options.shots,
     )
     stored = run.setup
     if not np.array_equal(data.keys, stored.data.keys) or data.pool.models != run.models:

@@ -52,6 +52,7 @@ _KINDS = (
     ("differences", r"rows\[.*?\]\.against[.\[]"),
     ("usage", r"rows\[.*?\]\.usage"),
     ("tasks, topics, users", r"rows\[.*?\]\.by_"),
+    ("regret of the online run", r"rows\[.*?\]\.online\.|online\."),
     ("curves and operating points", r"rows\[.*?\]\.(?:curve|points|verdict)"),
     ("ranks and seeds", r"rows"),
     ("references", r"references\."),

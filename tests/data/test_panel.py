@@ -34,7 +34,7 @@ def random_panel(n: int = 60, m: int = 3, u: int = 4, **more: Any) -> SuiteData:
 
 
 def setup(data: SuiteData, **options: Any) -> Setup:
-    shots = options.pop("shots", 0)
+    shots = options.get("shots", 0)
     return Setup(data, make_split(data, **options), "tfidf-svd", {}, shots=shots)
 
 

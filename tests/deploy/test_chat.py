@@ -186,6 +186,7 @@ def test_the_page(checkpoint: Path, width: int) -> None:
     assert [one["model"] for one in asked] == ["b", "a"]
     assert asked[1]["prompt"].startswith("User: poem verse number 7 <img src=")
     assert "&lt;img" not in asked[1]["prompt"], "shown escaped, asked as it is"
+    assert "poem verse\nnumber 7" in asked[1]["prompt"]
 
 
 def drive(opened: Any, address: str, width: int) -> None:
@@ -209,8 +210,11 @@ def drive(opened: Any, address: str, width: int) -> None:
     # Another point, and a second turn, which knows the first.
     shown.click("#point input")
     shown.get_by_role("option", name="cost=0.001").click()
-    shown.fill("#message textarea", "poem verse number 7")
-    shown.click("#send")
+    shown.fill("#message textarea", "poem verse")
+    shown.press("#message textarea", "Shift+Enter")
+    shown.keyboard.type("number 7")
+    assert shown.input_value("#message textarea") == "poem verse\nnumber 7"
+    shown.press("#message textarea", "Enter")
     shown.wait_for_function("document.querySelector('#choice').innerText.startsWith('a')")
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     shown.click("#clear")

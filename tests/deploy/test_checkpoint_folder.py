@@ -176,6 +176,24 @@ def test_bad_input(done: Path, checkpoint: Path, main: Main, tmp_path: Path) -> 
     assert (code, out) == (0, f"knn at within-1pp: {tmp_path / 'x'}\n")
 
 
+def test_a_first_text_that_is_a_routers_name_is_no_text(checkpoint: Path, main: Main) -> None:
+    alone = main("route", checkpoint, TEXTS[0])
+    assert alone[0] == 0
+    assert main("route", checkpoint, "knn", TEXTS[0]) == alone
+    code, out, err = main("route", checkpoint, "linear", TEXTS[0])
+    assert (code, out) == (2, "")
+    assert "holds knn, not linear" in err
+    assert main("route", checkpoint, "linear algebra")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["verify", "show", "report"])
+def test_a_checkpoint_is_no_run(done: Path, checkpoint: Path, main: Main, name: str) -> None:
+    code, out, err = main(name, checkpoint)
+    assert (code, out) == (2, "")
+    assert f"{checkpoint}: is a checkpoint folder, not a run" in err
+    assert f"results of the run {done.name} are in" in " ".join(err.split())
+
+
 def test_a_run_whose_checkpoints_have_no_points(done: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(done, tmp_path / "copy"))
     (folder / "routers" / "knn" / "seed-0" / "fold-0" / "checkpoint" / "points.json").unlink()

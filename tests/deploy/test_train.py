@@ -116,6 +116,27 @@ def test_all_data(main: Main, home: Path, tmp_path: Path) -> None:
     )
 
 
+def test_inner_folds_are_on_the_card(main: Main, home: Path, tmp_path: Path) -> None:
+    known = train(main, home, tmp_path / "it", "--inner-folds", "3")
+    assert known.inner_folds == 3
+    assert "- Inner folds: 3; as many fits" in (tmp_path / "it" / "README.md").read_text()
+    given = (*words(home), "--router", "knn", "--inner-folds", 3, "--out", tmp_path / "other")
+    code, _, err = main("train", *given, "--all-data")
+    assert (code, "--inner-folds: points are chosen so with a test part" in err) == (2, True)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_training(
+    main: Main, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "new"
+    code, _, err = main("train", *words(home), "--router", "knn", "--quiet", "--out", place,
+                        "--run", tmp_path / "run")  # fmt: skip
+    assert code == 2
+    assert f"--out {place}: cannot be written" in " ".join(err.split())
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_router_that_sees_answers(main: Main, tmp_path: Path) -> None:
     suite = put(tmp_path, graded(160))
     given = ("--suite", suite, "--prices", price_list(tmp_path), "--judge", "exact")

@@ -121,7 +121,7 @@ def test_a_table_with_few_columns_is_enough(install: Install, log: Path, tmp_pat
     install(log="Log")
     made = import_files("auto", [log], tmp_path / "o.parquet")
     assert (made.rows, made.queries, made.models) == (3, 2, {"a": 2, "b": 1})
-    assert made.notes == ("lines: 3",)
+    assert made.notes[1:] == ("lines: 3",)
     assert pq.read_table(made.path).to_pylist()[2] == {
         "query_id": "2",
         "query": "how",
@@ -225,7 +225,8 @@ def test_broken_ones_are_named_and_left_out(install: Install, log: Path, tmp_pat
     log.rename(tmp_path / "a.txt")
     with pytest.raises(DataError, match="of no known format") as caught:
         guess([tmp_path / "a.txt"])
-    assert "log: Logs (.log); routellm: " in caught.value.hint
+    assert "--suite table:FILE, with --map" in caught.value.hint
+    assert "lm-eval, log, openai-batch" in caught.value.hint
 
 
 @pytest.mark.parametrize(

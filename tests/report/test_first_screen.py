@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -93,6 +94,19 @@ def test_the_card_is_the_headline(kept: Stored) -> None:
     single = kept.board.references["best_single"]["cost_per_1k"].value
     assert card.best_single_usd_per_1k == pytest.approx(single)
     assert "simulated pool: no real model answered" in card.cautions
+
+
+@pytest.mark.parametrize("sees_answers", [True, False])
+def test_the_command_on_the_card_is_complete(kept: Stored, main: Main, sees_answers: bool) -> None:
+    """It fails for want of a run only: no option that it needs is left out, none is unknown."""
+    card = replace(verdict_card(kept.board), sees_answers=sees_answers)
+    assert card.command is not None
+    _, *words = shlex.split(card.command.replace("RUN", "nowhere").replace("NAME", "simulated"))
+    code, _, error = main(*words)
+    assert code == 2
+    assert "nowhere" in error
+    assert ("--answer" in words) == sees_answers
+    assert replace(card, router=None).command is None
 
 
 def test_every_setting_on_the_slider_is_on_the_board(kept: Stored) -> None:

@@ -138,13 +138,13 @@ def test_the_slider_says_what_the_board_says(opened: Callable[..., Any]) -> None
     assert told["honest"].startswith("Fixed before the test – proven")
     assert told["month"].split()[0] == tab.locator("[data-d=paid]").inner_text()
 
-    slider.press("ArrowLeft")
-    slider.press("Home")
-    assert slider.input_value() == "0"
     slider.press("ArrowRight")
     slider.press("End")
     assert slider.input_value() == str(len(stops) - 1)
-    last, told = stops[-1], shown(tab)
+    slider.press("ArrowLeft")
+    slider.press("Home")
+    assert slider.input_value() == "0"
+    last, told = stops[0], shown(tab)
     assert told["savings"] == f"{100 * last['s']:.0f}% cheaper"
     assert told["lambda"] == last["l"]
     assert told["honest"].startswith("Not fixed before the test")

@@ -78,6 +78,7 @@ def serving(
     import httpx
     import uvicorn
 
+    pytest.importorskip("aiohttp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         patch.setenv("GEMINI_API_KEY", KEY)

@@ -262,3 +262,18 @@ def test_the_metrics_count(served: Served) -> None:
         assert after[name] - before.get(name, 0) == more, name
     assert f'routebench_decisions_total{{model="{model}"}}' in page.text
     assert HELLO[0]["content"] not in page.text
+
+
+def test_models_are_asked_by_the_proxy_of_the_environment(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine models.invalid login a password of-the-netrc\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with ChatServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with serving(run, "knn", options("http://models.invalid/v1")) as served:
+            assert served.post(body()).status_code == 200
+    (headers,) = proxy.headers
+    assert headers["host"] == "models.invalid"
+    assert headers["authorization"] == f"Bearer {KEY}"

@@ -28,13 +28,16 @@ class Watched:
 
     def __init__(self, trained: Any) -> None:
         self._trained, self.batches = trained, []
-        self.may = threading.Event()
+        self.asked, self.may = threading.Event(), threading.Event()
+        self.threads: list[int] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._trained, name)
 
     def route_queries(self, queries: Queries) -> Decisions:
         self.batches.append([str(text) for text in queries.text])
+        self.threads.append(threading.get_ident())
+        self.asked.set()
         assert self.may.wait(20)
         if BROKEN in queries.text:
             raise ValueError("what is this?")
@@ -49,7 +52,9 @@ def test_what_comes_while_one_is_routed_is_routed_together_beside_the_loop(run: 
     async def ask() -> list[str]:
         router = BatchedRouter({None: trained})  # type: ignore[dict-item]
         try:
-            tasks = [asyncio.create_task(router.rank(text, None)) for text in texts]
+            tasks = [asyncio.create_task(router.rank(texts[0], None))]
+            await asyncio.to_thread(trained.asked.wait, 20)
+            tasks += [asyncio.create_task(router.rank(text, None)) for text in texts[1:]]
             for _ in range(100):
                 await asyncio.sleep(0)  # the loop goes on while the router is busy
             assert not any(task.done() for task in tasks)
@@ -62,6 +67,26 @@ def test_what_comes_while_one_is_routed_is_routed_together_beside_the_loop(run: 
     assert trained.batches == [texts[:1], texts[1:]]
     alone = open_router(run, "knn").route(texts)
     assert choices == [trained.models[int(at)] for at in alone.choice]
+
+
+def test_a_quick_router_is_asked_in_the_loop_unless_texts_are_long_or_many(run: Path) -> None:
+    trained = Watched(open_router(run, "knn"))
+    trained.may.set()
+
+    async def ask(usual: float) -> list[bool]:
+        router = BatchedRouter({None: trained}, usual=usual)  # type: ignore[dict-item]
+        try:
+            for texts in (["Who wrote Emma?"] * 2, ["x" * 50_000], ["Who wrote Emma?"] * 9):
+                router._usual[None] = usual
+                await asyncio.gather(*(router.rank(text, None) for text in texts))
+        finally:
+            router.close()
+        own, trained.threads = [one == threading.get_ident() for one in trained.threads], []
+        return own
+
+    assert asyncio.run(ask(0.0005)) == [True, False, False]
+    assert asyncio.run(ask(0.5)) == [False, False, False]
+    assert [len(batch) for batch in trained.batches] == 2 * [2, 1, 9]
 
 
 def test_a_text_that_breaks_the_router_breaks_no_other(run: Path) -> None:

@@ -43,9 +43,12 @@ _UNMEANT = re.compile(
     r"|(?:\b(?:not|never|cannot|cant|deny|denies)|n['’]t)\s(?:\w+\s){0,5}$",
     re.I,
 )
+# Many times faster in a text made small than in any case.
+_SMALL_UNMEANT = re.compile(_UNMEANT.pattern)
 _SUPPOSED = re.compile(r"^\W*(?:if|suppose|assum\w+|had|were|imagine)\b", re.I)
 _SENTENCE = re.compile(r"[.!?]\s|[\n;]")
 _CLAUSE = re.compile(r"[.,;!?\n][\"'”’)*_]*\s|[\n;]|\b(?:but|however|so|then|therefore)\b", re.I)
+_SMALL_CLAUSE = re.compile(_CLAUSE.pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def plain(text: str) -> str:
 
 def boxes(text: str) -> Iterator[BoxedText]:
     r"""Yield the content of every `\boxed{…}` and `<answer>…</answer>` of a plain text."""
-    if "\\" not in text and "<" not in text:
+    if not _may_box(text):
         return
     for match in islice(_BOX.finditer(text), MOST):
         if inner := match["bare"] or match["tagged"]:
@@ -99,9 +102,19 @@ def boxes(text: str) -> Iterator[BoxedText]:
             yield BoxedText(match.start(), end, text[match.end() : end - 1])
 
 
+def _may_box(text: str) -> bool:
+    """Return whether `boxes` may find anything: a fast way out."""
+    if "\\" not in text and "<" not in text:
+        return False
+    low = text.lower()
+    return "boxed" in low or "answer>" in low or not text.isascii()
+
+
 def meant(text: str, start: int) -> bool:
     """Return whether no words before a statement in its clause take it back."""
     before = text[max(0, start - 100) : start]
+    if before.isascii():
+        return not _SMALL_UNMEANT.search(_SMALL_CLAUSE.split(before.lower())[-1])
     return not _UNMEANT.search(_CLAUSE.split(before)[-1])
 
 

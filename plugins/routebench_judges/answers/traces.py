@@ -123,6 +123,7 @@ _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _BLANKS = re.compile(r"[^\S\n]+")
 _SPACES = re.compile("  +")
 _OTHER_BLANK = re.compile(r"[^\S\n ]")
+_ASCII_BLANKS = "\t\r\v\f\x1c\x1d\x1e\x1f"
 _HIDDEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")
 _ITALIC = re.compile(r"(?<!\w)_(?=[^\s_])([^_\n]{1,300})(?<=\S)_(?!\w)")
 _LINES = re.compile(r" ?\n ?")
@@ -202,7 +203,7 @@ def tidied(text: str) -> str:
     """
     if not text.isascii():
         text = _HIDDEN.sub("", text)
-    if _OTHER_BLANK.search(text):
+    if _has_other_blanks(text):
         text = _LINE_ENDS.sub("\n", text)
         text = _BLANKS.sub(" ", text)
     elif "  " in text:
@@ -220,6 +221,16 @@ def tidied(text: str) -> str:
     if "_" in text:
         text = _ITALIC.sub(r"\1", text)
     return text.strip()
+
+
+def _has_other_blanks(text: str) -> bool:
+    """Return whether a text has white space but blanks and line feeds."""
+    if not text.isascii():
+        return _OTHER_BLANK.search(text) is not None
+    for blank in _ASCII_BLANKS:  # noqa: SIM110 (any() takes twice as long)
+        if blank in text:
+            return True
+    return False
 
 
 def _last_channel(text: str) -> tuple[str | None, bool]:

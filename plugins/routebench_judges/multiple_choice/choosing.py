@@ -30,7 +30,7 @@ class Reader:
     def __init__(self, options: AnswerOptions, question: str) -> None:
         self.options = options
         # `A is right` chooses nothing where the wrong one is asked for.
-        self.asks_wrong = bool(cues.NEGATIVE.search(question))
+        self.asks_wrong = any(cues.NEGATIVE.finditer(question))
 
     def chosen(self, text: str) -> Choice:
         """Return the letters that an answer chooses, and how it states them."""
@@ -39,7 +39,7 @@ class Reader:
         if not several and (whole := self._whole(body)):
             return Choice(self._one(whole), True)
         for firm in (self._boxed(body) + self._cued(body, cues.FINAL), self._committed(body)):
-            if letters := _final(body, sorted(firm)):
+            if firm and (letters := _final(body, sorted(firm))):
                 return Choice(self._one(letters), True)
         if len(bold := self._bold(body)) == 1:
             return Choice(bold, True)

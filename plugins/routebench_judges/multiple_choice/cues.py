@@ -19,11 +19,13 @@ def cased_otherwise(text: str) -> bool:
 class Cue:
     """A pattern in any case that is looked for only where one of the words it opens with stands.
 
-    Finding a word is many times faster than trying the pattern at every letter of a text.
+    Finding a word is many times faster than trying the pattern at every letter of a text, and so
+    is a pattern of small letters in a text made small. `cased` patterns have capitals of their own.
     """
 
-    def __init__(self, pattern: str, *opens: str) -> None:
+    def __init__(self, pattern: str, *opens: str, cased: bool = False) -> None:
         self.pattern = re.compile(pattern, re.I)
+        self._small = None if cased else re.compile(pattern)
         self._opens = opens
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
@@ -32,6 +34,10 @@ class Cue:
 
     def _at_words(self, text: str) -> Iterator[re.Match[str]]:
         low, places = text.lower(), []
+        pattern, text = (self._small, low) if self._small else (self.pattern, text)
+        if not self._opens:
+            yield from pattern.finditer(text)
+            return
         for word in self._opens:
             at = low.find(word)
             while at >= 0:
@@ -39,7 +45,7 @@ class Cue:
                 at = low.find(word, at + 1)
         end = 0
         for at in sorted(places):
-            if at >= end and (match := self.pattern.match(text, at)):
+            if at >= end and (match := pattern.match(text, at)):
                 yield match
                 end = match.end()
 
@@ -59,13 +65,12 @@ MAIN = Cue(
     rf"\b{_WORD}\b{_OF}{_SAYS}",
     *("ans", "vote", "correct", "final ", "right ", "best ", "appropriate ", "my "),
 )
-WEAK = re.compile(
+WEAK = Cue(
     r"\b(?:choos(?:e|ing)|chose|select(?:ed)?|pick(?:ed)?|go(?:ing)? with|opt(?:ed)? for|vote for"
     r"|guess(?: is| would be)?|(?:it|this|that)(?: is|['’]s)|it (?:must|would|should|has to) be"
     r"|its|therefore|thus|hence|so|which is|leaves(?: us with)?|i(?:['’]d)? (?:say|think|believe)"
     r"|(?<![).:]\s)(?:both|either)|(?:answer|choice|option) (?:may|might|could|can) be"
-    r"|corresponds to|matches|answer)\b",
-    re.I,
+    r"|corresponds to|matches|answer)\b"
 )
 AFTERWARDS = re.compile(
     r"(?<![\w'’.-])[(\[*]{0,4}(?P<letter>[A-Z])[)\]*.:]*\s+(?:\([^()\n]{0,80}\)\s+)?"
@@ -120,7 +125,10 @@ DENIES = re.compile(
     r"\b(?:not|no|never|except|unlike|cannot|neither|wrong|incorrect)\b|n['’]t\b", re.I
 )
 LINE = re.compile(r"[^\n]*\S[^\n]*")
-NEGATIVE = re.compile(r"\b(?:not|false|incorrect|wrong|untrue|except|least)\b", re.I)
+NEGATIVE = Cue(
+    r"\b(?:not|false|incorrect|wrong|untrue|except|least)\b",
+    *("not", "false", "incorrect", "wrong", "untrue", "except", "least"),
+)
 # What is left when others are gone: `with C gone, B remains`.
 LEFT = re.compile(
     r"\b(?:[Oo]nly|[Jj]ust)\s(?:option\s|choice\s|answer\s)?[(\[*]{0,4}(?P<sole>[A-Z])[)\]*]{0,4}\s"
@@ -181,4 +189,5 @@ CORRECTS = Cue(
     r"|no)[,:.!\s-]+(?:no[,:.!]?\s+)?"
     r"(?:(?:it(?:['’]s| is)|option|choice)\s+)*(?=[(*\[]*[A-Z][)*\]]*(?:[.!]?\s*(?:$|\n)|[.!]\s))",
     *("wait", "actually", "correction", "scratch that", "on second thought", "i mean", "no"),
+    cased=True,
 )

@@ -55,6 +55,12 @@ _TELLTALE_WORDS = (
     "correcte", "antwoord", "kies", "odpow", "wybieram", "odpov", "cevap", "yanit", "jawaban",
     "đáp", "câu trả", "chọn",
 )  # fmt: skip
+# What stands in each of them that has ASCII letters alone.
+_TELLTALE_PARTS = (
+    "respuesta", "elijo", "escojo", "escolho", "opcion", "sposta", "alternativa", "antwo",
+    "richtig", "scelgo", "opzione", "choisis", "correcte", "kies", "odpo", "wybieram", "cevap",
+    "yanit", "jawaban",
+)  # fmt: skip
 # Other words of `CUES` and `AFTERWARDS`; they count where there are letters of another script too.
 _OTHER_WORDS = (
     "opção", "volím", "correcta", "corretta", "korrekt", "juist", "správně", "est correct",
@@ -76,6 +82,8 @@ def may_cue(text: str) -> bool:
             return _TELLTALE.search(text) is not None
         words = words + _OTHER_WORDS if greek else words
     low = text.lower()
+    if text.isascii():
+        words = _TELLTALE_PARTS
     for word in words:  # noqa: SIM110 (any() takes twice as long)
         if word in low:
             return True

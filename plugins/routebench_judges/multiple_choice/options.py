@@ -74,9 +74,21 @@ class AnswerOptions:
 
     def named(self, text: str) -> str | None:
         """Return the one option whose whole text this is."""
-        if not self.may_begin(text):
+        if not self.may_begin(text) or self._shorter_than(text):
             return None
         return self.with_words(key(text))
+
+    def _shorter_than(self, text: str) -> bool:
+        """Return whether a text surely has more words than any option: a fast way out."""
+        if len(text) < 100 or not _SPELLED_OUT.fullmatch(text):
+            return False
+        # Each of these is a word of its own, and no article.
+        sure = sum(len(part) > 3 and part.isalpha() for part in text.split())
+        return sure > self._longest
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self.keys.values()), default=0)
 
     def with_words(self, wanted: tuple[str, ...]) -> str | None:
         """Return the one option whose words these are."""
@@ -126,12 +138,19 @@ class AnswerOptions:
 def read_options(question: str) -> AnswerOptions:
     """Read the options of a question: `A) …`, `(A) …`, `A. …` or `A: …`, by lines or in one."""
     text = plain(question)
-    best: dict[str, str] = {}
-    for marks in (_by_lines(text), _inline(text)):
-        run = _run(text, marks)
-        if len(run) > len(best):
-            best = run
-    return AnswerOptions(best)
+    by_lines = _run(text, _by_lines(text))
+    if by_lines and not _may_list(text, len(by_lines)):
+        return AnswerOptions(by_lines)
+    inline = _run(text, _inline(text))
+    return AnswerOptions(inline if len(inline) > len(by_lines) else by_lines)
+
+
+def _may_list(text: str, n: int) -> bool:
+    """Return whether a text may list more than n options in one line: a fast way out."""
+    if n == len(LETTERS):
+        return False
+    letter = LETTERS[n]
+    return any(name + sign in text for name in (letter, letter.lower()) for sign in ").:]")
 
 
 _Mark = tuple[str, int, int]

@@ -20,7 +20,7 @@ class VLLMOffline:
     class Options(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)
 
-        temperature: float = Field(default=0.0, ge=0)
+        temperature: float = Field(default=0.0, ge=0, description="of sampling; 0: the likeliest")
         max_tokens: int = Field(default=512, gt=0, description="of an answer")
         seed: int = Field(default=0, description="of a request's first sample; the next count up")
         system: str | None = Field(default=None, description="system message")
@@ -31,7 +31,9 @@ class VLLMOffline:
             default_factory=dict,
             description="arguments of the chat template, as a table: {enable_thinking = false}",
         )
-        dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+        dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+            default="auto", description="numbers that the model is loaded as"
+        )
         revision: str | None = Field(default=None, description="branch, tag or commit on the hub")
         max_model_len: int | None = Field(
             default=None, gt=0, description="tokens of prompt and answer; default: the model's"

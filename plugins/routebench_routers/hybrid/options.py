@@ -45,7 +45,9 @@ class HybridOptions(BaseModel):
         "log", description="cross-entropy (the paper), or squared error (its public code)"
     )
     hidden_layer_sizes: tuple[int, ...] = Field((128, 64), description="widths of the layers")
-    activation: Literal["relu", "tanh", "logistic", "identity"] = "relu"
+    activation: Literal["relu", "tanh", "logistic", "identity"] = Field(
+        "relu", description="of the hidden layers"
+    )
     solver: Literal["adam", "sgd", "lbfgs"] = Field(
         "adam", description="lbfgs runs all its iterations; the others stop on validation"
     )

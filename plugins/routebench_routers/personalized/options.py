@@ -43,7 +43,7 @@ class Settings(BaseModel):
     prior: float = Field(1.0, ge=0, description="queries' worth of the overall mean in task means")
     clusterings: int = Field(4, ge=1, description="clusterings of texts, without tasks")
     sharpness: float = Field(20.0, gt=0, description="how strictly a text belongs to its topic")
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, lt=1, description="in training; half of it on the texts")
     heads: int = Field(2, ge=1, description="of attention; they divide embedding_dim")
     layers: int = Field(2, ge=1, description="of message passing")
     members: int = Field(

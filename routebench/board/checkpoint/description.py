@@ -70,6 +70,9 @@ class CheckpointDescription(StrictModel):
     trained_on: list[Literal["train", "validation", "test"]] = Field(
         ["train", "validation"], description="parts; points and tuning on validation alone"
     )
+    inner_folds: int = Field(
+        0, description="fits on parts of train and validation that chose its points; 0: none"
+    )
     split: str
     shown: list[str] = Field([], description="query columns that it sees besides the text")
     training_only: list[str] = Field([])

@@ -90,6 +90,7 @@ def describe(found: RunCheckpoint) -> CheckpointDescription:
         source=suite.source,
         measure=suite.measure,
         queries=suite.queries,
+        inner_folds=0 if row.learning is None else row.learning.inner_folds,
         split=suite.split,
         shown=suite.shown,
         training_only=suite.training_only,

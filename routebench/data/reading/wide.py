@@ -12,7 +12,7 @@ from routebench.data.long_table import PER_QUERY
 from routebench.data.scores import as_text, readable
 from routebench.errors import DataError, did_you_mean
 
-_KEPT = ("query_id", *PER_QUERY, "preference")
+_KEPT = ("query_id", *PER_QUERY, "asked_at", "preference")
 
 
 def is_wide(sources: Mapping[str, str], models: Sequence[str]) -> bool:

@@ -61,7 +61,12 @@ def page(conversation: Conversation, user: str | None = None) -> Any:
                     feedback_options=None, latex_delimiters=[], elem_id="conversation",
                 )  # fmt: skip
                 text = gradio.Textbox(
-                    label="message", placeholder="Who wrote Emma?", lines=2, elem_id="message"
+                    label="message",
+                    placeholder="Who wrote Emma?",
+                    lines=1,
+                    max_lines=12,
+                    elem_id="message",
+                    info="Enter sends, Shift+Enter begins a line",
                 )
                 with gradio.Row():
                     send = gradio.Button("Send", variant="primary", elem_id="send")

@@ -144,8 +144,13 @@ def notes(board: Leaderboard) -> list[tuple[str, str]]:
     if point == "most-accurate":  # of all that are judged
         asked = f"its own choice, as it has no settings; judged {against}"
     else:
+        inner = {
+            row.learning.inner_folds > 0 for row in board.rows if row.learning and not row.reference
+        }
+        known = "inner folds" if inner == {True} else "validation"
+        known = "inner folds or validation" if len(inner) == 2 else known
         asked = (
-            f"the cheapest setting that by validation, luck allowed for, loses at most {within} "
+            f"the cheapest setting that by {known}, luck allowed for, loses at most {within} "
             f"{against}; fixed before the test"
         )
     texts = [

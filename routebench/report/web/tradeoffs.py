@@ -1,7 +1,8 @@
 """The trade-offs of every router that the page's slider goes through.
 
 A router's curve is what its settings come to on the test queries; its operating points are those
-that were fixed before. Both stand on one slider, from the most accurate to the cheapest.
+that were fixed before. Both stand on one slider, from the cheapest to the most accurate, as the
+chart above it runs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def tradeoffs(stored: Stored, card: VerdictCard) -> dict[str, Any] | None:
     if board.suite.users or board.priced == "unpriced":
         return None
     routers = [
-        {"name": row.router, "single": single, "stops": stops}
+        {"name": row.router, "single": single, "stops": stops[::-1]}
         for part in in_order(board)
         for row in part
         if (single := _best_single(row, board)) and len(stops := _stops(row, stored, single)) > 1

@@ -2,73 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
-_EACH = 8
-"""Calls at a time of one pool: httpcore looks at all connections of a pool for every call."""
 _CONNECT = 5.0  # seconds until a server must have taken a connection
+_KEPT = 60.0  # seconds for which an idle connection is kept
+_UNWANTED = ("User-Agent", "Accept", "Accept-Encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where requests go, prepared once."""
+
+    url: Any
+    """A `yarl.URL`."""
+    headers: Mapping[str, str]
+    proxy: str | None
+
+
+def address(url: str, headers: Mapping[str, str]) -> Address:
+    """Return a URL and its headers with the proxy that the environment names for it."""
+    import yarl
+    from multidict import CIMultiDict, CIMultiDictProxy
+
+    place = urlsplit(url)
+    proxies: Mapping[str, str] = {} if proxy_bypass(place.netloc) else getproxies()
+    proxy = proxies.get(place.scheme, proxies.get("all"))
+    return Address(yarl.URL(url), CIMultiDictProxy(CIMultiDict(headers)), proxy)
 
 
 class Connections:
-    """Sends requests over pools of a few connections each, and follows no redirects.
+    """Sends requests over connections that are kept open, and follows no redirects.
 
-    A key must not go along to another server.
+    A key must not go along to another server. Nor does anything of `.netrc`, or a cookie.
     """
 
     def __init__(self, timeout: float) -> None:
-        waits = {"connect": min(_CONNECT, timeout), "read": timeout}
-        self._extensions = {"timeout": waits | {"write": timeout, "pool": timeout}}
-        # A transport takes little more than half a client's time, but knows no proxies.
-        self._proxied = bool(getproxies())
-        self._pools: list[Any] = []
-        self._open: list[int] = []
-        """Calls under way by pool."""
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, url: httpx.URL, headers: httpx.Headers, content: bytes) -> httpx.Response:
+    async def send(self, to: Address, content: bytes) -> aiohttp.ClientResponse:
         """Return the response to a POST with its head read; it must be released."""
-        import httpx
-
-        at = next((at for at, calls in enumerate(self._open) if calls < _EACH), len(self._open))
-        if at == len(self._pools):
-            self._pools.append(self._pool())
-            self._open.append(0)
-        self._open[at] += 1
-        request = httpx.Request(
-            "POST", url, content=content, headers=headers, extensions=self._extensions
+        session = self._session or self._opened()
+        return await session.post(
+            to.url, data=content, headers=to.headers, proxy=to.proxy, allow_redirects=False
         )
-        try:
-            response: httpx.Response = (
-                await self._pools[at].send(request, stream=True)
-                if self._proxied
-                else await self._pools[at].handle_async_request(request)
-            )
-        except BaseException:
-            self._open[at] -= 1
-            raise
-        response.extensions["pool"] = at
-        return response
-
-    async def release(self, response: httpx.Response) -> None:
-        """End a response, whether it was read or not; once."""
-        at = response.extensions.pop("pool")
-        try:
-            await response.aclose()
-        finally:
-            self._open[at] -= 1
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for pool in self._pools:
-            await pool.aclose()
+        if self._session is not None:
+            await self._session.close()
 
-    def _pool(self) -> Any:
-        import httpx
+    def _opened(self) -> aiohttp.ClientSession:
+        """Return a session, which belongs to the event loop that runs."""
+        import aiohttp
 
-        limits = httpx.Limits(max_connections=2 * _EACH, max_keepalive_connections=2 * _EACH)
-        if self._proxied:
-            return httpx.AsyncClient(limits=limits, follow_redirects=False)
-        return httpx.AsyncHTTPTransport(limits=limits)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT),
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=min(_CONNECT, self._timeout), sock_read=self._timeout
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_UNWANTED,
+            trust_env=False,
+        )
+        return self._session

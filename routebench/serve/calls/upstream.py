@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from routebench.collect.calls import is_live
 from routebench.collect.planning import TargetModel
@@ -17,13 +16,13 @@ from routebench.errors import CallError, RoutebenchError
 from routebench.hookspecs import ChatEndpoint
 from routebench.records import Reply, Request
 from routebench.serve.api_errors import ApiError, Hidden, invalid
-from routebench.serve.calls.connections import Connections
+from routebench.serve.calls.connections import Address, Connections, address
 from routebench.serve.calls.events import as_events, split_events
 from routebench.serve.calls.usage import known_counts
 from routebench.serve.chat import ChatRequest
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 Completion = dict[str, Any]
 
@@ -89,12 +88,10 @@ class Upstreams:
     """Asks models over one pool of connections."""
 
     def __init__(self, models: Mapping[str, UpstreamModel], timeout: float, hidden: Hidden) -> None:
-        import httpx
-
         self.models, self._timeout, self._hidden = models, timeout, hidden
         self._connections = Connections(timeout)
-        self._requests = {
-            name: (httpx.URL(one.endpoint.url), httpx.Headers(_headers(one.endpoint)))
+        self._addresses: Mapping[str, Address] = {
+            name: address(one.endpoint.url, _headers(one.endpoint))
             for name, one in models.items()
             if one.endpoint is not None
         }
@@ -116,9 +113,7 @@ class Upstreams:
                 try:
                     return self._read(await _content(response))
                 finally:
-                    await self._connections.release(response)
-        except TimeoutError:
-            raise UpstreamError("timeout", f"no answer within {self._timeout:g} s") from None
+                    response.release()
         except UpstreamError:
             raise
         except Exception as error:
@@ -147,12 +142,10 @@ class Upstreams:
                     for event in as_events(completion, usage=True):
                         yield event
                     return
-                async for event in split_events(response.aiter_bytes()):
+                async for event in split_events(response.content.iter_any()):
                     yield self._hidden.text(event.decode("utf-8", "replace")).encode()
             finally:
-                await self._connections.release(response)
-        except TimeoutError:
-            raise UpstreamError("timeout", f"no answer within {self._timeout:g} s") from None
+                response.release()
         except (UpstreamError, GeneratorExit, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -167,20 +160,19 @@ class Upstreams:
             if callable(close) and asyncio.iscoroutine(waiting := close()):
                 await waiting
 
-    async def _send(self, model: UpstreamModel, chat: ChatRequest) -> httpx.Response:
+    async def _send(self, model: UpstreamModel, chat: ChatRequest) -> aiohttp.ClientResponse:
         """Send a request and return the response with its head read; HTTP 200 alone is one."""
         endpoint = model.endpoint
         assert endpoint is not None
         usage = endpoint.url not in self._without_usage
         body = chat.upstream_body(model.target.model, endpoint.defaults, usage)
-        url, headers = self._requests[model.name]
-        response = await self._connections.send(url, headers, body)
-        if response.status_code == 200:
+        response = await self._connections.send(self._addresses[model.name], body)
+        if response.status == 200:
             return response
         try:
             failure = self._failure(response, await _content(response))
         finally:
-            await self._connections.release(response)
+            response.release()
         said = f"{failure.message} {failure.error.get('param')}"
         if chat.stream and usage and failure.kind == "rejected" and "stream_options" in said:
             self._without_usage.add(endpoint.url)
@@ -210,7 +202,7 @@ class Upstreams:
         status = int(code) if code.isdecimal() and 400 <= int(code[:9]) < 600 else 500
         return UpstreamError(_kind(status, given), message, status, given)
 
-    def _failure(self, response: httpx.Response, content: bytes) -> UpstreamError:
+    def _failure(self, response: aiohttp.ClientResponse, content: bytes) -> UpstreamError:
         text = self._hidden.text(content[:65536].decode("utf-8", "replace"))
         error: Mapping[str, Any] = {}
         try:
@@ -220,22 +212,22 @@ class Upstreams:
                 error = body["error"]
         except (ValueError, RecursionError):
             pass
-        status = response.status_code
+        status = response.status
         message = self._hidden.line(str(error.get("message") or f"the server answered {status}"))
         after = response.headers.get("retry-after", "")
         wait = float(after) if after.isdecimal() else None
         return UpstreamError(_kind(status, error), message, status, error, wait)
 
     def _unsent(self, error: Exception) -> UpstreamError:
-        import httpx
+        import aiohttp
 
-        if isinstance(error, httpx.TimeoutException):
-            if isinstance(error, httpx.ConnectTimeout):
-                return UpstreamError("server", "no connection in time")
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return UpstreamError("server", "no connection in time")
+        if isinstance(error, TimeoutError):
             return UpstreamError("timeout", f"no answer within {self._timeout:g} s")
-        if isinstance(error, httpx.TransportError):
-            what = "no connection" if isinstance(error, httpx.ConnectError) else "connection lost"
-            return UpstreamError("server", what)
+        if isinstance(error, aiohttp.ClientError):
+            connected = not isinstance(error, aiohttp.ClientConnectorError)
+            return UpstreamError("server", "connection lost" if connected else "no connection")
         if isinstance(error, RoutebenchError):
             kind = error.kind if isinstance(error, CallError) else "denied"
             return UpstreamError(kind, self._hidden.line(error.message))
@@ -268,7 +260,6 @@ class Upstreams:
 
 def _headers(endpoint: ChatEndpoint) -> dict[str, str]:
     given = {
-        "Host": urlsplit(endpoint.url).netloc,
         "Content-Type": "application/json",
         "Accept-Encoding": "identity",
     }
@@ -285,10 +276,10 @@ def _of_batch(provider: Any, request: Request) -> Reply:
     return Reply(text, input_tokens=given, output_tokens=came)
 
 
-async def _content(response: httpx.Response) -> bytes:
+async def _content(response: aiohttp.ClientResponse) -> bytes:
     """Return the body of a response, of which there is a limit."""
     parts, size = [], 0
-    async for part in response.aiter_bytes():
+    async for part in response.content.iter_any():
         size += len(part)
         if size > _LARGEST:
             raise UpstreamError("malformed", f"the answer is longer than {_LARGEST >> 20} MiB")

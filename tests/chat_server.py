@@ -14,7 +14,9 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
+
+from listening import AsyncServer
 
 Reply = tuple[int, Any] | str | None
 """A status with the JSON to send; `hang`, `reset` (before an answer), `cut` (in the middle of it),
@@ -22,8 +24,8 @@ Reply = tuple[int, Any] | str | None
 Script = Callable[[dict[str, Any], Mapping[str, str]], Reply]
 
 
-class ChatServer:
-    """Serves on 127.0.0.1 from a thread of its own, between `__enter__` and `__exit__`."""
+class ChatServer(AsyncServer):
+    """Answers chat completions, and breaks connections off as its script says."""
 
     def __init__(
         self,
@@ -32,7 +34,8 @@ class ChatServer:
         port: int = 0,
         says: str | None = None,
     ) -> None:
-        self.latency, self.script, self.port, self.says = latency, script, port, says
+        super().__init__(port)
+        self.latency, self.script, self.says = latency, script, says
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.keep = True
@@ -43,60 +46,13 @@ class ChatServer:
         """Whether the last stream did not wait in vain."""
         self.most_open = 0
         self._open = 0
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Serve; after `stop` on the same port again."""
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.run(ready)), daemon=True)
-        self._thread.start()
-        assert ready.wait(10), "the server has not started"
-
-    def stop(self) -> None:
-        """Drop all connections, and refuse others."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._done.set)
-            self._thread.join(10)
-
-    async def run(self, ready: threading.Event | None = None) -> None:
-        self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(
-            self._connected, "127.0.0.1", self.port, limit=2**24, backlog=2048
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        if ready:
-            ready.set()
-        else:
-            print(self.url, flush=True)
-        await self._done.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            while await self._one(reader, writer):
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass  # the client has gone, or the server has
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+    def _end(self, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -1,0 +1,1 @@
+"""Importers of what evaluation harnesses and batch interfaces write."""

@@ -1,0 +1,1 @@
+"""Routers that learn online, from the outcomes of what they chose."""

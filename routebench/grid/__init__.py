@@ -1,0 +1,1 @@
+"""Many suites at once: their runs, and the routers' ranks over all boards."""

@@ -1,0 +1,1 @@
+"""The online protocol: queries in order, one choice each, and only the chosen cell revealed."""

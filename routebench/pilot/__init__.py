@@ -1,0 +1,1 @@
+"""What a few queries, answered by all models, say of a benchmark before it is paid for."""
