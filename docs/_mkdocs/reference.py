@@ -96,7 +96,7 @@ def _plugin(info: discovery.PluginInfo) -> Iterator[str]:
     except ImportError:
         yield f"`routebench plugins {info.name}` prints its options where it is installed.\n"
         return
-    stated = options.describe(plugin)
+    stated = [] if info.kind == "executor" else options.describe(plugin)
     if not stated:
         yield "No options.\n"
         return
