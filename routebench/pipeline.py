@@ -15,20 +15,21 @@ from routebench.board.write_tables import TEXTS_KEPT
 from routebench.config import RunConfig, dump
 from routebench.data import users
 from routebench.data.added import with_added
-from routebench.data.fingerprints import outcomes_fingerprint, pool_fingerprint, suite_fingerprint
 from routebench.data.splits import Split, inner_parts, make_split
+from routebench.devices import check_device
 from routebench.encode import precompute
 from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
 from routebench.executors.protocol import Executor, ExecutorContext
+from routebench.identity import code, dependencies, fingerprints, run_hash
 from routebench.isolation.subprocesses import (
     Workers,
     default_workers,
     scratch_folder,
     warm_workers,
 )
-from routebench.jobs import arrow_io, plan
-from routebench.jobs.entrant import Entrant, digest
+from routebench.jobs import plan
+from routebench.jobs.entrant import Entrant
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.setup import Job, Setup
 from routebench.judge.finals import read_finals
@@ -341,78 +342,6 @@ def inner_folds(config: RunConfig, data: SuiteData, split: Split) -> Codes | Non
     return inner_parts(data, split, config.inner_folds, config.split_seed)
 
 
-def fingerprints(
-    config: RunConfig,
-    data: SuiteData,
-    split: Split,
-    prices: PriceInfo,
-    extensions: Extensions,
-) -> Fingerprints:
-    """Return the hashes that decide whether two boards may be compared.
-
-    `data` is the suite before it was priced.
-    """
-    judge = ["judge", data.judge or "recorded", config.set.get(data.judge or "")]
-    if data.judge and (around := extensions.around("judge")):
-        judge.append({name: one.options for name, one in around.items()})
-    return Fingerprints(
-        suite=suite_fingerprint(data),
-        split=split.fingerprint,
-        outcomes=outcomes_fingerprint(data),
-        judge=digest(judge),
-        pool=pool_fingerprint(data),
-        prices=prices.fingerprint,
-    )
-
-
-def dependencies(
-    config: RunConfig,
-    data: SuiteData,
-    prints: Fingerprints,
-    encoder: EncoderInfo,
-    around: Mapping[str, Extension],
-) -> dict[str, Any]:
-    """Return the inputs of every router's decisions, besides its own options and code."""
-    extensions = {name: one.options for name, one in around.items()}
-    seen: dict[str, Any] = {}
-    if data.training_only:
-        seen["training_only"] = sorted(data.training_only)
-    if config.protocol == "online":
-        seen["online"] = StreamSettings.of(config.online).model_dump(exclude={"later"})
-    return (
-        ({"extensions": extensions} if extensions else {})
-        | seen
-        | {
-            "fingerprints": prints.model_dump(),
-            "pool": arrow_io.pool_to_json(data.pool),
-            "shown": sorted(data.visible),
-            "encoder": encoder.identity,
-            "perturbed": config.perturb,
-            "shots": config.shots,
-            "objective": config.objective,
-            "device": config.device,
-        }
-    )
-
-
-def code(encoder: EncoderInfo, around: Mapping[str, Extension]) -> dict[str, Any]:
-    """Return hashes of the code, besides a router's own, that finished jobs depend on."""
-    extensions = {name: discovery.code_hash(one.info) for name, one in around.items()}
-    return {"encoder code": discovery.code_hash(encoder.plugin)} | (
-        {"extension code": extensions} if extensions else {}
-    )
-
-
-def run_hash(config: RunConfig, shared: dict[str, Any], entrants: list[Entrant]) -> str:
-    """Return 12 hex digits over all that decides the numbers: no paths, no code versions."""
-    routers: list[Any] = [[e.label, e.options] for e in entrants]
-    if any(entrant.steps for entrant in entrants):
-        routers.append(config.answers_as)
-    if config.inner_folds is not None:
-        routers.append({"inner folds": config.inner_folds})
-    return digest([shared, routers, config.seeds, config.max_missing], 12)
-
-
 def execute(
     jobs: Sequence[Job],
     setup: Setup,
@@ -489,18 +418,3 @@ def encode(
     count = config.jobs or default_workers(config.device)
     ids = list(setup.data.ids)
     return precompute.encode(info, texts, ids, workers, count, config.device, listener.stage)
-
-
-def check_device(device: str) -> None:
-    """Raise an `OptionError` where CUDA is asked for and is not usable."""
-    if not device.startswith("cuda"):
-        return
-    try:
-        import torch
-    except ImportError as error:
-        raise OptionError(f"--device {device}: torch is not installed", "--device cpu") from error
-    if not torch.cuda.is_available():
-        raise OptionError(f"--device {device}: this machine has no usable CUDA", "--device cpu")
-    index = int(device.partition(":")[2] or 0)
-    if index >= torch.cuda.device_count():
-        raise OptionError(f"--device {device}: there are {torch.cuda.device_count()} CUDA devices")

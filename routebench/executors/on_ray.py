@@ -95,12 +95,12 @@ class RayExecutor:
         content = [self._shipments[kind], self._ray.put(job)]
         self._running[task.remote(expected, setup.encoder, content)] = job
 
-    def _shipment(self, fold: int, steps: bool) -> Shipment:
+    def _shipment(self, fold: int, tested: bool) -> Shipment:
         setup, workers = self._context.setup, self._context.workers
         vectors = None if setup.encoded is None else shipped.pack(setup.encoded.store)
         isolation = "fork" if workers.warm else "spawn"
-        key = digest([os.urandom(8).hex(), fold, steps])
-        made = shipped.of_fold(setup, fold, steps)
+        key = digest([os.urandom(8).hex(), fold, tested])
+        made = shipped.of_fold(setup, fold, tested)
         return Shipment(key, made, vectors, workers.protected, isolation)
 
     def _result(self, task: Any, job: Job) -> Result | None:

@@ -38,20 +38,23 @@ class Shipment:
 
 
 def kind(job: Job) -> tuple[int, bool]:
-    """Return what a shipment depends on: the fold, and whether recorded answers are sold."""
-    return job.fold, job.steps
+    """Return what a shipment depends on: the fold, and whether outcomes of test queries go along.
+
+    They do for routers that see answers, or that learn from what comes of their choices.
+    """
+    return job.fold, job.steps or job.updates
 
 
-def of_fold(setup: Setup, fold: int, steps: bool) -> Setup:
+def of_fold(setup: Setup, fold: int, tested: bool) -> Setup:
     """Return the setup for the jobs of a fold, without references and topics.
 
-    Routers that see answers buy them where they run. For all others nobody there needs what lies
-    outside train and validation: its outcomes and answers stay here.
+    With `tested` the outcomes of test queries go along: the run's side of a job sells answers, or
+    reveals outcomes, where it runs. Without, what lies outside train and validation stays here.
     """
     data = setup.data
     shown = data.visible | data.training_only
     data = replace(data, queries=data.queries.show(shown), references=None, split=None, files=())
-    if not steps:
+    if not tested:
         away = ~np.isin(setup.split.codes[fold], (TRAIN, VALIDATION))
         data = replace(
             data,

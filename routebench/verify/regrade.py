@@ -25,7 +25,8 @@ def regrade_suite(run: Stored) -> Iterator[Compared]:
     Takes the suite's data from where the run took them, and the judge that it names. A judge
     that asks a model is asked again, which costs, and it may answer otherwise.
     """
-    from routebench.pipeline import fingerprints, load_data
+    from routebench.identity import fingerprints
+    from routebench.pipeline import load_data
 
     options = config.make(config.read(run.folder / RUN_FILE))
     extensions = Extensions(options.set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def data(tmp_path: Path) -> SuiteData:
 def test_outcomes_of_test_queries_stay(data: SuiteData) -> None:
     setup = Setup(data, make_split(data, folds=3), "tfidf-svd", {})
     for fold in range(3):
-        sent = shipped.of_fold(setup, fold, steps=False)
+        sent = shipped.of_fold(setup, fold, tested=False)
         rows = setup.rows(fold, TEST)
         assert len(rows)
         assert np.isnan(sent.data.outcomes.score[rows]).all()
@@ -41,9 +42,13 @@ def test_outcomes_of_test_queries_stay(data: SuiteData) -> None:
     assert not np.isnan(data.outcomes.score).any()
 
 
-def test_a_router_that_sees_answers_gets_them_sold_where_it_runs(data: SuiteData) -> None:
+@pytest.mark.parametrize("name", ["steps", "updates"])
+def test_what_is_sold_or_revealed_goes_along(data: SuiteData, name: str) -> None:
+    job = Job("one", discovery.find("router", "random"), {}, 0, 1, "", **{name: True})
+    assert shipped.kind(job) == (1, True)
+    assert shipped.kind(replace(job, **{name: False})) == (1, False)
     setup = Setup(data, make_split(data), "tfidf-svd", {})
-    sent = shipped.of_fold(setup, 0, steps=True)
+    sent = shipped.of_fold(setup, 0, tested=True)
     np.testing.assert_array_equal(sent.data.outcomes.score, data.outcomes.score)
 
 

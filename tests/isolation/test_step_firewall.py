@@ -42,9 +42,13 @@ def one_is_gold(n: int = 240) -> pa.Table:
     )
 
 
-@pytest.fixture(scope="module")
-def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+@pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=pytest.mark.slow)])
+def cheats(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
     """Return the rows of all cheaters in one real run."""
+    if request.param == "ray":
+        pytest.importorskip("ray")
     here = tmp_path_factory.mktemp("cheats")
     suite = put(here / "data", one_is_gold())
     options: list[Any] = []
@@ -53,7 +57,7 @@ def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     routers = ",".join(f"{CHEATS}:{name}" for name in NAMES)
     done = real(
         "run", "--quiet", "--suite", suite, "--router", routers, "--answers-as", "exact",
-        "--out", here / "out", *options, cwd=here,
+        "--executor", request.param, "--out", here / "out", *options, cwd=here,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return rows(read_board(here / "out"))
