@@ -186,8 +186,8 @@ def _winner(place: str, record: dict[str, Any]) -> tuple[float | None, bool]:
 
 def _asked(place: str, record: dict[str, Any]) -> tuple[str, tuple[str | None, str | None]]:
     """Return the query, of a conversation what the user said, and the two answers to it."""
-    talks = [record.get(f"conversation_{side}") for side in "ab"]
-    if isinstance(talks[0], list) and isinstance(talks[1], list):
+    talks = [t for side in "ab" if isinstance(t := record.get(f"conversation_{side}"), list)]
+    if len(talks) == 2:
         turns = record.get("turn")
         said = [_said(talk, turns if isinstance(turns, int) else None) for talk in talks]
         query = joined(said[0][0])
@@ -236,7 +236,8 @@ def _fastchat(place: str, record: dict[str, Any], questions: dict[str, list[str]
             "name its question.jsonl too",
         )
     count = record.get("turn", 1)
-    words = {record.get("g1_winner"), record.get("g2_winner", record.get("g1_winner"))}
+    first = record.get("g1_winner")
+    words = {str(first), str(record.get("g2_winner", first))}
     known = {"model_1": 1.0, "model_2": 0.0, "tie": 0.5}
     if "error" in words:
         win = None
