@@ -180,7 +180,7 @@ def test_routers_learn_from_judgments(tmp_path: Path) -> None:
     made = import_files("auto", [put(tmp_path / "b.jsonl", *battles)], tmp_path / "o.parquet")
     names = ["best-single", "elo", "similarity-weighted", "mf", "p2l"]
     few = {"p2l": {"lr": 0.03}}  # of few queries its usual steps are too small
-    run = finish(tmp_path / "run", suite=f"table:{made.path}", router=names, options=few)
+    run = finish(tmp_path / "run", suite=f"table:{made.path}", router=names, set=few)
     rows = {r["router"]: r for r in json.loads((run / "leaderboard.json").read_text())["rows"]}
     assert {r["state"] for r in rows.values()} == {"ok"}
     rate = {name: row["metrics"]["accuracy"]["value"] for name, row in rows.items()}
