@@ -109,7 +109,7 @@ class Pairwise:
         for path, head in judged:
             rows, kind = OutcomeRows(shared), _kind(head)
             for place, record in read_records(path, head.kind, rows.leave_out):
-                with rows.row():
+                with rows.row(place):
                     found = self._of_tiers(_comparison(kind, place, record, questions))
                     if self._add(rows, place, found, selection):
                         compared[hash_text(found.query)].update(found.models)
