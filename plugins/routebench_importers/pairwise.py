@@ -20,8 +20,10 @@ comparison is an answer of either model with score 1, .5 or 0. Read are
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +41,10 @@ _KINDS = {
     "questions": ({"question_id", "turns"},),
     "alpaca": ({"instruction", "generator_1", "generator_2", "preference"},),
 }
+_SPARSE = (
+    "queries on which only some of the {} models were compared: a router that chooses another has"
+    " no result there (--model, pairwise.opponent, .strong and .weak)"
+)
 _BOTH_BAD = ("tie (bothbad)", "both_bad", "bothbad", "both bad")
 _TEXTS = ("query", "prompt", "question", "instruction")
 
@@ -51,6 +57,8 @@ class _Comparison:
     """What the first model has of the win; None where nobody judged."""
     responses: tuple[str | None, str | None] = (None, None)
     both_bad: bool = False
+    tiers: bool = False
+    """Whether tiers stand for models, None for one of no tier."""
 
 
 class Pairwise:
@@ -66,6 +74,13 @@ class Pairwise:
             default=None,
             description="model against which all others are scored: only comparisons with it count",
         )
+
+        strong: tuple[str, ...] = Field(
+            default=(),
+            description='models that count as one, called strong: ["gpt-4*"]; with weak, only'
+            " comparisons of the two tiers are read",
+        )
+        weak: tuple[str, ...] = Field(default=(), description="models that count as one, weak")
 
     suffixes = (".json", ".jsonl", ".csv", ".parquet", ".json.gz", ".jsonl.gz", ".csv.gz")
 
@@ -90,25 +105,52 @@ class Pairwise:
                 "expected: query, model_a, model_b and winner, or a file of Arena, MT-Bench or"
                 " AlpacaEval",
             )
+        compared: defaultdict[str, set[str]] = defaultdict(set)
         for path, head in judged:
             rows, kind = OutcomeRows(shared), _kind(head)
             for place, record in read_records(path, head.kind, rows.leave_out):
-                with rows.row():
-                    self._add(rows, place, _comparison(kind, place, record, questions), selection)
+                with rows.row(place):
+                    found = self._of_tiers(_comparison(kind, place, record, questions))
+                    if self._add(rows, place, found, selection):
+                        compared[hash_text(found.query)].update(found.models)
+            if path == judged[-1][0]:
+                models = set[str]().union(*compared.values())
+                some = sum(len(each) < len(models) for each in compared.values())
+                if some:
+                    rows.notes[_SPARSE.format(len(models))] += some
             yield rows.part(str(path))
 
-    def _add(self, rows: OutcomeRows, place: str, found: _Comparison, selection: Selection) -> None:
+    def _of_tiers(self, found: _Comparison) -> _Comparison:
+        """Return a comparison of tiers in place of models, where there are any."""
+        tiers = {"strong": self.options.strong, "weak": self.options.weak}
+        if not any(tiers.values()):
+            return found
+        first, second = (
+            next(
+                (n for n, p in tiers.items() if any(fnmatchcase(str(m), each) for each in p)), None
+            )
+            for m in found.models
+        )
+        return replace(found, models=(first, second), tiers=True)
+
+    def _add(self, rows: OutcomeRows, place: str, found: _Comparison, selection: Selection) -> bool:
+        """Add a comparison's two answers; return whether they are asked for."""
         first, second = found.models
+        if found.tiers and (first == second or None in found.models):
+            rows.notes[
+                "comparisons within a tier, or with a model of none (pairwise.strong, .weak)"
+            ] += 1
+            return False
         if first == second:
             raise DataError(f"{place} compares {str(first)[:40]!r} with itself")
         if not all(isinstance(model, str) and model for model in found.models):
             raise DataError(f"{place}: a model is null or empty")
         if not all(map(selection.model, found.models)):
             rows.notes["comparisons with a model that is not asked for"] += 1
-            return
+            return False
         if self.options.opponent not in (None, *found.models):
             rows.notes["comparisons with other opponents (pairwise.opponent)"] += 1
-            return
+            return False
         win = found.win
         shares = (None, None) if win is None else (win, 1.0 - win)
         if found.both_bad and self.options.both_bad == "loss":
@@ -123,6 +165,7 @@ class Pairwise:
                 score=None if share is None else share * selection.score_max,
                 response=response,
             )
+        return True
 
 
 def _kind(head: FileHead) -> str:
@@ -186,8 +229,8 @@ def _winner(place: str, record: dict[str, Any]) -> tuple[float | None, bool]:
 
 def _asked(place: str, record: dict[str, Any]) -> tuple[str, tuple[str | None, str | None]]:
     """Return the query, of a conversation what the user said, and the two answers to it."""
-    talks = [record.get(f"conversation_{side}") for side in "ab"]
-    if isinstance(talks[0], list) and isinstance(talks[1], list):
+    talks = [t for side in "ab" if isinstance(t := record.get(f"conversation_{side}"), list)]
+    if len(talks) == 2:
         turns = record.get("turn")
         said = [_said(talk, turns if isinstance(turns, int) else None) for talk in talks]
         query = joined(said[0][0])
@@ -236,7 +279,8 @@ def _fastchat(place: str, record: dict[str, Any], questions: dict[str, list[str]
             "name its question.jsonl too",
         )
     count = record.get("turn", 1)
-    words = {record.get("g1_winner"), record.get("g2_winner", record.get("g1_winner"))}
+    first = record.get("g1_winner")
+    words = {str(first), str(record.get("g2_winner", first))}
     known = {"model_1": 1.0, "model_2": 0.0, "tie": 0.5}
     if "error" in words:
         win = None

@@ -43,7 +43,7 @@ class RouterArena(OptionlessImporter):
                 )
             rows = OutcomeRows(shared)
             for place, record in read_records(path, head.kind, rows.leave_out):
-                with rows.row():
+                with rows.row(place):
                     _add(rows, place, record, known)
             yield rows.part(str(path))
 

@@ -21,6 +21,7 @@ from routebench.data.scores import WORDS
 from routebench.errors import DataError, PluginError, did_you_mean
 from routebench.files import sha256
 from routebench.hookspecs import ImportPart, Selection
+from routebench.redact import one_line
 
 _TEXTS = ("query_id", "query", "reference", "task", "topic", "split")
 _ANSWER = ("model", "sample", "response", "state", "grade")
@@ -116,12 +117,21 @@ class OutcomeRows:
             column.append(cells[name])
 
     @contextmanager
-    def row(self) -> Iterator[None]:
-        """Leave out a row that is wrong, where the user asks for that, and name it in a note."""
+    def row(self, place: str | None = None) -> Iterator[None]:
+        """Leave out a row that is wrong, where the user asks for that, and name it in a note.
+
+        With a `place`, what goes wrong on a value of an unexpected type is the row's error too.
+        """
         try:
             yield
         except DataError as error:
             self.leave_out(error)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            if place is None:
+                raise
+            why = one_line(str(error), 80)
+            text = f"{place}: a value is of another type than the format has: {why}"
+            self.leave_out(DataError(text))
 
     def leave_out(self, error: DataError) -> None:
         """Note an error of one row, where the user asks to leave such rows out; else raise it."""

@@ -101,6 +101,16 @@ def test_promptfoo(tmp_path: Path) -> None:
     assert brought("auto", lines)[1] == rows
 
 
+def test_a_value_of_another_type_is_its_rows_error(tmp_path: Path) -> None:
+    held = json.loads((PEERS / "promptfoo.json").read_text())
+    held["results"]["results"][1]["response"] = "text"
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(held))
+    with pytest.raises(DataError, match=r"^odd\.json: result 2: a value is of another type"):
+        brought("auto", path)
+    assert brought("auto", path, skip_bad=True)[0].rows == 6
+
+
 def simple(value: Any) -> Any:
     """Return objects with attributes, as inspect_ai's are; chat messages have `text`."""
     if isinstance(value, list):

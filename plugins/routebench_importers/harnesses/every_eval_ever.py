@@ -54,7 +54,7 @@ class EveryEvalEver:
             rows = OutcomeRows(shared)
             chosen: dict[tuple[str, str], str | None] = {}
             for place, record in read_jsonl(path, rows.leave_out):
-                with rows.row():
+                with rows.row(place):
                     if self._is_read(place, record, chosen):
                         _add(rows, place, record)
                     else:

@@ -60,8 +60,9 @@ class InspectLogs:
             if log.status != "success":
                 rows.notes[f"logs that ended with status {log.status}"] += 1
             for at, sample in enumerate(log.samples or [], 1):
-                with rows.row():
-                    self._add(rows, f"{path.name}: sample {at}", log, sample)
+                place = f"{path.name}: sample {at}"
+                with rows.row(place):
+                    self._add(rows, place, log, sample)
             yield rows.part(str(path))
 
     def _files(self, path: Path) -> list[Path]:

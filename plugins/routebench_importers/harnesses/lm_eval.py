@@ -60,7 +60,7 @@ class LMEval:
             model = self.options.model or _model(path, match[2] if match else None)
             rows, wanted = OutcomeRows(shared), self.options.filter
             for place, record in read_jsonl(path, rows.leave_out):
-                with rows.row():
+                with rows.row(place):
                     _check(place, record)
                     wanted = record.get("filter") if wanted is None else wanted
                     if record.get("filter") == wanted:

@@ -59,7 +59,7 @@ class OpenAIBatch(OptionlessImporter):
         for path in answers:
             rows = OutcomeRows(shared)
             for place, record in read_jsonl(path, rows.leave_out):
-                with rows.row():
+                with rows.row(place):
                     _add(rows, place, record, requests)
             yield rows.part(str(path))
 
@@ -114,7 +114,8 @@ def _request(place: str, custom_id: str, model: Any, requests: Requests) -> dict
 def _texts(body: dict[str, Any]) -> list[str | None]:
     """Return the texts of a chat completion's choices, or of a response's output."""
     if "choices" in body:
-        return [(each.get("message") or {}).get("content") for each in body["choices"] or []]
+        said = [(each.get("message") or {}).get("content") for each in body["choices"] or []]
+        return [None if text is None else joined([{"content": text}]) for text in said]
     parts = [
         part.get("text", "")
         for each in body.get("output") or []

@@ -42,7 +42,7 @@ class Promptfoo(OptionlessImporter):
         for path in (file for given in paths for file in _files(given, self)):
             rows = OutcomeRows(shared)
             for place, record in _results(path, rows.leave_out):
-                with rows.row():
+                with rows.row(place):
                     _add(rows, place, record)
             yield rows.part(str(path))
 

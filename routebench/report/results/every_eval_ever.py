@@ -168,7 +168,7 @@ class _Router:
             "model_id": self.model_id,
             "evaluation_name": self.suite,
             "evaluation_result_id": self._result(self.results.run.board.suite.measure),
-            "sample_id": one.key,
+            "sample_id": one.query_id,
             "sample_hash": sha256(packed.encode()),
             "interaction_type": "single_turn",
             "input": asked,

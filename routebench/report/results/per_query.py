@@ -20,8 +20,6 @@ class RoutedQuery:
     """One decision of a router on a test query, by one seed."""
 
     query_id: str
-    key: str
-    """The id, or a digest of id and fold where several folds test an id."""
     text: str
     task: str | None
     seed: int
@@ -73,14 +71,12 @@ class Results:
         asked, cost = side.routed.asked, side.cost
         seeds = run.seeds(row.router)[: 1 if one_seed else None]
         for at, place in enumerate(run.rows):
-            name, fold = str(data.ids[place]), int(run.folds[at])
             for number, seed in enumerate(seeds):
                 model = int(side.choice[number, at])
                 usd = None if cost is None or np.isnan(cost[number, at]) else cost[number, at]
                 usable = bool(side.usable[number, at])
                 yield RoutedQuery(
-                    query_id=name,
-                    key=name if run.board.suite.folds == 1 else f"{name}/fold-{fold}",
+                    query_id=str(data.ids[place]),
                     text=str(texts[at]),
                     task=None if data.queries.task is None else str(data.queries.task[place]),
                     seed=seed,

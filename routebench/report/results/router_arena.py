@@ -20,7 +20,7 @@ def write(results: Results, out: Path) -> int:
     for row in results.rows:
         predictions = [
             {
-                "global index": one.key,
+                "global index": one.query_id,
                 "prompt": one.text,
                 "prediction": one.model,
                 "generated_result": None,
