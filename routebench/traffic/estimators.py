@@ -252,9 +252,8 @@ def _products(by: dict[str, Floats]) -> dict[str, Floats]:
     parts = {
         "n": by["n"], "w": by["w0"], "r": by["wr0"], "a": by["aimed"], "d": by["aimed"] - by["y"],
     }  # fmt: skip
-    pairs = [x + y for i, x in enumerate("nwr") for y in "nwr"[i:]]
-    pairs += [x + y for y in "ad" for x in "nwr"] + ["aa", "dd"]
-    return {f"{x}*{y}": parts[x] * parts[y] for x, y in pairs} | {"d": parts["d"]}
+    pairs = ("nn", "nw", "nr", "ww", "wr", "rr", "na", "wa", "ra", "aa", "nd", "wd", "rd", "dd")
+    return {f"{p[0]}*{p[1]}": parts[p[0]] * parts[p[1]] for p in pairs} | {"d": parts["d"]}
 
 
 def _error(drawn: dict[str, Floats], part: str) -> Floats:
@@ -295,17 +294,28 @@ def _wider(first: Estimated, second: Estimated) -> Estimated:
 def cost_support(cost: Floats, weight: Floats, own: Floats) -> float:
     """Return how many events the policy's cost hangs on, of those against the log's habit.
 
-    By predicted costs: (Σ w q̂)² / Σ (w q̂)², over 1 + cv² of all costs relative to their
-    predictions. Of what has been drawn itself, costs would look well supported whenever the dear
-    requests happen to be missing.
+    By predicted costs: (Σ w q̂)² / Σ (w q̂)², over 1 + cv² of costs relative to their predictions,
+    of all events or of these, whichever is larger. Of what has been drawn itself, costs would look
+    well supported whenever the dear requests happen to be missing.
     """
     rare = weight > 2.0
     if not rare.any():
         return np.inf
     relative = ratio(cost, own)
-    relative = relative[~np.isnan(relative)]
-    spread = float(ratio((relative**2).mean(), relative.mean() ** 2)) if len(relative) else 1.0
-    return effective((weight * own)[rare]) / max(spread, 1.0)
+    spread = max(
+        _square(relative, np.ones(len(own))), _square(relative[rare], (weight * own)[rare])
+    )
+    return effective((weight * own)[rare]) / spread
+
+
+def _square(relative: Floats, weight: Floats) -> float:
+    """Return 1 + cv²: the mean square over the squared mean."""
+    known = ~np.isnan(relative)
+    if not weight[known].sum() > 0:
+        return 1.0
+    mean = float(np.average(relative[known], weights=weight[known]))
+    square = float(np.average(relative[known] ** 2, weights=weight[known]))
+    return max(square / mean**2, 1.0) if mean else 1.0
 
 
 @dataclass(frozen=True, slots=True)
