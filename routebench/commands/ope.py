@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("file", metavar="EVENTS", type=_FILE)
+@click.argument("file", metavar="EVENTS", type=_FILE, required=False)
 @click.option(
     "--run", type=_FILE, metavar="RUN", help="Take the router of this run, or checkpoint folder."
 )
@@ -39,12 +40,36 @@ _FILE = click.Path(path_type=Path)
     "--margin", type=click.FloatRange(0, 1), default=0.01, show_default=True,
     help="Accept this loss of quality.",
 )  # fmt: skip
+@click.option(
+    "--plan",
+    type=_FILE,
+    metavar="FILE",
+    help="Write the cells that would decide, for `collect --plan`; with --answers, read them.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="USD",
+    help="Plan no more than this buys.",
+)
+@click.option(
+    "--waves",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Buy in N waves, and stop when it is decided.",
+)
+@click.option(
+    "--answers", type=_FILE, metavar="STORE", help="Judge the plan by the answers in this store."
+)
+@click.option("--judge", metavar="NAME", help="Of several judges, take this one's grades.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
-    file: Path,
+    file: Path | None,
     run: Path | None,
     router: str | None,
     point: str | None,
@@ -54,6 +79,11 @@ def command(
     prices: str,
     lengths: Path | None,
     margin: float,
+    plan: Path | None,
+    budget: float | None,
+    waves: int,
+    answers: Path | None,
+    judge: str | None,
     as_json: bool,
 ) -> None:
     """Say what a policy would have cost, and reached, on the requests in EVENTS.
@@ -61,9 +91,11 @@ def command(
     \b
     routebench ope events.parquet --model gpt-4o-mini
     routebench ope events.parquet --run RUN --router mf --point within-1pp
+    routebench ope events.parquet --model gpt-4o-mini --plan plan.parquet --waves 8
+    routebench ope --plan plan.parquet --answers answers.sqlite
 
     EVENTS is a table that `routebench logs import` wrote. Every number has its tier: T0
-    re-pricing, T1 logged propensities, T2 bounds.
+    re-pricing, T1 logged propensities, T2 bounds, T3 answers bought for a plan.
 
     \b
     Exit code 0: quality falls by less than the margin; 1: by the margin or more;
@@ -77,6 +109,16 @@ def command(
     from routebench.traffic.lines import result_lines
     from routebench.traffic.priced import output_lengths, prices_of
 
+    if answers is not None:
+        if plan is None or file is not None or run or model or decisions or budget or waves > 1:
+            raise OptionError("--answers: a plan alone says what they are for", "--plan FILE")
+        ctx.exit(_judge(plan, answers, judge, as_json))
+    if file is None:
+        raise OptionError("no EVENTS", "a table that `routebench logs import` wrote")
+    if plan is None and (budget is not None or waves > 1):
+        raise OptionError("--budget and --waves belong to --plan")
+    if judge is not None:
+        raise OptionError("--judge belongs to --answers")
     given = [name for name, value in (("--run", run), ("--model", model),
              ("--decisions", decisions)) if value is not None]  # fmt: skip
     if len(given) != 1:
@@ -99,6 +141,10 @@ def command(
         log, policy = target.of_router(log, file, opened, target.parse_names(rename))
     listed, note = prices_of(prices, log.models)
     of_run = lengths or run
+    if plan is not None:
+        _plan(log, file, policy, listed, output_lengths(of_run) if of_run else {},
+              (margin, budget, waves), plan, as_json)  # fmt: skip
+        return
     result = evaluate.evaluate(
         log, policy, listed, output_lengths(of_run) if of_run else {}, margin, note
     )
@@ -108,3 +154,45 @@ def command(
         for line in result_lines(result):
             echo(line)
     ctx.exit(evaluate.exit_code(result))
+
+
+def _plan(
+    log: Any, file: Path, policy: Any, prices: Any, lengths: Any,
+    how: tuple[float, float | None, int], out: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Write a plan of what to buy."""
+    import json
+
+    from routebench.collect.planned_cells import write_plan
+    from routebench.traffic.plans import design, disagreements, lines
+
+    margin, budget, waves = how
+    units = disagreements.disagreements(log, file, policy, prices, lengths)
+    made = design.design(units, margin, budget, waves)
+    facts = design.about(units, made, policy.label, margin)
+    write_plan(out, design.to_table(units, made), facts)
+    if as_json:
+        usd = design.dollars(units, made)
+        content = facts | {"planned": len(made.order), "usd": usd if usd == usd else None}
+        echo_json(json.dumps(content, indent=2, sort_keys=True))
+        return
+    for line in lines.plan_lines(units, made, policy.label, margin, out):
+        echo(line)
+
+
+def _judge(plan: Path, store: Path, judge: str | None, as_json: bool) -> int:
+    """Print what a plan's answers say; return the verdict's exit code."""
+    import json
+
+    from routebench.collect.planned_cells import DIFFERENCE, read_plan
+    from routebench.comparison.schema import EXIT_CODES
+    from routebench.traffic.plans import answers, lines
+
+    cells = read_plan(plan, DIFFERENCE)
+    result = answers.judge_plan(cells, answers.read_answers(store, judge), store.name)
+    if as_json:
+        echo_json(json.dumps(result.to_json(), indent=2, sort_keys=True))
+    else:
+        for line in lines.verdict_lines(result):
+            echo(line)
+    return EXIT_CODES[result.verdict]

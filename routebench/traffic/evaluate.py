@@ -149,7 +149,7 @@ def _rewards(log: LoggedEvents) -> Floats:
     return reward
 
 
-def _stratum(log: LoggedEvents) -> Ints:
+def strata_of(log: LoggedEvents) -> Ints:
     """Return [n] the task and the fifth of the prompt's length."""
     length = log.numbers["input_tokens"]
     known = ~np.isnan(length)
@@ -166,7 +166,7 @@ def _estimated(
     chosen, aimed, session = log.chosen[rows], target[rows], log.session[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
-        outcome[rows], chosen, _stratum(log)[rows], session, len(log.models), aimed
+        outcome[rows], chosen, strata_of(log)[rows], session, len(log.models), aimed
     )
     return estimators.estimate(outcome[rows], weight, own, other, session, resamples=resamples)
 
@@ -229,7 +229,7 @@ def _partly(
     session, reached = log.session[rows], reached[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
-        y, chosen, _stratum(log)[rows], session, len(log.models), aimed
+        y, chosen, strata_of(log)[rows], session, len(log.models), aimed
     )
     term = other + weight * (y - own)
     lower, upper = np.where(reached, term, 0.0), np.where(reached, term, 1.0)

@@ -11,6 +11,7 @@ TIERS = {
     "T0": "re-pricing: cost only, quality unknown",
     "T1": "logged propensities: what the policy would have reached",
     "T2": "no propensities that can be used: the matched part, and bounds",
+    "T3": "answers bought where the policies differ: quality and cost",
 }
 MONTH = 365.25 / 12
 """Days."""
