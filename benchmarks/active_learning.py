@@ -1,12 +1,13 @@
 """Whether picked queries teach a router more than random ones that cost the same.
 
-python benchmarks/active_learning.py TABLE.parquet [--prices FILE] [--seeds 10] [--json FILE] [--same-price]
+python benchmarks/active_learning.py TABLE.parquet [--prices FILE] [--seeds 10] [--same-price]
 
 A third of the queries is the test part, 100 others are known, all other cells are hidden. Ten
 purchases follow, each a tenth of what a quarter of the hidden queries cost: by picks, or at
 random. A router of the 30 nearest neighbours and a linear one learn from what was bought; their
 accuracy on the test part stands at equal dollars, with 95% t-intervals of the paired difference
-over the seeds. `--same-price`: every query costs 1, so that no gain comes of cheap ones. Whether picks help is said of one number, the mean over the ten purchases.
+over the seeds. Whether picks help is said of one number, the mean over the ten purchases. With
+--same-price every query costs 1, so that nothing is gained by cheap ones.
 
 `planted` and `noise` instead of a table: a world in which most queries teach nothing (one model is
 always right there) and the others lie in groups with a best model each; and one in which no text
