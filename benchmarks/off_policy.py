@@ -39,20 +39,22 @@ class Counted:
     wrong: int = 0
 
 
-def worlds(truth: Truth, seeds: range, n: int, only: str | None) -> list[dict[str, Any]]:
+def worlds(
+    truth: Truth, seeds: range, n: int, only: str | None, resamples: int
+) -> list[dict[str, Any]]:
     """Return coverage by logger and policy."""
-    found = []
+    found, policies = [], truth.policies()
     for name, logger in LOGGERS.items():
         if only and name != only:
             continue
-        by = {policy: Counted() for policy in truth.policies()}
+        by = {policy: Counted() for policy in policies}
         for seed in seeds:
             rng = np.random.default_rng([seed, len(name)])
             query, session = truth.drawn(n, rng)
             drawn = logger(truth, query, rng)
             chances, log = drawn[0], logged(truth, drawn, query, session)
-            for policy, choice in truth.policies().items():
-                _one(truth, log, policy, choice, query, chances, by[policy])
+            for policy, choice in policies.items():
+                _one(truth, log, policy, choice, query, chances, by[policy], resamples)
         found += [_summary(name, policy, counted) for policy, counted in by.items()]
         for row in found[-len(by) :]:
             print(json.dumps(row), flush=True)
@@ -61,10 +63,10 @@ def worlds(truth: Truth, seeds: range, n: int, only: str | None) -> list[dict[st
 
 def _one(
     truth: Truth, log: LoggedEvents, policy: str, choice: np.ndarray, query: np.ndarray,
-    chances: np.ndarray, into: Counted,
+    chances: np.ndarray, into: Counted, resamples: int,
 ) -> None:  # fmt: skip
     target = TargetPolicy(policy, choice[query], 0)
-    made = evaluate(log, target, resamples=RESAMPLES)
+    made = evaluate(log, target, resamples=resamples)
     rows = np.arange(len(truth.score))
     value = float(truth.score[rows, choice].mean())
     paid = float(truth.cost[rows, choice].mean())
@@ -105,10 +107,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="The first seed.")
     parser.add_argument("--events", type=int, default=6_000)
     parser.add_argument("--logger", choices=list(LOGGERS))
+    parser.add_argument("--resamples", type=int, default=RESAMPLES)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     seeds = range(given.first, given.first + given.worlds)
-    rows = worlds(Truth.of(given.table), seeds, given.events, given.logger)
+    rows = worlds(Truth.of(given.table), seeds, given.events, given.logger, given.resamples)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1))
 

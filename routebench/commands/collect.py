@@ -20,10 +20,13 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 @click.command()
 @click.option("--suite", metavar="NAME[:FILE]", help="Ask the questions of this suite.")
 @click.option(
-    "--plan", type=_FILE, metavar="FILE", help="Buy these cells alone, which `ope --plan` chose."
+    "--plan",
+    type=_FILE,
+    metavar="FILE",
+    help="Ask for these cells alone, which `ope --plan` chose.",
 )
 @click.option(
-    "--wave", type=click.IntRange(1), metavar="N", help="Buy the first N waves of the plan."
+    "--wave", type=click.IntRange(1), metavar="N", help="Ask for the first N waves of the plan."
 )
 @click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
 @click.option("--source", metavar="NAME", help="Take this data of the suite.")

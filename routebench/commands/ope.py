@@ -50,7 +50,7 @@ _FILE = click.Path(path_type=Path)
     "--budget",
     type=click.FloatRange(0, min_open=True),
     metavar="USD",
-    help="Plan no more than this buys.",
+    help="Keep the plan within what this buys.",
 )
 @click.option(
     "--waves",
@@ -58,7 +58,7 @@ _FILE = click.Path(path_type=Path)
     default=1,
     show_default=True,
     metavar="N",
-    help="Buy in N waves, and stop when it is decided.",
+    help="Split the plan into N waves, to stop once it is decided.",
 )
 @click.option(
     "--for",
@@ -77,7 +77,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--answers", type=_FILE, metavar="STORE", help="Judge the plan by the answers in this store."
 )
-@click.option("--judge", metavar="NAME", help="Of several judges, take this one's grades.")
+@click.option("--judge", metavar="NAME", help="Take the grades of this judge.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @click.pass_context
 def command(

@@ -18,11 +18,15 @@ from routebench.traffic.event_log import LoggedEvents
 from routebench.traffic.propensities import NEAR_ZERO
 from routebench.traffic.reprice import costs, reprice
 from routebench.traffic.result import MONTH, Number, OffPolicyResult
-from routebench.traffic.supported import ENOUGH, LOGGED, refusal, support_of, supported
+from routebench.traffic.supported import LOGGED, refusal, support_of, supported
 from routebench.traffic.target import TargetPolicy
 
 REWARDED = 30
 """Fewer rewards than that say nothing."""
+PAID = 100
+"""Effective number of events, against the log's habit, that must say what the policy costs."""
+SEEN, UNSEEN = 5, 0.001
+"""At most this share of the policy's choices may be models matched fewer times than that."""
 _USD, _SHARE = "USD per request", "reward in [0, 1]"
 
 
@@ -205,20 +209,42 @@ def _with_propensities(
         add("quality", _number("T1", _SHARE, made.policy))
         difference = _number("T1", _SHARE, made.difference)
     add("quality_difference", difference)
-    priced = rows & ~np.isnan(cost)
-    weight = estimators.weights(log.chosen, target, log.propensity)[priced]
-    worth = estimators.effective((weight * cost[priced])[weight > 2.0])
-    if 0 < worth < ENOUGH:
-        known.notes.append(f"the policy's cost hangs on {worth:.0f} effective events: re-priced")
-    elif reached[rows].all() and priced.sum() >= LOGGED * rows.sum():
-        paid = _estimated(log, target, cost, priced, known.resamples)
-        add("cost_logged", _number("T1", _USD, paid.logged))
-        add("cost", _number("T1", _USD, paid.policy))
-        add("cost_difference", _number("T1", _USD, paid.difference))
-        add("cost_snips", _number("T1", _USD, paid.snips))
+    if reached[rows].all():
+        _paid(log, target, cost, rows, known)
     known.assumptions.append("the logged propensities are those the choices were drawn with")
     _missing(log, target, reward, rows, known)
     return difference
+
+
+def _paid(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, known: _Known) -> None:
+    """Estimate the policy's cost, where enough requests say what it would be."""
+    priced = rows & ~np.isnan(cost)
+    if priced.sum() < LOGGED * rows.sum():
+        return
+    chosen, aimed, session = log.chosen[priced], target[priced], log.session[priced]
+    weight = estimators.weights(chosen, aimed, log.propensity[priced])
+    own, other = estimators.predicted(
+        cost[priced], chosen, strata_of(log)[priced], session, len(log.models), aimed
+    )
+    worth = estimators.cost_support(cost[priced], weight, own)
+    seen = np.bincount(aimed[weight > 0], minlength=len(log.models))
+    unseen = float((seen < SEEN)[aimed].mean())
+    if unseen > UNSEEN:
+        share = f"models of {unseen:.1%} of the policy's choices were hardly seen"
+        known.notes.append(f"{share}: the cost is re-priced")
+        return
+    if worth < PAID:
+        short = f"the policy's cost hangs on {worth:.0f} effective events ({PAID} are needed)"
+        known.notes.append(f"{short}: re-priced")
+        return
+    paid = estimators.estimate(
+        cost[priced], weight, own, other, session, resamples=known.resamples, skewed=True
+    )
+    add = known.numbers.__setitem__
+    add("cost_logged", _number("T1", _USD, paid.logged))
+    add("cost", _number("T1", _USD, paid.policy))
+    add("cost_difference", _number("T1", _USD, paid.difference))
+    add("cost_snips", _number("T1", _USD, paid.snips))
 
 
 def _partly(

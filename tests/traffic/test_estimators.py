@@ -101,3 +101,32 @@ def test_bounds_by_hand() -> None:
     assert (made.lowest, made.highest) == (0.5, 0.75)
     assert made.low <= 0.5
     assert made.high >= 0.75
+
+
+def test_intervals_of_skewed_outcomes_lean_to_the_tail() -> None:
+    rng, held, below = np.random.default_rng(3), {True: 0, False: 0}, {True: 0, False: 0}
+    truth = float(np.exp(0.5 * 1.2**2))
+    for _ in range(200):
+        cost = rng.lognormal(0, 1.2, 150)
+        chosen = rng.random(150) < 0.5
+        weight = np.where(chosen, 2.0, 0.0)
+        zero = np.zeros(150)
+        for skewed in (True, False):
+            made = estimators.estimate(
+                cost, weight, zero, zero, np.arange(150), (), 400, skewed
+            ).policy
+            held[skewed] += made.low <= truth <= made.high
+            below[skewed] += made.high < truth
+    assert held[True] >= 180 > held[False]
+    assert below[True] < below[False]
+
+
+def test_the_support_of_a_cost_is_that_of_its_dear_requests() -> None:
+    weight = np.repeat([10.0, 0.0], 500)
+    cheap = np.ones(1000)
+    assert estimators.cost_support(cheap, weight, cheap) == pytest.approx(500)
+    dear = np.where(np.arange(1000) % 100 == 0, 1e4, 1.0)  # of 500 requests five carry the cost
+    assert estimators.cost_support(dear, weight, dear) == pytest.approx(5, rel=0.2)
+    noisy = np.where(np.arange(1000) % 2 == 0, 0.5, 1.5)  # a quarter of variance about the mean
+    assert estimators.cost_support(noisy, weight, cheap) == pytest.approx(500 / 1.25)
+    assert estimators.cost_support(cheap, np.full(1000, 1.2), cheap) == np.inf

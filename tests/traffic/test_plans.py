@@ -90,6 +90,29 @@ def test_what_is_bought_whole_has_no_error(main: Main, tmp_path: Path) -> None:
         assert result.cost_difference.value == pytest.approx(-0.001 * made["planned"] / 900)
 
 
+def test_frequent_queries_stand_for_all_their_requests(main: Main, tmp_path: Path) -> None:
+    records = World(n=300, probabilities=(1.0, 0.0, 0.0)).records()
+    for at in range(100):  # one query is a third of the traffic
+        records[at]["query"] = "question 0"
+    plan, log = tmp_path / "plan.parquet", events(tmp_path, records)
+    words = ("ope", log, "--model", "small", "--plan", plan, "--json")
+    for more in ((), ("--waves", 4)):
+        code, out, err = main(*words, *more)
+        assert (code, err) == (0, "")
+        made, rows = json.loads(out), read_plan(plan).table.to_pylist()
+        assert made["differing_queries"] == 201
+        assert [part["size"] for part in made["strata"] if part["label"].startswith("freq")] == [1]
+        frequent = [row for row in rows if row["query"] == "question 0"]
+        assert [(row["weight"], row["probability"]) for row in frequent] == [(100, 1), (100, 1)]
+    assert (made["certain"], rows[0]["query"], made["largest"]) == (1, "question 0", 1)
+    table = answered(plan, lambda _, row: float(row["role"] == "candidate")).slice(0, 2 * 101)
+    result = judge_plan(read_plan(plan), table, "s")
+    assert (result.answered, result.wave) == (101, 2)
+    low, high = ends(result)
+    assert low > (100 + 100 - 100) / 300  # were all others to the contrary
+    assert high == pytest.approx(1.0)
+
+
 def test_a_budget_buys_fewer_queries(main: Main, tmp_path: Path) -> None:
     _, whole = planned(main, tmp_path, "--waves", 5)
     path, made = planned(main, tmp_path, "--waves", 5, "--budget", whole["usd"] / 4)
@@ -111,7 +134,8 @@ def test_missing_answers_count_as_the_worst_and_later_ones_wait(main: Main, tmp_
     assert ends(lost)[0] < low
     assert ends(lost)[1] > high
     part = judge_plan(read_plan(path), table.slice(0, 2 * 50), "s")
-    assert part.answered == 50
+    assert (part.answered, part.verdict) == (50, "inconclusive")
+    assert part.reason == f"one sample decides when it is whole: 50 of {n} are answered"
     assert ends(part)[0] < low
 
 

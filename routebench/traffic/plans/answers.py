@@ -103,6 +103,9 @@ def _judged(plan: PlannedCells, answers: pa.Table, place: str) -> PlanResult:
     difference = Number(TIER, _SHARE, value, found[0].low, found[1].high)
     margin = float(about["margin"])
     verdict, reason = decide(difference, margin)
+    if n < len(known) and not about["sequential"]:
+        verdict = "inconclusive"
+        reason = f"one sample decides when it is whole: {n:,} of {len(known):,} are answered"
     paid = both.cost[both.asked]
     return PlanResult(
         policy=str(about["policy"]), verdict=verdict, reason=reason, margin=margin,

@@ -18,7 +18,7 @@ import pyarrow as pa
 from routebench.collect.planned_cells import DIFFERENCE, SCHEMA
 from routebench.errors import OptionError
 from routebench.metrics.statistics import TAIL
-from routebench.records import Floats, Ints
+from routebench.records import Floats, Ints, Mask
 from routebench.traffic.plans.disagreements import Disagreements
 
 POWER = 0.9
@@ -26,7 +26,7 @@ LEAST = 5
 """Queries of a stratum in a fixed sample, at least."""
 _PAIRS, _SPLIT, _SMALL = 8, 60, 20
 FREQUENT = 4.0
-"""A query that comes so many times as often as the mean one is bought for certain."""
+"""A query that comes so many times as often as the mean one is frequent."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,20 @@ class Design:
 def strata(units: Disagreements) -> tuple[Ints, tuple[str, ...]]:
     """Return [n] the stratum of each unit, and labels: pair of models × third of predicted gain."""
     pair = units.baseline * len(units.models) + units.candidate
+    pair[frequent(units)] = -1
     kinds, number, size = np.unique(pair, return_inverse=True, return_counts=True)
-    usual = [k for k in np.argsort(-size, kind="stable")[:_PAIRS] if size[k] >= _SMALL]
+    largest = np.argsort(-size, kind="stable")[:_PAIRS]
+    usual = [k for k in largest if size[k] >= _SMALL and kinds[k] >= 0]
+    if kinds[0] < 0:
+        usual.append(np.int64(0))
     made: Ints = np.zeros(len(units), np.int64)
     labels: list[str] = []
     for kind in [*usual, -1]:
         rows = np.flatnonzero(number == kind if kind >= 0 else ~np.isin(number, usual))
         name = "other pairs"
-        if kind >= 0:
+        if kind >= 0 and kinds[kind] < 0:
+            name = "frequent queries"
+        elif kind >= 0:
             first, second = divmod(int(kinds[kind]), len(units.models))
             name = f"{units.models[first]} → {units.models[second]}"
         third = np.zeros(len(rows), np.int64)
@@ -93,17 +99,21 @@ def design(
     sizes, spread, usd = _by_stratum(units, stratum, len(labels))
     fixed = needed(sizes, spread, usd, units.events, margin)
     rng = np.random.default_rng(seed)
-    frequent = np.flatnonzero(units.count > FREQUENT * units.count.mean())
+    certain = np.flatnonzero(frequent(units)) if waves > 1 else np.empty(0, np.int64)
     if waves > 1:
-        rest = np.setdiff1d(np.arange(len(units)), frequent)
-        order = np.concatenate([frequent, rng.permutation(rest)])
+        rest = np.setdiff1d(np.arange(len(units)), certain)
+        order = np.concatenate([certain, rng.permutation(rest)])
     else:
         order = _stratified(stratum, fixed, rng)
     order = order[: _affordable(units, order, budget)]
     wave = np.arange(len(order)) * waves // len(order) + 1
-    wave[: len(frequent) if waves > 1 else 0] = 1
-    certain = frequent if waves > 1 else np.empty(0, np.int64)
+    wave[: len(certain)] = 1
     return Design(order, wave, stratum, labels, certain, waves > 1, int(fixed.sum()))
+
+
+def frequent(units: Disagreements) -> Mask:
+    """Return [n] which queries come so often that they are a stratum of their own."""
+    return np.asarray(units.count > FREQUENT * units.count.mean())
 
 
 def needed(

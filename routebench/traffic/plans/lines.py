@@ -57,7 +57,8 @@ def verdict_lines(result: PlanResult) -> Iterator[str]:
     yield f"{result.verdict.upper()} (T3): {result.reason}"
     if result.verdict == "inconclusive":
         if result.answered < result.planned:
-            yield f"next: routebench collect --plan … --wave {result.wave + 1}"
+            wave = f" --wave {result.wave + 1}" if result.sequential else ""
+            yield f"next: routebench collect --plan …{wave}"
         elif result.answered < result.differing_queries:
             yield "next: a plan with a larger budget"
 
