@@ -61,6 +61,20 @@ _FILE = click.Path(path_type=Path)
     help="Split the plan into N waves, to stop once it is decided.",
 )
 @click.option(
+    "--for",
+    "for_",
+    type=click.Choice(["verdict", "training"]),
+    default="verdict",
+    show_default=True,
+    help="Choose what decides, or what a router would learn most from.",
+)
+@click.option(
+    "--outcomes",
+    type=_FILE,
+    metavar="FILE",
+    help="Read what a router has learned from so far, a table or a store.",
+)
+@click.option(
     "--answers", type=_FILE, metavar="STORE", help="Judge the plan by the answers in this store."
 )
 @click.option("--judge", metavar="NAME", help="Take the grades of this judge.")
@@ -82,6 +96,8 @@ def command(
     plan: Path | None,
     budget: float | None,
     waves: int,
+    for_: str,
+    outcomes: Path | None,
     answers: Path | None,
     judge: str | None,
     as_json: bool,
@@ -93,6 +109,8 @@ def command(
     routebench ope events.parquet --run RUN --router mf --point within-1pp
     routebench ope events.parquet --model gpt-4o-mini --plan plan.parquet --waves 8
     routebench ope --plan plan.parquet --answers answers.sqlite
+    routebench ope events.parquet --plan picks.parquet --for training \\
+      --outcomes outcomes.csv --budget 5
 
     EVENTS is a table that `routebench logs import` wrote. Every number has its tier: T0
     re-pricing, T1 logged propensities, T2 bounds, T3 answers bought for a plan.
@@ -115,6 +133,17 @@ def command(
         ctx.exit(_judge(plan, answers, judge, as_json))
     if file is None:
         raise OptionError("no EVENTS", "a table that `routebench logs import` wrote")
+    if for_ == "training":
+        others = [run, model, decisions, *((True,) if waves > 1 else ())]
+        if plan is None or outcomes is None or budget is None or any(others):
+            raise OptionError(
+                "--for training: takes no policy and no waves, but what is known, and a budget",
+                "--plan FILE --for training --outcomes FILE --budget USD",
+            )
+        _plan_training(file, outcomes, prices, budget, plan, as_json)
+        return
+    if outcomes is not None:
+        raise OptionError("--outcomes belongs to --for training")
     if plan is None and (budget is not None or waves > 1):
         raise OptionError("--budget and --waves belong to --plan")
     if judge is not None:
@@ -196,3 +225,37 @@ def _judge(plan: Path, store: Path, judge: str | None, as_json: bool) -> int:
         for line in lines.verdict_lines(result):
             echo(line)
     return EXIT_CODES[result.verdict]
+
+
+def _plan_training(
+    log: Path, outcomes: Path, prices: str, budget: float, out: Path, as_json: bool
+) -> None:
+    """Write a plan of what a router would learn most from."""
+    import json
+
+    from routebench.active import plan
+    from routebench.collect.planned_cells import write_plan
+    from routebench.config import make
+    from routebench.pipeline import load_data
+    from routebench.prices import listed
+    from routebench.prices.apply import price
+
+    data = load_data(make({"suite": f"table:{outcomes}"}))
+    given = click.get_current_context().get_parameter_source("prices")
+    asked = prices if given is not click.core.ParameterSource.DEFAULT else None
+    data, _ = price(data, listed.for_run(asked, data)[0])
+    made = plan.picked_queries(data, log, budget)
+    facts = plan.about(made, data)
+    write_plan(out, made.to_table(), facts)
+    if as_json:
+        echo_json(json.dumps(facts, indent=2, sort_keys=True))
+        return
+    n, m = len(made.query_id), len(made.models)
+    echo(
+        f"{n:,} of {made.considered:,} queries picked, beside {made.known:,} with known outcomes:"
+        f" {n * m:,} cells, about ${facts['usd']:.4g}: {out}"
+    )
+    echo(
+        f"next: routebench collect --plan {out} --models PROVIDER:MODEL,… --judge NAME --store"
+        " answers.sqlite, then routebench train … --add answers.sqlite"
+    )

@@ -17,7 +17,7 @@ from routebench.plugin.discovery import PluginInfo
 Main = Callable[..., tuple[int, str, str]]
 # What a whole sentence on an option begins with: it says what the option does.
 VERBS = {
-    "Accept", "Add", "Append", "Ask", "Assume", "Call", "Chat", "Check", "Choose", "Collect",
+    "Accept", "Add", "Append", "Ask", "Assume", "Buy", "Call", "Chat", "Check", "Choose", "Collect",
     "Compare", "Copy", "Count", "Cross-fit", "Decide", "Draw", "Encode", "End", "Exit", "Fetch",
     "Fork", "Gate", "Give", "Grade", "Judge", "Keep", "Leave", "Let", "List", "Listen", "Load",
     "Log", "Make", "Name", "Open", "Price", "Print", "Read", "Refuse", "Route", "Run", "Send",

@@ -1,0 +1,1 @@
+"""Choose the queries whose outcomes would improve a router most."""
