@@ -1,4 +1,4 @@
-"""The table of an online run: its decisions as events, with the probabilities they were drawn by."""
+"""The table of an online run: its decisions as events, with their probabilities."""
 
 from __future__ import annotations
 
