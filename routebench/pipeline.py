@@ -174,9 +174,7 @@ def make_plan(
     plan.check(config, workers)
     listener.stage("loading the suite")
     recorded = load_data(config, extensions)
-    arriving = None
-    if config.protocol == "online":
-        arriving = Arriving.of(config, recorded, lambda other: load_data(other, extensions))
+    if arriving := arriving_queries(config, recorded, extensions):
         recorded = arriving.data
     price_list, price_notes = listed.for_run(config.prices, recorded)
     data, prices = price(recorded, price_list, config.assume_output_tokens)
@@ -243,6 +241,15 @@ def load_data(config: RunConfig, extensions: Extensions | None = None) -> SuiteD
         extensions = extensions or Extensions(config.set)
         data = judge_answers(data, judge, config.set.get(judge, {}), extensions)
     return replace(data, judge=judge)
+
+
+def arriving_queries(
+    config: RunConfig, recorded: SuiteData, extensions: Extensions
+) -> Arriving | None:
+    """Return the loaded suite as it arrives, with what drifts; None for another protocol."""
+    if config.protocol != "online":
+        return None
+    return Arriving.of(config, recorded, lambda other: load_data(other, extensions))
 
 
 def with_finals(config: RunConfig, data: SuiteData) -> SuiteData:

@@ -317,7 +317,8 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
             f"{diagnostics.routable:.0%} can be routed better"
         )
     queries = sum(board.suite.queries.values())
-    if board.suite.folds == 1 and board.suite.split == "hash" and queries <= _FEW:
+    one_split = board.suite.folds == 1 and board.suite.split == "hash" and board.online is None
+    if one_split and queries <= _FEW:
         out.print(
             f"{board.suite.queries['test']:,} of {queries:,} queries are tested: with --folds 5 all"
             f" {queries:,} are"

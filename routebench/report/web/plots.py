@@ -334,6 +334,16 @@ def regret(board: Leaderboard, against: str) -> Figure | None:
     unit = "pp" if scale == 100 else "reward"
     figure = _figure(traces, "Queries", f"Regret per query so far, {unit}", legend=True)
     figure["layout"]["shapes"] = _changes(board)
+    # Bands of the first few queries are wide: they do not set the scale.
+    last = max(trace["x"][-1] for trace in traces if "fill" not in trace)
+    seen = [
+        y
+        for trace in traces
+        for x, y in zip(trace["x"], trace["y"], strict=True)
+        if "fill" not in trace or x >= last / 4
+    ]
+    room = 0.05 * (max(seen) - min(seen)) or 1.0
+    figure["layout"]["yaxis"] |= {"range": [min(seen) - room, max(seen) + room]}
     return figure
 
 
