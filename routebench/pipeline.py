@@ -218,9 +218,7 @@ def make_plan(
     plan.check(config, workers)
     listener.stage("loading the suite")
     recorded = load_data(config, extensions)
-    arriving = None
-    if config.protocol == "online":
-        arriving = Arriving.of(config, recorded, lambda other: load_data(other, extensions))
+    if arriving := arriving_queries(config, recorded, extensions):
         recorded = arriving.data
     price_list, price_notes = listed.for_run(config.prices, recorded)
     data, prices = price(recorded, price_list, config.assume_output_tokens)
@@ -302,6 +300,15 @@ def added_outcomes(file: str) -> SuiteData:
     table = discovery.load(discovery.find("suite", "table"))
     found: SuiteData = table(options.validate(table, "table", {"data": file})).load()
     return found
+
+
+def arriving_queries(
+    config: RunConfig, recorded: SuiteData, extensions: Extensions
+) -> Arriving | None:
+    """Return the loaded suite as it arrives, with what drifts; None for another protocol."""
+    if config.protocol != "online":
+        return None
+    return Arriving.of(config, recorded, lambda other: load_data(other, extensions))
 
 
 def with_finals(config: RunConfig, data: SuiteData) -> SuiteData:

@@ -88,7 +88,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--online",
         multiple=True,
         metavar="KEY=VALUE,…",
-        help="Set up the stream: start=warm, order=time, batch=N, delay=N, trade_off=λ, swap=A:B …",
+        help="Set up the stream: start=warm, batch=N, delay=N, trade_off=λ, swap=A:B, later=FILE.",
     ),
     "shots": click.option(
         "--shots",

@@ -96,7 +96,7 @@ class ChoosesTwice(OnlineCheater):
         frame = inspect.currentframe()
         while frame is not None and "choose" not in frame.f_locals:
             frame = frame.f_back
-        if frame is None:
+        if frame is None or "start" not in frame.f_locals:
             return
         choose: Any = frame.f_locals["choose"]
         start = frame.f_locals["start"]

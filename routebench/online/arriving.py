@@ -54,8 +54,7 @@ class Arriving:
         return cls(data, split, at, settings)
 
     def stream(self, priced: SuiteData, seeds: int) -> tuple[SuiteData, Split, Stream]:
-        """Return the priced suite with a note, the split without queries that lack a cell, and
-        the stream."""
+        """Return the priced suite, the split and the stream, without queries that lack a cell."""
         if self.settings.trade_off and priced.outcomes.cost is None:
             raise OptionError("--online trade_off: this run has no costs", "--prices FILE")
         split, gone = complete(priced, self.split)

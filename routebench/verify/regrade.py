@@ -26,16 +26,21 @@ def regrade_suite(run: Stored) -> Iterator[Compared]:
     that asks a model is asked again, which costs, and it may answer otherwise.
     """
     from routebench.identity import fingerprints
-    from routebench.pipeline import load_data
+    from routebench.pipeline import arriving_queries, load_data
 
     options = config.make(config.read(run.folder / RUN_FILE))
     extensions = Extensions(options.set)
     recorded = load_data(options, extensions)
+    if arriving := arriving_queries(options, recorded, extensions):
+        recorded = arriving.data
     listed = run.prices if options.prices else None
     data, prices = price(recorded, listed, options.assume_output_tokens)
-    split = make_split(
-        data, options.split, options.folds, options.split_seed, data.shares, options.protocol
-    )
+    if arriving is None:
+        split = make_split(
+            data, options.split, options.folds, options.split_seed, data.shares, options.protocol
+        )
+    else:
+        data, split, _ = arriving.stream(data, options.seeds)
     board, stored = run.board, run.setup.data
     prints = fingerprints(options, recorded, split, prices, extensions)
     for name, value in prints.model_dump().items():

@@ -57,19 +57,24 @@ def reroute(run: Stored, files: Iterable[str] = ()) -> Iterator[Compared | str]:
 
 def _setup(run: Stored, options: RunConfig, workers: Workers) -> Setup:
     """Return the run's queries and split, loaded anew, with their texts."""
-    from routebench.pipeline import RunListener, encode, load_data, with_finals
+    from routebench.pipeline import RunListener, arriving_queries, encode, load_data, with_finals
 
-    data = load_data(options, Extensions(options.set))
-    split = make_split(
-        data,
-        options.split,
-        options.folds,
-        options.split_seed,
-        data.shares,
-        options.protocol,
-        options.shots,
-    )
-    stored = run.setup
+    extensions, stored, stream = Extensions(options.set), run.setup, run.setup.stream
+    data = load_data(options, extensions)
+    if (arriving := arriving_queries(options, data, extensions)) is None:
+        split = make_split(
+            data,
+            options.split,
+            options.folds,
+            options.split_seed,
+            data.shares,
+            options.protocol,
+            options.shots,
+        )
+    else:
+        # What is revealed is what the run revealed, and which queries arrived is stored.
+        data = replace(arriving.data, outcomes=stored.data.outcomes)
+        split = replace(arriving.split, codes=stored.split.codes)
     if not np.array_equal(data.keys, stored.data.keys) or data.pool.models != run.models:
         raise DataError(f"{run.folder}: the suite has other queries or models now")
     for fold in range(len(stored.split.codes)):
@@ -90,9 +95,10 @@ def _setup(run: Stored, options: RunConfig, workers: Workers) -> Setup:
         encoder.options,
         options.device,
         timeout=options.job_timeout,
-        perturb=0 if encoder.by_id else options.perturb,
+        perturb=0 if encoder.by_id or stream else options.perturb,
         shots=options.shots,
         encoder_libraries=encoder.libraries,
+        stream=stream,
     )
     return replace(setup, encoded=encode(setup, encoder, options, workers, RunListener()))
 
@@ -156,6 +162,7 @@ class _Again:
             libraries=tuple(described.libraries),
             steps=described.steps,
             needs_network=described.needs_network,
+            updates=described.updates,
         )
 
     def _result(self, at: str, job: Job, kept: RunCheckpoint) -> Result:

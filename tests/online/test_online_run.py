@@ -31,7 +31,7 @@ def play(folder: Path, table: pa.Table, *routers: str, **options: Any) -> Path:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planted")
     return play(
-        folder, planted(1600), "linucb", "thompson", "best-single", seeds=2, show=["task"],
+        folder, planted(1200), "linucb", "thompson", "best-single", seeds=2, show=["task"],
         set=SMALL,
     )  # fmt: skip
 
@@ -57,6 +57,10 @@ def test_verify_makes_the_regret_again(played: Path) -> None:
     found = verify(played)
     assert found.mismatches == []
     assert found.checked["regret of the online run"] > 500
+
+
+@pytest.mark.slow
+def test_a_changed_regret_is_found(played: Path) -> None:
     before = (played / "leaderboard.json").read_bytes()
 
     def better(board: dict[str, Any]) -> None:
@@ -80,6 +84,7 @@ def test_off_policy_evaluation_reads_the_decisions(played: Path, tmp_path: Path)
     assert 0.25 <= table["propensity"].to_numpy().mean() < 1
 
 
+@pytest.mark.slow
 def test_nobody_claims_anything_in_noise(tmp_path: Path) -> None:
     board = read_board(play(tmp_path, noise(500), *LEARNERS, seeds=2, set=SMALL))
     for name in LEARNERS:
@@ -88,20 +93,21 @@ def test_nobody_claims_anything_in_noise(tmp_path: Path) -> None:
         assert against["p"] > 0.05 or against["value"] < 0, name
 
 
+@pytest.mark.slow
 def test_a_drift_is_followed_by_who_forgets(tmp_path: Path) -> None:
     """Model a is right nine times in ten until half way, then b is."""
     rng = np.random.default_rng(0)
     right = rng.random((1200, 2)) < [0.9, 0.1]
     texts = [f"question {rng.integers(10**12)}" for _ in right]
     out = play(
-        tmp_path, long_table(right, texts), "thompson", "thompson@forgets", "best-single",
+        tmp_path, long_table(right, texts), "thompson@forgets", "best-single",
         online=["swap=a:b", "batch=4", "delay=2"],
         set=SMALL | {"thompson@forgets": {"discount": 0.97}},
     )  # fmt: skip
     board = read_board(out)
     late = {name: row["online"]["late"]["oracle"]["value"] for name, row in rows(board).items()}
     assert late["best-single"] > 0.6
-    assert late["thompson@forgets"] < 0.25 < late["thompson"]
+    assert late["thompson@forgets"] < 0.2
     stream = board["online"]
     assert stream["best_single_by_part"] == ["a", "b"]
     assert (stream["batch"], stream["delay"]) == (4, 2)
@@ -109,6 +115,7 @@ def test_a_drift_is_followed_by_who_forgets(tmp_path: Path) -> None:
     assert verify(out).mismatches == []
 
 
+@pytest.mark.slow
 def test_a_warm_start_begins_where_training_ends(tmp_path: Path) -> None:
     table = planted(400)
     first = {}
@@ -121,6 +128,7 @@ def test_a_warm_start_begins_where_training_ends(tmp_path: Path) -> None:
     assert first["warm"] < first["cold"] - 0.1
 
 
+@pytest.mark.slow
 def test_costs_count_where_they_are_weighed(tmp_path: Path) -> None:
     """Two models equally good, one dear: λ makes the cheap one the choice."""
     rng = np.random.default_rng(0)

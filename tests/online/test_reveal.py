@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,7 @@ SCORE = np.arange(12.0).reshape(6, 2) / 100
 COST = SCORE * 10
 
 
-def needed(
-    start: int, *choice: int, probability: list[list[float]] | None = None
-) -> OutcomesNeeded:
+def needed(start: int, *choice: int, probability: Any = None) -> OutcomesNeeded:
     return OutcomesNeeded(start, list(choice), probability)
 
 

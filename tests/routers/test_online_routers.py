@@ -103,7 +103,7 @@ def test_triplets_bring_queries_of_one_model_together() -> None:
     rng = np.random.default_rng(0)
     kind = rng.integers(2, size=200)
     vectors = rng.normal(size=(200, 6))
-    vectors[:, 0] += kind - 0.5
+    vectors[:, 5] += 3.0 * kind - 1.5
     score = np.eye(2)[kind]
     start = np.eye(6)[:, :3]
     made = learn_space(vectors, score, start, rng, 100, 0.2)

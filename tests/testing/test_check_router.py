@@ -24,6 +24,7 @@ from broken_routers import (
     WantsPrices,
     WantsTasks,
 )
+from test_check_online import FAULTS as ONLINE_FAULTS
 from test_check_steppers import FAULTS
 
 from routebench.plugin.described import family
@@ -96,7 +97,9 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_check_is_without_a_router_that_breaks_it() -> None:
-    broken = {router.broken for router in BROKEN} | {router.fault[0] for router in FAULTS}
+    broken = {router.broken for router in BROKEN} | {
+        router.fault[0] for router in (*FAULTS, *ONLINE_FAULTS)
+    }
     assert broken == {check.name for check in CHECKS}
 
 

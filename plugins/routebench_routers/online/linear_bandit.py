@@ -63,8 +63,8 @@ class LinearBandit:
             if self.discount == 1:
                 self.inverse[model] = self._inverted(int(model), x)
         if self.discount < 1:
-            whole: Floats = np.linalg.inv(self.gram + self.ridge * np.eye(features.shape[1]))
-            self.inverse = whole
+            whole = self.gram + self.ridge * np.eye(features.shape[1])
+            self.inverse = np.asarray(np.linalg.inv(whole), dtype=np.float64)
 
     def _inverted(self, model: int, x: Floats) -> Floats:
         """Return A⁻¹ after further rows [k, d]: by Woodbury's identity where they are few."""

@@ -17,7 +17,7 @@ from routebench.names import is_label
 from routebench.report import lengths, steps
 from routebench.report.format import BASELINE, COLLAPSED, REFERENCES, SOURCES
 from routebench.report.summary import few_seeds, learned_from, seen_in_training, why_left_out
-from routebench.report.terminal import policies, router_facts, tradeoffs, verdict_table
+from routebench.report.terminal import online, policies, router_facts, tradeoffs, verdict_table
 from routebench.report.terminal.console import (
     LABEL,
     difference,
@@ -68,6 +68,9 @@ def show(
     if wide and any(row.facts for row in board.rows):
         out.print()
         router_facts.show(board, out)
+    if board.online is not None:
+        out.print()
+        online.show(board, out)
     _diagnostics(board, out)
     _warnings(board, out)
     if folder is not None:
@@ -314,7 +317,8 @@ def _diagnostics(board: Leaderboard, out: RichConsole) -> None:
             f"{diagnostics.routable:.0%} can be routed better"
         )
     queries = sum(board.suite.queries.values())
-    if board.suite.folds == 1 and board.suite.split == "hash" and queries <= _FEW:
+    one_split = board.suite.folds == 1 and board.suite.split == "hash" and board.online is None
+    if one_split and queries <= _FEW:
         out.print(
             f"{board.suite.queries['test']:,} of {queries:,} queries are tested: with --folds 5 all"
             f" {queries:,} are"

@@ -57,6 +57,11 @@ def _figures(stored: Stored) -> Iterator[tuple[str, str, dict[str, Figure]]]:
         yield "cost-quality", title, {"": plane}
     if usage := sections.usage(stored):
         yield "usage", title, {"": usage}
+    for against in ("best-single", "oracle-of-class", "oracle"):
+        if regret := plots.regret(stored.board, against):
+            yield f"regret-{against}", title, {"": regret}
+    if spending := plots.spending(stored.board):
+        yield "spending", title, {"": spending}
     names: list[str] = []
     for curves in training.read(stored.folder, stored.board):
         if curves.panels:

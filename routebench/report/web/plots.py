@@ -319,6 +319,78 @@ def latency(board: Leaderboard) -> Figure | None:
     return figure
 
 
+def regret(board: Leaderboard, against: str) -> Figure | None:
+    """Draw regret per query so far over the queries that have arrived; None without such a run."""
+    scale, _ = pp(board)
+    traces: list[Figure] = []
+    for i, row in enumerate(finished(board)):
+        if row.online is None or against not in row.online.regret:
+            continue
+        points = row.online.curve
+        values = [point.regret[against] for point in points]
+        traces += _with_band(i, row, [p.queries for p in points], values, scale)
+    if not traces:
+        return None
+    unit = "pp" if scale == 100 else "reward"
+    figure = _figure(traces, "Queries", f"Regret per query so far, {unit}", legend=True)
+    figure["layout"]["shapes"] = _changes(board)
+    # Bands of the first few queries are wide: they do not set the scale.
+    last = max(trace["x"][-1] for trace in traces if "fill" not in trace)
+    seen = [
+        y
+        for trace in traces
+        for x, y in zip(trace["x"], trace["y"], strict=True)
+        if "fill" not in trace or x >= last / 4
+    ]
+    room = 0.05 * (max(seen) - min(seen)) or 1.0
+    figure["layout"]["yaxis"] |= {"range": [min(seen) - room, max(seen) + room]}
+    return figure
+
+
+def spending(board: Leaderboard) -> Figure | None:
+    """Draw the dollars spent so far over the queries that have arrived; None without costs."""
+    traces: list[Figure] = []
+    for i, row in enumerate(finished(board)):
+        points = [] if row.online is None else row.online.curve
+        values = [point.cost for point in points if point.cost is not None]
+        if values:
+            traces += _with_band(i, row, [p.queries for p in points], values, 1.0)
+    if not traces:
+        return None
+    figure = _figure(traces, "Queries", "USD so far", legend=True)
+    figure["layout"]["shapes"] = _changes(board)
+    return figure
+
+
+def _with_band(
+    i: int, row: Row, x: Sequence[int], values: Sequence[Estimate], scale: float
+) -> list[Figure]:
+    """Return a line, thin for a frozen router, and its interval over seeds as a faint band."""
+    line = _line(i, row.router, x, [scale * (v.value or 0.0) for v in values], "lines")
+    line["legendgroup"] = row.router
+    if row.online is not None and row.online.learns:
+        line["line"] = line["line"] | {"width": 2.5}
+    if any(v.low is None or v.high is None for v in values):
+        return [line]
+    ends = [scale * (v.low or 0.0) for v in values], [scale * (v.high or 0.0) for v in values]
+    edge = _line(i, row.router, [*x, *reversed(x)], [*ends[0], *reversed(ends[1])], "lines")
+    edge |= {
+        "fill": "toself", "hoverinfo": "skip", "showlegend": False, "legendgroup": row.router,
+        "opacity": 0.25, "line": edge["line"] | {"width": 0},
+    }  # fmt: skip
+    edge["fillcolor"] = edge["line"]["color"]
+    return [edge, line]
+
+
+def _changes(board: Leaderboard) -> list[Figure]:
+    """Return a line where the stream drifts."""
+    at = None if board.online is None else board.online.change
+    if at is None:
+        return []
+    line = {"color": "@ink", "width": 1.5, "dash": "dash"}
+    return [{"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line}]
+
+
 def training(panel: CurvePanel) -> Figure:
     """Draw series by step, small; those of other seeds and folds lie faintly below."""
     names = list(dict.fromkeys(line.name for line in panel.lines if not line.other))

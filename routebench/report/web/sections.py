@@ -10,7 +10,7 @@ import numpy as np
 
 from routebench.board.read_run import Stored
 from routebench.records import Ints, Strings
-from routebench.report import summary
+from routebench.report import online, summary
 from routebench.report.format import MISSING, Cell, change, money, plain, share
 from routebench.report.points import in_reading_order, lambda_words
 from routebench.report.summary import DisplayTable, finished
@@ -43,6 +43,11 @@ def of_run(number: int, stored: Stored, volume: Volume) -> dict[str, Any]:
         "stated": plots.stated(confident) if confident else None,
         "risk": plots.risk(confident) if confident else None,
     }
+    figures |= {
+        f"regret-{name}": plots.regret(board, name)
+        for name in ("best-single", "oracle-of-class", "oracle")
+    }
+    figures["spending"] = plots.spending(board)
     panels = [panel for router in curves for panel in router.panels]
     figures |= {f"training-{i}": plots.training(panel) for i, panel in enumerate(panels)}
     facts, drawn = router_facts.by_router(board), {curve.router for curve in curves}
@@ -70,6 +75,8 @@ def of_run(number: int, stored: Stored, volume: Volume) -> dict[str, Any]:
         "policies": _policies(board),
         "flows": flows(stored),
         "steps": _steps(board),
+        "online": online.table(board),
+        "stream": online.facts(board),
         "calibration": _calibration(board),
         "timing": _timing(board),
         "curves": _curves(curves, facts),
