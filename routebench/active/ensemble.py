@@ -39,8 +39,8 @@ class LinearEnsemble:
     def learn(cls, known: Floats, score: Floats) -> LinearEnsemble:
         """Learn from features [n, d] and scores [n, m]."""
         covariance: Floats = np.linalg.inv(known.T @ known + np.eye(known.shape[1]))
-        mean = covariance @ (known.T @ score)
-        left = score - known @ mean
+        mean: Floats = covariance @ (known.T @ score)
+        left: Floats = score - known @ mean
         return cls(mean, covariance, left.T @ left / max(len(known) - 1, 1))
 
     def expected_regret(self, queries: Floats, rng: np.random.Generator) -> Floats:
