@@ -1,14 +1,17 @@
 """Whether off-policy estimates hold the truth.
 
 python benchmarks/off_policy.py TABLE.parquet [--worlds 1000] [--events 6000] [--logger NAME]
-  [--first SEED] [--json FILE]
+  [--first SEED] [--resamples 1000] [--cost] [--json FILE]
 
 A table of recorded outcomes (query_id, query, model, score, and task or topic) is the truth.
 Sessions are drawn from it, one task each; a logger chooses a model for every request and the
 outcomes of the others are hidden. Loggers: ε-greedy around the best model of each task with ε .05
 and .2, Thompson sampling of the models, and one that never explores. Policies: one model, a router
-by task, and random decisions. Counted: how often the interval of the estimate (T1), of the
-re-priced cost (T0), or the bounds, hold the truth, and how often T1 is refused.
+by task, and random decisions. Counted: how often the interval of the estimate (T1), or the
+bounds, hold the truth, and how often T1 is refused. `--cost`: of the cost alone, for each of
+some models, for the cheapest and the dearest by turns of tasks, and for random decisions, with
+sessions dealt into 600 blocks, so that a world takes a tenth of a second: how often a cost is
+given, and holds the truth.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 import numpy as np
 from logged_truth import LOGGERS, RESAMPLES, Truth, holds, logged
 
-from routebench.traffic.evaluate import evaluate
+from routebench.traffic.evaluate import Known, estimate_cost, evaluate
 from routebench.traffic.event_log import LoggedEvents
 from routebench.traffic.target import TargetPolicy
 
@@ -90,6 +93,41 @@ def _one(
     into.wrong += made.verdict == "regression" and fall > 0.0
 
 
+BLOCKS = 600
+
+
+def costs(
+    truth: Truth, seeds: range, n: int, only: str | None, resamples: int
+) -> list[dict[str, Any]]:
+    """Return how often a cost is given, and how often its interval holds the truth."""
+    last, whole = len(truth.models) - 1, np.zeros(len(truth.score), np.int64)
+    policies = {f"model {m}": whole + m for m in sorted({0, last // 3, 2 * last // 3, last})}
+    policies["cheapest or dearest"] = np.where(truth.task % 2 == 0, 0, last)
+    policies["random"] = truth.policies()["random"]
+    found = []
+    for name, logger in LOGGERS.items():
+        if only and name != only:
+            continue
+        held: dict[str, list[bool]] = {policy: [] for policy in policies}
+        for seed in seeds:
+            rng = np.random.default_rng([seed, len(name)])
+            query, session = truth.drawn(n, rng)
+            block = (rng.permutation(int(session.max()) + 1) % BLOCKS)[session]
+            log = logged(truth, logger(truth, query, rng), query, block)
+            for policy, choice in policies.items():
+                known = Known(resamples)
+                cost, every = log.numbers["cost_usd"], np.ones(n, bool)
+                estimate_cost(log, choice[query], cost, every, known)
+                if "cost" in known.numbers:
+                    paid = float(truth.cost[np.arange(len(choice)), choice].mean())
+                    held[policy].append(holds(known.numbers["cost"], paid))
+        for policy, each in held.items():
+            share = round(float(np.mean(each)), 4) if each else None
+            found.append({"logger": name, "policy": policy, "given": len(each), "held": share})
+            print(json.dumps(found[-1]), flush=True)
+    return found
+
+
 def _summary(logger: str, policy: str, counted: Counted) -> dict[str, Any]:
     row: dict[str, Any] = {"logger": logger, "policy": policy, "tiers": dict(counted.tiers)}
     for name, held in sorted(counted.held.items()):
@@ -108,10 +146,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=6_000)
     parser.add_argument("--logger", choices=list(LOGGERS))
     parser.add_argument("--resamples", type=int, default=RESAMPLES)
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     seeds = range(given.first, given.first + given.worlds)
-    rows = worlds(Truth.of(given.table), seeds, given.events, given.logger, given.resamples)
+    part = costs if given.cost else worlds
+    rows = part(Truth.of(given.table), seeds, given.events, given.logger, given.resamples)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1))
 

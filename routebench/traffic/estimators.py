@@ -294,28 +294,17 @@ def _wider(first: Estimated, second: Estimated) -> Estimated:
 def cost_support(cost: Floats, weight: Floats, own: Floats) -> float:
     """Return how many events the policy's cost hangs on, of those against the log's habit.
 
-    By predicted costs: (Σ w q̂)² / Σ (w q̂)², over 1 + cv² of costs relative to their predictions,
-    of all events or of these, whichever is larger. Of what has been drawn itself, costs would look
-    well supported whenever the dear requests happen to be missing.
+    By predicted costs: (Σ w q̂)² / Σ (w q̂)², over 1 + cv² of the costs of all events relative to
+    their predictions. Of the costs of these events themselves, they would look well supported
+    whenever the dear requests happen to be missing.
     """
     rare = weight > 2.0
     if not rare.any():
         return np.inf
     relative = ratio(cost, own)
-    spread = max(
-        _square(relative, np.ones(len(own))), _square(relative[rare], (weight * own)[rare])
-    )
-    return effective((weight * own)[rare]) / spread
-
-
-def _square(relative: Floats, weight: Floats) -> float:
-    """Return 1 + cv²: the mean square over the squared mean."""
-    known = ~np.isnan(relative)
-    if not weight[known].sum() > 0:
-        return 1.0
-    mean = float(np.average(relative[known], weights=weight[known]))
-    square = float(np.average(relative[known] ** 2, weights=weight[known]))
-    return max(square / mean**2, 1.0) if mean else 1.0
+    relative = relative[~np.isnan(relative)]
+    spread = float(ratio((relative**2).mean(), relative.mean() ** 2)) if len(relative) else 1.0
+    return effective((weight * own)[rare]) / max(spread, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from routebench.traffic.target import TargetPolicy
 
 REWARDED = 30
 """Fewer rewards than that say nothing."""
-PAID = 100
+PAID = 150
 """Effective number of events, against the log's habit, that must say what the policy costs."""
 SEEN, UNSEEN = 5, 0.001
 """At most this share of the policy's choices may be models matched fewer times than that."""
@@ -31,7 +31,7 @@ _USD, _SHARE = "USD per request", "reward in [0, 1]"
 
 
 @dataclass
-class _Known:
+class Known:
     """What has been found out so far."""
 
     resamples: int = estimators.RESAMPLES
@@ -67,7 +67,7 @@ def evaluate(
     log, target = subset(log, decided), policy.choice[decided]
     reward = _rewards(log)
     cost = costs(log, prices or {})
-    known = _Known(resamples)
+    known = Known(resamples)
     rewards = int((~np.isnan(reward)).sum())
     if rewards < REWARDED:
         tier, verdict = "T0", "inconclusive"
@@ -176,7 +176,7 @@ def _estimated(
 
 
 def _with_propensities(
-    log: LoggedEvents, target: Ints, reward: Floats, cost: Floats, known: _Known
+    log: LoggedEvents, target: Ints, reward: Floats, cost: Floats, known: Known
 ) -> Number:
     rows = ~np.isnan(log.propensity) & ~np.isnan(reward)
     seen = support_of(log, target, rows)
@@ -210,13 +210,13 @@ def _with_propensities(
         difference = _number("T1", _SHARE, made.difference)
     add("quality_difference", difference)
     if reached[rows].all():
-        _paid(log, target, cost, rows, known)
+        estimate_cost(log, target, cost, rows, known)
     known.assumptions.append("the logged propensities are those the choices were drawn with")
     _missing(log, target, reward, rows, known)
     return difference
 
 
-def _paid(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, known: _Known) -> None:
+def estimate_cost(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, known: Known) -> None:
     """Estimate the policy's cost, where enough requests say what it would be."""
     priced = rows & ~np.isnan(cost)
     if priced.sum() < LOGGED * rows.sum():
@@ -248,7 +248,7 @@ def _paid(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, known: _Kno
 
 
 def _partly(
-    log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, reached: Mask, known: _Known
+    log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, reached: Mask, known: Known
 ) -> Number:
     """Return bounds: estimated where the log reaches the policy, [0, 1] where it does not."""
     chosen, aimed, y = log.chosen[rows], target[rows], reward[rows]
@@ -268,7 +268,7 @@ def _partly(
     return _bounded("T1", estimators.bounds(lower - y, upper - y, session, known.resamples))
 
 
-def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: _Known) -> None:
+def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known: Known) -> None:
     """Say what is assumed of missing rewards, and how far they might move the difference."""
     share = float(np.isnan(reward).mean())
     if share == 0:
@@ -286,7 +286,7 @@ def _missing(log: LoggedEvents, target: Ints, reward: Floats, rows: Mask, known:
     known.numbers["quality_difference_any_missing"] = _bounded("T1", made)
 
 
-def _without_propensities(log: LoggedEvents, target: Ints, reward: Floats, known: _Known) -> Number:
+def _without_propensities(log: LoggedEvents, target: Ints, reward: Floats, known: Known) -> Number:
     same, given = log.chosen == target, ~np.isnan(reward)
     filled = np.nan_to_num(reward)
     seen = same & given
@@ -318,7 +318,7 @@ def _repriced(
     cost: Floats,
     prices: Mapping[str, ModelPrice],
     lengths: Mapping[str, float],
-    known: _Known,
+    known: Known,
 ) -> None:
     made = reprice(log, target, cost, prices, lengths)
     if made is None:
@@ -339,7 +339,7 @@ def _repriced(
     )
 
 
-def _saved(log: LoggedEvents, known: _Known) -> None:
+def _saved(log: LoggedEvents, known: Known) -> None:
     change = known.numbers.get("cost_difference")
     if change is None or log.days is None:
         return
