@@ -38,7 +38,9 @@ class LinearEnsemble:
     @classmethod
     def learn(cls, known: Floats, score: Floats) -> LinearEnsemble:
         """Learn from features [n, d] and scores [n, m]."""
-        covariance: Floats = np.linalg.inv(known.T @ known + np.eye(known.shape[1]))
+        covariance: Floats = np.linalg.inv(known.T @ known + np.eye(known.shape[1])).astype(
+            np.float64
+        )
         mean: Floats = covariance @ (known.T @ score)
         left: Floats = score - known @ mean
         return cls(mean, covariance, left.T @ left / max(len(known) - 1, 1))
