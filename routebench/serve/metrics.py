@@ -9,6 +9,10 @@ from typing import Any
 from routebench.collect.budget import SpendingBudget
 from routebench.serve.event_log import ServedEvent
 
+_KINDS = {
+    *("authentication_error", "client_gone", "insufficient_quota", "invalid_request_error"),
+    *("rate_limit_error", "server_error", "upstream_error"),
+}
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
@@ -55,7 +59,8 @@ class ServeMetrics:
 
     def error(self, kind: str) -> None:
         """Count an error that was sent."""
-        self._errors(kind).inc()
+        # The kind of an error that is passed on is what another server calls it.
+        self._errors(kind if kind in _KINDS else "other").inc()
 
     def refused(self, status: int) -> None:
         """Count a request that was refused before its model was known."""

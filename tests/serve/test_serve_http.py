@@ -11,6 +11,9 @@ import pytest
 from chat_server import ChatServer
 from served import HELLO, KEY, Served, a_run, body, options, serving
 
+from routebench.collect.budget import SpendingBudget
+from routebench.serve.metrics import ServeMetrics
+
 httpx = pytest.importorskip("httpx")
 for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed)
@@ -277,3 +280,14 @@ def test_models_are_asked_by_the_proxy_of_the_environment(
     (headers,) = proxy.headers
     assert headers["host"] == "models.invalid"
     assert headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_errors_are_counted_under_names_that_are_known() -> None:
+    """Another server's kinds of errors are passed on; as labels they could be without number."""
+    metrics = ServeMetrics(SpendingBudget(None), frozenset())
+    for kind in ("server_error", "made-up-1", "made-up-2"):
+        metrics.error(kind)
+    page = metrics.text().decode()
+    assert 'routebench_errors_total{type="server_error"} 1.0' in page
+    assert 'routebench_errors_total{type="other"} 2.0' in page
+    assert "made-up" not in page
