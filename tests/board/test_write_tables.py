@@ -32,7 +32,7 @@ from routebench.schema import Fingerprints, Leaderboard
 
 SEEDS, FOLDS, PERTURBED = 2, 3, 6
 
-OTHERS = {"users.parquet", "steps.parquet", "texts.parquet"}
+OTHERS = {"users.parquet", "steps.parquet", "texts.parquet", "online.parquet"}
 """Files of suites with users, and of routers that see answers."""
 
 

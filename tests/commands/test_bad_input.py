@@ -219,7 +219,7 @@ def test_price_files(run: Refused, good: Path) -> None:
         (["--set", "k=5"], ["--set 'k=5'", "NAME.OPTION=VALUE"]),
         (["--set", "knn.k"], ["--set 'knn.k'", "NAME.OPTION=VALUE"]),
         (["--set", "knn.=5"], ["--set 'knn.=5'"]),
-        (["--set", "linaer.penalty=1"], ["--set linaer", "did you mean linear or user-linear?"]),
+        (["--set", "linaer.penalty=1"], ["--set linaer", "did you mean linear or user-linear"]),
         (["--router", "knn", "--set", "linear.penalty=1"], ["--set linear: not part of this run"]),
         (["--show", "topic"], ["--show: 'topic' cannot be shown"]),
         (["--show", "taks"], ["--show: 'taks'", "did you mean task?"]),

@@ -340,7 +340,7 @@ def test_synthetic_tables_keep_samples_aligned() -> None:
 def test_the_cells_of_a_run_hold_every_score() -> None:
     data = load(several(score=[1.0, 0.5, 0.0, 0.25, 0.5, 0.75, None]))
     split = SimpleNamespace(codes=np.full((1, 2), 2), protocol="query")
-    setup: Any = SimpleNamespace(data=data, split=split)
+    setup: Any = SimpleNamespace(data=data, split=split, stream=None)
     unpriced = PriceInfo("unpriced", {}, None, {})
     content = write_tables.tables(setup, unpriced, {})["cells.parquet"]
     found = pq.read_table(io.BytesIO(content)).to_pylist()
