@@ -19,7 +19,7 @@ from routebench import (
     Table,
     hookimpl,
 )
-from routebench.plugin import discovery
+from routebench.plugin import described, discovery
 from routebench.plugin.defaults import complete
 from routebench.testing import check_router
 
@@ -119,3 +119,21 @@ class NoRoute:
 def test_hooks_that_are_missing_or_misnamed_are_errors(router: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_router(router)
+
+
+def test_what_a_list_reads_in_the_source_is_what_the_class_says() -> None:
+    """A list imports no router: what a class inherits would be missed."""
+    for info in discovery.installed("router"):
+        if info.missing:
+            continue
+        router = discovery.load(info)
+        assert described.in_all(info) == getattr(router, "in_all", True), info.name
+        assert described.family(info) == getattr(router, "family", ""), info.name
+
+
+def test_all_are_routers_that_are_trained_before() -> None:
+    every = {info.name for info in described.several("all") or ()}
+    assert {"knn", "linear", "agreement", "best-single"} <= every
+    learners = {info.name for info in described.several("learns online") or ()}
+    assert {"linucb", "thompson", "epsilon-greedy", "pilot"} == learners
+    assert not every & learners

@@ -29,6 +29,7 @@ class EpsilonGreedy(TaskLearner):
         )
         by_task: bool = Field(True, description="a mean for each task, where tasks are known")
 
+    in_all = False
     effort = 2
     options: Options
 

@@ -24,8 +24,6 @@ class OnlineLearner(DeclaredState, ABC):
     of another protocol, it is a router that was trained before.
     """
 
-    in_all = False
-    """A run names the routers that learn online; `all` are those that are trained."""
     seed: int
     models: int
     trade_off: float

@@ -35,6 +35,7 @@ class LinUCB(OnlineLearner):
         )
         epsilon: float = Field(0.0, ge=0, le=1, description="probability of any model at all")
 
+    in_all = False
     libraries = ("encoder",)
     effort = 6
     options: Options

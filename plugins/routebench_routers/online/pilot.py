@@ -43,6 +43,7 @@ class Pilot(OnlineLearner):
         budget: float | None = Field(None, gt=0, description="USD for the stream; none if unset")
         epsilon: float = Field(0.0, ge=0, le=1, description="probability of any model at all")
 
+    in_all = False
     libraries = ("encoder",)
     effort = 8
     options: Options

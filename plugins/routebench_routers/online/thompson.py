@@ -35,6 +35,7 @@ class Thompson(TaskLearner):
             1.0, gt=0, le=1, description="weight of older outcomes at each newer one of the task"
         )
 
+    in_all = False
     libraries = ("scipy.special",)
     effort = 4
     options: Options
