@@ -1,4 +1,4 @@
-"""Whether picked queries teach a router more than random ones that cost the same.
+"""Measure what picked queries teach a router beside random ones that cost the same.
 
 python benchmarks/active_learning.py TABLE.parquet [--prices FILE] [--seeds 10] [--same-price]
 

@@ -1,4 +1,4 @@
-"""How often `logs doctor` names a trap, or raises a false alarm.
+"""Count how often `logs doctor` names a trap, or raises a false alarm.
 
 python benchmarks/log_traps.py TABLE.parquet [--worlds 20] [--events 20000] [--json FILE]
 
@@ -34,7 +34,7 @@ from routebench.traffic.event_log import LoggedEvents
 from routebench.traffic.target import TargetPolicy
 
 OF_THOMPSON = ("near-zero-propensities", "logger-changed")
-"""What is so in a log of Thompson sampling: no false alarm."""
+"""Holds what is so in a log of Thompson sampling: no false alarm."""
 
 
 def traps(truth: Truth, count: int, n: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Whether off-policy estimates hold the truth.
+"""Measure how often off-policy estimates hold the truth.
 
 python benchmarks/off_policy.py TABLE.parquet [--worlds 1000] [--events 6000] [--logger NAME]
   [--first SEED] [--resamples 1000] [--cost] [--json FILE]

@@ -1,4 +1,4 @@
-"""How often a pilot's intervals of the headroom hold the truth, and how far its values are off.
+"""Measure how often a pilot's intervals hold the true headroom, and how far its values are off.
 
 python benchmarks/pilot_coverage.py [TABLE.parquet …] [--worlds 1000] [--queries 30,100,300]
 

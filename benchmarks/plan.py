@@ -1,4 +1,4 @@
-"""Whether a plan finds what it should, with how many cells, and how often it is wrong.
+"""Measure what a plan finds, with how many cells, and how often it is wrong.
 
 python benchmarks/plan.py TABLE.parquet [--worlds 500] [--margin 0.01] [--waves 12] [--json FILE]
 
