@@ -12,7 +12,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routebench.errors import OptionError, PluginError, did_you_mean
 from routebench.names import RULE, is_name
@@ -208,13 +208,33 @@ def _of_kind(kind: str) -> tuple[PluginInfo, ...]:
 
 
 def _describe(kind: str, entry: metadata.EntryPoint) -> PluginInfo:
-    owner = entry.dist
-    name, version = (owner.name, owner.version) if owner else (None, None)
-    missing = _missing(owner, entry.name) if owner else ()
-    return PluginInfo(kind, entry.name, entry.value, name, version, missing)
+    if entry.dist is None:
+        return PluginInfo(kind, entry.name, entry.value, None, None)
+    owner = _distribution(entry.dist)
+    missing = _missing(owner, entry.name)
+    return PluginInfo(kind, entry.name, entry.value, owner.name, owner.version, missing)
 
 
-def _missing(owner: metadata.Distribution, plugin: str) -> tuple[str, ...]:
+class _Distribution(NamedTuple):
+    """What plugins ask of their distribution."""
+
+    name: str
+    version: str
+    of_extras: tuple[Requirement, ...]
+    """Requirements that only an extra asks for."""
+
+
+@cache  # a distribution parses its metadata again at every question
+def _distribution(owner: metadata.Distribution) -> _Distribution:
+    from packaging.requirements import Requirement
+
+    about = owner.metadata
+    parsed = [Requirement(line) for line in owner.requires or [] if ";" in line]
+    only = (r for r in parsed if r.marker and not r.marker.evaluate({"extra": ""}))
+    return _Distribution(about["Name"], about["Version"], tuple(only))
+
+
+def _missing(owner: _Distribution, plugin: str) -> tuple[str, ...]:
     """Return the unmet requirements of the extra named like the plugin, if there is one."""
     needed = _requirements(owner, plugin)
     return tuple(f"{r.name}{r.specifier}" for r in needed if not _satisfied(r.name, r.specifier))
@@ -224,22 +244,18 @@ def required(plugin: PluginInfo) -> list[str]:
     """Return the names of the distributions that the plugin's own extra asks for."""
     if plugin.distribution is None:
         return []
-    owner = metadata.distribution(plugin.distribution)
+    owner = _distribution(metadata.distribution(plugin.distribution))
     return sorted({r.name for r in _requirements(owner, plugin.name)})
 
 
-def _requirements(owner: metadata.Distribution, plugin: str) -> list[Requirement]:
+def _requirements(owner: _Distribution, plugin: str) -> list[Requirement]:
     """Return the requirements of the extra named like the plugin, and of extras it includes."""
-    from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     def of(extra: str, seen: frozenset[str]) -> list[Requirement]:
         found: list[Requirement] = []
-        for requirement in map(Requirement, owner.requires or []):
-            marker = requirement.marker
-            if not marker or marker.evaluate({"extra": ""}):
-                continue
-            if not marker.evaluate({"extra": extra}):
+        for requirement in owner.of_extras:
+            if not requirement.marker or not requirement.marker.evaluate({"extra": extra}):
                 continue
             if canonicalize_name(requirement.name) == canonicalize_name(owner.name):
                 for inner in sorted(requirement.extras - seen):
