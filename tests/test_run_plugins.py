@@ -127,6 +127,12 @@ def test_observers_are_told_and_a_broken_one_breaks_nothing(
         "best-single 0 0 ok ",
         "finished with 2 rows in out",
     ]
+    quiet = ("--router", "best-single", "--quiet", "--out", tmp_path / "quiet")
+    _, _, said = main("run", *words[:2], *quiet)
+    assert sorted(line.split(":")[0] for line in said.splitlines()) == [
+        "extension absent is left out",
+        "extension broken failed in run_finished",
+    ]
 
 
 def test_a_plugin_that_hangs_at_import_costs_its_own_row(

@@ -84,11 +84,11 @@ def command(
 def _listener(errors: Any, quiet: bool) -> Callable[[Any], Any]:
     """Return what makes the listener of each run; it says first which suite begins."""
     from routebench.pipeline import RunListener
-    from routebench.report.terminal.progress import RunProgress
+    from routebench.report.terminal.progress import QuietProgress, RunProgress
 
     def listener(run: Any) -> RunListener:
         if quiet:
-            return RunListener()
+            return QuietProgress(errors)
         errors.print(f"suite {run.name}", markup=False, style="bold")
         return RunProgress(errors, run.config)
 

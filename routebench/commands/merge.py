@@ -49,6 +49,7 @@ def command(
     from routebench.pipeline import RunListener
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
+    from routebench.report.terminal.progress import QuietProgress
     from routebench.shards.merge import merge
 
     errors = console.make(error=True)
@@ -60,7 +61,7 @@ def command(
         def note(self, text: str) -> None:
             errors.print(text, style="yellow", markup=False, soft_wrap=True)
 
-    done = merge(paths, out, RunListener() if quiet or as_json else Stages(), fresh)
+    done = merge(paths, out, QuietProgress(errors) if quiet or as_json else Stages(), fresh)
     if as_json:
         echo_json(to_json(done.board), nl=False)
     else:

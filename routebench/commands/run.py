@@ -51,10 +51,10 @@ def command(
     """
     from routebench import config
     from routebench.board.run_folder import to_json
-    from routebench.pipeline import RunListener, run
+    from routebench.pipeline import run
     from routebench.report.format import BASELINE
     from routebench.report.terminal import console, leaderboard
-    from routebench.report.terminal.progress import RunProgress
+    from routebench.report.terminal.progress import QuietProgress, RunProgress
     from routebench.report.volume import Volume
 
     values, notes = run_options.read_file(file, given["router"])
@@ -64,7 +64,7 @@ def command(
     errors = console.make(error=True)
     for note in [] if quiet else [*notes, *config.older_names(values)]:
         errors.print(f"note: {note}", markup=False)
-    progress = RunListener() if quiet or as_json else RunProgress(errors, chosen)
+    progress = QuietProgress(errors) if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
         with progress as listener:

@@ -84,9 +84,8 @@ def command(
     from routebench import config
     from routebench.deploy.train import train
     from routebench.errors import OptionError
-    from routebench.pipeline import RunListener
     from routebench.report.terminal import console
-    from routebench.report.terminal.progress import RunProgress
+    from routebench.report.terminal.progress import QuietProgress, RunProgress
 
     values, notes = run_options.read_file(file, given["router"])
     values |= run_options.given_values(ctx, given, values)
@@ -96,7 +95,7 @@ def command(
     errors = console.make(error=True)
     for note in [] if quiet else [*notes, *config.older_names(values)]:
         errors.print(f"note: {note}", markup=False)
-    progress = RunListener() if quiet or as_json else RunProgress(errors, chosen)
+    progress = QuietProgress(errors) if quiet or as_json else RunProgress(errors, chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, like Ctrl-C
     try:
         with progress as listener:

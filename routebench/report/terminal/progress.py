@@ -32,6 +32,16 @@ from routebench.redact import one_line
 _LAST = 5  # lines of a failed router's output
 
 
+class QuietProgress(RunListener):
+    """Says nothing of a run but which extensions failed, a line each: no result would show it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def note(self, text: str) -> None:
+        self.console.print(one_line(text), markup=False, soft_wrap=True)
+
+
 class RunProgress(RunListener):
     """Stages as lines, jobs as one bar; on Ctrl-C it says what is kept and how to go on."""
 
