@@ -26,8 +26,10 @@ from typing import Any
 import numpy as np
 from logged_truth import LOGGERS, RESAMPLES, Truth, holds, logged
 
+from routebench.traffic.estimators import BEYOND
 from routebench.traffic.evaluate import Known, estimate_cost, evaluate
 from routebench.traffic.event_log import LoggedEvents
+from routebench.traffic.supported import MOVED, moved
 from routebench.traffic.target import TargetPolicy
 
 
@@ -115,7 +117,8 @@ def costs(
             block = (rng.permutation(int(session.max()) + 1) % BLOCKS)[session]
             log = logged(truth, logger(truth, query, rng), query, block)
             for policy, choice in policies.items():
-                known = Known(resamples)
+                learned = moved(log, choice[query]) is not None
+                known = Known(resamples, MOVED if learned else BEYOND)
                 cost, every = log.numbers["cost_usd"], np.ones(n, bool)
                 estimate_cost(log, choice[query], cost, every, known)
                 if "cost" in known.numbers:

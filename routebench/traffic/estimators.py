@@ -93,7 +93,11 @@ def summed(block: Ints, **columns: Floats) -> Sums:
     return Sums({name: sums(block, column, size) for name, column in columns.items()})
 
 
-def interval(sample: Floats, effective: float = np.inf) -> Estimated:
+BEYOND = 0.025
+"""Probability beyond each end of an interval."""
+
+
+def interval(sample: Floats, effective: float = np.inf, beyond: float = BEYOND) -> Estimated:
     """Return the value and percentile interval of a statistic [1 + B], the value first.
 
     Percentiles of few effective events are too close together: theirs are those that a t-quantile
@@ -102,12 +106,12 @@ def interval(sample: Floats, effective: float = np.inf) -> Estimated:
     known = sample[1:][~np.isnan(sample[1:])]
     if not len(known) or np.isnan(sample[0]):
         return Estimated(float(sample[0]), np.nan, np.nan)
-    tail = _tail(effective)
+    tail = _tail(effective, beyond)
     low, high = np.quantile(known, [tail, 1.0 - tail])
     return Estimated(float(sample[0]), float(low), float(high))
 
 
-def _tail(effective: float) -> float:
+def _tail(effective: float, beyond: float = BEYOND) -> float:
     """Return the share of resamples beyond each end.
 
     >>> round(_tail(float("inf")), 4), round(_tail(30.0), 4)
@@ -116,9 +120,9 @@ def _tail(effective: float) -> float:
     from scipy.stats import norm, t
 
     if not np.isfinite(effective):
-        return 0.025
+        return beyond
     n = max(effective, 3.0)
-    return float(norm.cdf(-t.ppf(0.975, n - 1.0) * np.sqrt(n / (n - 1.0))))
+    return float(norm.cdf(-t.ppf(1.0 - beyond, n - 1.0) * np.sqrt(n / (n - 1.0))))
 
 
 def weights(chosen: Ints, target: Ints, propensity: Floats) -> Floats:
@@ -210,11 +214,13 @@ def estimate(
     clips: Sequence[float] = CLIPS,
     resamples: int = RESAMPLES,
     skewed: bool = False,
+    beyond: float = BEYOND,
 ) -> PolicyEstimate:
     """Estimate the mean outcome of the policy [n events with a known outcome].
 
     `own` and `aimed` are predictions for the chosen model and the policy's. Intervals of `skewed`
-    outcomes, such as costs, are the studentised ones and the percentiles together.
+    outcomes, such as costs, are the studentised ones and the percentiles together. `beyond` is the
+    probability beyond each end of what is said of the policy.
     """
     block = blocks_of(np.unique(session, return_inverse=True)[1])
     rare = weight[weight > 2.0]
@@ -234,16 +240,19 @@ def estimate(
         drawn["aimed"] / drawn["n"] + ratio(drawn[f"wr{at}"], drawn[f"w{at}"])
         for at in range(len(used) + 1)
     ]
-    policy, change = interval(robust[0], worth), interval(robust[0] - logged, worth)
+    policy = interval(robust[0], worth, beyond)
+    change = interval(robust[0] - logged, worth, beyond)
     if skewed:
-        policy = _wider(policy, studentised(robust[0], _error(drawn, "a")))
-        change = _wider(change, studentised(robust[0] - logged, _error(drawn, "d")))
+        policy = _wider(policy, studentised(robust[0], _error(drawn, "a"), beyond))
+        change = _wider(change, studentised(robust[0] - logged, _error(drawn, "d"), beyond))
     return PolicyEstimate(
         logged=interval(logged),
         policy=policy,
         difference=change,
-        snips=interval(ratio(drawn["wy"], drawn["w0"]), worth),
-        clipped=tuple((c, interval(r, worth)) for c, r in zip(used, robust[1:], strict=True)),
+        snips=interval(ratio(drawn["wy"], drawn["w0"]), worth, beyond),
+        clipped=tuple(
+            (c, interval(r, worth, beyond)) for c, r in zip(used, robust[1:], strict=True)
+        ),
     )
 
 
@@ -272,7 +281,7 @@ def _error(drawn: dict[str, Floats], part: str) -> Floats:
     return np.sqrt(np.maximum(variance, 0.0))
 
 
-def studentised(sample: Floats, error: Floats) -> Estimated:
+def studentised(sample: Floats, error: Floats, beyond: float = BEYOND) -> Estimated:
     """Return the bootstrap-t interval of a statistic [1 + B] with its standard errors [1 + B].
 
     It leans to the side on which a long tail has hardly been seen, which percentiles do not.
@@ -281,7 +290,7 @@ def studentised(sample: Floats, error: Floats) -> Estimated:
     t = t[~np.isnan(t)]
     if not len(t) or np.isnan(sample[0]):
         return Estimated(float(sample[0]), np.nan, np.nan)
-    low, high = np.quantile(t, [0.025, 0.975])
+    low, high = np.quantile(t, [beyond, 1.0 - beyond])
     value, step = float(sample[0]), float(error[0])
     return Estimated(value, value - float(high) * step, value - float(low) * step)
 

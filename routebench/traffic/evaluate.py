@@ -18,7 +18,7 @@ from routebench.traffic.event_log import LoggedEvents
 from routebench.traffic.propensities import NEAR_ZERO
 from routebench.traffic.reprice import costs, reprice
 from routebench.traffic.result import MONTH, Number, OffPolicyResult
-from routebench.traffic.supported import LOGGED, refusal, support_of, supported
+from routebench.traffic.supported import LOGGED, MOVED, moved, refusal, support_of, supported
 from routebench.traffic.target import TargetPolicy
 
 REWARDED = 30
@@ -35,6 +35,8 @@ class Known:
     """What has been found out so far."""
 
     resamples: int = estimators.RESAMPLES
+    beyond: float = estimators.BEYOND
+    """Probability beyond each end of an estimate's interval."""
     numbers: dict[str, Number] = field(default_factory=dict)
     support: dict[str, float] = field(default_factory=dict)
     clipped: tuple[dict[str, float], ...] = ()
@@ -165,14 +167,16 @@ def strata_of(log: LoggedEvents) -> Ints:
 
 
 def _estimated(
-    log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask, resamples: int
+    log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask, resamples: int, beyond: float
 ) -> PolicyEstimate:
     chosen, aimed, session = log.chosen[rows], target[rows], log.session[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
     own, other = estimators.predicted(
         outcome[rows], chosen, strata_of(log)[rows], session, len(log.models), aimed
     )
-    return estimators.estimate(outcome[rows], weight, own, other, session, resamples=resamples)
+    return estimators.estimate(
+        outcome[rows], weight, own, other, session, resamples=resamples, beyond=beyond
+    )
 
 
 def _with_propensities(
@@ -189,7 +193,10 @@ def _with_propensities(
         "largest_share": seen.largest_share,
         "unsupported": seen.unsupported,
     }
-    made = _estimated(log, target, reward, rows, known.resamples)
+    if (shifted := moved(log, target)) is not None:
+        known.beyond = MOVED
+        known.notes.append(shifted)
+    made = _estimated(log, target, reward, rows, known.resamples, known.beyond)
     add = known.numbers.__setitem__
     add("quality_logged", _number("T1", _SHARE, made.logged))
     add("quality_snips", _number("T1", _SHARE, made.snips))
@@ -238,8 +245,9 @@ def estimate_cost(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, kno
         known.notes.append(f"{short}: re-priced")
         return
     paid = estimators.estimate(
-        cost[priced], weight, own, other, session, resamples=known.resamples, skewed=True
-    )
+        cost[priced], weight, own, other, session, resamples=known.resamples, skewed=True,
+        beyond=known.beyond,
+    )  # fmt: skip
     add = known.numbers.__setitem__
     add("cost_logged", _number("T1", _USD, paid.logged))
     add("cost", _number("T1", _USD, paid.policy))

@@ -8,12 +8,20 @@ from routebench.records import Floats, Ints, Mask
 from routebench.traffic import estimators
 from routebench.traffic.estimators import Support
 from routebench.traffic.event_log import LoggedEvents
-from routebench.traffic.propensities import harmonic, misfits
+from routebench.traffic.propensities import PERIODS, harmonic, misfits, periods
+from routebench.traffic.sums import sums
 
 ENOUGH = 30
 """Effective number of events in which the log, against its habit, did what the policy would."""
 LOGGED = 0.99
 """Share of the events whose propensity must be known."""
+MOVED = 0.0025
+"""Probability beyond each end of an interval where the log's chances moved: 99.5% in all.
+
+A logger that learns keeps trying a model that was lucky, so that logs with enough support
+are not any logs. Where it keeps a tenth of them, their intervals still hold the truth in 95%.
+"""
+_FACTOR, _EVENTS = 2.0, 300
 
 
 def refusal(log: LoggedEvents, target: Ints, reward: Floats) -> str | None:
@@ -72,6 +80,31 @@ def supported(log: LoggedEvents, target: Ints, rows: Mask) -> tuple[Mask, str]:
         f"where the policy differs from the log's habit ({differs.mean():.1%}), the log followed it"
         f" in {seen.rare:,} events of known reward, worth {seen.effective_rare:.0f}"
         f" ({ENOUGH} are needed)"
+    )
+
+
+def moved(log: LoggedEvents, target: Ints) -> str | None:
+    """Return what to say of a log whose chances of choosing as the policy moved as it went on.
+
+    Tenths of the log are compared, each task by itself: another mix of tasks moves nothing.
+    """
+    if len(log) < _EVENTS:
+        return None
+    chance = log.probability[np.arange(len(log)), target]
+    chance = np.where(np.isnan(chance), log.propensity, chance)
+    rows = np.flatnonzero(~np.isnan(chance))
+    if len(rows) < _EVENTS:
+        return None
+    chance, task, when = chance[rows], log.task[rows], periods(log)[rows]
+    of_task = sums(task, chance, int(task.max()) + 1) / np.maximum(np.bincount(task), 1)
+    mean = float(chance.mean())
+    beside = sums(when, chance - of_task[task], PERIODS) / np.bincount(when, minlength=PERIODS)
+    low, high = mean + float(np.nanmin(beside)), mean + float(np.nanmax(beside))
+    if high < _FACTOR * max(low, 0.0):
+        return None
+    return (
+        f"the log's chance of choosing as the policy moved between {max(low, 0.0):.1%} and"
+        f" {high:.1%}, as where a logger learns from rewards: intervals are of 99.5%"
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from logged_worlds import World, events, write
 
@@ -39,6 +40,37 @@ def test_a_policy_with_support_is_estimated(main: Main, tmp_path: Path) -> None:
     assert (code, made["verdict"]) == (0, "pass")
     code, made = evaluated(main, file, "--model", "mid", "--margin", "0.08")
     assert (code, made["verdict"]) == (4, "inconclusive")
+
+
+def test_a_log_whose_chances_moved_has_wider_intervals(main: Main, tmp_path: Path) -> None:
+    first, last = World(3000, (0.6, 0.3, 0.1)), World(3000, (0.9, 0.05, 0.05), seed=1)
+    records = [*first.records(), *last.records()]
+    for i, record in enumerate(records):
+        record |= {"event": f"e{i}", "session": f"s{i}", "time": 1_772_000_000 + 400 * i}
+    wide = evaluated(main, events(tmp_path, records), "--model", "mid")[1]
+    (told,) = (note for note in wide["notes"] if "moved between" in note)
+    assert re.search(r"moved between 5\.0% and 30\.0%.*of 99\.5%", told)
+    order = np.random.default_rng(0).permutation(len(records))
+    for i, at in enumerate(order.tolist()):  # the same events, but no chance goes with the time
+        records[at]["time"] = 1_772_000_000 + 400 * i
+    plain = evaluated(main, events(tmp_path, records), "--model", "mid")[1]
+    assert not any("moved between" in note for note in plain["notes"])
+    quality, other = wide["numbers"]["quality"], plain["numbers"]["quality"]
+    assert quality["value"] == pytest.approx(other["value"], abs=0.003)  # other folds
+    ratio = (quality["high"] - quality["low"]) / (other["high"] - other["low"])
+    assert ratio == pytest.approx(2.807 / 1.96, rel=0.12)  # normal quantiles of 99.5% and 95%
+
+
+def test_another_mix_of_tasks_moves_no_chance(main: Main, tmp_path: Path) -> None:
+    often, seldom = World(3000, (0.3, 0.6, 0.1)).records(), World(3000, (0.9, 0.05, 0.05)).records()
+    records = [*often[:2700], *seldom[:300], *often[2700:], *seldom[300:]]
+    for i, record in enumerate(records):
+        task = "b" if record["probabilities"][0] == 0.9 else "a"
+        record |= {"event": f"e{i}", "session": f"s{i}", "task": task}
+        record["time"] = 1_772_000_000 + 400 * i
+    made = evaluated(main, events(tmp_path, records), "--model", "mid")[1]
+    assert made["tier"] == "T1"
+    assert not any("moved between" in note for note in made["notes"])
 
 
 def test_a_deterministic_logger_leaves_bounds(main: Main, tmp_path: Path) -> None:
