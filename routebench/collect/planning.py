@@ -71,6 +71,8 @@ class CollectionPlan:
     """The user's price list."""
     only: Mapping[str, frozenset[str]] | None = None
     """The prompts that each target is asked, by its name; by default all."""
+    shard: Shard | None = None
+    """The part of the questions that this is."""
 
     def calls(self, target: TargetModel) -> Iterator[Call]:
         """Yield the calls to a model, each prompt once: first the first sample of all of them."""
@@ -148,7 +150,7 @@ def make(
         if not sample:
             raise DataError(f"--shard {shard}: has no question: there are {total:,} in all")
         where = where.with_name(f"{where.stem}.{shard.folder}{where.suffix}")
-    return CollectionPlan(name, sample, made, samples, where, total, prices, only)
+    return CollectionPlan(name, sample, made, samples, where, total, prices, only, shard)
 
 
 def _available(name: str, given: Mapping[str, str | None], values: Values) -> list[StoredQuestion]:

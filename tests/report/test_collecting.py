@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from routebench.collect.planning import CollectionPlan, TargetModel
 from routebench.errors import CallError
 from routebench.prices.apply import ModelPrice
 from routebench.report.terminal import collecting
+from routebench.shard import Shard
 from routebench.store.call_counts import CallCounts
 
 PRICE = ModelPrice.model_validate({"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0})
@@ -83,6 +85,11 @@ def test_the_result_says_what_is_left_and_why(target: TargetModel) -> None:
     assert facts["models"][0]["states"] == dict(states)
     assert facts["budget_reached"] is True
     assert collecting.next_command(plan).endswith("--suite facts --data 'a b.sqlite'")
+
+    part = replace(plan, store=Path("a b.1-of-3.sqlite"), shard=Shard(1, 3))
+    assert collecting.next_command(part) == (
+        "routebench merge 'a b.'*-of-3.sqlite --out 'a b.sqlite'  (with all shards)"
+    )
 
 
 def test_dollars() -> None:

@@ -354,7 +354,15 @@ def usd(amount: float) -> str:
 
 
 def next_command(plan: CollectionPlan, uncosted: int = 0) -> str:
-    """Return the command that benchmarks routers on the answers, and estimates unknown costs."""
+    """Return the command that benchmarks routers on the answers, and estimates unknown costs.
+
+    Of a shard: the one that merges all shards, once they are there.
+    """
+    if plan.shard is not None:
+        stem, _, suffix = plan.store.name.rpartition(f"{plan.shard.index}-of-{plan.shard.count}")
+        whole = shlex.quote(str(plan.store.with_name(stem.removesuffix(".") + suffix)))
+        every = f"{shlex.quote(str(plan.store.with_name(stem)))}*-of-{plan.shard.count}{suffix}"
+        return f"routebench merge {every} --out {whole}  (with all shards)"
     command = f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
     priced = uncosted and plan.prices is not None
     return f"{command} --prices {shlex.quote(str(plan.prices))}" if priced else command
