@@ -12,11 +12,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from routebench.devices import SharedDevices, visible
 from routebench.files import locked
 from routebench.isolation import firewall, lines, readable
 from routebench.isolation.forkserver import (
@@ -64,11 +65,12 @@ class Workers:
 
     `protect` names the paths that none of them may read. With `warm` they are forked from servers
     that have imported libraries: the plain one is started here and now, each other is forked from
-    one that has a library less.
+    one that has a library less. Each process sees one of `devices`, if any are named.
     """
 
-    def __init__(self, scratch: Path, warm: bool = False) -> None:
+    def __init__(self, scratch: Path, warm: bool = False, devices: Sequence[str] = ()) -> None:
         self.scratch = scratch
+        self._devices = SharedDevices(devices)
         self._stop = threading.Event()
         # The scratch folders of other runs hold training tables: none of them is readable.
         self._protected = [str(scratch.parent)]
@@ -183,20 +185,22 @@ class Workers:
     ) -> Iterator[Process]:
         if self.stopped:
             raise KeyboardInterrupt
-        variables = firewall.environment(folder / "work", access.downloads)
-        process: Process = self._forked(
-            folder / "work", variables, log, access, libraries
-        ) or _fresh(folder / "work", variables, log)
-        with self._lock:
-            self._running.add(process)
-            if self._stop.is_set():  # meanwhile
-                _kill(process)
-        try:
-            with process:
-                yield process
-        finally:
+        work = folder / "work"
+        with self._devices.lent() as device:
+            variables = firewall.environment(work, access.downloads) | device
+            process: Process = self._forked(work, variables, log, access, libraries) or _fresh(
+                work, variables, log
+            )
             with self._lock:
-                self._running.discard(process)
+                self._running.add(process)
+                if self._stop.is_set():  # meanwhile
+                    _kill(process)
+            try:
+                with process:
+                    yield process
+            finally:
+                with self._lock:
+                    self._running.discard(process)
 
     def _forked(
         self,
@@ -249,7 +253,7 @@ def warm_workers(scratch: Path, isolation: str, device: str) -> Iterator[Workers
     """Yield the processes of a run, forked where `isolation` and the device allow it."""
     # A forked process cannot use CUDA where its parent has; macOS's libraries do not bear a fork.
     warm = isolation == "fork" and device == "cpu" and works_here()
-    with contextlib.closing(Workers(scratch, warm)) as workers:
+    with contextlib.closing(Workers(scratch, warm, visible(device))) as workers:
         yield workers
 
 
@@ -295,9 +299,9 @@ def _user() -> str:
 
 
 def default_workers(device: str) -> int:
-    """Return the number of jobs run at once: one per core on a CPU, one on an accelerator."""
+    """Return the number of jobs run at once: one per core of the CPU, or per CUDA device."""
     if device != "cpu":
-        return 1
+        return max(1, len(visible(device)))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

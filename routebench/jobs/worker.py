@@ -369,6 +369,9 @@ def _harness(
 
 def reason(error: BaseException) -> str:
     """Return type, message, and the last line of the traceback outside the harness."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
+        first = " ".join(str(error).split(". ")[0].split())
+        return f"OutOfMemoryError: {first}: fewer --jobs, or a smaller batch_size or max_length"
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parents[1])
     outside = [f for f in frames if not f.filename.startswith(own) and "pluggy" not in f.filename]

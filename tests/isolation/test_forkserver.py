@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 from routebench.isolation import forkserver
 from routebench.isolation.forkserver import ForkedProcess, ForkServer, ServerEndedError
 from routebench.isolation.messages import Access, DescribeReply, DescribeRequest
-from routebench.isolation.subprocesses import Workers, warm_workers
+from routebench.isolation.subprocesses import Workers, default_workers, warm_workers
 from routebench.plugin import discovery
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
@@ -201,6 +201,30 @@ def test_which_runs_are_warm(
     monkeypatch.setattr(os, "pidfd_open", refused)
     with warm_workers(tmp_path, isolation, device) as workers:
         assert not workers._servers, "nobody could watch for the end of a child"
+
+
+def test_jobs_share_the_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a, MIG-2b")
+
+    def visible(stack: ExitStack, workers: Workers, name: str) -> str | None:
+        log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))
+        (tmp_path / name / "work").mkdir(parents=True)
+        process = stack.enter_context(workers._started(tmp_path / name, log, Access(), ()))
+        stack.callback(process.kill)
+        words = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+        return dict(word.split("=", 1) for word in words if word)["CUDA_VISIBLE_DEVICES"]
+
+    with warm_workers(tmp_path, "fork", "cuda") as workers, ExitStack() as all_of_them:
+        with ExitStack() as ended:
+            assert visible(ended, workers, "a") == "GPU-1a"
+        assert visible(all_of_them, workers, "b") == "GPU-1a", "the first is free again"
+        assert visible(all_of_them, workers, "c") == "MIG-2b"
+        assert visible(all_of_them, workers, "d") == "GPU-1a", "more jobs than devices"
+    with warm_workers(tmp_path, "fork", "cuda:1") as workers, ExitStack() as one:
+        assert visible(one, workers, "e") == "GPU-1a, MIG-2b", "the job itself takes the second"
+    assert (default_workers("cuda"), default_workers("cuda:1")) == (2, 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert default_workers("cuda") == 1
 
 
 RUN = """
