@@ -216,7 +216,7 @@ def _describe(kind: str, entry: metadata.EntryPoint) -> PluginInfo:
 
 
 class _Distribution(NamedTuple):
-    """What plugins ask of their distribution."""
+    """Holds what plugins ask of their distribution, read once."""
 
     name: str
     version: str

@@ -29,14 +29,14 @@ def compare(folder: Path, routers: tuple[str, ...], queries: int, *options: obje
 @pytest.mark.slow
 def test_cheap_routers_and_one_that_sees_answers(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    compare(tmp_path, (*CHEAP, "agreement"), 300, "--suite", "simpleqa")
+    compare(tmp_path, (*CHEAP, "agreement"), 1000, "--suite", "simpleqa")
 
 
 @pytest.mark.slow
 def test_users(tmp_path: Path) -> None:
     pytest.importorskip("torch_geometric")
     quick = ("--set", "personalized.train_epoch=2")
-    compare(tmp_path, ("personalized",), 300, "--suite", "personaroute", *quick)
+    compare(tmp_path, ("personalized",), 1000, "--suite", "personaroute", *quick)
 
 
 @pytest.mark.slow

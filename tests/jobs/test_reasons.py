@@ -1,4 +1,4 @@
-"""What a failed row says of why it failed."""
+"""Check what a failed row says of why it failed."""
 
 from __future__ import annotations
 

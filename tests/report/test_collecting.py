@@ -88,7 +88,7 @@ def test_the_result_says_what_is_left_and_why(target: TargetModel) -> None:
 
     part = replace(plan, store=Path("a b.1-of-3.sqlite"), shard=Shard(1, 3))
     assert collecting.next_command(part) == (
-        "routebench merge 'a b.'*-of-3.sqlite --out 'a b.sqlite'  (with all shards)"
+        "routebench merge 'a b.'*-of-3.sqlite --out 'a b.sqlite'  # once all shards are there"
     )
 
 

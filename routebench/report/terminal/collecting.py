@@ -362,7 +362,7 @@ def next_command(plan: CollectionPlan, uncosted: int = 0) -> str:
         stem, _, suffix = plan.store.name.rpartition(f"{plan.shard.index}-of-{plan.shard.count}")
         whole = shlex.quote(str(plan.store.with_name(stem.removesuffix(".") + suffix)))
         every = f"{shlex.quote(str(plan.store.with_name(stem)))}*-of-{plan.shard.count}{suffix}"
-        return f"routebench merge {every} --out {whole}  (with all shards)"
+        return f"routebench merge {every} --out {whole}  # once all shards are there"
     command = f"routebench run --suite {plan.suite} --data {shlex.quote(str(plan.store))}"
     priced = uncosted and plan.prices is not None
     return f"{command} --prices {shlex.quote(str(plan.prices))}" if priced else command
