@@ -211,7 +211,10 @@ def test_jobs_share_the_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / name / "work").mkdir(parents=True)
         process = stack.enter_context(workers._started(tmp_path / name, log, Access(), ()))
         stack.callback(process.kill)
-        words = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+        place = Path(f"/proc/{process.pid}/environ")
+        while not (told := place.read_text()):  # empty for a moment, while the program is loaded
+            assert process.poll() is None
+        words = told.split("\0")
         return dict(word.split("=", 1) for word in words if word)["CUDA_VISIBLE_DEVICES"]
 
     with warm_workers(tmp_path, "fork", "cuda") as workers, ExitStack() as all_of_them:
