@@ -227,11 +227,25 @@ class _Pages:
             gateway.finish(event, 500, failed)
             raise failed from None
         headers = gateway.headers(event)
-        gateway.finish(event, 200)
         if not chat.stream:
-            return _json(completion, headers=headers)
+            return _Whole(gateway, event, _json(completion, headers=headers))
         stream = b"".join(events.as_events(completion, chat.wants_usage))
-        return _events(stream, headers)
+        return _Whole(gateway, event, _events(stream, headers))
+
+
+class _Whole:
+    """The response that is sent at once; its request is counted and logged behind it."""
+
+    def __init__(self, gateway: Gateway, event: ServedEvent, response: Response) -> None:
+        self._gateway, self._event, self._response = gateway, event, response
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send the response."""
+        try:
+            await self._response(scope, receive, send)
+            await asyncio.sleep(0)  # other answers that have come go first
+        finally:
+            self._gateway.finish(self._event, 200)
 
 
 class _Streaming:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import signal
@@ -69,6 +70,7 @@ def serve(app: Application, listening: socket.socket, grace: float) -> None:
     settings.disable_created_metrics()
     config = uvicorn.Config(
         app,
+        http=_protocol(),
         log_level="warning",
         access_log=False,  # requests are in --log and the metrics
         server_header=False,
@@ -86,6 +88,44 @@ def serve(app: Application, listening: socket.socket, grace: float) -> None:
     gc.collect()
     gc.freeze()
     server.run(sockets=[listening])
+
+
+def _protocol() -> Any:
+    """Return uvicorn's protocol, whose head and body of a response go out in one packet."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class Protocol(HttpToolsProtocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(_JoinedWrites(transport, self.loop))
+
+    return Protocol
+
+
+class _JoinedWrites:
+    """A transport that sends what is written in one turn of the event loop together."""
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes at the end of this turn."""
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Close the connection, behind what was written."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
 
 
 def _end(*_: Any) -> None:
