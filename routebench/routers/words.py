@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +74,8 @@ class WordWeights:
 
         Last, how many columns each text has.
         """
+        if len(texts) == 1:
+            return self._counted_alone(texts[0])
         words: list[str] = []
         size = []
         for text in texts:
@@ -93,6 +96,18 @@ class WordWeights:
         count = np.diff(first, append=len(found)).astype(np.float64)
         row, column = np.divmod(found[first], len(self.words))
         return column, count, np.bincount(row, minlength=len(texts))
+
+    def _counted_alone(self, text: str) -> tuple[Ints, Floats, Ints]:
+        """Return the same of one text, for which an array's every step takes longer than it all."""
+        words = _WORD.findall(text.lower())
+        found = Counter(map(self._column.get, words))
+        for n in self._lengths[1:]:
+            runs = zip(*(words[at:] for at in range(n)), strict=False)
+            found.update(map(self._column.get, map(" ".join, runs)))
+        del found[None]
+        columns = sorted(column for column in found if column is not None)
+        count = np.array([found[column] for column in columns], np.float64)
+        return np.array(columns, np.int64), count, np.array([len(columns)])
 
     @cached_property
     def _column(self) -> dict[str, int]:

@@ -136,6 +136,7 @@ class _Pages:
         from starlette.responses import Response
 
         self._admit(request)
+        self._gateway.count()
         return Response(self._gateway.metrics.text(), media_type="text/plain; version=0.0.4")
 
     def _model(self, name: str) -> dict[str, Any]:
@@ -181,15 +182,17 @@ class _Pages:
         return parse(raw, route_by)
 
     async def _body(self, request: Request) -> bytes:
-        from starlette.requests import ClientDisconnect
-
-        most, parts, size = self._options.most_bytes, [], 0
+        most, parts, size, more = self._options.most_bytes, [], 0, True
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:18]) > 4 * most:
             raise too_large(most)
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                async for part in request.stream():
+                while more:
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise invalid("the body is not whole")
+                    part, more = message.get("body", b""), message.get("more_body", False)
                     size += len(part)
                     if size > 4 * most:
                         raise too_large(most)
@@ -197,8 +200,6 @@ class _Pages:
                     parts.append(part if size <= most else b"")
         except TimeoutError:
             raise ApiError(408, "the body has not come in time", code="timeout") from None
-        except ClientDisconnect:
-            raise invalid("the body is not whole") from None
         if size > most:
             raise too_large(most)
         return b"".join(parts)
@@ -234,7 +235,7 @@ class _Pages:
 
 
 class _Whole:
-    """The response that is sent at once; its request is counted and logged behind it."""
+    """The response that is sent at once."""
 
     def __init__(self, gateway: Gateway, event: ServedEvent, response: Response) -> None:
         self._gateway, self._event, self._response = gateway, event, response
@@ -243,7 +244,6 @@ class _Whole:
         """Send the response."""
         try:
             await self._response(scope, receive, send)
-            await asyncio.sleep(0)  # other answers that have come go first
         finally:
             self._gateway.finish(self._event, 200)
 

@@ -22,6 +22,8 @@ _QUICK = 0.003
 """Seconds: a batch that takes no longer is routed in the event loop, as a thread costs more."""
 _SLOW = 1.0  # seconds that a batch takes at most, as far as it matters
 _LESS, _MORE = 1 / 1.1, 1.1**9  # one step up for nine down: at the 90th percentile
+_TURNS = 3
+"""Turns of the event loop in which a request that has reached the socket is read."""
 _FEW, _SHORT = 8, 8000
 """Queries and characters of a batch that is routed in the event loop, at most."""
 
@@ -73,10 +75,15 @@ class BatchedRouter:
         self._usual = dict.fromkeys(at, usual)
         self._waiting: list[_Waiting] = []
         self._busy = False
+        self._alone = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="routing")
 
-    async def rank(self, text: str, point: str | None, user: str | None = None) -> Ranking:
+    async def rank(
+        self, text: str, point: str | None, user: str | None = None, alone: bool = True
+    ) -> Ranking:
         """Return the models for a text and who asks, the best one first.
+
+        `alone`: no other request is under way, so none is waited for.
 
         Raises:
             Exception: whatever the router raises.
@@ -84,14 +91,25 @@ class BatchedRouter:
         loop = asyncio.get_running_loop()
         one = _Waiting(text, user, point, loop.create_future())
         self._waiting.append(one)
+        self._alone = alone
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._next, loop)  # with what comes in this turn of the loop
+            loop.call_soon(self._gather, loop, 0, 0)
         return await one.ranking
 
     def close(self) -> None:
         """End the thread once it is idle."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int, turns: int) -> None:
+        """Route what is waiting once no more has come in some turns of the event loop."""
+        waiting = len(self._waiting)
+        if waiting > before:
+            turns = 0 if self._alone else _TURNS
+        if turns and waiting < _BATCH:
+            loop.call_soon(self._gather, loop, waiting, turns - 1)
+        else:
+            self._next(loop)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]

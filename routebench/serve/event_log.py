@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,8 @@ class ServedEvent:
     messages: Any = None
     answer: Any = None
     finished: bool = False
+    seconds: float = 0.0
+    """From the request's head to the answer's end."""
 
     @property
     def fallbacks(self) -> list[str]:
@@ -86,7 +88,7 @@ class ServedEvent:
             "calls": self.calls,
             "tokens": dict(self.tokens),
             "cost_usd": None if math.isnan(self.usd) else self.usd,
-            "latency_s": round(time.perf_counter() - self.started, 6),
+            "latency_s": round(self.seconds, 6),
             "first_s": self.first_seconds,
             "route_s": self.route_seconds,
             "status": self.status,
@@ -98,7 +100,7 @@ class ServedEvent:
 
 
 class EventLog:
-    """Appends events to a file, each written as a whole line before the next request ends."""
+    """Appends events to a file, in whole lines: those of a moment together."""
 
     def __init__(self, place: Path, hidden: Hidden, policy_version: str, texts: bool) -> None:
         self._hidden, self._version, self.texts = hidden, policy_version, texts
@@ -110,17 +112,20 @@ class EventLog:
         except OSError as error:
             raise OptionError(f"--log {place}: {reason(error)}") from error
 
-    def write(self, event: ServedEvent) -> None:
-        """Append an event; a full disk loses events, never answers."""
-        told = event.to_json(self._version, self.texts)
-        line = self._hidden.text(json.dumps(told, separators=(",", ":")))
+    def write(self, events: Iterable[ServedEvent]) -> None:
+        """Append events; a full disk loses events, never answers."""
+        lines = [self._line(event) for event in events]
         try:
-            self._file.write(line + "\n")
+            self._file.write("".join(lines))
             self._file.flush()
         except OSError as error:
             if not self.failures:
                 print(f"warning: --log: {reason(error)}", file=sys.stderr)  # noqa: T201
-            self.failures += 1
+            self.failures += len(lines)
+
+    def _line(self, event: ServedEvent) -> str:
+        told = event.to_json(self._version, self.texts)
+        return self._hidden.text(json.dumps(told, separators=(",", ":"))) + "\n"
 
     def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import random
@@ -21,6 +22,8 @@ from routebench.serve.exploring import draw
 from routebench.serve.metrics import ServeMetrics
 from routebench.serve.stepping import SteppingRouter
 
+_MOMENT = 0.002
+"""Seconds after which requests that have ended are counted and logged: answers go first."""
 NAME = "routebench"
 """The model that is the router; `routebench@POINT` is it at an operating point."""
 
@@ -45,6 +48,8 @@ class Gateway:
     random: random.Random = field(default_factory=random.Random)
     _series: str = field(default_factory=lambda: secrets.token_hex(8))
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _open: int = 0
+    _ended: list[ServedEvent] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -55,6 +60,7 @@ class Gateway:
         """Return the event of a request that has come."""
         name = f"{self._series}{next(self._numbers):08x}"
         self.metrics.open.inc()
+        self._open += 1
         event = ServedEvent(name, chat.model, chat.session, chat.stream)
         if self.log is not None and self.log.texts:
             event.messages = chat.body["messages"]
@@ -92,18 +98,27 @@ class Gateway:
         return self.stepping is not None and chat.model in self.points
 
     def finish(self, event: ServedEvent, status: int, error: ApiError | None = None) -> None:
-        """Count and log a request that has ended, once."""
+        """Note that a request has ended, once; it is counted and logged a moment later."""
         if event.finished:
             return
         event.finished, event.status = True, status
+        event.seconds = time.perf_counter() - event.started
         self.metrics.open.dec()
+        self._open -= 1
         if error is not None:
             event.error = error.code or error.kind
             self.metrics.error(error.kind)
-        seconds = time.perf_counter() - event.started
-        self.metrics.ended(event, seconds, event.requested in self.points)
-        if self.log is not None:
-            self.log.write(event)
+        if not self._ended:
+            asyncio.get_running_loop().call_later(_MOMENT, self.count)
+        self._ended.append(event)
+
+    def count(self) -> None:
+        """Count and log the requests that have ended and are not counted yet."""
+        ended, self._ended = self._ended, []
+        for event in ended:
+            self.metrics.ended(event, event.requested in self.points)
+        if self.log is not None and ended:
+            self.log.write(ended)
 
     def about(self, event: ServedEvent, usd: float) -> dict[str, Any]:
         """Return what a response's usage says of the decision."""
@@ -138,6 +153,7 @@ class Gateway:
     async def close(self) -> None:
         """Close everything; requests have ended."""
         await self.relay.upstreams.close()
+        self.count()
         for each in (self.router, self.stepping, self.log):
             if each is not None:
                 each.close()
@@ -188,7 +204,7 @@ class Gateway:
     async def _ranked(self, chat: ChatRequest, event: ServedEvent) -> Ranking:
         assert self.router is not None
         try:
-            return await self.router.rank(chat.text, event.point, chat.user)
+            return await self.router.rank(chat.text, event.point, chat.user, self._open == 1)
         except Exception as error:
             # Whoever asks wants an answer, whatever a text did to the router.
             self.metrics.unrouted()

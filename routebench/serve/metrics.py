@@ -80,11 +80,11 @@ class ServeMetrics:
             self._failures(call["model"], call["error"]).inc()
         self._upstream(call["model"]).observe(call["seconds"])
 
-    def ended(self, event: ServedEvent, seconds: float, routed: bool) -> None:
+    def ended(self, event: ServedEvent, routed: bool) -> None:
         """Count a request that has ended; `routed`: the router was asked which model."""
         name = event.requested if event.requested in self._known else ""
         self._requests(name, str(event.status)).inc()
-        self._whole.observe(seconds)
+        self._whole.observe(event.seconds)
         if routed and event.chosen is not None:
             self._decisions(event.chosen).inc()
             self._route.observe(event.route_seconds)

@@ -8,11 +8,14 @@ import ipaddress
 import signal
 import socket
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from routebench.errors import OptionError
 from routebench.files import reason
 from routebench.serve.app import Application
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _WAITING = 2048  # connections that are not accepted yet
 _SWITCH = 0.0005  # seconds; the router's thread holds up the event loop no longer than that
@@ -57,6 +60,23 @@ def address(listening: socket.socket) -> str:
     return f"http://{shown}:{port}/v1"
 
 
+def configured(app: Application, grace: float) -> uvicorn.Config:
+    """Return how uvicorn serves an application; see `serve`."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        http=_protocol(),
+        log_level="warning",
+        access_log=False,  # requests are in --log and the metrics
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+
+
 def serve(app: Application, listening: socket.socket, grace: float) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first.
 
@@ -68,18 +88,7 @@ def serve(app: Application, listening: socket.socket, grace: float) -> None:
 
     settings: Any = prometheus_client  # its functions have no types
     settings.disable_created_metrics()
-    config = uvicorn.Config(
-        app,
-        http=_protocol(),
-        log_level="warning",
-        access_log=False,  # requests are in --log and the metrics
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, round(grace)),
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(app, grace))
     # uvicorn raises the signal again once it has ended: that ends the process with success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
@@ -96,7 +105,8 @@ def _protocol() -> Any:
 
     class Protocol(HttpToolsProtocol):
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(_JoinedWrites(transport, self.loop))
+            joined: Any = _JoinedWrites(transport, self.loop)
+            super().connection_made(joined)
 
     return Protocol
 

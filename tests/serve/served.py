@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ def options(url: str, other: str | None = None, **given: Any) -> ServeOptions:
 class Served:
     """A running gateway."""
 
-    def __init__(self, gateway: Gateway, url: str, client: Any) -> None:
+    def __init__(self, gateway: Gateway, url: str, client: Any, keys: Sequence[str]) -> None:
         self.gateway, self.url, self.client = gateway, url, client
+        self.headers = {"Authorization": f"Bearer {keys[0]}"} if keys else {}
 
     def post(self, content: Any, **more: Any) -> Any:
         """Ask for a chat completion; return the response."""
@@ -65,7 +66,12 @@ class Served:
 
     def metrics(self) -> dict[str, float]:
         """Return all metrics by name with labels."""
-        lines = self.gateway.metrics.text().decode().splitlines()
+        if self.client.is_closed:  # and the gateway too, which has counted everything
+            text = self.gateway.metrics.text().decode()
+        else:
+            place = f"{self.url.removesuffix('/v1')}/metrics"
+            text = self.client.get(place, headers=self.headers).raise_for_status().text
+        lines = text.splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
@@ -85,8 +91,7 @@ def serving(
         patch.delenv("OPENAI_BASE_URL", raising=False)
         gateway = assemble(open_router(run, router, point=point), chosen)
     application = app.build(gateway, app.HttpOptions(**http))
-    config = uvicorn.Config(application, log_level="warning", access_log=False, ws="none")
-    running = uvicorn.Server(config)
+    running = uvicorn.Server(server.configured(application, 5.0))
     listening = server.bound("127.0.0.1", 0)
     url = server.address(listening)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -96,7 +101,7 @@ def serving(
         time.sleep(0.005)
     try:
         with httpx.Client(timeout=30, verify=False) as client:
-            yield Served(gateway, url, client)
+            yield Served(gateway, url, client, http.get("keys", ()))
     finally:
         running.should_exit = True
         thread.join(20)
