@@ -105,13 +105,13 @@ def _protocol() -> Any:
 
     class Protocol(HttpToolsProtocol):
         def connection_made(self, transport: Any) -> None:
-            joined: Any = _JoinedWrites(transport, self.loop)
+            joined: Any = JoinedWrites(transport, self.loop)
             super().connection_made(joined)
 
     return Protocol
 
 
-class _JoinedWrites:
+class JoinedWrites:
     """A transport that sends what is written in one turn of the event loop together."""
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from served import HELLO, KEY, Served, a_run, body, options, serving
 
 from routebench.collect.budget import SpendingBudget
 from routebench.serve.metrics import ServeMetrics
+from routebench.serve.server import JoinedWrites
 
 httpx = pytest.importorskip("httpx")
 for needed in ("starlette", "uvicorn", "prometheus_client"):
@@ -291,3 +293,32 @@ def test_errors_are_counted_under_names_that_are_known() -> None:
     assert 'routebench_errors_total{type="server_error"} 1.0' in page
     assert 'routebench_errors_total{type="other"} 2.0' in page
     assert "made-up" not in page
+
+
+def test_what_is_written_in_one_turn_is_sent_together_and_before_the_end() -> None:
+    sent: list[bytes] = []
+
+    class Transport:
+        closing = False
+        write = sent.append
+
+        def is_closing(self) -> bool:
+            return self.closing
+
+        def close(self) -> None:
+            self.closing = True
+            sent.append(b"closed")
+
+    async def write() -> None:
+        joined = JoinedWrites(Transport(), asyncio.get_running_loop())
+        joined.write(b"head")
+        joined.write(b"body")
+        assert not sent
+        await asyncio.sleep(0)
+        joined.write(b"last")
+        joined.close()
+        joined.write(b"too late")
+        await asyncio.sleep(0)
+
+    asyncio.run(write())
+    assert sent == [b"headbody", b"last", b"closed"]

@@ -89,6 +89,27 @@ def test_a_quick_router_is_asked_in_the_loop_unless_texts_are_long_or_many(run: 
     assert [len(batch) for batch in trained.batches] == 2 * [2, 1, 9]
 
 
+@pytest.mark.parametrize(("alone", "batches"), [(True, [1, 1]), (False, [2])])
+def test_what_is_at_the_socket_is_waited_for_where_others_are_under_way(
+    run: Path, alone: bool, batches: list[int]
+) -> None:
+    trained = Watched(open_router(run, "knn"))
+    trained.may.set()
+
+    async def ask() -> None:
+        router = BatchedRouter({None: trained}, usual=0.0005)  # type: ignore[dict-item]
+        try:
+            first = asyncio.create_task(router.rank("Who wrote Emma?", None, alone=alone))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            await asyncio.gather(first, router.rank("What is 17 * 23?", None, alone=alone))
+        finally:
+            router.close()
+
+    asyncio.run(ask())
+    assert [len(batch) for batch in trained.batches] == batches
+
+
 def test_a_text_that_breaks_the_router_breaks_no_other(run: Path) -> None:
     trained = Watched(open_router(run, "knn"))
     trained.may.set()
