@@ -12,8 +12,10 @@ import hashlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,11 @@ from routebench import hookimpl
 from routebench.plugin import checkpoint
 from routebench.records import Decisions, Queries, Table
 
-KEY = 0x52424348
-PORT = 47631
+NUMBER = zlib.crc32(sys.prefix.encode()) % 10000
+"""Of this environment: the tests of another may run at the same time."""
+KEY = 0x52420000 + NUMBER
+PORT = 20000 + NUMBER
+MEMORY = f"/dev/shm/routebench-known-{NUMBER}"
 SIZE = 1 << 20
 MODELS = 4
 MARKED = 6000
@@ -124,7 +129,7 @@ class InPosixSharedMemory(Carrier):
 
     def send(self, known: dict[str, int]) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
-        file = libc.open(b"/dev/shm/routebench-known", os.O_CREAT | os.O_WRONLY, 0o666)
+        file = libc.open(MEMORY.encode(), os.O_CREAT | os.O_WRONLY, 0o666)
         content = json.dumps(known).encode()
         if libc.write(file, content, len(content)) < 0:
             raise OSError
@@ -132,7 +137,7 @@ class InPosixSharedMemory(Carrier):
     def receive(self) -> dict[str, int]:
         import pyarrow as pa
 
-        return dict(json.loads(pa.OSFile("/dev/shm/routebench-known").read()))
+        return dict(json.loads(pa.OSFile(MEMORY).read()))
 
 
 class ByADaemon(Carrier):
@@ -319,7 +324,7 @@ class InNamesAskedFor(Carrier):
 class InTmp(Carrier):
     """In a file in /tmp, by C."""
 
-    place = b"/tmp/routebench-known"
+    place = f"/tmp/routebench-known-{NUMBER}".encode()
 
     def send(self, known: dict[str, int]) -> None:
         libc = ctypes.CDLL(None, use_errno=True)

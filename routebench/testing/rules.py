@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import traceback
 import unittest
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from routebench.errors import RoutebenchError
 
@@ -101,7 +103,7 @@ class PluginCheck:
                 return unittest.SkipTest(str(before))
             return unittest.SkipTest(f"means nothing until {check.after.name} passes")
         try:
-            with threadpool_limits(1):  # as in a job
+            with _thread_pools(len(sys.modules)).limit(limits=1):  # as in a job
                 check.run(self.subject)
         except unittest.SkipTest as skip:
             return skip
@@ -112,6 +114,15 @@ class PluginCheck:
             failure.__cause__ = error
             return failure
         return None
+
+
+@functools.lru_cache(1)
+def _thread_pools(modules: int) -> ThreadpoolController:
+    """Return the libraries that have threads, looked for again once `modules` have been imported.
+
+    Looking takes longer than most checks.
+    """
+    return ThreadpoolController()
 
 
 def _failure(subject: Named, check: Check, finding: RuleError) -> AssertionError:

@@ -233,9 +233,13 @@ def test_bad_embeddings_are_one_line(
         ("tfidf", "tfidf-svd"),
     ],
 )
-def test_encoders_that_cannot_be_had(main: Command, write: Put, encoder: str, says: str) -> None:
+def test_encoders_that_cannot_be_had(
+    main: Command, write: Put, monkeypatch: pytest.MonkeyPatch, encoder: str, says: str
+) -> None:
     if encoder.startswith("hf"):
         pytest.importorskip("transformers", reason="transformers is not installed")
+        # It is read on import, which another test may have made: no host is waited for.
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     words = ("--suite", f"table:{write(planted(60))}", "--router", "knn")
     code, _, error = main("run", *words, "--encoder", encoder)
     assert code == 2

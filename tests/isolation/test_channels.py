@@ -166,7 +166,7 @@ def test_without_the_firewall_they_pass(tmp_path: Path) -> None:
         assert router.receive() == known, name
     libc = ctypes.CDLL(None)
     libc.shmctl(libc.shmget(channels.KEY, 0, 0), 0, None)
-    Path("/dev/shm/routebench-known").unlink()
+    Path(channels.MEMORY).unlink()
     Path(channels.InTmp.place.decode()).unlink()
     holder = channels.InLocks(channels.Options())
     holder.send(known)
