@@ -13,6 +13,7 @@ recorded ones, at once.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -43,6 +44,13 @@ def command(*words: Any) -> None:
 def load(run: Path) -> SuiteData:
     """Return the suite of a run, with the final answers that it read."""
     options = config.make(config.read(run / RUN_FILE))
+    return suite(options.model_dump_json(exclude={"router", "out"}))
+
+
+@functools.lru_cache(1)
+def suite(stated: str) -> SuiteData:
+    """Return the suite of run options, in JSON: routers that are compared share it."""
+    options = config.RunConfig.model_validate_json(stated)
     data = load_data(options)
     named = options.set.get(data.answers_as or "", {})
     return read_finals(data, named, named=False) if data.answers is not None else data
