@@ -19,7 +19,7 @@ from test_verdict_table import judged
 from routebench.board.read_run import Stored, read_run
 from routebench.report.verdict_card import VerdictCard, verdict_card, volume_of
 from routebench.report.volume import Volume
-from routebench.report.web import plots
+from routebench.report.web.plots import cost_quality
 from routebench.report.web.tradeoffs import tradeoffs
 from routebench.schema import Leaderboard
 
@@ -169,7 +169,7 @@ def test_dollars_are_for_the_number_that_the_run_was_made_with(tmp_path: Path) -
 
 
 def test_marks_on_the_plane_differ(kept: Stored) -> None:
-    figure = plots.plane(kept.board)
+    figure = cost_quality.plane(kept.board)
     assert figure is not None
     shown = [t for t in figure["data"] if t["mode"] == "markers" and t.get("showlegend", True)]
     marks = [(t["marker"]["symbol"], t["marker"]["color"]) for t in shown]
@@ -181,7 +181,7 @@ def test_marks_on_the_plane_differ(kept: Stored) -> None:
     assert {f"{model} alone" for model in kept.models} <= names
     many = {f"m{i}": next(iter(kept.board.diagnostics.pool.values())) for i in range(40)}
     diagnostics = kept.board.diagnostics.model_copy(update={"pool": many})
-    crowded = plots.plane(kept.board.model_copy(update={"diagnostics": diagnostics}))
+    crowded = cost_quality.plane(kept.board.model_copy(update={"diagnostics": diagnostics}))
     assert crowded is not None
     alone = [t for t in crowded["data"] if t["name"] == "single models"]
     assert len(alone) == 40

@@ -21,9 +21,10 @@ from routebench.board.read_run import read_run
 from routebench.data.splits import TEST
 from routebench.errors import DataError
 from routebench.report import summary
-from routebench.report.web import colours, plots
+from routebench.report.web import colours
 from routebench.report.web.browse import browse, packed_texts
 from routebench.report.web.page import page
+from routebench.report.web.plots import by_router, cost_quality
 from routebench.report.web.templates import embedded_json
 
 needed("jinja2", "plotly")
@@ -256,7 +257,7 @@ def test_the_hull_leaves_the_oracle_out() -> None:
 
     points = [point("a", 1, 1), point("b", 2, 1.2), point("c", 3, 3), point("d", 4, 2),
               point("oracle", 1, 9)]  # fmt: skip
-    hull = plots._hull(points)
+    hull = cost_quality.pareto_hull(points)
     assert (hull["x"], hull["y"]) == ([1, 3], [1, 3])
 
 
@@ -264,10 +265,10 @@ def test_latency_where_it_was_measured(priced: Path) -> None:
     board = read_run(priced).board
     told = {"latency_ms_p50": 1.0, "latency_ms_p95": 2.0, "latency_ms_p99": 4.0}
     timed = board.model_copy(update={"timing": {"routers": {"knn": told}}})
-    figure = plots.latency(timed)
+    figure = by_router.latency(timed)
     assert figure is not None
     assert [trace["x"] for trace in figure["data"]] == [[1.0], [2.0], [4.0]]
-    assert plots.latency(board.model_copy(update={"timing": {}})) is None
+    assert by_router.latency(board.model_copy(update={"timing": {}})) is None
 
 
 def test_ties_are_marked(priced: Path) -> None:

@@ -14,7 +14,8 @@ from conftest import planted
 from runs import edit_board, finish, put
 
 from routebench.board.read_run import read_run
-from routebench.report.web import plots, training
+from routebench.report.web import training
+from routebench.report.web.plots import series
 from routebench.report.web.training import LIMIT, POINTS, CurvePanel, Line
 
 NASTY = "<script>alert(1)</script><b>@ink"
@@ -105,7 +106,7 @@ def test_other_seeds_are_faint_and_those_of_an_earlier_run_left_out(run: Path) -
     assert [(line.name, line.other, line.y[0]) for line in panel.lines] == [
         ("loss", True, 1.92), ("loss", False, 9.0),
     ]  # fmt: skip
-    faint, clear = plots.training(panel)["data"]
+    faint, clear = series.training(panel)["data"]
     assert (faint["opacity"], faint["showlegend"]) == (0.4, False)
     assert faint["line"]["color"] == clear["line"]["color"]
     assert "opacity" not in clear
@@ -278,6 +279,6 @@ def test_figures_for_papers(run: Path, tmp_path: Path) -> None:
 
 def test_one_series_needs_no_legend() -> None:
     one = CurvePanel("sft", "loss", "step", [Line("loss", [1, 2], [2.0, 1.0])])
-    assert plots.training(one)["layout"]["showlegend"] is False
+    assert series.training(one)["layout"]["showlegend"] is False
     two = CurvePanel("sft", "loss", "step", [*one.lines, Line("eval_loss", [2], [1.5])])
-    assert plots.training(two)["layout"]["showlegend"] is True
+    assert series.training(two)["layout"]["showlegend"] is True

@@ -17,8 +17,9 @@ import numpy as np
 from routebench.board.read_run import Stored
 from routebench.errors import OptionError
 from routebench.report.format import shortened
-from routebench.report.web import plots, sections, training
-from routebench.report.web.plots import Figure
+from routebench.report.web import sections, training
+from routebench.report.web.plots import cost_quality, series
+from routebench.report.web.plots.figure import Figure
 from routebench.report.web.templates import import_extra
 from routebench.schema import Leaderboard
 
@@ -53,21 +54,21 @@ def draw(runs: Sequence[Stored], folder: Path) -> list[Path]:
 def _figures(stored: Stored) -> Iterator[tuple[str, str, dict[str, Figure]]]:
     """Yield file name, title, and the panels by heading."""
     title = _title(stored.board)
-    if plane := plots.plane(stored.board):
+    if plane := cost_quality.plane(stored.board):
         yield "cost-quality", title, {"": plane}
     if usage := sections.usage(stored):
         yield "usage", title, {"": usage}
     for against in ("best-single", "oracle-of-class", "oracle"):
-        if regret := plots.regret(stored.board, against):
+        if regret := series.regret(stored.board, against):
             yield f"regret-{against}", title, {"": regret}
-    if spending := plots.spending(stored.board):
+    if spending := series.spending(stored.board):
         yield "spending", title, {"": spending}
     names: list[str] = []
     for curves in training.read(stored.folder, stored.board):
         if curves.panels:
             name = f"training-{_slug(curves.router)}"
             names.append(f"{name}-{len(names) + 1}" if name in names else name)
-            panels = {f"{p.stage}: {p.about}": plots.training(p) for p in curves.panels}
+            panels = {f"{p.stage}: {p.about}": series.training(p) for p in curves.panels}
             yield names[-1], shortened(curves.router, 34), panels
 
 

@@ -17,9 +17,11 @@ from routebench.report.summary import DisplayTable, finished
 from routebench.report.terminal import router_facts
 from routebench.report.verdict_card import VerdictCard, usd, verdict_card
 from routebench.report.volume import PERIODS, Volume
-from routebench.report.web import plots, training
+from routebench.report.web import training
 from routebench.report.web.colours import HEAT
 from routebench.report.web.flow import flows
+from routebench.report.web.plots import by_router, cost_quality, series
+from routebench.report.web.plots.figure import Figure
 from routebench.report.web.reliability import reliability
 from routebench.report.web.tradeoffs import tradeoffs
 from routebench.report.web.training import RouterCurves
@@ -36,20 +38,20 @@ def of_run(number: int, stored: Stored, volume: Volume) -> dict[str, Any]:
     confident = reliability(stored)
     curves = training.read(stored.folder, board)
     figures = {
-        "plane": plots.plane(board),
+        "plane": cost_quality.plane(board),
         "usage": usage(stored),
-        "headroom": plots.headroom(board),
-        "latency": plots.latency(board),
-        "stated": plots.stated(confident) if confident else None,
-        "risk": plots.risk(confident) if confident else None,
+        "headroom": by_router.headroom(board),
+        "latency": by_router.latency(board),
+        "stated": series.stated(confident) if confident else None,
+        "risk": series.risk(confident) if confident else None,
     }
     figures |= {
-        f"regret-{name}": plots.regret(board, name)
+        f"regret-{name}": series.regret(board, name)
         for name in ("best-single", "oracle-of-class", "oracle")
     }
-    figures["spending"] = plots.spending(board)
+    figures["spending"] = series.spending(board)
     panels = [panel for router in curves for panel in router.panels]
-    figures |= {f"training-{i}": plots.training(panel) for i, panel in enumerate(panels)}
+    figures |= {f"training-{i}": series.training(panel) for i, panel in enumerate(panels)}
     facts, drawn = router_facts.by_router(board), {curve.router for curve in curves}
     return {
         "id": f"run{number}",
@@ -124,7 +126,7 @@ def _curves(
     ]
 
 
-def usage(stored: Stored) -> plots.Figure | None:
+def usage(stored: Stored) -> Figure | None:
     """Return the shares of models by router, over all queries and by task; None for no router."""
     if not stored.routers:
         return None
@@ -138,7 +140,7 @@ def usage(stored: Stored) -> plots.Figure | None:
         for name in sorted(names[np.argsort(-counts, kind="stable")][:TASKS]):
             task_rows = np.flatnonzero(of_row == name)
             parts[str(name)] = _shares(choices, task_rows, len(stored.models))
-    return plots.usage(stored.routers, stored.models, parts)
+    return by_router.usage(stored.routers, stored.models, parts)
 
 
 def _shares(choices: Mapping[str, Ints], rows: Ints, m: int) -> list[list[float]]:
