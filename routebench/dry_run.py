@@ -10,7 +10,8 @@ from routebench.board import find_runs, run_folder
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
 from routebench.errors import DataError
-from routebench.isolation.subprocesses import default_workers, scratch_folder, warm_workers
+from routebench.isolation.scratch import scratch_folder
+from routebench.isolation.subprocesses import default_workers, warm_workers
 from routebench.jobs.expected import TimeLeft
 from routebench.jobs.finished import Finished
 from routebench.jobs.setup import Job

@@ -22,12 +22,8 @@ from routebench.encode.encoded import Encoded, EncoderInfo
 from routebench.errors import OptionError
 from routebench.executors.protocol import Executor, ExecutorContext
 from routebench.identity import code, dependencies, fingerprints, run_hash
-from routebench.isolation.subprocesses import (
-    Workers,
-    default_workers,
-    scratch_folder,
-    warm_workers,
-)
+from routebench.isolation.scratch import scratch_folder
+from routebench.isolation.subprocesses import Workers, default_workers, warm_workers
 from routebench.jobs import plan
 from routebench.jobs.entrant import Entrant
 from routebench.jobs.finished import Finished, Result

@@ -26,8 +26,9 @@ from routebench.board.run_folder import to_json, with_digest
 from routebench.encode import encoders
 from routebench.executors import local
 from routebench.isolation import lines, messages
+from routebench.isolation.listening import GiveAnswers, RevealOutcomes
 from routebench.isolation.messages import Access, Failed, Report, Request, Start
-from routebench.isolation.subprocesses import GiveAnswers, RevealOutcomes, Workers
+from routebench.isolation.subprocesses import Workers
 from routebench.jobs import worker
 from routebench.schema import Leaderboard
 

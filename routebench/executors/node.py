@@ -13,7 +13,8 @@ from pathlib import Path
 
 from routebench.executors import shipped
 from routebench.executors.shipped import Files, Shipment
-from routebench.isolation.subprocesses import Workers, scratch_folder, warm_workers
+from routebench.isolation.scratch import scratch_folder
+from routebench.isolation.subprocesses import Workers, warm_workers
 from routebench.jobs.finished import Finished
 from routebench.jobs.runner import JobRunner
 from routebench.jobs.setup import Job

@@ -12,7 +12,8 @@ from routebench.config import RunConfig, dump
 from routebench.data.files import is_outcomes_name
 from routebench.errors import DataError, RoutebenchError
 from routebench.grid.file import Grid, GridRun, located
-from routebench.isolation.subprocesses import scratch_folder, warm_workers
+from routebench.isolation.scratch import scratch_folder
+from routebench.isolation.subprocesses import warm_workers
 from routebench.jobs import plan
 from routebench.limits import parse_toml
 from routebench.pipeline import RunListener

@@ -92,6 +92,9 @@ class ForkedProcess:
         self._ended.set()
 
 
+Process = subprocess.Popen[str] | ForkedProcess
+
+
 def works_here() -> bool:
     """Return whether a server can watch its children here: on Linux from 5.3, if it is allowed."""
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):

@@ -11,6 +11,9 @@ from typing import IO, Self
 FIRST, LAST = 64 * 1024, 64 * 1024
 """Bytes that are kept."""
 _CHUNK = 1 << 16
+_LOG_TAIL = 4000
+PRINTED = "printed:"
+"""The heading in a log above what a router printed."""
 
 
 class Printed:
@@ -63,3 +66,18 @@ class Printed:
             dropped = len(self._last.popleft())
             self._held -= dropped
             self._left_out += dropped
+
+
+def printed(log: Path) -> str:
+    """Return the end of what a process printed, under a heading; nothing where it did not."""
+    tail = _tail(log)
+    return f"\n{PRINTED}\n{tail}" if tail.strip() else ""
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _LOG_TAIL))
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""

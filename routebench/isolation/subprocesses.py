@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,27 +15,22 @@ from pathlib import Path
 from typing import IO, Any
 
 from routebench.devices import SharedDevices, visible
-from routebench.files import locked
-from routebench.isolation import firewall, lines, readable
+from routebench.isolation import firewall, readable
 from routebench.isolation.forkserver import (
     LIBRARIES,
     ForkedProcess,
     ForkServer,
+    Process,
     ServerEndedError,
     works_here,
 )
+from routebench.isolation.listening import GiveAnswers, OnProgress, RevealOutcomes, listen, send
 from routebench.isolation.messages import (
     Access,
-    AnswersGiven,
-    AnswersNeeded,
     Failed,
-    FitGiven,
     FitNeeded,
     FitReply,
     OnlineReply,
-    OutcomesGiven,
-    OutcomesNeeded,
-    ProgressUpdate,
     Report,
     Request,
     RouteReply,
@@ -46,18 +38,10 @@ from routebench.isolation.messages import (
     StepReply,
     Used,
 )
-from routebench.isolation.printing import Printed
+from routebench.isolation.printing import Printed, printed
 
-OnProgress = Callable[[float, str], None]
-GiveAnswers = Callable[[AnswersNeeded], AnswersGiven]
-RevealOutcomes = Callable[[OutcomesNeeded], OutcomesGiven]
-Process = subprocess.Popen[str] | ForkedProcess
 _ENTRY = "routebench.jobs.worker"
 _MEASURED = (FitReply, RouteReply, StepReply, OnlineReply)
-_LOG_TAIL = 4000
-_REPORT = '"is": "Report"'
-PRINTED = "printed:"
-"""The heading in a log above what a router printed."""
 
 
 class Workers:
@@ -128,7 +112,7 @@ class Workers:
         ):
             said.stream.close()
             reader = threading.Thread(
-                target=_listen,
+                target=listen,
                 args=(process, reports, used, progress, answer, sell, reveal),
                 daemon=True,
             )
@@ -136,7 +120,7 @@ class Workers:
             timed_out = False
             try:
                 roots = list(readable.editable_roots())
-                self._start(process, Start(request, str(folder), self._protected, access, roots))
+                send(process, Start(request, str(folder), self._protected, access, roots))
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 process.wait(left)
             except subprocess.TimeoutExpired:
@@ -172,12 +156,6 @@ class Workers:
         with self._starting:
             for server in reversed(self._servers.values()):
                 server.close()
-
-    def _start(self, process: Process, start: Start) -> None:
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(lines.write(start) + "\n")
-            process.stdin.flush()
 
     @contextlib.contextmanager
     def _started(
@@ -257,120 +235,11 @@ def warm_workers(scratch: Path, isolation: str, device: str) -> Iterator[Workers
         yield workers
 
 
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Yield a temporary folder for a run's tables; delete it afterwards, and those of dead runs."""
-    parent = Path(tempfile.gettempdir()) / f"routebench-{_user()}"
-    parent.mkdir(mode=0o700, exist_ok=True)
-    for left in parent.iterdir():
-        with contextlib.suppress(OSError), locked(left / ".lock", "r+"):
-            shutil.rmtree(left, ignore_errors=True)
-    with contextlib.ExitStack() as stack:
-        yield _locked_folder(parent, stack)
-
-
-def _locked_folder(parent: Path, stack: contextlib.ExitStack) -> Path:
-    """Return a new folder, locked, which the stack deletes.
-
-    Raises:
-        OSError: a folder cannot be made or locked there.
-    """
-    for last in (False,) * 20 + (True,):
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="run-", dir=parent, ignore_cleanup_errors=True)
-            )
-        )
-        lock = folder / ".lock"
-        # Until it is locked, another run that begins takes it for a dead run's and deletes it.
-        try:
-            stack.enter_context(locked(lock))
-        except OSError:
-            if last:
-                raise
-        else:
-            if lock.exists():
-                return folder
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(lock))
-
-
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else "user"
-
-
 def default_workers(device: str) -> int:
     """Return the number of jobs run at once: one per core of the CPU, or per CUDA device."""
     if device != "cpu":
         return max(1, len(visible(device)))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _listen(
-    process: Process,
-    reports: list[Report],
-    used: list[Used],
-    progress: OnProgress,
-    answer: Callable[[FitNeeded], str | None] | None,
-    sell: GiveAnswers | None,
-    reveal: RevealOutcomes | None,
-) -> None:
-    assert process.stdout is not None
-    # A router can find the channel and write to it: lines have an end, and messages a form.
-    while line := process.stdout.readline(lines.LONGEST):
-        try:
-            message = lines.read(line)
-        except ValueError as error:
-            if _REPORT in line:
-                reports.append(Report(Failed(f"gave a report that is refused: {error}")))
-        else:
-            if isinstance(message, ProgressUpdate):
-                with contextlib.suppress(Exception):  # a terminal that has gone ends no job
-                    progress(message.done, message.note)
-            elif isinstance(message, Report):
-                reports.append(message)
-            elif isinstance(message, Used):
-                used.append(message)
-            elif isinstance(message, FitNeeded):
-                _send(process, FitGiven(_fit(message, answer)))
-            elif isinstance(message, AnswersNeeded):
-                _send(process, _sold(message, sell))
-            elif isinstance(message, OutcomesNeeded):
-                _send(process, _revealed(message, reveal))
-
-
-def _fit(needed: FitNeeded, answer: Callable[[FitNeeded], str | None] | None) -> str | None:
-    place = None
-    if answer is not None:
-        # On a full disk, or in a run that is being stopped, the job makes the fit itself: it
-        # waits for an answer, and must get one.
-        with contextlib.suppress(Exception, KeyboardInterrupt):
-            place = answer(needed)
-    return place
-
-
-def _sold(needed: AnswersNeeded, sell: GiveAnswers | None) -> AnswersGiven:
-    if sell is None:
-        return AnswersGiven(None, "answers are for a router that steps")
-    try:
-        return sell(needed)
-    except Exception as error:  # a full disk, or cells that are none: its row fails, and says why
-        return AnswersGiven(None, f"{type(error).__name__}: {error}")
-
-
-def _revealed(needed: OutcomesNeeded, reveal: RevealOutcomes | None) -> OutcomesGiven:
-    if reveal is None:
-        return OutcomesGiven(problem="outcomes are for a router that learns online")
-    try:
-        return reveal(needed)
-    except Exception as error:  # numbers that are none: its row fails, and says why
-        return OutcomesGiven(problem=f"{type(error).__name__}: {error}")
-
-
-def _send(process: Process, message: FitGiven | AnswersGiven | OutcomesGiven) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(lines.write(message) + "\n")
-        process.stdin.flush()
 
 
 def _kill(process: Process) -> None:
@@ -387,21 +256,6 @@ def _kill(process: Process) -> None:
 def _text(said: Any) -> str:
     """Return a router's text without lone surrogates, which no file can hold."""
     return str(said).encode("utf-8", "backslashreplace").decode()
-
-
-def printed(log: Path) -> str:
-    """Return the end of what a process printed, under a heading; nothing where it did not."""
-    tail = _tail(log)
-    return f"\n{PRINTED}\n{tail}" if tail.strip() else ""
-
-
-def _tail(log: Path) -> str:
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _LOG_TAIL))
-            return stream.read().decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def _ending(code: int) -> str:

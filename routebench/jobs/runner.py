@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from routebench.data.splits import TEST, VALIDATION
+from routebench.isolation.listening import OnProgress
 from routebench.isolation.messages import (
     Access,
     Failed,
@@ -24,7 +25,8 @@ from routebench.isolation.messages import (
     StepReply,
     StepRequest,
 )
-from routebench.isolation.subprocesses import OnProgress, Workers, printed
+from routebench.isolation.printing import printed
+from routebench.isolation.subprocesses import Workers
 from routebench.jobs import arrow_io, footprint, left
 from routebench.jobs.cross_fit import (
     LearningTables,

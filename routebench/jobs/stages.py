@@ -16,8 +16,8 @@ from routebench.bought import Bought
 from routebench.encode import encoders
 from routebench.errors import DataError, PluginError
 from routebench.hookspecs import Context
+from routebench.isolation.listening import OnProgress
 from routebench.isolation.messages import AnswersGiven
-from routebench.isolation.subprocesses import OnProgress
 from routebench.jobs import arrow_io
 from routebench.jobs.finished import Result
 from routebench.jobs.harness import SINGLES, Harness

@@ -18,7 +18,8 @@ from routebench.config import RunConfig
 from routebench.data.splits import TEST, make_split
 from routebench.errors import DataError, OptionError, PluginError, did_you_mean
 from routebench.isolation.messages import DescribeReply
-from routebench.isolation.subprocesses import Workers, scratch_folder, warm_workers
+from routebench.isolation.scratch import scratch_folder
+from routebench.isolation.subprocesses import Workers, warm_workers
 from routebench.jobs import plan
 from routebench.jobs.finished import Finished, Result
 from routebench.jobs.runner import JobRunner

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from routebench.files import locked
-from routebench.isolation import subprocesses
-from routebench.isolation.subprocesses import scratch_folder
+from routebench.isolation import scratch
+from routebench.isolation.scratch import scratch_folder
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_folder_that_another_run_deleted_is_made_again(
                 shutil.rmtree(path.parent)
                 yield
 
-    monkeypatch.setattr(subprocesses, "locked", raced)
+    monkeypatch.setattr(scratch, "locked", raced)
     with scratch_folder() as folder:
         assert folder.is_dir()
         assert folder == seen[1]
@@ -65,6 +65,6 @@ def test_a_folder_that_cannot_be_locked_is_an_error(monkeypatch: pytest.MonkeyPa
     def refused(path: Path, mode: str = "a") -> None:
         raise OSError("no locks here")
 
-    monkeypatch.setattr(subprocesses, "locked", refused)
+    monkeypatch.setattr(scratch, "locked", refused)
     with pytest.raises(OSError, match="no locks here"), scratch_folder():
         pass

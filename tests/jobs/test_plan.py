@@ -16,7 +16,8 @@ from runs import in_process
 from routebench import config
 from routebench.data.long_table import from_long
 from routebench.errors import OptionError, PluginError
-from routebench.isolation.subprocesses import Workers, scratch_folder
+from routebench.isolation.scratch import scratch_folder
+from routebench.isolation.subprocesses import Workers
 from routebench.jobs import plan
 from routebench.jobs.entrant import Entrant
 from routebench.plugin import described, discovery

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from routebench.board.run_folder import go_on
 from routebench.config import RunConfig
-from routebench.isolation.subprocesses import PRINTED
+from routebench.isolation.printing import PRINTED
 from routebench.jobs.expected import TimeLeft, about
 from routebench.jobs.finished import Result
 from routebench.jobs.setup import Job
