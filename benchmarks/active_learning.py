@@ -71,7 +71,7 @@ def main() -> None:
 def of_table(path: str, prices: str | None) -> World:
     """Return the queries of a table that all models have answered."""
     from routebench.config import make
-    from routebench.pipeline import load_data
+    from routebench.loading import load_data
     from routebench.plugin import discovery
     from routebench.prices import listed
     from routebench.prices.apply import price

@@ -35,11 +35,11 @@ from routebench.jobs.cross_fit import LearningTables
 from routebench.jobs.harness import Harness
 from routebench.jobs.setup import Job, Setup
 from routebench.jobs.stages import create
+from routebench.loading import load_data
 from routebench.metrics import curves
 from routebench.metrics.points.choose import choose_point
 from routebench.metrics.points.point import SAME_ACCURACY, WITHIN_1PP, Point
 from routebench.metrics.points.sweep import GRID
-from routebench.pipeline import load_data
 from routebench.plugin import discovery
 from routebench.prices import listed
 from routebench.prices.apply import price

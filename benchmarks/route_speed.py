@@ -29,7 +29,7 @@ from routebench import config
 from routebench.board.run_folder import RUN_FILE
 from routebench.board.trained import TrainedRouter, open_router
 from routebench.judge.finals import read_finals
-from routebench.pipeline import load_data
+from routebench.loading import load_data
 from routebench.records import SuiteData
 from routebench.steps.recorded import recorded_answers
 from routebench.steps.replay import RecordedAnswers

@@ -14,7 +14,7 @@ from conftest import SMALLER, planted, rows
 
 from routebench.data.long_table import from_long
 from routebench.errors import OptionError
-from routebench.pipeline import show_tasks
+from routebench.loading import show_tasks
 from routebench.records import SuiteData
 
 Board = Callable[..., dict[str, Any]]

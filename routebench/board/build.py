@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from routebench.board.assemble import assemble_decisions, tested_rows
 from routebench.board.diagnostics import diagnostics, left_out
 from routebench.board.online.rows import online_stream, with_play
+from routebench.board.rewarded import renamed, rewarded
 from routebench.board.steps.use import step_use
 from routebench.config import RunConfig
 from routebench.data.splits import TEST, TRAIN, VALIDATION
@@ -30,11 +31,9 @@ from routebench.prices.apply import PriceInfo
 from routebench.records import Floats, Ints
 from routebench.schema import (
     INCOMPLETE,
-    Facet,
     Fingerprints,
     Leaderboard,
     Learning,
-    Policies,
     Row,
     StepUse,
     SuiteInfo,
@@ -51,8 +50,6 @@ AUDIT_ONLY = (
     " is not seen"
 )
 WRAPPED = "wrapped by the extension "
-
-_V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ def board(
         rows = [with_play(row, setup, results) for row in rows]
     measure = setup.data.measure
     if measure == "reward":
-        rows = [_rewarded(row) for row in rows]
+        rows = [rewarded(row) for row in rows]
     excess = evaluation.missing > config.max_missing
     suite = suite_info(setup)
     # A board that is made again, at other prices say, brings its own note along.
@@ -195,7 +192,7 @@ def board(
         diagnostics=diagnostics(
             setup, prices, scored.rows, evaluation, config.assume_output_tokens
         ),
-        references={k: _renamed(v, measure) for k, v in evaluation.references.items()},
+        references={k: renamed(v, measure) for k, v in evaluation.references.items()},
         rows=sorted(rows, key=lambda row: _order(row, measure)),
         online=online_stream(setup),
     )
@@ -334,47 +331,6 @@ def merge_facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
         else:
             merged[name] = float(np.mean(values))
     return merged
-
-
-def _rewarded(row: Row) -> Row:
-    """Return the row with its mean scores renamed to mean rewards."""
-
-    def facets(by_value: dict[str, Facet]) -> dict[str, Facet]:
-        return {
-            name: one.model_copy(update={"accuracy": None, "reward": one.accuracy})
-            for name, one in by_value.items()
-        }
-
-    changed = {
-        # An arena score is made of accuracy and dollars.
-        "metrics": _renamed(
-            {name: one for name, one in row.metrics.items() if name != "arena_score"}, "reward"
-        ),
-        "seed_spread": _renamed(row.seed_spread, "reward"),
-        "against": {name: _renamed(v, "reward") for name, v in row.against.items()},
-        "by_task": facets(row.by_task),
-        "by_topic": facets(row.by_topic),
-        "by_user": facets(row.by_user),
-        "policies": row.policies and _in_rewards(row.policies),
-    }
-    return row.model_copy(update=changed)
-
-
-def _in_rewards(policies: Policies) -> Policies:
-    """Return the policies with their mean scores renamed to mean rewards."""
-
-    def turned(one: Any) -> Any:
-        return one and one.model_copy(update={"accuracy": None, "reward": one.accuracy})
-
-    return Policies(
-        use={name: turned(one) for name, one in policies.use.items()},
-        medium=turned(policies.medium),
-        large=turned(policies.large),
-    )
-
-
-def _renamed(values: dict[str, _V], measure: str) -> dict[str, _V]:
-    return {measure if name == "accuracy" else name: value for name, value in values.items()}
 
 
 def _order(row: Row, measure: str) -> tuple[Any, ...]:

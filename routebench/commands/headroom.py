@@ -158,7 +158,7 @@ def _recorded(
 ) -> Any:
     """Return the suite with its recorded outcomes, priced."""
     from routebench.config import make
-    from routebench.pipeline import load_data
+    from routebench.loading import load_data
     from routebench.prices import listed
     from routebench.prices.apply import price
 

@@ -236,7 +236,7 @@ def _plan_training(
     from routebench.active import plan
     from routebench.collect.planned_cells import write_plan
     from routebench.config import make
-    from routebench.pipeline import load_data
+    from routebench.loading import load_data
     from routebench.prices import listed
     from routebench.prices.apply import price
 

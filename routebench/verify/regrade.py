@@ -26,7 +26,7 @@ def regrade_suite(run: Stored) -> Iterator[Compared]:
     that asks a model is asked again, which costs, and it may answer otherwise.
     """
     from routebench.identity import fingerprints
-    from routebench.pipeline import arriving_queries, load_data
+    from routebench.loading import arriving_queries, load_data
 
     options = config.make(config.read(run.folder / RUN_FILE))
     extensions = Extensions(options.set)

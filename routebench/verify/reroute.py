@@ -58,7 +58,8 @@ def reroute(run: Stored, files: Iterable[str] = ()) -> Iterator[Compared | str]:
 
 def _setup(run: Stored, options: RunConfig, workers: Workers) -> Setup:
     """Return the run's queries and split, loaded anew, with their texts."""
-    from routebench.pipeline import RunListener, arriving_queries, encode, load_data, with_finals
+    from routebench.loading import arriving_queries, load_data, with_finals
+    from routebench.pipeline import RunListener, encode
 
     extensions, stored, stream = Extensions(options.set), run.setup, run.setup.stream
     data = load_data(options, extensions)

@@ -20,7 +20,7 @@ from routebench.collect.plausible import checked, plausible
 from routebench.config import make
 from routebench.errors import CallError, DataError
 from routebench.hookspecs import StoredQuestion
-from routebench.pipeline import load_data
+from routebench.loading import load_data
 from routebench.prices.lists import MOST, load_prices
 from routebench.records import Answers, Grade, Reply, Request
 from routebench.store.store import AnswerStore

@@ -16,7 +16,7 @@ from routebench.commands import collect as command
 from routebench.commands.collect import _concurrency, _rate
 from routebench.config import make
 from routebench.errors import OptionError
-from routebench.pipeline import load_data
+from routebench.loading import load_data
 from routebench.prices.apply import load_prices, price
 from routebench.store.store import AnswerStore
 

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from runs import command, finish
 
-from routebench import config, pipeline
+from routebench import config
 from routebench.board.trained import open_router
 from routebench.deploy.export import export
+from routebench.loading import load_data
 
 Main = Callable[..., tuple[int, str, str]]
 
@@ -40,7 +41,7 @@ def routed(main: Main, place: Path, *words: Any) -> list[dict[str, Any]]:
 def test_known_users_get_what_the_run_gave_them(
     main: Main, done: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    data = pipeline.load_data(config.make({"suite": "personaroute"}))
+    data = load_data(config.make({"suite": "personaroute"}))
     texts = dict(zip(data.keys, data.queries.text, strict=True))
     decided = [d for d in pq.read_table(done / "decisions.parquet").to_pylist()
                if d["router"] == "user-prior"][:500]  # fmt: skip

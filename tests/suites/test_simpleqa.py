@@ -16,7 +16,7 @@ from routebench.config import make
 from routebench.data.splits import TEST, TRAIN, VALIDATION, make_split
 from routebench.errors import OptionError
 from routebench.judge.suite import judge_answers
-from routebench.pipeline import load_data
+from routebench.loading import load_data
 from routebench.prices.apply import price
 from routebench.records import Grade, State, SuiteData
 from routebench_suites.questions import EMBEDDED

@@ -13,7 +13,7 @@ from stores import calls, filled, questions
 from routebench.config import make
 from routebench.errors import DataError, OptionError
 from routebench.files import default_store, store_files
-from routebench.pipeline import load_data
+from routebench.loading import load_data
 from routebench.records import Grade, Reply, State, SuiteData
 from routebench.store.store import AnswerStore
 from routebench_suites.simpleqa import SimpleQA

@@ -85,7 +85,7 @@ def command(
     from routebench.errors import OptionError
     from routebench.files import replace_file
     from routebench.jobs.setup import Setup
-    from routebench.pipeline import load_data
+    from routebench.loading import load_data
     from routebench.plugin import options
     from routebench.prices import listed
     from routebench.prices.apply import price
