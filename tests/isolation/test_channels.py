@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import channel_servers
 import channels
 import numpy as np
 import pyarrow.parquet as pq
@@ -105,7 +106,7 @@ def board(
     file = Path(shutil.copy(Path(channels.__file__), here / "routers"))
     written = "#" + json.dumps(copies(here, known, table))
     (here / "routers" / "places_of_copies.py").write_text(written)
-    places, servers = channels.serve(known, here)
+    places, servers = channel_servers.serve(known, here)
     out = here / "out"
     options: list[Any] = ["--set", f"InFileNames.place={here}"]
     options += ["--set", f"InNamesAskedFor.place={out}"]
@@ -152,7 +153,7 @@ def test_no_answer_passes(board: dict[str, Any], name: str) -> None:
 def test_without_the_firewall_they_pass(tmp_path: Path) -> None:
     """In this process, where nothing is confined, the same classes find what was left."""
     known = answers(Path(put(tmp_path / "data", noise()).removeprefix("table:")))
-    places, servers = channels.serve(known, tmp_path)
+    places, servers = channel_servers.serve(known, tmp_path)
     for name in INFORMED:
         router = getattr(channels, name)(channels.Options(place=places[name]))
         assert router.receive() == known, name

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from broken_plugins import BROKEN, CLOCK, SOUND, Demanding, Hookless, InPercent
+from broken_judges import Hookless, InPercent
+from broken_options import CLOCK, Demanding
+from broken_plugins import BROKEN, SOUND
 
 from routebench.plugin.discovery import find, installed, load
 from routebench.testing import (

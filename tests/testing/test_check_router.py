@@ -13,17 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from broken_routers import (
-    BROKEN,
-    CLOCK,
-    CrashesInFit,
-    LooksAtTheBatch,
-    MisnamedHook,
-    Pickles,
-    Sound,
-    WantsPrices,
-    WantsTasks,
-)
+from broken_checkpoints import Pickles
+from broken_contracts import CrashesInFit, MisnamedHook
+from broken_routers import BROKEN
+from broken_routing import LooksAtTheBatch, WantsPrices, WantsTasks
+from sound_router import CLOCK, Sound
 from test_check_online import FAULTS as ONLINE_FAULTS
 from test_check_steppers import FAULTS
 
@@ -116,7 +110,9 @@ def test_message_says_what_was_expected_seen_and_to_do() -> None:
 
 
 def test_crash_is_placed_in_the_routers_file() -> None:
-    with pytest.raises(AssertionError, match=r"ZeroDivisionError: by design \(broken_routers") as e:
+    with pytest.raises(
+        AssertionError, match=r"ZeroDivisionError: by design \(broken_contracts"
+    ) as e:
         check_router(CrashesInFit)
     assert isinstance(e.value.__cause__, ZeroDivisionError)
 
