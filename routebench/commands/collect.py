@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from routebench import collect_options
 from routebench.printed import echo, echo_json
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -28,8 +29,8 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 @click.option(
     "--wave", type=click.IntRange(1), metavar="N", help="Ask for the first N waves of the plan."
 )
-@click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
-@click.option("--source", metavar="NAME", help="Take this data of the suite.")
+@collect_options.data
+@collect_options.source
 @click.option(
     "--models",
     required=True,
@@ -37,7 +38,7 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
     metavar="PROVIDER:MODEL,…",
     help="Ask these models, such as gemini:gemini-2.5-flash.",
 )
-@click.option("--judge", metavar="NAME", help="Grade the answers afterwards with this judge.")
+@collect_options.judge
 @click.option(
     "--samples",
     type=click.IntRange(1, 1000),
@@ -50,12 +51,7 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
     metavar="N",
     help="Ask N of the questions only, by the hash of their text; a larger N adds to them.",
 )
-@click.option(
-    "--budget",
-    type=click.FloatRange(0, min_open=True),
-    metavar="USD",
-    help="Keep what the store's answers cost in all within this, with what was paid earlier.",
-)
+@collect_options.budget
 @click.option(
     "--concurrency",
     default="auto",
@@ -87,19 +83,13 @@ _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
     metavar="FILE",
     help="Price tokens by this file, JSON or TOML, in USD per million; by default by dated lists.",
 )
-@click.option("--store", type=_FILE, metavar="FILE", help="Keep answers in this store.")
+@collect_options.store
 @click.option(
     "--shard",
     metavar="i/n|auto",
     help="Ask one of n parts of the questions, in a store of its own for `merge`.",
 )
-@click.option(
-    "--set",
-    "set_",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of a suite, provider or judge.",
-)
+@collect_options.set_
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens and costs; ask nothing.")
 @click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead.")

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from routebench import collect_options
 from routebench.printed import echo, echo_json
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _EXIT = {"go": 0, "no-go": 1, "undecided": 4}
 
 
@@ -17,8 +17,8 @@ _EXIT = {"go": 0, "no-go": 1, "undecided": 4}
 @click.option(
     "--suite", required=True, metavar="NAME[:FILE]", help="Take the queries of this suite."
 )
-@click.option("--data", metavar="FILE", help="Let the suite read this file, as after the colon.")
-@click.option("--source", metavar="NAME", help="Take this data of the suite.")
+@collect_options.data
+@collect_options.source
 @click.option(
     "--models",
     multiple=True,
@@ -31,13 +31,8 @@ _EXIT = {"go": 0, "no-go": 1, "undecided": 4}
     metavar="N",
     help="Take N queries, by the hash of their text (default 100, without --models all).",
 )
-@click.option(
-    "--budget",
-    type=click.FloatRange(0, min_open=True),
-    metavar="USD",
-    help="Keep what the store's answers cost in all within this.",
-)
-@click.option("--judge", metavar="NAME", help="Grade the answers with this judge.")
+@collect_options.budget
+@collect_options.judge
 @click.option(
     "--margin",
     type=click.FloatRange(0, 1, min_open=True),
@@ -46,14 +41,8 @@ _EXIT = {"go": 0, "no-go": 1, "undecided": 4}
     help="Ask for a gain of this score.",
 )
 @click.option("--prices", metavar="FILE|list", help="Price tokens by this list.")
-@click.option("--store", type=_FILE, metavar="FILE", help="Keep answers in this store.")
-@click.option(
-    "--set",
-    "set_",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of a suite, provider or judge.",
-)
+@collect_options.store
+@collect_options.set_
 @click.option("--quiet", is_flag=True, help="Print no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead.")
 @click.pass_context

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import long_table, read_board, real, rows
-from runs import put
+from cheating import cheaters
+from conftest import long_table
 
 from routebench.isolation.landlock import landlock_abi
 
@@ -30,17 +30,7 @@ def one_is_right(n: int = 240) -> pa.Table:
 def cheats(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Return the rows of all cheaters in one real run."""
     here = tmp_path_factory.mktemp("cheats")
-    suite = put(here / "data", one_is_right())
-    options: list[Any] = []
-    for name in NAMES:
-        options += ["--set", f"{name}.path={suite.removeprefix('table:')}"]
-    routers = ",".join(f"{CHEATS}:{name}" for name in NAMES)
-    done = real(
-        "run", "--quiet", "--suite", suite, "--router", routers, "--protocol", "online",
-        "--out", here / "out", *options, cwd=here,
-    )  # fmt: skip
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return rows(read_board(here / "out"))
+    return cheaters(here, CHEATS, NAMES, one_is_right(), "--protocol", "online")
 
 
 def gains_nothing(row: dict[str, Any]) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import read_board, real, rows
-from runs import put
+from cheating import cheaters
 
 from routebench.isolation.landlock import landlock_abi
 
@@ -50,17 +49,8 @@ def cheats(
     if request.param == "ray":
         pytest.importorskip("ray")
     here = tmp_path_factory.mktemp("cheats")
-    suite = put(here / "data", one_is_gold())
-    options: list[Any] = []
-    for name in NAMES:
-        options += ["--set", f"{name}.path={suite.removeprefix('table:')}"]
-    routers = ",".join(f"{CHEATS}:{name}" for name in NAMES)
-    done = real(
-        "run", "--quiet", "--suite", suite, "--router", routers, "--answers-as", "exact",
-        "--executor", request.param, "--out", here / "out", *options, cwd=here,
-    )  # fmt: skip
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return rows(read_board(here / "out"))
+    words = ("--answers-as", "exact", "--executor", request.param)
+    return cheaters(here, CHEATS, NAMES, one_is_gold(), *words)
 
 
 def gains_nothing(row: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from broken_judges import Hookless, InPercent
 from broken_options import CLOCK, Demanding
 from broken_plugins import BROKEN, SOUND
+from failures import failures
 
 from routebench.plugin.discovery import find, installed, load
 from routebench.testing import (
@@ -47,15 +48,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failing(kind: Any, plugin: Any) -> list[str]:
-    names = []
-    for check in plugin_checks(kind, plugin, ask=True):
-        try:
-            check()
-        except unittest.SkipTest:
-            continue
-        except AssertionError:
-            names.append(check.name)
-    return names
+    return list(failures(plugin_checks(kind, plugin, ask=True)))
 
 
 @pytest.mark.parametrize(("kind", "plugin"), [(k, p) for k, some in SOUND.items() for p in some])
