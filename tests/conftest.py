@@ -51,6 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over files without a slow test for `-m slow`: each process would import all of them."""
+    slow_alone = config.getoption("markexpr") == "slow"
+    if slow_alone and collection_path.is_file() and "mark.slow" not in collection_path.read_text():
+        return True
+    return None
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_answers_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the store that whoever runs it has collected; commands inherit this."""
