@@ -50,8 +50,8 @@ def test_the_others_are_scored(board: dict[str, Any]) -> None:
 def test_nothing_is_left_running(tmp_path: Path) -> None:
     """Who sleeps has a run of its own: no other router has its short deadline."""
     (file := tmp_path / "sleeps.py").write_text(FORGERS.read_text())  # of this test alone
-    row = failed(tmp_path, "--router", f"{file}:Sleeps", "--job-timeout", 5)["Sleeps"]
+    row = failed(tmp_path, "--router", f"{file}:Sleeps", "--job-timeout", 10)["Sleeps"]
     assert row["state"] == "failed"
-    assert "route: no end after 5 s" in row["message"]
+    assert "route: no end after 10 s" in row["message"]
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False)
     assert str(file) not in listed.stdout
