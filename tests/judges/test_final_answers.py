@@ -145,7 +145,7 @@ def test_traces_are_counted() -> None:
 
 
 def test_the_version_of_the_rules_is_in_the_fingerprint() -> None:
-    for name, version in (("exact", 3), ("numeric", 2), ("multiple-choice", 2)):
+    for name, version in (("exact", 4), ("numeric", 2), ("multiple-choice", 2)):
         judge = Judge(name, {})
         assert judge.plugin.parameters()["version"] == version
         other = Judge(name, {"refusals": ["pass"]})

@@ -7,11 +7,24 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from routebench_judges.answers.compound import (
+    SeasonAndEpisode,
+    YearSpan,
+    season_and_episode,
+    year_span,
+)
 from routebench_judges.answers.dates import Date, Order, dates
 from routebench_judges.answers.folding import ARTICLES, fold, listed_words, words
 from routebench_judges.answers.marks import MARK, Marks, asks_symbol, marks
 from routebench_judges.answers.numbers import Quantity, quantities
+from routebench_judges.answers.titles import (
+    asks_person,
+    first_and_last,
+    title_of,
+    without_titles,
+)
 from routebench_judges.answers.units import requested_unit, things
+from routebench_judges.answers.variants import variants
 
 _LEAD = re.compile(
     r"(?:in|on|about|around|approximately|approx\.?|roughly|circa|ca?\.|~|#|no\.\s?|number\s)\s*"
@@ -31,7 +44,6 @@ _PERSON = re.compile(
     r"\b(?:who|whom|whose|(?:first|last|full|sur) ?name|surname|person|man|woman|author|recipient"
     r"|winner|scientist|artist|actor|actress|singer|politician|player|director|president|architect)\b"
 )
-_TITLES = frozenset(listed_words("dr prof professor mr mrs ms miss sir dame"))
 _NOT_MIDDLE = (
     r"(?!and\b|or\b|not\b|is\b|was\b|by\b|with\b|but\b|to\b|for\b|in\b|as\b|who\b|met\b|at\b|on\b)"
 )
@@ -94,6 +106,8 @@ class Phrase:
     items: tuple[Phrase, ...] = ()
     """The parts of a list such as `Sonipat, Ghaziabad, Hisar`: in any order, all of them."""
     person: bool = False
+    title: str = ""
+    """The office of somebody whose surname this is: nobody else's counts, `General Reed`."""
 
     plain: str = field(init=False, repr=False)
 
@@ -132,6 +146,8 @@ class Reference:
     counts: list[Quantity] = field(default_factory=list)
     """Bare numbers that may be years too; the form of the answer decides which they are."""
     marks: Marks | None = None
+    compound: YearSpan | SeasonAndEpisode | None = None
+    """Two numbers that an answer may join in many ways."""
 
     @cached_property
     def asks_symbol(self) -> bool:
@@ -190,6 +206,8 @@ def parse_reference(reference: str, question: str, order: Order, middle_names: b
     further names.
     """
     alternatives = aliases(reference)
+    lowered = fold(question)
+    alternatives += [more for one in alternatives for more in variants(one, lowered)]
     marked = marks(alternatives, question)
     parsed = ParsedQuestion(fold(marked(question) if marked else question))
     result = Reference(parsed, marks=marked)
@@ -206,7 +224,22 @@ def parse_reference(reference: str, question: str, order: Order, middle_names: b
             result.quantities.append(quantity)
         else:
             result.phrases.extend(_phrases(text, folded, parsed, middle_names))
+            result = _with_compound(result, folded)
     return result
+
+
+def _with_compound(reference: Reference, folded: str) -> Reference:
+    """Return the reference with the two numbers that a folded alias joins, if it joins two."""
+    question = reference.question
+    if span := year_span(folded, question.folded):
+        reference.phrases.append(Phrase(tuple(span.written.split()), False))
+        return replace(reference, compound=span)
+    if parts := season_and_episode(folded, question.words):
+        items = tuple(_phrase("", words(part), False) for part in parts.parts)
+        whole = tuple(word for item in items for word in item.words)
+        reference.phrases.append(Phrase(whole, False, items=items))
+        return replace(reference, compound=parts)
+    return reference
 
 
 def _stripped(folded: str) -> str:
@@ -250,7 +283,8 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
     tokens = words(folded)
     if not tokens:
         return []
-    person = bool(_PERSON.search(question.folded)) and all(word.isalpha() for word in tokens)
+    asked = _PERSON.search(question.folded) is not None or asks_person(question.folded)
+    person = asked and all(word.isalpha() for word in tokens)
     phrases = [_phrase(alias, tokens, person and middle_names and 2 <= len(tokens) <= 4)]
     items = re.split(r"\s*[,;]\s*(?:and\s|&\s)?|\s(?:and|&)\s", folded)
     parts = [words(item) for item in items]
@@ -260,15 +294,14 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
                 phrases[0], items=tuple(_phrase("", part, False) for part in parts), person=False
             )
         )
-    trimmed = list(tokens)
-    while person and len(trimmed) > 2 and trimmed[0] in _TITLES:
-        del trimmed[0]
+    trimmed = without_titles(tokens) if person else list(tokens)
     if person and len(trimmed) > 2:
         trimmed = [w for n, w in enumerate(trimmed) if len(w) > 1 or n in (0, len(trimmed) - 1)]
+    ends = first_and_last(trimmed, question.folded) if person and middle_names else None
     gloss = words(re.sub(r"\s\([^()]*\)$", "", folded))
     phrases += [
-        _phrase("", other, False)
-        for other in (trimmed, gloss)
+        replace(_phrase("", other, False), title=title_of(tokens) if len(other) == 1 else "")
+        for other in (trimmed, gloss, list(ends or ()))
         if other and other != tokens and f" {' '.join(other)} " not in question.plain
     ]
     return phrases

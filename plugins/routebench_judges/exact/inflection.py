@@ -13,6 +13,7 @@ _CZECH = {
     "e": "i im ich ym ych ymi em eho ho a ovi ova ove ovou u",
     "y": "u ech um ami ach eho emu em ym ho mu ou ova ove ovou",
     "i": "iho imu im ho mu m ova ove ovou",
+    "u": "u ua uovi uem uove",
 }
 _POLISH = {
     "": "u a em iem owi ie e y i",
@@ -52,11 +53,6 @@ _OF_OTHERS |= {"ru": frozenset({"ы", "и", "е"})}
 _OF_OTHERS |= {"sk": _OF_OTHERS["cs"], "nl": _OF_OTHERS["de"], "sv": _OF_OTHERS["de"]}
 _SOFTER = {"h": "z", "k": "c", "g": "z", "c": "c"}  # Praha, Praze
 _FLEETING = re.compile(r"(?<=[^aeiouy])e([lkcn])$")  # Karel, Karla
-# Letters that stand for one another where a name is spelt by another language: Netanjahu.
-_SPELT = {"i": "[ijy]", "j": "[ijy]", "y": "[ijy]", "v": "[vw]", "w": "[vw]", "c": "[ck]"}
-_SPELT |= {"k": "[ck]", "s": "sh?", "sh": "sh?", "ph": "(?:ph|f)"}
-_SPELLINGS = re.compile("sh|ph|[ijyvwcks]")
-_LONG = 5  # letters of a name that may be spelt otherwise
 _YIELDING = ("a", "а", "я")  # vowels that other endings replace
 _SHORTEST = 4
 WOMAN = re.compile(r"ov(?:a|e|ou)$")
@@ -80,8 +76,10 @@ def forms(
     and the caller weighs it.
     """
     listed = _ENDINGS.get(language)
-    if listed is None or len(word) < least or not word.isalpha():
+    if len(word) < least or not word.isalpha():
         return re.escape(word)
+    if listed is None:
+        return spelling(word)
     last = word[-1] if word[-1] in listed else ""
     if not last and word[-1] in "aeiouyаеёиоуыэюя":
         return spelling(word)
@@ -97,13 +95,6 @@ def forms(
     if not last and language in ("cs", "sk", "pl") and _FLEETING.search(word):
         kinds.append(_FLEETING.sub(r"\1", word) + f"(?:{'|'.join(endings)})")
     return f"(?:{'|'.join(kinds)})"
-
-
-def spelt(literal: str) -> str:
-    """Return a pattern for letters in the spelling of any language, if they are many."""
-    if len(literal) < _LONG:
-        return literal
-    return _SPELLINGS.sub(lambda match: _SPELT[match[0]], literal)
 
 
 def same_person(name: tuple[str, ...], found: tuple[str, ...]) -> bool:

@@ -20,14 +20,15 @@ from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, p
 from routebench_judges.answers.traces import FinalAnswers, final_answer, tidied
 from routebench_judges.exact.declining import refusal
 from routebench_judges.exact.languages import ENGLISH, language
-from routebench_judges.exact.matching import ParsedAnswer, grade_answer
+from routebench_judges.exact.matching import grade_answer
+from routebench_judges.exact.parsed import ParsedAnswer
 from routebench_judges.exact.rewriting import in_english, other_script
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
 _MENTIONED = AnswerGrade(Grade.NOT_ATTEMPTED, "declined, reference only mentioned")
 _OTHER_SCRIPT = AnswerGrade(Grade.NONE, "the answer is in another script than the reference")
-_VERSION = 3  # of the rules: grades of another version are other grades
+_VERSION = 4  # of the rules: grades of another version are other grades
 
 
 class Exact:
@@ -125,7 +126,7 @@ def _grade_text(
     spoken: str | None,
 ) -> AnswerGrade:
     written = reference.marks(text) if reference.marks else text
-    folded = fold(written)
+    folded = _joined(fold(written), reference)
     answer = ParsedAnswer(folded, words(folded), order)
     if spoken not in (None, ENGLISH):
         return _grade_foreign(reference, written, answer, refusals, spoken)
@@ -135,6 +136,11 @@ def _grade_text(
     if _declined(reference, text, answer, refusals):
         return _NOTHING
     return result or _missing(reference, text)
+
+
+def _joined(folded: str, reference: Reference) -> str:
+    """Return a folded answer with two numbers joined as the reference joins them."""
+    return reference.compound.rewrite(folded) if reference.compound else folded
 
 
 def _missing(reference: Reference, text: str, spoken: str | None = None) -> AnswerGrade:
@@ -180,7 +186,7 @@ def _grade_foreign(
 def _found(
     reference: Reference, text: str, answer: ParsedAnswer, spoken: str
 ) -> AnswerGrade | None:
-    english = in_english(text, spoken, reference)
+    english = _joined(in_english(text, spoken, reference), reference)
     read = ParsedAnswer(english, words(english), answer.order, foreign=True)
     found = grade_answer(reference, read)
     # A name may hold a word that was read as `and`: `Like a Prayer`.

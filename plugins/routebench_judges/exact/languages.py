@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from itertools import islice
@@ -15,7 +16,8 @@ _FUNCTION_WORDS = {
     "one died born what when",
     "cs": "je byl byla bylo byli byly jsou se si v ve na z ze do od po pro za s k o kde ktery "
     "ktera ktere jako nebo ale ze to roku roce jeho jeji a i u pod mezi ktereho kterou "
-    "mi jak ma mel podle pri teto tento tato jsem neni nebyl nebyla nebylo",
+    "mi jak ma mel podle pri teto tento tato jsem neni nebyl nebyla nebylo dne ziskal ziskala "
+    "narodil narodila zemrel zemrela nazev jmenuje jmenoval jmenovala",
     "sk": "je bol bola bolo boli su sa si v vo na z zo do od po pre za s k o kde ktory ktora "
     "ktore ako alebo ale ze to roku jeho jej a i u pod medzi "
     "nie mi ma mal podla pri tento tato som",
@@ -37,8 +39,20 @@ _FUNCTION_WORDS = {
     "ce cest nest mais ou je nai",
     "ru": "в и на не что он она был была было были с по из для как это от году к его а о у во",
 }
-# Letters of few languages: a word that has one counts as a function word does.
-_LETTERS = {"cs": "ěřů", "sk": "ľĺŕ", "pl": "łąęśźż", "de": "ß", "sv": "å", "es": "ñ¿", "pt": "ãõ"}
+# Letters of few languages: a word in lower case that has one counts as a function word does.
+_LETTERS = {
+    "cs": "ěřů",
+    "sk": "ľĺŕ",
+    "pl": "łąęśźż",
+    "de": "ß",
+    "sv": "å",
+    "es": "ñ¿",
+    "pt": "ãõ",
+}
+_SHARED_LETTERS = {"cs": "ěřůčšžýťďň", "sk": "ľĺŕčšžýťďňô"}
+_MOST_LETTERS = 3  # words that count by their letters
+_QUOTED = re.compile(r"\"[^\"\n]{3,200}\"|“[^”\n]{3,200}”|„[^“”\n]{3,200}[“”]")
+_LOWER = re.compile(r"(?<![^\W_])[^\W\d_]+")
 _LANGUAGES = {
     word: [code for code, listed in _FUNCTION_WORDS.items() if word in listed_words(listed)]
     for listed in _FUNCTION_WORDS.values()
@@ -52,20 +66,47 @@ _LEAST = 2
 def language(text: str) -> str | None:
     """Return the code of the language of a text; None where it has too few function words.
 
-    English is the answer wherever no other language has more of them.
+    English is the answer wherever no other language has more of them. Titles in quotes may be in
+    another language and are left out where enough is written around them.
     """
+    text = text[:_LONGEST]
+    around = _QUOTED.sub(" ", text)
+    return _language(around) or (_language(text) if around != text else None)
+
+
+def _language(text: str) -> str | None:
     counts: Counter[str] = Counter()
-    for token in islice(words(fold(text[:_LONGEST])), _READ):
+    for token in islice(words(fold(text)), _READ):
         counts.update(_LANGUAGES.get(token, ()))
-    if not counts:
+    if not text.isascii():
+        counts.update(_by_letters(unicodedata.normalize("NFC", text), counts))
+    most = max(counts.values(), default=0)
+    if not most:
         return None
-    lower = unicodedata.normalize("NFC", text[:_LONGEST]).lower()
-    for code, letters in _LETTERS.items():
-        if counts[code] and any(letter in lower for letter in letters):
-            counts[code] += 1
-    most = max(counts.values())
     if counts[ENGLISH] == most:
         return ENGLISH
     return (
         next(code for code in _FUNCTION_WORDS if counts[code] == most) if most >= _LEAST else None
     )
+
+
+def _by_letters(text: str, counts: Counter[str]) -> Counter[str]:
+    """Return how many words in lower case have letters of a language, three at most."""
+    found: Counter[str] = Counter()
+    marked = [
+        word
+        for word in islice(_LOWER.findall(text), _READ)
+        if not word.isascii() and word.islower()
+    ]
+    for code, letters in _LETTERS.items():
+        most = 1 if code not in _SHARED_LETTERS else _MOST_LETTERS
+        if code not in _SHARED_LETTERS and not counts[code]:
+            continue
+        shared = _SHARED_LETTERS.get(code, letters)
+        found[code] = min(most, sum(not set(shared).isdisjoint(word) for word in marked))
+    # What both write tells them apart from others only.
+    if any(not set(_LETTERS["sk"]).isdisjoint(word) for word in marked):
+        found["sk"] += 1
+    elif any(not set(_LETTERS["cs"]).isdisjoint(word) for word in marked):
+        found["cs"] += 1
+    return found

@@ -12,7 +12,9 @@ from importlib.resources import files
 from routebench_judges.answers.dates import is_month
 from routebench_judges.answers.folding import fold
 from routebench_judges.answers.references import Phrase, Reference
-from routebench_judges.exact.inflection import forms, inflects, same_person, spelt
+from routebench_judges.exact import glossary
+from routebench_judges.exact.inflection import forms, inflects, same_person
+from routebench_judges.exact.spelling import spelt
 
 _TOKEN = re.compile(r"[^\W\d_]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n(])[\s\"'*_]*$")
@@ -49,12 +51,10 @@ _LINKS = frozenset({"of", "the", "de", "in", "at"})
 _JOINING = (
     r"(?:v|ve|w|we|in|im|von|van|of|de|del|della|degli|studi|di|da|do|du|des|der|dem|d|i|av|в)"
 )
-_JOINING = (
-    r"(?:v|ve|w|we|in|im|von|van|of|de|del|della|degli|studi|di|da|do|du|des|der|dem|d|i|av|в)"
-)
 # `Kolumbijská univerzita v New Yorku` has a name already.
 _ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...[\W_])"
-_ADJECTIVE = r"(?:ov|ev)?(?:sk|ck)(?:\w{1,3})"  # Oxfordská, Purdueova
+# Oxfordská, Kolumbijská, Harvardova
+_ADJECTIVE = r"(?:ov|ev|ij|j)?(?:sk|ck)(?:\w{1,3})|ov(?:a|y|e|u|ou|o|ych|ymi?)"
 _READ = 2000  # characters whose script is looked at
 _KEPT = 5000  # patterns
 _PACKAGE = "routebench_judges.exact"
@@ -76,7 +76,7 @@ def in_english(text: str, language: str, reference: Reference) -> str:
     place = _PLACE.search(reference.question.folded) is not None
     for phrase in reference.phrases:
         for part in phrase.items or (phrase,):
-            folded = _named(folded, part, language, place)
+            folded = _named(folded, part, language, place, reference.question.folded)
     return folded
 
 
@@ -168,26 +168,35 @@ def _names() -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def _named(folded: str, phrase: Phrase, language: str, place: bool) -> str:
+def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) -> str:
     plain = " ".join(phrase.words)
+    if phrase.plain in folded:
+        return folded
     for pattern in _exonyms(plain, language):
         folded = pattern.sub(lambda match: match[0] if _elsewhere(match) else plain, folded)
     if described := _described(phrase.words, language):
         folded = described.sub(plain, folded)
-    # Whatever its ending and spelling, of a name something stays: a fast way out.
-    if not any(word[:2] in folded for word in phrase.words):
-        return folded
     cases = _cases(phrase.words, language, not place)
-    if cases is None:
-        return folded
+    if cases is not None:
 
-    def nominative(match: re.Match[str]) -> str:
-        same = match.groups() == phrase.words or _elsewhere(match)
-        if same or not (place or same_person(phrase.words, match.groups())):
-            return match[0]
-        return plain
+        def nominative(match: re.Match[str]) -> str:
+            same = match.groups() == phrase.words or _elsewhere(match)
+            if same or not (place or same_person(phrase.words, match.groups())):
+                return match[0]
+            return plain
 
-    return cases.sub(nominative, folded)
+        folded = cases.sub(nominative, folded)
+    if glossary.knows(language) and plain not in folded:
+        own = tuple(_any_form(word, language) for word in phrase.words)
+        folded = glossary.translated(folded, phrase.words, language, asked, own)
+    return folded
+
+
+@lru_cache(_KEPT)
+def _any_form(word: str, language: str) -> str:
+    """Return a pattern for a word of a name in any case and spelling, or as it is called there."""
+    called = [one.pattern for one in _exonyms(word, language)]
+    return "|".join([forms(word, language, spelling=spelt), *called])
 
 
 @lru_cache(_KEPT)
@@ -205,11 +214,12 @@ def _described(name: tuple[str, ...], language: str) -> re.Pattern[str] | None:
         noun = rf"(?!{kind}(?![^\W_])){noun}"
     own_plain = " ".join(own)
     called = [
-        _GAP.join(forms(word, language, kind in people) for word in own),
+        _GAP.join(forms(word, language, kind in people, spelling=spelt) for word in own),
         *(one.pattern for one in _exonyms(own_plain, language)),
     ]
     if kind in things and inflects(language) and len(own) == 1:
-        called.append(rf"{own_plain.rstrip('aeiouy')}(?:{_ADJECTIVE})")
+        stems = [own_plain, *_names().get((language, own_plain), ())]
+        called += [rf"{spelt(stem.rstrip('aeiouy'))}(?:{_ADJECTIVE})" for stem in stems]
     either = f"(?:{'|'.join(called)})"
     inner = r"[^\W_]+" if kind in people else _JOINING
     between = rf"{_GAP}(?:{inner}{_GAP}){{0,2}}"
@@ -245,9 +255,9 @@ def _exonyms(plain: str, language: str) -> list[re.Pattern[str]]:
 def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str] | None:
     """Return a pattern for a name in any case, a group for each word; None where it has none."""
     # Two names together are hardly another person's, whatever their spelling.
-    spelling = spelt if person and len(name) > 1 else str
+    spelling = spelt if not person or len(name) > 1 else str
     kinds = [forms(word, language, person, spelling=spelling) for word in name]
-    if not inflects(language) or kinds == [re.escape(word) for word in name]:
+    if kinds == [re.escape(word) for word in name]:
         return None
     return re.compile(_whole(_GAP.join(f"({one})" for one in kinds)))
 
