@@ -56,6 +56,14 @@ _SEASON_AND_EPISODE = re.compile(
     r"(?![.,]?\d)[\s,;:.-]*(?P<title>.*)",
     re.S,
 )
+_SIDES = r"\s?(?:x|×|\*|by|krat|na|mal|per|por|на)\s?"
+_LENGTH = r"(?:\s?(?:[cm]?m|in|ft|cent\w+|mil\w+|met\w+|inch\w*|pixel\w*|px))?"
+_SIDES_REFERENCE = re.compile(
+    r"(?P<one>\d[\d.]*)(?:\s?[a-z]{1,2})?\s?[x×]\s?(?P<two>\d[\d.]*)(?:\s?[a-z]{1,11})?"
+)
+_SIDES_ANSWER = re.compile(
+    rf"(?<![\d.,])(?P<one>\d[\d ]*(?:[.,]\d+)?){_LENGTH}{_SIDES}(?P<two>\d+(?:[.,]\d+)?)(?![\d])"
+)
 _ASKS_TITLE = frozenset(listed_words("title titled name named called"))
 
 
@@ -110,6 +118,34 @@ class SeasonAndEpisode:
                 other = number if right or number != wanted else "other"
                 text = f"{text[: match.start()]}{kind} {other}{text[match.end() :]}"
         return text
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """Two sides of a thing, such as 480 x 800."""
+
+    one: str
+    two: str
+
+    @property
+    def written(self) -> str:
+        return f"{self.one} x {self.two}"
+
+    def rewrite(self, folded: str) -> str:
+        """Return a folded answer in which these sides, if they come first, are written as here."""
+        match = _SIDES_ANSWER.search(folded)
+        if match is None:
+            return folded
+        sides = [match[name].replace(" ", "").replace(",", ".") for name in ("one", "two")]
+        if sides != [self.one, self.two]:
+            return folded
+        return f"{folded[: match.start()]}{self.written}{folded[match.end() :]}"
+
+
+def dimensions(folded: str) -> Dimensions | None:
+    """Return the two sides that a folded reference is; None for any other reference."""
+    match = _SIDES_REFERENCE.fullmatch(folded)
+    return Dimensions(match["one"], match["two"].rstrip(".")) if match else None
 
 
 def year_span(folded: str, question: str) -> YearSpan | None:

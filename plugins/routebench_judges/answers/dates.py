@@ -10,10 +10,10 @@ from routebench_judges.answers.folding import listed_words
 
 Order = Literal["either", "day", "month"]
 
-_MONTHS = listed_words(
+MONTHS = listed_words(
     "january february march april may june july august september october november december"
 )
-_MONTH_NUMBER = {name[:3]: n for n, name in enumerate(_MONTHS, 1)}
+_MONTH_NUMBER = {name[:3]: n for n, name in enumerate(MONTHS, 1)}
 _DAY_WORDS = listed_words(
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
     " fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
@@ -49,7 +49,7 @@ december decembra decembri grudzien grudniu декабрь декабре
 # Folded names in Czech, Slovak, German, Dutch, Swedish, French, Spanish, Portuguese, Italian,
 # Polish and Russian, also after `in`.
 _FOREIGN = {
-    name: _MONTHS.index(english) + 1
+    name: MONTHS.index(english) + 1
     for english, *names in (line.split() for line in _ELSEWHERE.strip().splitlines())
     for name in names
 }
@@ -159,7 +159,12 @@ _TO = re.compile(r"\s?--?\s?|\s(?:to|through|till|until)\s")
 
 def is_month(word: str) -> bool:
     """Return whether a folded word is the name of a month in one of the languages read."""
-    return word in _FOREIGN or word in _MONTHS
+    return word in _FOREIGN or word in MONTHS
+
+
+def month_number(word: str) -> int | None:
+    """Return the number of the month that a folded word names in one of the languages read."""
+    return _FOREIGN.get(word) or (MONTHS.index(word) + 1 if word in MONTHS else None)
 
 
 def dates(text: str, order: Order = "either") -> list[Date]:

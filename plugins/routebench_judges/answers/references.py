@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from routebench_judges.answers.compound import (
+    Dimensions,
     SeasonAndEpisode,
     YearSpan,
+    dimensions,
     season_and_episode,
     year_span,
 )
@@ -19,7 +21,7 @@ from routebench_judges.answers.marks import MARK, Marks, asks_symbol, marks
 from routebench_judges.answers.numbers import Quantity, quantities
 from routebench_judges.answers.titles import (
     asks_person,
-    first_and_last,
+    names_of,
     title_of,
     without_titles,
 )
@@ -46,6 +48,11 @@ _PERSON = re.compile(
 )
 _NOT_MIDDLE = (
     r"(?!and\b|or\b|not\b|is\b|was\b|by\b|with\b|but\b|to\b|for\b|in\b|as\b|who\b|met\b|at\b|on\b)"
+)
+# Questions that several things answer, in any order.
+_SEVERAL = re.compile(
+    r"\b(?:two|both|three|names|parents|sons|daughters|children|teams|authors|languages|countries"
+    r"|cities|winners)\b"
 )
 _KEYS = frozenset(listed_words("major minor flat sharp level levels"))
 _STOP = frozenset(
@@ -124,7 +131,11 @@ class Phrase:
         gap = r"[\W_]+" if self.articles else r"[\W_]+(?:(?:the|an?)[\W_]+)*"
         body = gap.join(re.escape(word) for word in self.words)
         if self.person:
-            *first, last = (re.escape(word) for word in self.words)
+            # An initial may be written out: `Brian T. Burgess`, `Brian Thomas Burgess`.
+            *first, last = (
+                re.escape(word) + (r"[^\W\d_]*" if len(word) == 1 and at else "")
+                for at, word in enumerate(self.words)
+            )
             between = rf" (?:{_NOT_MIDDLE}(?:[^\W\d_]\. ?|[^\W\d_]+[ -])){{1,2}}"
             body += "|" + gap.join(first) + between + last
         sharp = r"(?!#|\+\+)" if self.single else ""
@@ -146,7 +157,7 @@ class Reference:
     counts: list[Quantity] = field(default_factory=list)
     """Bare numbers that may be years too; the form of the answer decides which they are."""
     marks: Marks | None = None
-    compound: YearSpan | SeasonAndEpisode | None = None
+    compound: YearSpan | SeasonAndEpisode | Dimensions | None = None
     """Two numbers that an answer may join in many ways."""
 
     @cached_property
@@ -231,6 +242,9 @@ def parse_reference(reference: str, question: str, order: Order, middle_names: b
 def _with_compound(reference: Reference, folded: str) -> Reference:
     """Return the reference with the two numbers that a folded alias joins, if it joins two."""
     question = reference.question
+    if sides := dimensions(folded):
+        reference.phrases.append(Phrase(tuple(sides.written.split()), False))
+        return replace(reference, compound=sides)
     if span := year_span(folded, question.folded):
         reference.phrases.append(Phrase(tuple(span.written.split()), False))
         return replace(reference, compound=span)
@@ -257,7 +271,8 @@ def _date(folded: str, question: ParsedQuestion, order: Order) -> Date | None:
     (date,) = candidates
     if date.start or date.end < len(core) or date.vague:
         return None
-    if date.bare and not _TIME.search(question.folded):
+    asks_count = _COUNT.search(question.folded) and not _ASKS_YEAR.search(question.folded)
+    if date.bare and (asks_count or not _TIME.search(question.folded)):
         likely = date.year is not None and 1000 <= date.year <= 2100
         return date if likely and not _COUNT.search(question.folded) else None
     return date
@@ -288,7 +303,8 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
     phrases = [_phrase(alias, tokens, person and middle_names and 2 <= len(tokens) <= 4)]
     items = re.split(r"\s*[,;]\s*(?:and\s|&\s)?|\s(?:and|&)\s", folded)
     parts = [words(item) for item in items]
-    if len(parts) > 1 and all(parts) and (re.search("[,;]", folded) or min(map(len, parts)) > 1):
+    several = re.search("[,;]", folded) or _SEVERAL.search(question.folded)
+    if len(parts) > 1 and all(parts) and (several or min(map(len, parts)) > 1):
         phrases.append(
             replace(
                 phrases[0], items=tuple(_phrase("", part, False) for part in parts), person=False
@@ -297,11 +313,11 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
     trimmed = without_titles(tokens) if person else list(tokens)
     if person and len(trimmed) > 2:
         trimmed = [w for n, w in enumerate(trimmed) if len(w) > 1 or n in (0, len(trimmed) - 1)]
-    ends = first_and_last(trimmed, question.folded) if person and middle_names else None
+    named = person and middle_names
     gloss = words(re.sub(r"\s\([^()]*\)$", "", folded))
     phrases += [
         replace(_phrase("", other, False), title=title_of(tokens) if len(other) == 1 else "")
-        for other in (trimmed, gloss, list(ends or ()))
+        for other in (trimmed, gloss, *(names_of(trimmed, question.folded) if named else ()))
         if other and other != tokens and f" {' '.join(other)} " not in question.plain
     ]
     return phrases

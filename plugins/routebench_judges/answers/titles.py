@@ -49,6 +49,72 @@ _TITLE_BEGINNINGS = {
     "senator": "senator senat сенатор",
     "bishop": "bishop biskup bischof eveque obispo vescov епископ",
 }
+# English first names and what those who bear them are called.
+_SHORT = """
+william bill will billy
+robert bob bobby rob
+richard dick rick richie
+james jim jimmy
+john jack johnny
+edward ed eddie ted
+charles charlie chuck
+thomas tom tommy
+david dave
+michael mike mick
+joseph joe joey
+daniel dan danny
+samuel sam
+benjamin ben
+donald don
+ronald ron ronnie
+kenneth ken
+steven steve
+stephen steve
+gregory greg
+jeffrey jeff
+andrew andy
+anthony tony
+christopher chris
+frederick fred
+gordon gord
+gerald gerry jerry
+lawrence larry
+leonard len leo
+matthew matt
+nicholas nick
+patrick pat
+peter pete
+philip phil
+raymond ray
+timothy tim
+walter walt
+alexander alex
+albert al bert
+arthur art
+franklin frank
+francis frank
+harold harry hal
+henry harry hank
+elizabeth liz beth betty
+margaret maggie meg peggy
+katherine kate kathy
+catherine kate cathy
+jacqueline jackie
+deborah debbie
+susan sue
+barbara barb
+patricia pat patty
+jennifer jen jenny
+rebecca becky
+victoria vicky
+theodore ted theo
+"""
+_CALLED: dict[str, list[str]] = {}
+for _line in _SHORT.split("\n"):
+    _full, *_shorts = _line.split() or [""]
+    for _one in _shorts:
+        _CALLED.setdefault(_full, []).append(_one)
+        _CALLED.setdefault(_one, []).append(_full)
 _ALIKE = {"justice": "judge", "premier": "minister"}
 _PREFIXES = [(one, kind) for kind, ones in _TITLE_BEGINNINGS.items() for one in ones.split()]
 _NEAR = 3
@@ -71,15 +137,25 @@ def without_titles(name: Sequence[str]) -> list[str]:
     return kept
 
 
-def first_and_last(name: Sequence[str], question: str) -> tuple[str, str] | None:
-    """Return first name and surname of a longer name; None where the whole one is asked for."""
-    kept = name[:-1] if len(name) > 2 and name[-1] in _SUFFIXES else name
-    if not 3 <= len(kept) <= 4 or _ASKS_FULL_NAME.search(question):
-        return None
-    first, last = kept[0], kept[-1]
-    if min(len(first), len(last)) < 3 or not _NOT_PEOPLE.isdisjoint(kept) or first in _TITLES:
-        return None
-    return first, last
+def names_of(name: Sequence[str], question: str) -> list[list[str]]:
+    """Return further forms of a person's name, none of which could be another person's.
+
+    The surname first; a usual short form of the first name; and where the whole name is not asked
+    for, initials for the names between first name and surname, or none of these.
+    """
+    kept = list(name[:-1] if len(name) > 2 and name[-1] in _SUFFIXES else name)
+    if len(kept) < 2 or not _NOT_PEOPLE.isdisjoint(kept) or kept[0] in _TITLES:
+        return []
+    first, *between, last = kept
+    if min(len(first), len(last)) < 3:
+        return []
+    forms = [[last, first]] if not between and min(len(first), len(last)) > 3 else []
+    shorter = []
+    if 1 <= len(between) <= 2 and not _ASKS_FULL_NAME.search(question):
+        shorter = [[first, last], [first, *(one[0] for one in between), last]]
+        shorter.append([*(one[0] for one in kept[:-1]), last])
+    called = _CALLED.get(first, ())
+    return forms + shorter + [[short, *one[1:]] for one in (kept, *shorter[:1]) for short in called]
 
 
 def title_of(name: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ km2: km^2, sq km, square kilometer
 ft2: ft^2, sq ft, square foot, square feet
 mi2: mi^2, sq mi, square mile
 m3: m^3, cubic meter
+cm3: cm^3, cc, ccm, cubic centimeter
 km3: km^3, cubic kilometer
 ft3: ft^3, cubic foot, cubic feet
 ha: hectare

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 # Endings of names by what the name ends in: a consonant, or a vowel that gives way to the ending.
 _CZECH = {
-    "": "u em e ovi om i a ova ove ovou",
+    "": "u em e ovi om i a uv ova ove ovou ovy ovych",
     "a": "y e i u o ou je ji ovi ova ove ovou",
-    "o": "a u em e ovi om",
+    "o": "a u em e ovi om ova ove ovou",
     "e": "i im ich ym ych ymi em eho ho a ovi ova ove ovou u",
-    "y": "u ech um ami ach eho emu em ym ho mu ou ova ove ovou",
+    "y": "u ech um ami ach eho emu em ym ho mu ou yho ymu yem yho ova ove ovou",
     "i": "iho imu im ho mu m ova ove ovou",
     "u": "u ua uovi uem uove",
 }
@@ -53,6 +53,7 @@ _OF_OTHERS |= {"ru": frozenset({"ы", "и", "е"})}
 _OF_OTHERS |= {"sk": _OF_OTHERS["cs"], "nl": _OF_OTHERS["de"], "sv": _OF_OTHERS["de"]}
 _SOFTER = {"h": "z", "k": "c", "g": "z", "c": "c"}  # Praha, Praze
 _FLEETING = re.compile(r"(?<=[^aeiouy])e([lkcn])$")  # Karel, Karla
+_SOFT = "szxcj"
 _YIELDING = ("a", "а", "я")  # vowels that other endings replace
 _SHORTEST = 4
 WOMAN = re.compile(r"ov(?:a|e|ou)$")
@@ -85,7 +86,8 @@ def forms(
         return spelling(word)
     endings = listed[last].split()
     if person and not last.startswith(_YIELDING):
-        endings = [one for one in endings if one not in _OF_OTHERS.get(language, ())]
+        kept = {"e"} if word[-1] in _SOFT else set()  # Louise Armstronga
+        endings = [one for one in endings if one not in _OF_OTHERS.get(language, ()) or one in kept]
     if not person:
         endings = [one for one in endings if not WOMAN.fullmatch(one)]
     stem = word[: len(word) - len(last)]
@@ -104,7 +106,7 @@ def same_person(name: tuple[str, ...], found: tuple[str, ...]) -> bool:
     the surname has an ending too. A surname in -ová is a woman's, whose first name has no such `a`.
     """
     ended = [
-        wanted != one and one[-1:] in "aа" and wanted[-1:] not in "aа"
+        wanted != one and ((one[-1:] in "aа" and wanted[-1:] not in "aа") or one == f"{wanted}e")
         for wanted, one in zip(name, found, strict=True)
         if not WOMAN.search(one, len(wanted) - 1)
     ]

@@ -22,7 +22,7 @@ from routebench_judges.exact.declining import refusal
 from routebench_judges.exact.languages import ENGLISH, language
 from routebench_judges.exact.matching import grade_answer
 from routebench_judges.exact.parsed import ParsedAnswer
-from routebench_judges.exact.rewriting import in_english, other_script
+from routebench_judges.exact.rewriting import in_english, only_the_name, other_script
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
@@ -135,6 +135,8 @@ def _grade_text(
         return result
     if _declined(reference, text, answer, refusals):
         return _NOTHING
+    if spoken is None and only_the_name(written, reference):
+        return AnswerGrade(Grade.CORRECT, "matched")
     return result or _missing(reference, text)
 
 

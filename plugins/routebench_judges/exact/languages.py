@@ -50,6 +50,13 @@ _LETTERS = {
     "pt": "ãõ",
 }
 _SHARED_LETTERS = {"cs": "ěřůčšžýťďň", "sk": "ľĺŕčšžýťďňô"}
+# Words of names in any language.
+_PARTICLES = frozenset(
+    listed_words(
+        "de del della di da do dos das du des la le les el los las lo il i y e a o u en et und van"
+        " von der den het ten ter al in no on to na se si as os of"
+    )
+)
 _MOST_LETTERS = 3  # words that count by their letters
 _QUOTED = re.compile(r"\"[^\"\n]{3,200}\"|“[^”\n]{3,200}”|„[^“”\n]{3,200}[“”]")
 _LOWER = re.compile(r"(?<![^\W_])[^\W\d_]+")
@@ -85,8 +92,16 @@ def _language(text: str) -> str | None:
         return None
     if counts[ENGLISH] == most:
         return ENGLISH
-    return (
-        next(code for code in _FUNCTION_WORDS if counts[code] == most) if most >= _LEAST else None
+    if most < _LEAST and not _tells(text):
+        return None
+    return next(code for code in _FUNCTION_WORDS if counts[code] == most)
+
+
+def _tells(text: str) -> bool:
+    """Return whether one function word is enough: no particle of a name, in a sentence."""
+    tokens = [word for word in _LOWER.findall(text) if word.islower()]
+    return len(tokens) > 2 and any(
+        word in _LANGUAGES and word not in _PARTICLES for word in map(fold, tokens)
     )
 
 

@@ -17,6 +17,7 @@ from routebench_judges.exact.values import grade_count, grade_date, grade_quanti
 
 _PAIRS = frozenset({"and", "or", "vs", "versus", "a"})  # `a` is `and` in some languages
 _LETTER = re.compile(r"(?<![^\W_])[b-hj-rt-z](?![^\W_])")
+_NO_PREPOSITION = re.compile(r"(?<![^\W_])[b-df-hjl-np-rtx](?![^\W_])")
 
 
 def grade_answer(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
@@ -133,10 +134,11 @@ def _beside(plain: str, text: str) -> list[tuple[str, str]]:
 
 def _other_letter(phrase: Phrase, answer: ParsedAnswer) -> bool:
     """Return whether another single letter is asserted too: `A, B, C and D` chooses none."""
+    letters = _NO_PREPOSITION if answer.foreign else _LETTER
     return any(
         match[0] != phrase.words[0]
         and phrases.polarity(answer.folded, match.start(), match.end()) == "asserted"
-        for match in islice(_LETTER.finditer(answer.folded), MANY)
+        for match in islice(letters.finditer(answer.folded), MANY)
     )
 
 

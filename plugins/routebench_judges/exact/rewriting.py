@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 
 from routebench_judges.answers.dates import is_month
-from routebench_judges.answers.folding import fold
+from routebench_judges.answers.folding import ARTICLES, fold, words
 from routebench_judges.answers.references import Phrase, Reference
-from routebench_judges.exact import glossary
+from routebench_judges.exact import foreign_values, glossary
 from routebench_judges.exact.inflection import forms, inflects, same_person
 from routebench_judges.exact.spelling import spelt
 
@@ -55,6 +55,9 @@ _JOINING = (
 _ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...[\W_])"
 # Oxfordská, Kolumbijská, Harvardova
 _ADJECTIVE = r"(?:ov|ev|ij|j)?(?:sk|ck)(?:\w{1,3})|ov(?:a|y|e|u|ou|o|ych|ymi?)"
+_SHORT = 3
+_BARE = 5  # words of an answer that is a name alone
+_LATIN = ("cs", "pl", "de", "es", "fr", "it", "pt", "nl", "sv", "sk")
 _READ = 2000  # characters whose script is looked at
 _KEPT = 5000  # patterns
 _PACKAGE = "routebench_judges.exact"
@@ -72,12 +75,35 @@ def in_english(text: str, language: str, reference: Reference) -> str:
     if language in _ELIDING:
         text = _ELIDED.sub(r"\1 ", text)
     folded = fold(_TOKEN.sub(_translator(text, language), text))
-    folded = _SQUARE.sub(r"square \1", folded)
+    folded = foreign_values.rewritten(_SQUARE.sub(r"square \1", folded), language, reference)
     place = _PLACE.search(reference.question.folded) is not None
     for phrase in reference.phrases:
         for part in phrase.items or (phrase,):
             folded = _named(folded, part, language, place, reference.question.folded)
     return folded
+
+
+def only_the_name(text: str, reference: Reference) -> bool:
+    """Return whether a text of a few words is what some language calls the reference."""
+    folded = fold(text)
+    said = [word for word in words(folded) if word not in ARTICLES]
+    if not 0 < len(said) <= _BARE or not any(map(str.isalpha, said)):
+        return False
+    for phrase in reference.phrases:
+        if len(phrase.words) > _BARE or phrase.items:
+            continue
+        for language in languages_of(text):
+            written = words(in_english(text, language, reference))
+            if tuple(word for word in written if word not in ARTICLES) == phrase.words:
+                return True
+    return False
+
+
+def languages_of(text: str) -> Sequence[str]:
+    """Return the languages that a few words may be in: those of their letters, if any has them."""
+    if any("а" <= letter <= "я" for letter in text.lower()):
+        return ("ru",)
+    return _LATIN
 
 
 def other_script(text: str, reference: Reference, language: str | None) -> bool:
@@ -256,7 +282,9 @@ def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str
     """Return a pattern for a name in any case, a group for each word; None where it has none."""
     # Two names together are hardly another person's, whatever their spelling.
     spelling = spelt if not person or len(name) > 1 else str
-    kinds = [forms(word, language, person, spelling=spelling) for word in name]
+    # A first name of three letters has endings too, where a surname stands beside it.
+    least = _SHORT if person and len(name) > 1 and len(name[-1]) > _SHORT else _SHORT + 1
+    kinds = [forms(word, language, person, least, spelling) for word in name]
     if kinds == [re.escape(word) for word in name]:
         return None
     return re.compile(_whole(_GAP.join(f"({one})" for one in kinds)))

@@ -21,6 +21,8 @@ Value = TypeVar("Value", Date, Quantity)
 _BREAK = re.compile(
     r"[;:!?()\n]|[.,](?!\d)|\b(?:and|but|while|who|which|whereas|then|before|after)\b"
 )
+# `z 647 členů hlasovalo 444`: out of so many.
+_OUT_OF = re.compile(r"\b(?:out of|z|ze|sposrod|von|из)\s(?:celkem\s|celkovych\s)?$")
 _IN_TIME = re.compile(r"\b(?:in|since|of|from|by|during|year|until|around|season)\s$")
 
 
@@ -54,6 +56,12 @@ def _number(
     numbers = likely or [one for one in numbers if not one.weak] or numbers
     if len(numbers) > 1 and not any(one.like_a_year for one in wanted):
         numbers = [one for one in numbers if not _is_time(one, answer)] or numbers
+    if answer.foreign and len(numbers) > 1:
+        numbers = [
+            one
+            for one in numbers
+            if not _OUT_OF.search(answer.folded, max(0, one.start - 20), one.start)
+        ] or numbers
     return _weigh(
         numbers,
         reference,
