@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Builds the names of places that the `exact` judge knows: `python plugins/build_names.py`.
 
 Reads Unicode CLDR through the package `babel` (not needed to run RouteBench) and the cities listed
