@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 
 from routebench_judges.answers.dates import MONTHS, month_number
 from routebench_judges.answers.references import Reference
 
+_WORD = re.compile(r"[^\W\d_]+")
 _COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{3})(?![\d.,]?\d)")
 _ANY_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d+)(?![\d.,]?\d)")
 # A preposition of one letter after a number is no unit: `1933 v Chicagu`, volts.
@@ -55,10 +57,10 @@ def rewritten(folded: str, language: str, reference: Reference) -> str:
     if exact:
         folded = _COMMA.sub(_point_if(lambda number: Decimal(number) in exact), folded)
         if exact == {1}:
-            folded = re.sub(rf"\b(?:{_ONES[language]})\b{_OF}", "one", folded)
+            folded = _pattern(_ONES[language], _OF).sub("one", folded)
     zero = exact == {0} or any(phrase.words in _NOBODY for phrase in reference.phrases)
     if zero:
-        folded = re.sub(rf"\b(?:{_ZEROS[language]})\b{_NO_FACTS}", "none", folded)
+        folded = _pattern(_ZEROS[language], _NO_FACTS).sub("none", folded)
         folded = _NOT.sub("", folded)
         if any(phrase.words in _NOBODY for phrase in reference.phrases):
             folded = folded.replace("none", "no one", 1)
@@ -69,6 +71,11 @@ def rewritten(folded: str, language: str, reference: Reference) -> str:
 
 
 _NOBODY = {("no", "one"), ("nobody",)}
+
+
+@cache
+def _pattern(words: str, unless: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{words})\b{unless}")
 
 
 def _point_if(wanted: Callable[[str], bool]) -> Callable[[re.Match[str]], str]:
@@ -89,9 +96,7 @@ def _month(folded: str, reference: Reference) -> str:
     if not wanted or " month" not in reference.question.folded:
         return folded
     named = [
-        (match, month)
-        for match in re.finditer(r"[^\W\d_]+", folded)
-        if (month := month_number(match[0]))
+        (match, month) for match in _WORD.finditer(folded) if (month := month_number(match[0]))
     ]
     if not named or named[0][1] not in wanted:
         return folded

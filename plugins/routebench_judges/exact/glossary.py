@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import islice
@@ -59,25 +59,31 @@ def knows(language: str) -> bool:
 
 
 def translated(
-    folded: str, name: Sequence[str], language: str, asked: str, own: Sequence[str]
+    folded: str,
+    name: tuple[str, ...],
+    language: str,
+    asked: str,
+    may_be: Callable[[str, str, str], bool],
+    form: Callable[[str, str], str],
 ) -> str:
     """Return a folded answer in which the words of a name are as in the reference.
 
-    `own` are patterns for the words of the name, for those that are not listed; `asked` is the
-    folded question. All words must stand close together, in any order.
+    Words that are not listed stand as they are called: `may_be` tells cheaply whether one may be
+    in the text, `form` gives its pattern. `asked` is the folded question. All words must stand
+    close together, in any order.
     """
-    if len(name) == 1 or tuple(name) in _listed()[language]:
-        return _one(folded, tuple(name), language, asked)
-    parts = _parts(tuple(name), language, tuple(own))
-    if parts is None:
-        return folded
+    if len(name) == 1 or name in _listed()[language]:
+        return _one(folded, name, language, asked)
     found = []
-    for part in parts:
-        spans = [match.span() for match in islice(part.finditer(folded), _MANY)]
+    for part, listed in _parts(name, language):
+        if not listed and not may_be(part[0], language, folded):
+            return folded
+        pattern = _compiled(part, language, form(part[0], language) if len(part) == 1 else "")
+        spans = [match.span() for match in islice(pattern.finditer(folded), _MANY)]
         if not spans:
             return folded
         found.append(spans)
-    if window := _window(folded, found):
+    if found and (window := _window(folded, found)):
         return f"{folded[: window[0]]}{' '.join(name)}{folded[window[1] :]}"
     return folded
 
@@ -85,38 +91,42 @@ def translated(
 def _one(folded: str, name: tuple[str, ...], language: str, asked: str) -> str:
     """Write a single listed word as in English, if it is the first of its kind in the answer."""
     plain = " ".join(name)
-    for kind, pattern in _listed()[language].get(name, ()):
+    for kind, _ in _listed()[language].get(name, ()):
         text = _BRACKETED.sub(lambda match: " " * len(match[0]), folded)
-        text = text if re.search(pattern, text) else folded
+        wanted = _compiled(name, language, "")
+        if not wanted.search(folded):
+            continue
+        text = text if wanted.search(text) else folded
         first = next(
             (one for one in _of_kind(language, kind).finditer(text) if one[0] not in asked), None
         )
-        if first and re.fullmatch(pattern, first[0]):
-            return re.sub(pattern, plain, folded)
+        if first and wanted.fullmatch(first[0]):
+            return wanted.sub(plain, folded)
     return folded
 
 
 @lru_cache(_KEPT)
-def _parts(
-    name: tuple[str, ...], language: str, own: tuple[str, ...]
-) -> list[re.Pattern[str]] | None:
-    """Return a pattern for each part of a name; None where no part of it is listed."""
+def _parts(name: tuple[str, ...], language: str) -> list[tuple[tuple[str, ...], bool]]:
+    """Return the parts of a name and whether each is listed, those first; none where none is."""
     listed = _listed()[language]
-    parts, known, at = [], 0, 0
+    parts, at = [], 0
     while at < len(name):
         size = next(
-            (n for n in (3, 2, 1) if name[at : at + n] in listed and at + n <= len(name)), 0
+            (n for n in (3, 2, 1) if len(name[at:]) >= n and name[at : at + n] in listed), 0
         )
-        if size:
-            either = [pattern for _, pattern in listed[name[at : at + size]]]
-            if size == 1:
-                either.append(rf"(?<![^\W_])(?:{own[at]})(?![^\W_])")
-            parts.append(re.compile("|".join(either)))
-            known += 1
-        elif name[at] not in _LINKS:
-            parts.append(re.compile(rf"(?<![^\W_])(?:{own[at]})(?![^\W_])"))
+        if size or name[at] not in _LINKS:
+            parts.append((name[at : at + (size or 1)], bool(size)))
         at += size or 1
-    return parts if known and len(parts) > 1 else None
+    parts.sort(key=lambda part: not part[1])
+    return parts if len(parts) > 1 and parts[0][1] else []
+
+
+@lru_cache(_KEPT)
+def _compiled(part: tuple[str, ...], language: str, own: str) -> re.Pattern[str]:
+    either = [pattern for _, pattern in _listed()[language].get(part, ())]
+    if own:
+        either.append(rf"(?<![^\W_])(?:{own})(?![^\W_])")
+    return re.compile("|".join(either))
 
 
 def _window(folded: str, found: list[list[tuple[int, int]]]) -> tuple[int, int] | None:

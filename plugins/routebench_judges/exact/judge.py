@@ -170,7 +170,7 @@ def _grade_foreign(
     if result is not None and result.grade == Grade.INCORRECT and not result.missed:
         return result
     digits = 0 if reference.phrases else 3 if reference.dates else 1
-    refused = refusal(text, reference.question.words, digits)
+    refused = refusal(text, reference.question.words, digits, spoken)
     declined = refused.declined if refused else _declined(reference, text, answer, refusals)
     if result is not None and result.grade != Grade.INCORRECT:
         if refused is None or not declined:

@@ -83,9 +83,11 @@ def language(text: str) -> str | None:
 
 def _language(text: str) -> str | None:
     counts: Counter[str] = Counter()
-    for token in islice(words(fold(text)), _READ):
-        counts.update(_LANGUAGES.get(token, ()))
-    if not text.isascii():
+    tokens = words(fold(text))[:_READ]
+    for token, times in Counter(tokens).items():
+        for code in _LANGUAGES.get(token, ()):
+            counts[code] += times
+    if not text.isascii() and not _clear(counts):
         counts.update(_by_letters(unicodedata.normalize("NFC", text), counts))
     most = max(counts.values(), default=0)
     if not most:
@@ -95,6 +97,12 @@ def _language(text: str) -> str | None:
     if most < _LEAST and not _tells(text):
         return None
     return next(code for code in _FUNCTION_WORDS if counts[code] == most)
+
+
+def _clear(counts: Counter[str]) -> bool:
+    """Return whether one language has so many more words that letters need not be looked at."""
+    first, second = (*(count for _, count in counts.most_common(2)), 0, 0)[:2]
+    return first - second > _MOST_LETTERS
 
 
 def _tells(text: str) -> bool:

@@ -41,6 +41,7 @@ def _right(which: int, of: int) -> AnswerGrade:
     return AnswerGrade(Grade.CORRECT, note)
 
 
+_OPPOSITE = AnswerGrade(Grade.INCORRECT, "the opposite")
 _NEGATED = AnswerGrade(Grade.INCORRECT, "reference negated")
 
 
@@ -51,7 +52,9 @@ def _phrase(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
     phrase = reference.phrases[hit]
     if phrase.words[0] in POLAR and len(phrase.words) == 1:
         led = next((word for word in answer.words if word not in ("answer", "the", "is")), None)
-        return _right(hit, len(reference.phrases)) if led == phrase.words[0] else None
+        if led != phrase.words[0]:
+            return _OPPOSITE if led in POLAR else None
+        return _right(hit, len(reference.phrases))
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
     if not declines(" ".join(phrase.words), list(phrase.words)):
         if phrases.undecided(answer.folded, reference.pattern):

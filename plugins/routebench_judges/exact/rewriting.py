@@ -14,7 +14,7 @@ from routebench_judges.answers.folding import ARTICLES, fold, words
 from routebench_judges.answers.references import Phrase, Reference
 from routebench_judges.exact import foreign_values, glossary
 from routebench_judges.exact.inflection import forms, inflects, same_person
-from routebench_judges.exact.spelling import spelt
+from routebench_judges.exact.spelling import may_stand, spelt
 
 _TOKEN = re.compile(r"[^\W\d_]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n(])[\s\"'*_]*$")
@@ -92,18 +92,20 @@ def only_the_name(text: str, reference: Reference) -> bool:
     for phrase in reference.phrases:
         if len(phrase.words) > _BARE or phrase.items:
             continue
-        for language in languages_of(text):
+        for language in languages_of(text, phrase.words):
             written = words(in_english(text, language, reference))
             if tuple(word for word in written if word not in ARTICLES) == phrase.words:
                 return True
     return False
 
 
-def languages_of(text: str) -> Sequence[str]:
-    """Return the languages that a few words may be in: those of their letters, if any has them."""
+def languages_of(text: str, name: tuple[str, ...]) -> Sequence[str]:
+    """Return the languages in which a few words may be a name: by letters, or as they call it."""
     if any("а" <= letter <= "я" for letter in text.lower()):
         return ("ru",)
-    return _LATIN
+    plain = " ".join(name)
+    called = [code for code in _LATIN if (code, plain) in _names()]
+    return [*called, _LATIN[0]] if _LATIN[0] not in called else called
 
 
 def other_script(text: str, reference: Reference, language: str | None) -> bool:
@@ -143,6 +145,9 @@ def _translator(text: str, language: str) -> Callable[[re.Match[str]], str]:
 
     def translated(match: re.Match[str]) -> str:
         word = match[0]
+        low = word.lower()
+        if low not in listed and low not in conjunctions and low != denial:
+            return word
         if not word.islower():
             before = text[max(0, match.start() - 8) : match.start()]
             if len(word) == 1 or not word.istitle() or not _SENTENCE_START.search(before):
@@ -200,9 +205,11 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) 
         return folded
     for pattern in _exonyms(plain, language):
         folded = pattern.sub(lambda match: match[0] if _elsewhere(match) else plain, folded)
-    if described := _described(phrase.words, language):
-        folded = described.sub(plain, folded)
-    cases = _cases(phrase.words, language, not place)
+    if _kind_beside(phrase.words, language, folded):
+        described = _described(phrase.words, language)
+        folded = described.sub(plain, folded) if described else folded
+    may = may_stand(phrase.words, folded)
+    cases = _cases(phrase.words, language, not place) if may else None
     if cases is not None:
 
         def nominative(match: re.Match[str]) -> str:
@@ -213,9 +220,22 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) 
 
         folded = cases.sub(nominative, folded)
     if glossary.knows(language) and plain not in folded:
-        own = tuple(_any_form(word, language) for word in phrase.words)
-        folded = glossary.translated(folded, phrase.words, language, asked, own)
+        folded = glossary.translated(folded, phrase.words, language, asked, _may_be, _any_form)
     return folded
+
+
+def _kind_beside(name: Sequence[str], language: str, folded: str) -> bool:
+    """Return whether what is a name's own, beside a noun, may stand in a folded text."""
+    things, people = _kinds()
+    own = [word for word in name if word not in things and word not in people]
+    own = [word for word in own if word not in _LINKS]
+    if len(own) == len(name):
+        return False
+    return may_stand(own, folded) or (language, " ".join(own)) in _names()
+
+
+def _may_be(word: str, language: str, folded: str) -> bool:
+    return may_stand((word,), folded) or (language, word) in _names()
 
 
 @lru_cache(_KEPT)

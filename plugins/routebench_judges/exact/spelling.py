@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 # What may be written for a group of letters of a folded name, the longest groups first. Accents
@@ -40,6 +41,13 @@ _SPELT = {
     "s": "(?:ss?|sh|sch)",
 }
 _GROUPS = re.compile("|".join([*sorted(_SPELT, key=len, reverse=True), r"([bdglmnprtz])\1?"]))
+_JOTS = re.compile("dzh|dz|dj|[jy]")
+_AFFRICATES = re.compile("t(?=[sz]|ch)")
+_UNHEARD = re.compile("[aeiouh]")
+_SIBILANTS = re.compile("[ckqxsz]")
+_TWICE = re.compile(r"(.)\1+")
+_WORD = re.compile(r"[^\W_]+")
+_COMPARED = 3
 _LONG = 5  # letters of a name that may be spelt otherwise
 
 
@@ -56,10 +64,24 @@ def _spellings(match: re.Match[str]) -> str:
     return f"{match[1]}{{1,2}}" if match[1] else _SPELT[match[0]]
 
 
-def spelt_name(name: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Return a pattern for a whole name in any spelling; None for one too short to be sure."""
-    least = _LONG if len(name) < 3 else _LONG - 1
-    if len(name) < 2 and len(name[0]) < _LONG:
-        return None
-    parts = [spelt(word, least) for word in name]
-    return None if parts == list(name) else re.compile(r"[\W_]+".join(parts))
+@lru_cache(50_000)
+def skeleton(word: str) -> str:
+    """Return the consonants of a folded word in a form that no spelling or ending of it changes.
+
+    Only the first of them are to be compared: endings come last.
+    """
+    kept = _JOTS.sub("", word.replace("ph", "f"))
+    kept = _SIBILANTS.sub("k", _UNHEARD.sub("", _AFFRICATES.sub("", kept))).replace("w", "v")
+    return _TWICE.sub(r"\1", kept)
+
+
+def may_stand(name: Sequence[str], folded: str) -> bool:
+    """Return whether each word of a name may stand in a folded text in some spelling and form."""
+    there = _beginnings(folded)
+    return all(skeleton(word[:-2])[:_COMPARED] in there for word in name)
+
+
+@lru_cache(8)
+def _beginnings(folded: str) -> frozenset[str]:
+    found = {skeleton(word) for word in _WORD.findall(folded)}
+    return frozenset(one[:size] for one in found for size in range(_COMPARED + 1))
