@@ -40,19 +40,31 @@ _EPISODES = (
     r"(?:episodes?|epizod\w{0,3}|dil\w{0,3}|cast\w{0,2}|folge\w?|episodi\w|episodio|capitulo|puntata"
     r"|aflevering|avsnitt\w{0,2}|odcin\w{0,3}|эпизод\w{0,2}|сери\w)"
 )
-_NUMBER_WORDS = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
-_NUMBER = rf"(?:\d{{1,3}}(?![\d,]|\.\d)|(?:{_NUMBER_WORDS})(?:-(?:{_NUMBER_WORDS}))?(?![^\W_]))"
+_ORDERING = [word for word in NUMBER_WORDS if word.endswith(("th", "first", "second", "third"))]
+_COUNTING = sorted(NUMBER_WORDS - set(_ORDERING), key=len, reverse=True)
+_ORDINAL_WORDS = "|".join(sorted(_ORDERING, key=len, reverse=True))
+_CARDINAL_WORDS = "|".join(_COUNTING)
+_CARDINAL = (
+    rf"(?:\d{{1,3}}(?!\d|[.,]\d)|(?:{_CARDINAL_WORDS})(?:-(?:{_CARDINAL_WORDS}))?(?![^\W_]))"
+)
+_ORDINAL = (
+    rf"(?:\d{{1,3}}(?:st|nd|rd|th|\.)|(?:(?:{_CARDINAL_WORDS})-)?(?:{_ORDINAL_WORDS})(?![^\W_]))"
+)
 _NUMBERED = r"\s?(?:number\s|no\.?\s|nr\.?\s|c\.\s?|cislo\s|#)?"
 _CODE = re.compile(r"(?<![^\W_])s?(?P<season>\d{1,2})\s?(?:e|x|ep)(?P<episode>\d{1,3})(?![^\W_])")
+# `3rd season` and `season 3`, but not `episode 4` in `4th episode 3rd season`.
 _PART = {
     kind: re.compile(
-        rf"(?<![^\W_])(?:(?P<before>{_NUMBER})(?:st|nd|rd|th)?\.?\s{noun}(?![^\W_])"
-        rf"|{noun}(?:{_NUMBERED})\"?(?:{kind}\s)?(?P<after>{_NUMBER})(?![^\W_]))"
+        rf"(?<![^\W_])(?:(?P<before>{_ORDINAL})\s{noun}(?![^\W_])"
+        rf"|{noun}(?:{_NUMBERED})\"?(?:{kind}\s)?(?P<after>{_CARDINAL})(?![^\W_]|\.\s{other}))"
     )
-    for kind, noun in (("season", _SEASONS), ("episode", _EPISODES))
+    for kind, noun, other in (
+        ("season", _SEASONS, _EPISODES),
+        ("episode", _EPISODES, _SEASONS),
+    )
 }
 _SEASON_AND_EPISODE = re.compile(
-    rf"\"?(?:season|series)\s(?P<season>{_NUMBER})[\s,;:-]+\"?episode\s(?P<episode>{_NUMBER})\"?"
+    rf"\"?(?:season|series)\s(?P<season>{_CARDINAL})[\s,;:-]+\"?episode\s(?P<episode>{_CARDINAL})\"?"
     r"(?![.,]?\d)[\s,;:.-]*(?P<title>.*)",
     re.S,
 )
@@ -108,7 +120,7 @@ class SeasonAndEpisode:
 
     def rewrite(self, folded: str) -> str:
         """Return a folded answer in which both are written as here, if it names no others first."""
-        text = _CODE.sub(r"season \g<season> episode \g<episode>", folded)
+        text = _CODE.sub(r"season \g<season>, episode \g<episode>", folded)
         for kind, wanted in (("season", self.season), ("episode", self.episode)):
             found = [(match, _plain(match)) for match in _PART[kind].finditer(text)]
             if not found:
@@ -176,5 +188,5 @@ def _plain(match: re.Match[str]) -> str:
 
 
 def _figure(number: str) -> str:
-    read = quantities(number)
+    read = quantities(number.rstrip("."))
     return str(int(read[0].value)) if len(read) == 1 else number.lstrip("0")

@@ -13,7 +13,7 @@ _HIDDEN = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e
 _POWERS = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _LIKENESS = dict(zip("’‘‛ʼ`´′–—‒―−‐‑łŁøØđĐðÐı♯", "'''''''-------llooddddi#", strict=True))
 _LIKENESS |= {"½": ".5", "¼": ".25", "¾": ".75", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe"}
-_LIKENESS |= {"þ": "th", "Þ": "th"}
+_LIKENESS |= {"þ": "th", "Þ": "th", "ƒ": "f"}
 _UNLIKE = re.compile(f"[{''.join(_LIKENESS)}]")
 # Written without spaces: each character stands as a word of its own.
 _SPACELESS = re.compile("([\u3041-\u309f\u3400-\u9fff\uf900-\ufaff])")

@@ -136,6 +136,8 @@ class Phrase:
                 re.escape(word) + (r"[^\W\d_]*" if len(word) == 1 and at else "")
                 for at, word in enumerate(self.words)
             )
+            if any(len(word) == 1 for word in self.words[1:-1]):
+                body += "|" + gap.join([*first, last])
             between = rf" (?:{_NOT_MIDDLE}(?:[^\W\d_]\. ?|[^\W\d_]+[ -])){{1,2}}"
             body += "|" + gap.join(first) + between + last
         sharp = r"(?!#|\+\+)" if self.single else ""
@@ -304,7 +306,8 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
     items = re.split(r"\s*[,;]\s*(?:and\s|&\s)?|\s(?:and|&)\s", folded)
     parts = [words(item) for item in items]
     several = re.search("[,;]", folded) or _SEVERAL.search(question.folded)
-    if len(parts) > 1 and all(parts) and (several or min(map(len, parts)) > 1):
+    years = year_span(folded, question.folded) is not None
+    if len(parts) > 1 and all(parts) and not years and (several or min(map(len, parts)) > 1):
         phrases.append(
             replace(
                 phrases[0], items=tuple(_phrase("", part, False) for part in parts), person=False

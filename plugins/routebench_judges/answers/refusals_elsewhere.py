@@ -34,6 +34,8 @@ REFUSES = re.compile(
     r"no lo se\b|no (?:puedo|tengo|dispongo|conozco|encuentro|recuerdo|estoy segur\w)\b|"
     r"lo siento\b|desconozco\b|se desconoce\b|no hay (?:\w+ ){0,3}informacion\b)"
     r"|^no se\W*$"
+    r"|^\W*(?:nezn(?:am|an)[aeoy]|unbekannt|onbekend|okand|inconnue?|desconocid[ao]|desconhecid[ao]"
+    r"|sconosciut[ao]|nieznan[aey]|неизвестно)\W*$"
     r"|\b(?:nao sei\b|nao (?:posso|tenho|consigo|conheco|disponho|encontrei)\b|desconheco\b|"
     r"lamento\b|"
     r"nao ha (?:\w+ ){0,3}informac\w+|non (?:lo )?so\b|non (?:posso|ho|conosco|dispongo|riesco|"

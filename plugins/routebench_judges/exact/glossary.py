@@ -36,7 +36,7 @@ def _listed() -> dict[str, dict[tuple[str, ...], list[tuple[str, str]]]]:
 
 
 def _pattern(others: str) -> str:
-    words = [one.replace("*", _ENDING).replace("_", _GAP) for one in others.split()]
+    words = [one.replace("_", _GAP).replace("*", _ENDING) for one in others.split()]
     return f"(?<![^\\W_])(?:{'|'.join(words)})(?![^\\W_])"
 
 

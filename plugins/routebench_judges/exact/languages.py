@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 
 from routebench_judges.answers.folding import fold, listed_words, words
@@ -49,6 +50,7 @@ _LETTERS = {
     "es": "ñ¿",
     "pt": "ãõ",
 }
+_ACUTE = "áéíóú"
 _SHARED_LETTERS = {"cs": "ěřůčšžýťďň", "sk": "ľĺŕčšžýťďňô"}
 # Words of names in any language.
 _PARTICLES = frozenset(
@@ -59,7 +61,7 @@ _PARTICLES = frozenset(
 )
 _MOST_LETTERS = 3  # words that count by their letters
 _QUOTED = re.compile(r"\"[^\"\n]{3,200}\"|“[^”\n]{3,200}”|„[^“”\n]{3,200}[“”]")
-_LOWER = re.compile(r"(?<![^\W_])[^\W\d_]+")
+_LETTERS_ONLY = re.compile(r"(?<![^\W_])[^\W\d_]+")
 _LANGUAGES = {
     word: [code for code, listed in _FUNCTION_WORDS.items() if word in listed_words(listed)]
     for listed in _FUNCTION_WORDS.values()
@@ -107,7 +109,7 @@ def _clear(counts: Counter[str]) -> bool:
 
 def _tells(text: str) -> bool:
     """Return whether one function word is enough: no particle of a name, in a sentence."""
-    tokens = [word for word in _LOWER.findall(text) if word.islower()]
+    tokens = _LETTERS_ONLY.findall(text)
     return len(tokens) > 2 and any(
         word in _LANGUAGES and word not in _PARTICLES for word in map(fold, tokens)
     )
@@ -116,20 +118,25 @@ def _tells(text: str) -> bool:
 def _by_letters(text: str, counts: Counter[str]) -> Counter[str]:
     """Return how many words in lower case have letters of a language, three at most."""
     found: Counter[str] = Counter()
+    tokens = list(islice(_LETTERS_ONLY.findall(text), _READ))
     marked = [
-        word
-        for word in islice(_LOWER.findall(text), _READ)
-        if not word.isascii() and word.islower()
+        word.lower()
+        for n, word in enumerate(tokens)
+        if not word.isascii() and (word.islower() or not n)
     ]
     for code, letters in _LETTERS.items():
-        most = 1 if code not in _SHARED_LETTERS else _MOST_LETTERS
-        if code not in _SHARED_LETTERS and not counts[code]:
-            continue
-        shared = _SHARED_LETTERS.get(code, letters)
-        found[code] = min(most, sum(not set(shared).isdisjoint(word) for word in marked))
+        shared = _SHARED_LETTERS.get(code)
+        if shared is None and counts[code]:
+            found[code] = min(1, _with_any(marked, letters))
+        elif shared and (hooked := _with_any(marked, shared)):
+            found[code] = min(_MOST_LETTERS, max(hooked, _with_any(marked, shared + _ACUTE)))
     # What both write tells them apart from others only.
-    if any(not set(_LETTERS["sk"]).isdisjoint(word) for word in marked):
+    if _with_any(marked, _LETTERS["sk"]):
         found["sk"] += 1
-    elif any(not set(_LETTERS["cs"]).isdisjoint(word) for word in marked):
+    elif _with_any(marked, _LETTERS["cs"]):
         found["cs"] += 1
     return found
+
+
+def _with_any(marked: Sequence[str], letters: str) -> int:
+    return sum(not set(letters).isdisjoint(word) for word in marked)

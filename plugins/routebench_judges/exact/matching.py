@@ -46,15 +46,16 @@ _NEGATED = AnswerGrade(Grade.INCORRECT, "reference negated")
 
 
 def _phrase(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
+    polar = [phrase.words[0] for phrase in reference.phrases if len(phrase.words) == 1]
+    if polar and POLAR.issuperset(polar):
+        led = next((word for word in answer.words if word not in ("answer", "the", "is")), None)
+        if led in polar:
+            return _right(polar.index(led), len(polar))
+        return _OPPOSITE if led in POLAR else None
     hit = next((n for n, one in enumerate(reference.phrases) if _stands(one, answer)), None)
     if hit is None:
         return None
     phrase = reference.phrases[hit]
-    if phrase.words[0] in POLAR and len(phrase.words) == 1:
-        led = next((word for word in answer.words if word not in ("answer", "the", "is")), None)
-        if led != phrase.words[0]:
-            return _OPPOSITE if led in POLAR else None
-        return _right(hit, len(reference.phrases))
     # An alias may itself be a refusal, `unknown`: then nothing around it takes it back.
     if not declines(" ".join(phrase.words), list(phrase.words)):
         if phrases.undecided(answer.folded, reference.pattern):

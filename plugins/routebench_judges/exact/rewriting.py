@@ -6,7 +6,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 
 from routebench_judges.answers.dates import is_month
@@ -302,6 +302,8 @@ def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str
     """Return a pattern for a name in any case, a group for each word; None where it has none."""
     # Two names together are hardly another person's, whatever their spelling.
     spelling = spelt if not person or len(name) > 1 else str
+    if person and len(name) > 2:
+        spelling = partial(spelt, least=_SHORT + 1)
     # A first name of three letters has endings too, where a surname stands beside it.
     least = _SHORT if person and len(name) > 1 and len(name[-1]) > _SHORT else _SHORT + 1
     kinds = [forms(word, language, person, least, spelling) for word in name]
