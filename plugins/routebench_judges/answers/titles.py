@@ -22,7 +22,15 @@ _TITLES = _OFFICES | frozenset(
         " the painter author writer actor actress singer composer"
     )
 )
-_ASKS_OFFICE = re.compile(rf"\b(?:{'|'.join(sorted(_OFFICES))}|king|queen|prince|princess)\b")
+_ROLES = listed_words(
+    "king queen prince princess lawyer attorney engineer painter composer writer poet sculptor"
+    " photographer wife husband father mother son daughter uncle aunt brother sister grandfather"
+    " grandmother friend astronomer mathematician physicist chemist biologist philosopher founder"
+    " ceo chairman chairperson speaker host officer engraver inventor explorer astronaut referee"
+    " cricketer footballer boxer dancer comedian journalist novelist playwright screenwriter"
+    " producer conductor pianist drummer guitarist activist taxonomist botanist geologist"
+)
+_ASKS_OFFICE = re.compile(rf"\b(?:{'|'.join(sorted([*_OFFICES, *_ROLES]))})\b")
 _ASKS_FULL_NAME = re.compile(r"\b(?:full|middle|complete|entire|whole|birth|real|given)\b")
 _SUFFIXES = frozenset(listed_words("jr sr ii iii iv junior senior"))
 _NOT_PEOPLE = frozenset(
@@ -121,7 +129,7 @@ _NEAR = 3
 
 
 def asks_person(question: str) -> bool:
-    """Return whether a folded question asks for somebody by office, `which president`."""
+    """Return whether a folded question asks for somebody by office or role, `which president`."""
     return _ASKS_OFFICE.search(question) is not None
 
 

@@ -97,12 +97,30 @@ def _one(folded: str, name: tuple[str, ...], language: str, asked: str) -> str:
         if not wanted.search(folded):
             continue
         text = text if wanted.search(text) else folded
+        words = set(listed_words(asked))
         first = next(
-            (one for one in _of_kind(language, kind).finditer(text) if one[0] not in asked), None
+            (
+                one
+                for one in _of_kind(language, kind).finditer(text)
+                if not _in_question(one[0], language, kind, words)
+            ),
+            None,
         )
         if first and wanted.fullmatch(first[0]):
             return wanted.sub(plain, folded)
     return folded
+
+
+def _in_question(word: str, language: str, kind: str, asked: set[str]) -> bool:
+    """Return whether a word of an answer stands in the question, there or in English."""
+    if word in asked:
+        return True
+    return any(
+        one == kind and asked.issuperset(english) and re.fullmatch(pattern, word)
+        for english, entries in _listed()[language].items()
+        if english[0] in asked
+        for one, pattern in entries
+    )
 
 
 @lru_cache(_KEPT)
