@@ -23,6 +23,9 @@ _ALSO = re.compile(
     re.I,
 )
 _ASKS = re.compile(r"\b(?:what|which|who|whom|whose|how|where|when|why)\b")
+_ASKS_WHO = re.compile(r"\W*(?:who|whom)\b")
+_QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]")
+_NAME = re.compile(r"(?:[A-ZÀ-Þ][\w'’-]*\.?)(?:\s(?:[A-ZÀ-Þ][\w'’-]*\.?|de|van|von|der|al|bin))+")
 _ASKS_DATE = re.compile(r"\b(?:when|day|date|dates|month|year|years)\b")
 _DIMENSIONS = re.compile(r"^(?P<sides>[\d.,]+(?:\s?[x×]\s?[\d.,]+)+)\s?[a-z]{1,11}$", re.I)
 _STATES = {
@@ -81,6 +84,8 @@ def variants(alias: str, question: str) -> list[str]:
     found += _without_kind(text, asked)
     if text == "New York City" and "city" in asked:
         found.append("New York")
+    if person := _the_person(text, question):
+        found.append(person)
     if dated := _the_date(text, question):
         found.append(dated)
     return [one for one in dict.fromkeys(found) if one and one not in (alias, text)]
@@ -94,6 +99,19 @@ def _without_kind(text: str, asked: list[str]) -> list[str]:
     if len(re.findall(r"\w", head)) < 3 or head.split()[-1].lower() in ("of", "the", "a", "an"):
         return []
     return [head] if set(words(fold(head))) - set(asked) else []
+
+
+def _the_person(text: str, question: str) -> str | None:
+    """Return the one name of a reference that is a sentence, where only a person is asked for."""
+    if len(text.split()) < 6 or not _ASKS_WHO.match(question) or len(_ASKS.findall(question)) != 1:
+        return None
+    asked = set(words(question))
+    names = [
+        match[0]
+        for match in _NAME.finditer(_QUOTED.sub(" ", text))
+        if asked.isdisjoint(words(fold(match[0])))
+    ]
+    return names[0] if len(names) == 1 else None
 
 
 def _the_date(text: str, question: str) -> str | None:

@@ -20,6 +20,7 @@ _KNOWN_OTHERWISE = re.compile(
     r"|che|чтобы|что)\b"
 )
 _UNKNOWN = re.compile(r"<unknown>|&lt;unknown&gt;", re.I)
+_OFTEN = 2  # sentences that say that nothing is known
 _FEW = 6  # words before a doubt, `Oxford, but I am not sure`
 _READ = 6000  # characters of an answer
 # `Although I cannot be sure, it was X.`
@@ -69,8 +70,9 @@ def refusal(text: str, question: Sequence[str], numbers: int, language: str) -> 
     guesses = [n for n, one in enumerate(parts) if _guesses(one, known, numbers)]
     early = any(_offers(one, known, numbers) for one in (sentences[:first] or [lead])[:1])
     # A name in the first sentences is an answer, unless it is background of what is not known.
-    nothing = any(GIVES_NOTHING.search(fold(sentences[n])) for n in refused)
-    committed = early if numbers else first > 1 and (early or not nothing)
+    nothing = sum(GIVES_NOTHING.search(fold(sentences[n])) is not None for n in refused)
+    named = first > 1 and nothing < _OFTEN and (early or not nothing)
+    committed = early if numbers else named
     guessed = bool(guesses) and (guesses[0] <= first or guesses[-1] > refused[-1])
     said = [one for one, refuses in zip(sentences, leads, strict=True) if refuses is None]
     if len(_WORD.findall(lead)) < _FEW:

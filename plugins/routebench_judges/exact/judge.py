@@ -20,9 +20,10 @@ from routebench_judges.answers.refusals import EMPTY, declines, only_a_symbol, p
 from routebench_judges.answers.traces import FinalAnswers, final_answer, tidied
 from routebench_judges.exact.declining import refusal
 from routebench_judges.exact.languages import ENGLISH, language
-from routebench_judges.exact.matching import grade_answer
+from routebench_judges.exact.matching import OPPOSITE, grade_answer
 from routebench_judges.exact.parsed import ParsedAnswer
 from routebench_judges.exact.rewriting import in_english, only_the_name, other_script
+from routebench_judges.exact.values import LESS_EXACT
 
 _UNGRADED = AnswerGrade(Grade.NONE, "no reference")
 _NOTHING = AnswerGrade(Grade.NOT_ATTEMPTED, "declined")
@@ -167,10 +168,14 @@ def _grade_foreign(
 ) -> AnswerGrade:
     """Return the grade of an answer in another language than English."""
     result = _found(reference, text, answer, spoken)
-    if result is not None and result.grade == Grade.INCORRECT and not result.missed:
-        return result
     digits = 0 if reference.phrases else 3 if reference.dates else 1
     refused = refusal(text, reference.question.words, digits, spoken)
+    if result is not None and result.grade == Grade.INCORRECT and not result.missed:
+        mentioned = refused and refused.declined and result is not OPPOSITE
+        return _MENTIONED if mentioned else result
+    less = result is not None and result.note == LESS_EXACT
+    if less and refused and _begins_right(reference, answer):
+        return _NOTHING
     declined = refused.declined if refused else _declined(reference, text, answer, refusals)
     if result is not None and result.grade != Grade.INCORRECT:
         if refused is None or not declined:
@@ -183,6 +188,12 @@ def _grade_foreign(
     if declined or (refusals is not None and refusals.search(answer.folded)):
         return _NOTHING
     return result or _missing(reference, text, spoken)
+
+
+def _begins_right(reference: Reference, answer: ParsedAnswer) -> bool:
+    """Return whether the first year of an answer that leaves the day open is the reference's."""
+    years = [date.year for date in answer.dates if date.year is not None]
+    return bool(years) and any(years[0] == wanted.year for wanted in reference.dates)
 
 
 def _found(

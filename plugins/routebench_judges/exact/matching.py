@@ -41,7 +41,7 @@ def _right(which: int, of: int) -> AnswerGrade:
     return AnswerGrade(Grade.CORRECT, note)
 
 
-_OPPOSITE = AnswerGrade(Grade.INCORRECT, "the opposite")
+OPPOSITE = AnswerGrade(Grade.INCORRECT, "the opposite")
 _NEGATED = AnswerGrade(Grade.INCORRECT, "reference negated")
 
 
@@ -51,7 +51,7 @@ def _phrase(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
         led = next((word for word in answer.words if word not in ("answer", "the", "is")), None)
         if led in polar:
             return _right(polar.index(led), len(polar))
-        return _OPPOSITE if led in POLAR else None
+        return OPPOSITE if led in POLAR else None
     hit = next((n for n, one in enumerate(reference.phrases) if _stands(one, answer)), None)
     if hit is None:
         return None

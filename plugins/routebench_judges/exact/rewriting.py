@@ -56,6 +56,12 @@ _ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...
 # Oxfordská, Kolumbijská, Harvardova
 _ADJECTIVE = r"(?:ov|ev|ij|j)?(?:sk|ck)(?:\w{1,3})|ov(?:a|y|e|u|ou|o|ych|ymi?)"
 _SHORT = 3
+# A further name within a person's: no short word, no verb that names are the objects of.
+_MIDDLE = (
+    r"(?!(?:nebo|oder|eller|alebo|albo|oppure|byl\w?|jsou|jako|take|podle|spolu|proti|nikoli\w?|ktery"
+    r"|ktera|jeho|jeji|with|wurde|sowie|avec|pour|para|como|sino|dans|also|auch|anche)\b)"
+    r"(?:[^\W\d_]{4,}|[^\W\d_](?=\.))"
+)
 _BARE = 5  # words of an answer that is a name alone
 _LATIN = ("cs", "pl", "de", "es", "fr", "it", "pt", "nl", "sv", "sk")
 _READ = 2000  # characters whose script is looked at
@@ -301,7 +307,7 @@ def _exonyms(plain: str, language: str) -> list[re.Pattern[str]]:
 def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str] | None:
     """Return a pattern for a name in any case, a group for each word; None where it has none."""
     # Two names together are hardly another person's, whatever their spelling.
-    spelling = spelt if not person or len(name) > 1 else str
+    spelling: Callable[[str], str] = spelt if not person or len(name) > 1 else str
     if person and len(name) > 2:
         spelling = partial(spelt, least=_SHORT + 1)
     # A first name of three letters has endings too, where a surname stands beside it.
@@ -309,7 +315,10 @@ def _cases(name: tuple[str, ...], language: str, person: bool) -> re.Pattern[str
     kinds = [forms(word, language, person, least, spelling) for word in name]
     if kinds == [re.escape(word) for word in name]:
         return None
-    return re.compile(_whole(_GAP.join(f"({one})" for one in kinds)))
+    gap = _GAP
+    if person and len(name) == 2 and min(map(len, name)) > _SHORT:
+        gap = rf"{_GAP}(?:{_MIDDLE}{_GAP}){{0,2}}"
+    return re.compile(_whole(gap.join(f"({one})" for one in kinds)))
 
 
 def _whole(pattern: str) -> str:

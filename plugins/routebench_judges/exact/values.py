@@ -18,6 +18,7 @@ from routebench_judges.exact.parsed import DECLINED, MANY, TWO, ParsedAnswer
 
 Value = TypeVar("Value", Date, Quantity)
 
+LESS_EXACT = "date less exact than the reference"
 _BREAK = re.compile(
     r"[;:!?()\n]|[.,](?!\d)|\b(?:and|but|while|who|which|whereas|then|before|after)\b"
 )
@@ -122,7 +123,7 @@ def grade_date(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None
         return None
     full = [one for one in candidates[:MANY] if any(one.covers(other) for other in wanted)]
     if not full:
-        return AnswerGrade(Grade.INCORRECT, "date less exact than the reference", True)
+        return AnswerGrade(Grade.INCORRECT, LESS_EXACT, True)
     return _weigh(
         full,
         reference,
