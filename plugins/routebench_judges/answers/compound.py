@@ -63,6 +63,7 @@ _PART = {
         ("episode", _EPISODES, _SEASONS),
     )
 }
+_ONE_PART = re.compile(rf"(?P<kind>season|series|episode)\s(?P<number>{_CARDINAL})")
 _SEASON_AND_EPISODE = re.compile(
     rf"\"?(?:season|series)\s(?P<season>{_CARDINAL})[\s,;:-]+\"?episode\s(?P<episode>{_CARDINAL})\"?"
     r"(?![.,]?\d)[\s,;:.-]*(?P<title>.*)",
@@ -107,7 +108,7 @@ class YearSpan:
 
 @dataclass(frozen=True)
 class SeasonAndEpisode:
-    """The numbers of a season and of an episode of it."""
+    """The numbers of a season and of an episode of it; nothing for one that is not asked for."""
 
     season: str
     episode: str
@@ -116,20 +117,25 @@ class SeasonAndEpisode:
     @property
     def parts(self) -> list[str]:
         named = [self.title] if self.title else []
-        return [f"season {self.season}", f"episode {self.episode}", *named]
+        numbered = (("season", self.season), ("episode", self.episode))
+        return [*(f"{kind} {number}" for kind, number in numbered if number), *named]
 
     def rewrite(self, folded: str) -> str:
         """Return a folded answer in which both are written as here, if it names no others first."""
         text = _CODE.sub(r"season \g<season>, episode \g<episode>", folded)
+        places: list[tuple[int, int, str]] = []
         for kind, wanted in (("season", self.season), ("episode", self.episode)):
             found = [(match, _plain(match)) for match in _PART[kind].finditer(text)]
-            if not found:
-                continue
-            right = found[0][1] == wanted
-            for match, number in reversed(found):
-                other = number if right or number != wanted else "other"
-                text = f"{text[: match.start()]}{kind} {other}{text[match.end() :]}"
-        return text
+            right = bool(found) and found[0][1] == wanted
+            for match, number in found:
+                written = number if right or number != wanted else "other"
+                places.append((*match.span(), f"{kind} {written}"))
+        kept, end = [], 0
+        for start, stop, written in sorted(places):
+            if start >= end:
+                kept += [text[end:start], written]
+                end = stop
+        return "".join([*kept, text[end:]])
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,10 @@ def year_span(folded: str, question: str) -> YearSpan | None:
 
 def season_and_episode(folded: str, question: Sequence[str]) -> SeasonAndEpisode | None:
     """Return the season and episode that a folded reference names; None for any other one."""
+    if alone := _ONE_PART.fullmatch(folded):
+        number = _figure(alone["number"])
+        episode = alone["kind"] == "episode"
+        return SeasonAndEpisode("" if episode else number, number if episode else "")
     match = _SEASON_AND_EPISODE.fullmatch(folded)
     if match is None:
         return None

@@ -310,7 +310,12 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
     if len(parts) > 1 and all(parts) and not years and (several or min(map(len, parts)) > 1):
         phrases.append(
             replace(
-                phrases[0], items=tuple(_phrase("", part, False) for part in parts), person=False
+                phrases[0],
+                items=tuple(
+                    _phrase("", part, middle_names and asked and 2 <= len(part) <= 4)
+                    for part in parts
+                ),
+                person=False,
             )
         )
     trimmed = without_titles(tokens) if person else list(tokens)

@@ -17,6 +17,9 @@ _HOW_MANY = re.compile(r"\bhow many\b")
 _OTHER_UNIT = re.compile(
     r"^(?P<one>\W?\d[^()]{0,24}[a-z²]\.?)\s\((?P<other>\W?\d[^()]{0,24}[a-z²]\.?)\)$", re.I
 )
+# `SH207` and `SH-207`, `Law No: 117-17` and `Law 117-17`.
+_CODE = re.compile(r"^([A-Z]{1,4})-?(\d{1,5})$")
+_NUMERO = re.compile(r"(?<=[a-z]\s)No\.?:\s?(?=\d)")
 _ALSO = re.compile(
     r"^(?P<name>[^()]{2,}?)\s\((?:or|aka|a\.k\.a\.|also(?: known as| called)?|formerly"
     r"|now|known as|née|born)\s(?P<other>[^()]{2,60})\)$",
@@ -66,11 +69,14 @@ def variants(alias: str, question: str) -> list[str]:
         _DOTTED.sub(lambda match: match[0].replace(".", ""), text),
         _WEEKDAY.sub("", text),
         _NICKNAME.sub(" ", text),
+        _CODE.sub(r"\1 \2", text),
+        _NUMERO.sub("", text),
         _IN_STATE.sub(lambda match: f", {_STATES[match['code']]}", text),
     ]
     asked = words(question)
     titled = _TITLE_AND_MORE.match(text)
-    if titled and len(words(titled["title"])) > 3 and "full" not in asked:
+    told = titled and not any(map(str.isdigit, titled["title"]))
+    if titled and told and len(words(titled["title"])) > 3 and "full" not in asked:
         found.append(titled["title"])
     counted = _LED_COUNT.match(text)
     if counted and _HOW_MANY.search(question):

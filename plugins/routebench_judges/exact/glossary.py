@@ -19,6 +19,7 @@ _STOP = re.compile(r"[.!?;]\s|\n")
 _BRACKETED = re.compile(r"\([^()]*\)")
 _MANY = 20  # places of a word looked at
 _ROOM = 16  # characters between the words of a name, for each of them
+_OTHERS = 3  # other words between the words of a name
 _KEPT = 5000
 
 

@@ -86,7 +86,7 @@ def forms(
         return spelling(word)
     endings = listed[last].split()
     if person and not last.startswith(_YIELDING):
-        kept = {"e"} if word[-1] in _SOFT else set()  # Louise Armstronga
+        kept = {"e", "i"} if word[-1] in _SOFT else set()  # Louise Armstronga
         endings = [one for one in endings if one not in _OF_OTHERS.get(language, ()) or one in kept]
     if not person:
         endings = [one for one in endings if not WOMAN.fullmatch(one)]
@@ -106,7 +106,8 @@ def same_person(name: tuple[str, ...], found: tuple[str, ...]) -> bool:
     the surname has an ending too. A surname in -ová is a woman's, whose first name has no such `a`.
     """
     ended = [
-        wanted != one and ((one[-1:] in "aа" and wanted[-1:] not in "aа") or one == f"{wanted}e")
+        wanted != one
+        and ((one[-1:] in "aа" and wanted[-1:] not in "aа") or one in (f"{wanted}e", f"{wanted}i"))
         for wanted, one in zip(name, found, strict=True)
         if not WOMAN.search(one, len(wanted) - 1)
     ]

@@ -19,6 +19,7 @@ from routebench_judges.exact.spelling import may_stand, spelt
 _TOKEN = re.compile(r"[^\W\d_]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n(])[\s\"'*_]*$")
 _NUMBER_BEFORE = re.compile(r"\d\s$")
+_ONE_BEFORE = (" 1 ", "(1 ", "\n1 ")
 _NAME_AFTER = re.compile(r"\s[\"'„“«*_(]*[A-ZÀ-ÖØ-ÞĀ-ſА-ЯЁ\d]")
 # `Bombaj nebo také Mumbai` is one answer.
 _ALSO = re.compile(
@@ -46,6 +47,10 @@ _PLACE = re.compile(
     r"\bwhere\b|\b(?:what|which|whose|name the|the name of the)\b(?:\s[\w'-]+){0,3}?\s"
     r"(?:city|cities|town|village|country|countries|state|province|district|county|region|continent|island|river|lake"
     r"|municipality|borough|place|capital|nation|territory|university|college|school|port|location)\b"
+    r"|\b(?:what|which|name the|the name of the)\b(?:\s[\w'-]+){0,2}?\s(?:site|station|hospital|zoo"
+    r"|cemetery|museum|hotel|park|square|street|stadium|theatre|theater|church|temple|prison|academy"
+    r"|institute|airport|bridge|mountain|peak|bay|sea|ocean|desert|neighborhood|neighbourhood|suburb"
+    r"|area|fort|castle|palace|battle)\b"
 )
 _LINKS = frozenset({"of", "the", "de", "in", "at"})
 _JOINING = (
@@ -100,7 +105,8 @@ def only_the_name(text: str, reference: Reference) -> bool:
             continue
         for language in languages_of(text, phrase.words):
             written = words(in_english(text, language, reference))
-            if tuple(word for word in written if word not in ARTICLES) == phrase.words:
+            kept = tuple(w for w in written if w not in ARTICLES and not w.isdigit())
+            if kept == phrase.words:
                 return True
     return False
 
@@ -170,7 +176,8 @@ def _translator(text: str, language: str) -> Callable[[re.Match[str]], str]:
             near = text[max(0, match.start() - 16) : match.start()]
             if is_month(fold(near).split()[-1] if near.strip() else ""):
                 return match[0]
-            return "years" if _NUMBER_BEFORE.search(near) else "year"
+            counted = _NUMBER_BEFORE.search(near) and not near.endswith(_ONE_BEFORE)
+            return "years" if counted else "year"
         return there or match[0]
 
     return translated
