@@ -161,6 +161,8 @@ class Reference:
     marks: Marks | None = None
     compound: YearSpan | SeasonAndEpisode | Dimensions | None = None
     """Two numbers that an answer may join in many ways."""
+    one_answer: bool = False
+    """Whether its phrases are forms of one text: where one stands the others need not be sought."""
 
     @cached_property
     def asks_symbol(self) -> bool:
@@ -219,11 +221,11 @@ def parse_reference(reference: str, question: str, order: Order, middle_names: b
     further names.
     """
     alternatives = aliases(reference)
-    lowered = fold(question)
+    lowered, one_answer = fold(question), len(alternatives) == 1
     alternatives += [more for one in alternatives for more in variants(one, lowered)]
     marked = marks(alternatives, question)
     parsed = ParsedQuestion(fold(marked(question) if marked else question))
-    result = Reference(parsed, marks=marked)
+    result = Reference(parsed, marks=marked, one_answer=one_answer)
     for alias in alternatives:
         text = marked(alias) if marked else alias
         folded = _stripped(fold(text))

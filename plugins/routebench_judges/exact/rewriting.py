@@ -61,11 +61,11 @@ _ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...
 # Oxfordská, Kolumbijská, Harvardova
 _ADJECTIVE = r"(?:ov|ev|ij|j)?(?:sk|ck)(?:\w{1,3})|ov(?:a|y|e|u|ou|o|ych|ymi?)"
 _SHORT = 3
-# A further name within a person's: no short word, no verb that names are the objects of.
-_MIDDLE = (
-    r"(?!(?:nebo|oder|eller|alebo|albo|oppure|byl\w?|jsou|jako|take|podle|spolu|proti|nikoli\w?|ktery"
-    r"|ktera|jeho|jeji|with|wurde|sowie|avec|pour|para|como|sino|dans|also|auch|anche)\b)"
-    r"(?:[^\W\d_]{4,}|[^\W\d_](?=\.))"
+# A further name within a person's: no short word, nor one of those that join two people.
+_MIDDLE = r"(?:[^\W\d_]{4,}|[^\W\d_](?=\.))"
+_NOT_MIDDLE = re.compile(
+    r"\b(?:nebo|oder|eller|alebo|albo|oppure|byl\w?|jsou|jako|take|podle|spolu|proti|nikoli\w?|ktery"
+    r"|ktera|jeho|jeji|with|wurde|sowie|avec|pour|para|como|sino|dans|also|auch|anche)\b"
 )
 _BARE = 5  # words of an answer that is a name alone
 _LATIN = ("cs", "pl", "de", "es", "fr", "it", "pt", "nl", "sv", "sk")
@@ -91,6 +91,8 @@ def in_english(text: str, language: str, reference: Reference) -> str:
     for phrase in reference.phrases:
         for part in phrase.items or (phrase,):
             folded = _named(folded, part, language, place, reference.question.folded)
+        if reference.one_answer and not phrase.items and " ".join(phrase.words) in folded:
+            break
     return folded
 
 
@@ -227,6 +229,7 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) 
 
         def nominative(match: re.Match[str]) -> str:
             same = match.groups() == phrase.words or _elsewhere(match)
+            same = same or _NOT_MIDDLE.search(match[0]) is not None
             if same or not (place or same_person(phrase.words, match.groups())):
                 return match[0]
             return plain
