@@ -42,6 +42,9 @@ _ASKS_YEAR = re.compile(
     r"\b(?:what|which)\b(?:\s\w+){0,3}?\s(?:years?|dates?|decade|century)\b"
     r"|(?:^|[,.;?:]\s|\band\s|\bor\s)when\b|\bthe (?:\w+ )?(?:year|date)\b(?! \d)"
 )
+_ASKS_ONLY_YEAR = re.compile(
+    r"^(?!.*\b(?:month|day|date)\b).*\b(?:what|which)(?:\swas|\sis)?(?:\sthe)?\syear\b", re.S
+)
 _PERSON = re.compile(
     r"\b(?:who|whom|whose|(?:first|last|full|sur) ?name|surname|person|man|woman|author|recipient"
     r"|winner|scientist|artist|actor|actress|singer|politician|player|director|president|architect)\b"
@@ -54,6 +57,7 @@ _SEVERAL = re.compile(
     r"\b(?:two|both|three|names|parents|sons|daughters|children|teams|authors|languages|countries"
     r"|cities|winners)\b"
 )
+_CALLED = r"(?:[^\W\d_]+|[\"“(][^\W\d_]+[\"”)])"  # Henry "Buster" Smith
 _KEYS = frozenset(listed_words("major minor flat sharp level levels"))
 _STOP = frozenset(
     listed_words(
@@ -138,7 +142,7 @@ class Phrase:
             )
             if any(len(word) == 1 for word in self.words[1:-1]):
                 body += "|" + gap.join([*first, last])
-            between = rf" (?:{_NOT_MIDDLE}(?:[^\W\d_]\. ?|[^\W\d_]+[ -])){{1,2}}"
+            between = rf" (?:{_NOT_MIDDLE}(?:[^\W\d_]\. ?|{_CALLED}[ -])){{1,2}}"
             body += "|" + gap.join(first) + between + last
         sharp = r"(?!#|\+\+)" if self.single else ""
         return rf"(?<![^\W_])(?:{body})(?![^\W_]){sharp}"
@@ -233,6 +237,8 @@ def parse_reference(reference: str, question: str, order: Order, middle_names: b
         quantity = _quantity(folded, parsed) if date is None or date.bare else None
         if date:
             result.dates.append(date)
+            if date.year and _ASKS_ONLY_YEAR.search(parsed.folded):
+                result.dates.append(replace(date, month=None, day=None))
             if quantity and not _ASKS_YEAR.search(parsed.folded):
                 result.counts.append(quantity)
         elif quantity:

@@ -12,6 +12,10 @@ from routebench_judges.answers.references import Reference
 
 _WORD = re.compile(r"[^\W\d_]+")
 _COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{3})(?![\d.,]?\d)")
+_YEAR_FIRST = re.compile(
+    r"(?P<year>\b\d{4}),? (?:dne |am |el |le |il |den )?(?P<day>\d{1,2})\.? ?(?:de )?"
+    r"(?P<month>[^\W\d_]{3,})(?!\s\d{4})"
+)
 _ANY_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d+)(?![\d.,]?\d)")
 # A preposition of one letter after a number is no unit: `1933 v Chicagu`, volts.
 _PREPOSITION = re.compile(r"(?<=\d)(\s)(?=[vskzwouaiyen]\s[^\W\d_]{2})")
@@ -67,7 +71,15 @@ def rewritten(folded: str, language: str, reference: Reference) -> str:
     decimals = {word for phrase in reference.phrases for word in phrase.words if "." in word}
     if decimals:
         folded = _ANY_COMMA.sub(_point_if(lambda number: number in decimals), folded)
+    if reference.dates:
+        folded = _YEAR_FIRST.sub(_day_first, folded)
     return _month(folded, reference)
+
+
+def _day_first(match: re.Match[str]) -> str:
+    """Write `1973, dne 25. ledna` as `25. ledna 1973`."""
+    month = month_number(match["month"])
+    return f"{match['day']}. {match['month']} {match['year']}" if month else match[0]
 
 
 _NOBODY = {("no", "one"), ("nobody",)}

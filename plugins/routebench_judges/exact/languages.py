@@ -18,7 +18,8 @@ _FUNCTION_WORDS = {
     "cs": "je byl byla bylo byli byly jsou se si v ve na z ze do od po pro za s k o kde ktery "
     "ktera ktere jako nebo ale ze to roku roce jeho jeji a i u pod mezi ktereho kterou "
     "mi jak ma mel podle pri teto tento tato jsem neni nebyl nebyla nebylo dne ziskal ziskala "
-    "narodil narodila zemrel zemrela nazev jmenuje jmenoval jmenovala",
+    "narodil narodila zemrel zemrela nazev jmenuje jmenoval jmenovala dva dve "
+    "roky prvni studoval studovala obsahoval obsahuje napsal napsala vydal vysel",
     "sk": "je bol bola bolo boli su sa si v vo na z zo do od po pre za s k o kde ktory ktora "
     "ktore ako alebo ale ze to roku jeho jej a i u pod medzi "
     "nie mi ma mal podla pri tento tato som",

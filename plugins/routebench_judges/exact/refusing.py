@@ -24,6 +24,7 @@ _CZECH = (
     r"reprodukovat\b|\bneexistuj[ei] (?:\w+ ){0,4}(?:odpoved\w*|data|dukaz\w*)\b|\bneobsahuj[ei]"
     r" (?:\w+ ){0,4}(?:informac\w+|udaj\w*|konkretn\w+)\b|\bnemaji? (?:\w+ ){0,6}(?:uveden\w+"
     r"|znam\w+ informac\w+)\b|^\W*nezn(?:amy|ama|ame|amo)\b"
+    r"|\bnevzpominam\b|\bnejsem si (?:\w+ )?jist\w* (?:jmenem|nazvem|datem)\b"
     r"|\b(?:neni|nejsou|nebyl[aoiy]?) v (?:mych|me|mem|dotazu|otazce)\b"
     r"|\bmusim (?:\w+ ){0,2}overit\b|\bbych nechtela?\b"
     r"|\bdoporucuji overit (?:\w+ ){0,3}(?:primo|v)\b|\bnemam (?:\w+ ){0,4}overen\w+"

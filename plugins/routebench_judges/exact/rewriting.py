@@ -61,6 +61,7 @@ _ALONE = r"(?<!(?:sk|ck).[\W_])(?<!(?:sk|ck|ch|sc|is)..[\W_])(?<!(?:sk|ck|ch)...
 # Oxfordská, Kolumbijská, Harvardova
 _ADJECTIVE = r"(?:ov|ev|ij|j)?(?:sk|ck)(?:\w{1,3})|ov(?:a|y|e|u|ou|o|ych|ymi?)"
 _SHORT = 3
+_ISM = 6
 # A further name within a person's: no short word, nor one of those that join two people.
 _MIDDLE = r"(?:[^\W\d_]{4,}|[^\W\d_](?=\.))"
 _NOT_MIDDLE = re.compile(
@@ -220,6 +221,8 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) 
         return folded
     for pattern in _exonyms(plain, language):
         folded = pattern.sub(lambda match: match[0] if _elsewhere(match) else plain, folded)
+    if plain.endswith("ism") and " " not in plain and len(plain) > _ISM:
+        folded = _movement(plain).sub(plain, folded)
     if _kind_beside(phrase.words, language, folded):
         described = _described(phrase.words, language)
         folded = described.sub(plain, folded) if described else folded
@@ -238,6 +241,12 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) 
     if glossary.knows(language) and plain not in folded:
         folded = glossary.translated(folded, phrase.words, language, asked, _may_be, _any_form)
     return folded
+
+
+@lru_cache(_KEPT)
+def _movement(plain: str) -> re.Pattern[str]:
+    """Return a pattern for what ends in -ism as other languages end it: `surrealismu`."""
+    return re.compile(_whole(rf"{spelt(plain[:-3])}i[sz]m(?:us|u|em|e|es|o|os|a|i|y)?"))
 
 
 def _kind_beside(name: Sequence[str], language: str, folded: str) -> bool:
