@@ -58,6 +58,13 @@ _SEVERAL = re.compile(
     r"|cities|winners)\b"
 )
 _CALLED = r"(?:[^\W\d_]+|[\"“(][^\W\d_]+[\"”)])"  # Henry "Buster" Smith
+# `Baltimore, Maryland` where only the city is asked for.
+_TOWN_AND_COUNTRY = re.compile(r"([^\W\d_][^,()\d]{2,40}), [^,()\d]{2,40}")
+_ASKS_TOWN = re.compile(
+    r"^(?!.*\b(?:and|or) (?:what |which )?(?:u\.s\. )?(?:state|country|county|province|region)\b)"
+    r".*\b(?:what|which)\s(?:[\w'-]+\s){0,2}?(?:city|town|village)\b",
+    re.S,
+)
 _KEYS = frozenset(listed_words("major minor flat sharp level levels"))
 _STOP = frozenset(
     listed_words(
@@ -120,6 +127,9 @@ class Phrase:
     title: str = ""
     """The office of somebody whose surname this is: nobody else's counts, `General Reed`."""
 
+    alone: bool = False
+    """Whether it is a town without its country: none of these may follow it, nor another one."""
+
     plain: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +156,14 @@ class Phrase:
             body += "|" + gap.join(first) + between + last
         sharp = r"(?!#|\+\+)" if self.single else ""
         return rf"(?<![^\W_])(?:{body})(?![^\W_]){sharp}"
+
+    @cached_property
+    def ending(self) -> re.Pattern[str]:
+        """Return a pattern for it at the end of a clause, or before a year."""
+        return re.compile(
+            rf"{self.pattern}[\"'*_)]*(?:\s*[.!;\n]|\s*$"
+            r"|\s(?:in|v|ve|im|en|em|nel|w|в)\s(?:the\s)?(?:year\s)?\d{4})"
+        )
 
     @cached_property
     def wide(self) -> re.Pattern[str] | None:
@@ -326,6 +344,8 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
                 person=False,
             )
         )
+    if (town := _TOWN_AND_COUNTRY.fullmatch(folded)) and _ASKS_TOWN.search(question.folded):
+        phrases.append(replace(_phrase("", words(town[1]), False), alone=True))
     trimmed = without_titles(tokens) if person else list(tokens)
     if person and len(trimmed) > 2:
         trimmed = [w for n, w in enumerate(trimmed) if len(w) > 1 or n in (0, len(trimmed) - 1)]

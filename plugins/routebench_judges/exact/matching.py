@@ -74,6 +74,8 @@ def _stands(phrase: Phrase, answer: ParsedAnswer) -> bool:
         return all(_stands(item, answer) for item in phrase.items)
     if phrase.title and other_title(phrase.title, phrase.words[0], answer.words):
         return False
+    if phrase.alone and not phrase.ending.search(answer.folded):
+        return False
     if phrase.plain in (answer.whole if phrase.articles else answer.plain):
         return True
     return (
