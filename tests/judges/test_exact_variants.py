@@ -101,6 +101,8 @@ def test_forms_of_a_reference(question: str, reference: str, answer: str, grade:
         (EPISODE, "Season 3, Episode 4", "Je to ve 4. epizodě třetí série.", C),
         ("Is it open?", "yes", "Ne, není dostupný ani otevřený.", W),
         (WHO, "Carl Holm", "Neznámé", N),
+        (WHO, "Carl Holm", "Maják nikdo nenavrhl. Jméno proto není známo.", W),
+        (WHO, "Carl Holm", "Jméno jsem nenašel. Není mi známo.", N),
         (WHO, "Carl Holm", "Nedokáži určit, kdo maják navrhl, a není to veřejné.", N),
         (WHO, "Carl Holm", "Pravděpodobně jej navrhl Karel Novák.", W),
     ],

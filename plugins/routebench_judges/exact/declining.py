@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from routebench_judges.answers.folding import fold, words
 from routebench_judges.answers.refusals_elsewhere import GUESSES, REFUSES
-from routebench_judges.exact.refusing import ALSO_REFUSES, GIVES_NOTHING, HINTS
+from routebench_judges.exact.refusing import ALSO_REFUSES, DENIES, GIVES_NOTHING, HINTS
 
 _SENTENCE_END = re.compile(
     r"(?:(?<!\d)(?<!\b[A-ZČŠŽ])[.!?]+|(?<=\d{4})\.(?=\s+[A-ZÀ-ÖØ-ÞĀ-ž]))[\"')*”]*\s+|\n+"
@@ -62,6 +62,7 @@ def refusal(text: str, question: Sequence[str], numbers: int, language: str) -> 
     if not refused:
         return None
     first = refused[0]
+    denied = first > 0 and language in HINTS and DENIES.search(fold(sentences[0])) is not None
     lead = leads[first] or ""
     parts = [
         (sentence if one is None else one) if n <= first or one is None else ""
@@ -77,7 +78,7 @@ def refusal(text: str, question: Sequence[str], numbers: int, language: str) -> 
     said = [one for one, refuses in zip(sentences, leads, strict=True) if refuses is None]
     if len(_WORD.findall(lead)) < _FEW:
         said.insert(0, lead)
-    return Refusal(not (committed or guessed), ". ".join(said))
+    return Refusal(not (committed or guessed or denied), ". ".join(said))
 
 
 def _lead(sentence: str, known: set[str], numbers: int, language: str) -> str | None:

@@ -90,6 +90,11 @@ GIVES_NOTHING = re.compile(
     r"|\b(?:neni|nejsou) (?:mi )?(?:\w+ ){0,4}(?:znam\w*|uveden\w*|dostupn\w*|specifikovan\w*"
     r"|k dispozici)\b"
 )
+# A first sentence that denies what the question takes for granted, `Nikdy tam nebyl`, in Czech.
+DENIES = re.compile(
+    r"^(?!.*\bjsem\b).*\b(?!ne(?:chal|sl|pal|nasel|nasl|nalez|zjist|podar|fung|uved|uvad))"
+    r"ne\w{2,12}(?:l|la|lo|li|ly)\b"
+)
 # Without any of these no sentence in the language refuses: a fast way out.
 HINTS = dict.fromkeys(
     ("cs", "sk"),
