@@ -80,6 +80,13 @@ def test_forms_of_a_reference(question: str, reference: str, answer: str, grade:
         ("Which office did he hold?", "Minister of Finance", "Byl ministrem financí.", C),
         ("Which office did he hold?", "Minister of Finance", "Byl ministrem zahraničí.", W),
         ("At which university was it?", "Boston University", "Bylo to na Bostonské univerzitě.", C),
+        (
+            "At which university was it?",
+            "New York University",
+            "Na Columbia University v New Yorku.",
+            W,
+        ),
+        ("What is on it?", "A head", "Je na něm hlavohruď.", W),
         ("Which sea is it at?", "Baltic Sea", "Leží u Baltského moře, které je malé.", C),
         ("Which sea is it at?", "Black Sea", "Leží u Baltského moře, které je malé.", W),
         ("In which month was it lit?", "July", "Poprvé byl rozsvícen v červenci 1911.", C),

@@ -13,7 +13,7 @@ from routebench_judges.answers.folding import listed_words
 
 _PACKAGE = "routebench_judges.exact"
 _GAP = r"[\W_]+"
-_ENDING = r"[^\W_]{0,6}"
+_ENDING = r"[^\W_]{0,4}"  # more makes another word of it
 _LINKS = frozenset(listed_words("of the de in at for and a an s to on with by from"))
 _STOP = re.compile(r"[.!?;]\s|\n")
 _BRACKETED = re.compile(r"\([^()]*\)")

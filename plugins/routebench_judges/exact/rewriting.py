@@ -238,7 +238,10 @@ def _named(folded: str, phrase: Phrase, language: str, place: bool, asked: str) 
             return plain
 
         folded = cases.sub(nominative, folded)
-    if glossary.knows(language) and plain not in folded:
+    # `Columbia University v New Yorku` has an English name: the words of no other are sought there.
+    things, _ = _kinds()
+    english = any(word in things and f"{word} " in folded for word in phrase.words)
+    if glossary.knows(language) and plain not in folded and not english:
         folded = glossary.translated(folded, phrase.words, language, asked, _may_be, _any_form)
     return folded
 
