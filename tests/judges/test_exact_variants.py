@@ -28,6 +28,7 @@ EPISODE = "In which season and episode is the lighthouse seen?"
         (WHO, "Carl Otto Holm", "It was Carl B. Holm.", W),
         (WHO, "Carl O. Holm", "It was Carl Otto Holm.", C),
         ("What is the full name of its designer?", "Carl Otto Holm", "Carl Holm", W),
+        ("What did her father have?", "A mild brain fever", "He had a mild fever.", W),
         (WHO, "William Holm", "It was Bill Holm.", C),
         (WHO, "William Holm", "It was Walter Holm.", W),
         ("Which team won?", "Harbour F.C.", "Harbour FC won.", C),

@@ -57,6 +57,10 @@ _SEVERAL = re.compile(
     r"\b(?:two|both|three|names|parents|sons|daughters|children|teams|authors|languages|countries"
     r"|cities|winners)\b"
 )
+# The words of a name begin with capitals, its particles apart.
+_CAPITALS = re.compile(
+    r"[A-ZÀ-Þ\"“'(][^\s]*(?:\s(?:[A-ZÀ-Þ\"“'(][^\s]*|d[aeio]s?|del|della|v[ao]n|der|den|bin|al|el|la|le|y))*"
+)
 _CALLED = r"(?:[^\W\d_]+|[\"“(][^\W\d_]+[\"”)])"  # Henry "Buster" Smith
 # `Baltimore, Maryland` where only the city is asked for.
 _TOWN_AND_COUNTRY = re.compile(r"([^\W\d_][^,()\d]{2,40}), [^,()\d]{2,40}")
@@ -194,7 +198,7 @@ class Reference:
     def pattern(self) -> re.Pattern[str]:
         """Return a pattern for any of the phrases in a folded text."""
         parts = [part for phrase in self.phrases for part in (phrase.items or (phrase,))]
-        return re.compile("|".join(part.pattern for part in parts))
+        return re.compile("|".join(dict.fromkeys(part.pattern for part in parts)))
 
     @property
     def several(self) -> bool:
@@ -264,6 +268,7 @@ def parse_reference(reference: str, question: str, order: Order, middle_names: b
         else:
             result.phrases.extend(_phrases(text, folded, parsed, middle_names))
             result = _with_compound(result, folded)
+    result.phrases[:] = dict.fromkeys(result.phrases)
     return result
 
 
@@ -349,13 +354,19 @@ def _phrases(alias: str, folded: str, question: ParsedQuestion, middle_names: bo
     trimmed = without_titles(tokens) if person else list(tokens)
     if person and len(trimmed) > 2:
         trimmed = [w for n, w in enumerate(trimmed) if len(w) > 1 or n in (0, len(trimmed) - 1)]
-    named = person and middle_names
+    named = person and middle_names and _CAPITALS.fullmatch(alias.strip()) is not None
     gloss = words(re.sub(r"\s\([^()]*\)$", "", folded))
     phrases += [
         replace(_phrase("", other, False), title=title_of(tokens) if len(other) == 1 else "")
-        for other in (trimmed, gloss, *(names_of(trimmed, question.folded) if named else ()))
+        for other in (trimmed, gloss)
         if other and other != tokens and f" {' '.join(other)} " not in question.plain
     ]
+    if named:
+        phrases += [
+            Phrase(tuple(other), True)  # no articles stand in names
+            for other in names_of(trimmed, question.folded)
+            if other != tokens and f" {' '.join(other)} " not in question.plain
+        ]
     return phrases
 
 
