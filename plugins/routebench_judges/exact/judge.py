@@ -40,7 +40,8 @@ class Exact:
     Aliases are a JSON list in the reference. Reasoning traces are not read; a marked final answer,
     such as a box, outranks the rest. Two different answers are INCORRECT, a refusal without an
     answer is NOT_ATTEMPTED, no reference is ungraded. In answers in eleven other languages names
-    count in their cases, and numbers, `or` and `not` as in English.
+    count in their cases and spellings, and numbers, `or`, `not` and some everyday words as in
+    English.
     """
 
     class Options(BaseModel):
