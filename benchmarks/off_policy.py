@@ -26,10 +26,9 @@ from typing import Any
 import numpy as np
 from logged_truth import LOGGERS, RESAMPLES, Truth, holds, logged
 
-from routebench.traffic.estimators import BEYOND
 from routebench.traffic.evaluate import Known, estimate_cost, evaluate
 from routebench.traffic.event_log import LoggedEvents
-from routebench.traffic.supported import MOVED, moved
+from routebench.traffic.supported import MOVED, moved, supported
 from routebench.traffic.target import TargetPolicy
 
 
@@ -117,9 +116,10 @@ def costs(
             block = (rng.permutation(int(session.max()) + 1) % BLOCKS)[session]
             log = logged(truth, logger(truth, query, rng), query, block)
             for policy, choice in policies.items():
-                learned = moved(log, choice[query]) is not None
-                known = Known(resamples, MOVED if learned else BEYOND)
                 cost, every = log.numbers["cost_usd"], np.ones(n, bool)
+                known = Known(resamples, share=supported(log, choice[query], every)[2])
+                if known.share is None and moved(log, choice[query]) is not None:
+                    known.beyond = MOVED
                 estimate_cost(log, choice[query], cost, every, known)
                 if "cost" in known.numbers:
                     paid = float(truth.cost[np.arange(len(choice)), choice].mean())

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -215,36 +216,39 @@ def estimate(
     resamples: int = RESAMPLES,
     skewed: bool = False,
     beyond: float = BEYOND,
+    share: Floats | None = None,
 ) -> PolicyEstimate:
     """Estimate the mean outcome of the policy [n events with a known outcome].
 
+    `share` [n] is what each event counts for in what is said of the policy; one without it.
     `own` and `aimed` are predictions for the chosen model and the policy's. Intervals of `skewed`
     outcomes, such as costs, are the studentised ones and the percentiles together. `beyond` is the
     probability beyond each end of what is said of the policy.
     """
     block = blocks_of(np.unique(session, return_inverse=True)[1])
-    rare = weight[weight > 2.0]
-    worth = effective(rare if len(rare) else weight)
+    share = np.ones(len(outcome)) if share is None else share
+    rare = weight > 2.0
+    worth = effective((share * weight)[rare] if rare.any() else share * weight)
     used = [c for c in clips if c < weight.max(initial=0.0)]
-    columns = {"n": np.ones(len(outcome)), "y": outcome, "aimed": aimed}
+    columns = {"n": np.ones(len(outcome)), "y": outcome, "share": share, "aimed": share * aimed}
     for at, clip in enumerate([np.inf, *used]):
-        cut = np.minimum(weight, clip)
+        cut = share * np.minimum(weight, clip)
         columns |= {f"w{at}": cut, f"wr{at}": cut * (outcome - own)}
-    columns["wy"] = weight * outcome
+    columns["wy"] = share * weight * outcome
     by = summed(block, **columns).by
     if skewed:
         by |= _products(by)
     drawn = Sums(by).resampled(resamples=resamples)
     logged = ratio(drawn["y"], drawn["n"])
     robust = [
-        drawn["aimed"] / drawn["n"] + ratio(drawn[f"wr{at}"], drawn[f"w{at}"])
+        drawn["aimed"] / drawn["share"] + ratio(drawn[f"wr{at}"], drawn[f"w{at}"])
         for at in range(len(used) + 1)
     ]
     policy = interval(robust[0], worth, beyond)
     change = interval(robust[0] - logged, worth, beyond)
     if skewed:
-        policy = _wider(policy, studentised(robust[0], _error(drawn, "a"), beyond))
-        change = _wider(change, studentised(robust[0] - logged, _error(drawn, "d"), beyond))
+        policy = _wider(policy, studentised(robust[0], _error(drawn), beyond))
+        change = _wider(change, studentised(robust[0] - logged, _error(drawn, change=True), beyond))
     return PolicyEstimate(
         logged=interval(logged),
         policy=policy,
@@ -256,28 +260,29 @@ def estimate(
     )
 
 
+_TERMS = ("aimed", "share", "wr0", "w0", "y", "n")
+"""Sums that a doubly robust estimate, and its difference from the log's mean, are made of."""
+
+
 def _products(by: dict[str, Floats]) -> dict[str, Floats]:
     """Return products of the blocks' sums, from which each resample's standard error follows."""
-    parts = {
-        "n": by["n"], "w": by["w0"], "r": by["wr0"], "a": by["aimed"], "d": by["aimed"] - by["y"],
-    }  # fmt: skip
-    pairs = ("nn", "nw", "nr", "ww", "wr", "rr", "na", "wa", "ra", "aa", "nd", "wd", "rd", "dd")
-    return {f"{p[0]}*{p[1]}": parts[p[0]] * parts[p[1]] for p in pairs} | {"d": parts["d"]}
+    return {f"{p}*{q}": by[p] * by[q] for p, q in combinations_with_replacement(_TERMS, 2)}
 
 
-def _error(drawn: dict[str, Floats], part: str) -> Floats:
-    """Return [1 + B] the standard error of `part` / n + r / w, by its linear terms per block."""
-    n, w = drawn["n"], drawn["w0"]
-    first = ratio(drawn["aimed" if part == "a" else "d"], n)
-    second = ratio(drawn["wr0"], w)
-
-    def of(pair: str) -> Floats:
-        return drawn[f"{pair[0]}*{pair[1]}"]
-
-    own = of(part * 2) - 2 * first * of("n" + part) + first**2 * of("nn")
-    rest = of("rr") - 2 * second * of("wr") + second**2 * of("ww")
-    both = of("r" + part) - first * of("nr") - second * of("w" + part) + first * second * of("nw")
-    variance = ratio(own, n**2) + ratio(rest, w**2) + 2 * ratio(both, n * w)
+def _error(drawn: dict[str, Floats], change: bool = False) -> Floats:
+    """Return [1 + B] the standard error of the estimate, or its change, by its linear terms."""
+    share, w, n = drawn["share"], drawn["w0"], drawn["n"]
+    factor = {
+        "aimed": 1.0 / share,
+        "share": -drawn["aimed"] / share**2,
+        "wr0": ratio(np.ones(len(w)), w),
+        "w0": -ratio(drawn["wr0"], w**2),
+    }
+    if change:
+        factor |= {"y": -1.0 / n, "n": drawn["y"] / n**2}
+    variance = np.zeros(len(n))
+    for p, q in combinations_with_replacement(factor, 2):
+        variance += (1.0 if p == q else 2.0) * factor[p] * factor[q] * drawn[f"{p}*{q}"]
     return np.sqrt(np.maximum(variance, 0.0))
 
 
@@ -300,7 +305,7 @@ def _wider(first: Estimated, second: Estimated) -> Estimated:
     return Estimated(first.value, float(low), float(high))
 
 
-def cost_support(cost: Floats, weight: Floats, own: Floats) -> float:
+def cost_support(cost: Floats, weight: Floats, own: Floats, share: Floats | None = None) -> float:
     """Return how many events the policy's cost hangs on, of those against the log's habit.
 
     By predicted costs: (Σ w q̂)² / Σ (w q̂)², over 1 + cv² of the costs of all events relative to
@@ -313,7 +318,8 @@ def cost_support(cost: Floats, weight: Floats, own: Floats) -> float:
     relative = ratio(cost, own)
     relative = relative[~np.isnan(relative)]
     spread = float(ratio((relative**2).mean(), relative.mean() ** 2)) if len(relative) else 1.0
-    return effective((weight * own)[rare]) / max(spread, 1.0)
+    counted = weight if share is None else share * weight
+    return effective((counted * own)[rare]) / max(spread, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

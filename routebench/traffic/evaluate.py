@@ -37,11 +37,17 @@ class Known:
     resamples: int = estimators.RESAMPLES
     beyond: float = estimators.BEYOND
     """Probability beyond each end of an estimate's interval."""
+    share: Floats | None = None
+    """[n] what each event counts for, where the log's chances moved; else one."""
     numbers: dict[str, Number] = field(default_factory=dict)
     support: dict[str, float] = field(default_factory=dict)
     clipped: tuple[dict[str, float], ...] = ()
     assumptions: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def of(self, rows: Mask) -> Floats | None:
+        """Return the shares of some of the events."""
+        return None if self.share is None else self.share[rows]
 
 
 def evaluate(
@@ -167,7 +173,7 @@ def strata_of(log: LoggedEvents) -> Ints:
 
 
 def _estimated(
-    log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask, resamples: int, beyond: float
+    log: LoggedEvents, target: Ints, outcome: Floats, rows: Mask, known: Known
 ) -> PolicyEstimate:
     chosen, aimed, session = log.chosen[rows], target[rows], log.session[rows]
     weight = estimators.weights(chosen, aimed, log.propensity[rows])
@@ -175,15 +181,17 @@ def _estimated(
         outcome[rows], chosen, strata_of(log)[rows], session, len(log.models), aimed
     )
     return estimators.estimate(
-        outcome[rows], weight, own, other, session, resamples=resamples, beyond=beyond
-    )
+        outcome[rows], weight, own, other, session, resamples=known.resamples,
+        beyond=known.beyond, share=known.of(rows), skewed=known.share is not None,
+    )  # fmt: skip
 
 
 def _with_propensities(
     log: LoggedEvents, target: Ints, reward: Floats, cost: Floats, known: Known
 ) -> Number:
     rows = ~np.isnan(log.propensity) & ~np.isnan(reward)
-    seen = support_of(log, target, rows)
+    reached, why, known.share = supported(log, target, rows)
+    seen = support_of(log, target, rows, known.share)
     known.support = {
         "matched": seen.matched,
         "matched_rare": seen.rare,
@@ -193,10 +201,15 @@ def _with_propensities(
         "largest_share": seen.largest_share,
         "unsupported": seen.unsupported,
     }
-    if (shifted := moved(log, target)) is not None:
+    if known.share is not None:
+        known.assumptions.append(
+            "requests of a task, and what models reach on them, are alike through the log"
+        )
+        known.notes.append(f"{moved(log, target)}: its times count by the root of that chance")
+    elif (shifted := moved(log, target)) is not None:
         known.beyond = MOVED
-        known.notes.append(shifted)
-    made = _estimated(log, target, reward, rows, known.resamples, known.beyond)
+        known.notes.append(f"{shifted}: intervals are of 99.5%")
+    made = _estimated(log, target, reward, rows, known)
     add = known.numbers.__setitem__
     add("quality_logged", _number("T1", _SHARE, made.logged))
     add("quality_snips", _number("T1", _SHARE, made.snips))
@@ -206,7 +219,6 @@ def _with_propensities(
     )
     if near := int((log.propensity[rows & (log.chosen == target)] < NEAR_ZERO).sum()):
         known.notes.append(f"{near:,} events that count had a propensity below {NEAR_ZERO:g}")
-    reached, why = supported(log, target, rows)
     known.support["unsupported"] = float((~reached[rows]).mean())
     if why:
         known.notes.append(why)
@@ -233,12 +245,13 @@ def estimate_cost(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, kno
     own, other = estimators.predicted(
         cost[priced], chosen, strata_of(log)[priced], session, len(log.models), aimed
     )
-    worth = estimators.cost_support(cost[priced], weight, own)
+    share = known.of(priced)
+    worth = estimators.cost_support(cost[priced], weight, own, share)
     seen = np.bincount(aimed[weight > 0], minlength=len(log.models))
     unseen = float((seen < SEEN)[aimed].mean())
     if unseen > UNSEEN:
-        share = f"models of {unseen:.1%} of the policy's choices were hardly seen"
-        known.notes.append(f"{share}: the cost is re-priced")
+        few = f"models of {unseen:.1%} of the policy's choices were hardly seen"
+        known.notes.append(f"{few}: the cost is re-priced")
         return
     if worth < PAID:
         short = f"the policy's cost hangs on {worth:.0f} effective events ({PAID} are needed)"
@@ -246,7 +259,7 @@ def estimate_cost(log: LoggedEvents, target: Ints, cost: Floats, rows: Mask, kno
         return
     paid = estimators.estimate(
         cost[priced], weight, own, other, session, resamples=known.resamples, skewed=True,
-        beyond=known.beyond,
+        beyond=known.beyond, share=share,
     )  # fmt: skip
     add = known.numbers.__setitem__
     add("cost_logged", _number("T1", _USD, paid.logged))
@@ -266,6 +279,8 @@ def _partly(
         y, chosen, strata_of(log)[rows], session, len(log.models), aimed
     )
     term = other + weight * (y - own)
+    if known.share is not None:
+        term *= known.share[rows]
     lower, upper = np.where(reached, term, 0.0), np.where(reached, term, 1.0)
     known.numbers["quality"] = _bounded(
         "T1", estimators.bounds(lower, upper, session, known.resamples)
