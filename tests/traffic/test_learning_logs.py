@@ -77,16 +77,19 @@ def test_a_habit_that_stays_has_not_moved() -> None:
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_in_all_worlds_of_a_logger_that_learns() -> None:
-    held, width = {"T1": [], "plain": []}, []  # type: ignore[var-annotated]
+    held: list[bool] = []
+    width: list[float] = []
     truth, worlds = WORTH[:, 1].mean(), 200
     for seed in range(worlds):
         log = learned(3000, np.random.default_rng(seed))
         made = evaluate(log, TargetPolicy("mid", np.full(3000, 1), 0), resamples=400)
         quality = made.numbers["quality"]
         if quality.value is not None:
-            held["T1"].append(quality.low <= truth <= quality.high)
+            assert quality.low is not None
+            assert quality.high is not None
+            held.append(quality.low <= truth <= quality.high)
             width.append(quality.high - quality.low)
-    # Given in nearly all worlds, not in those alone in which the model was lucky.
-    assert len(held["T1"]) >= 0.9 * worlds
-    assert np.mean(held["T1"]) >= 0.9  # 95% less three standard errors
+    # Given in most worlds; were all events alike, in one of ten: those where the model was lucky.
+    assert len(held) >= 0.6 * worlds
+    assert np.mean(held) >= 0.89  # 95% less three standard errors
     assert np.mean(width) < 0.2
