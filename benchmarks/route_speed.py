@@ -3,10 +3,9 @@
 python benchmarks/route_speed.py mf knn policy --queries 1000 -- --suite simpleqa
 python benchmarks/route_speed.py personalized --out DIR -- --suite personaroute
 
-What follows `--` are options of `routebench train`. One router is trained by that command; several
-are trained in one `routebench run`, and exported. The checkpoint routes test queries with
-`routebench route --input`, in a process of its own; decisions other than those in the run's tables
-are counted, and more than none is exit code 1. Then it is
+What follows `--` are options of `routebench train`. Each router is trained by that command, and its
+checkpoint routes test queries with `routebench route --input`, in a process of its own; decisions
+other than those in the run's tables are counted, and more than none is exit code 1. Then it is
 loaded here and timed: query by query, and in batches of 1,024. A router that sees answers gets
 recorded ones, at once.
 """
@@ -14,6 +13,7 @@ recorded ones, at once.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -41,35 +41,24 @@ def command(*words: Any) -> None:
     subprocess.run([sys.executable, "-m", "routebench", *map(str, words)], check=True)
 
 
-def train(routers: list[str], out: Path, options: list[str]) -> Path:
-    """Put the checkpoint of each router into `out`, and return the folder of their run."""
-    run = out / f"{'-'.join(routers)}-run"
-    if run.exists():
-        return run
-    if len(routers) == 1:
-        (router,) = routers
-        command(
-            "train", *options, "--router", router, "--run", run, "--out", out / router, "--quiet"
-        )
-        return run
-    command("run", *options, "--router", ",".join(routers), "--out", run, "--quiet")
-    for router in routers:
-        command("export", run, router, "--out", out / router)
-    return run
-
-
 def load(run: Path) -> SuiteData:
     """Return the suite of a run, with the final answers that it read."""
     options = config.make(config.read(run / RUN_FILE))
+    return suite(options.model_dump_json(exclude={"router", "out"}))
+
+
+@functools.lru_cache(1)
+def suite(stated: str) -> SuiteData:
+    """Return the suite of run options, in JSON: routers that are compared share it."""
+    options = config.RunConfig.model_validate_json(stated)
     data = load_data(options)
     named = options.set.get(data.answers_as or "", {})
     return read_finals(data, named, named=False) if data.answers is not None else data
 
 
-def asked(run: Path, router: str, data: SuiteData, n: int) -> list[dict[str, Any]]:
-    """Return test queries as lines for `--input`, with the router's decision in the run on each."""
-    table = pq.read_table(run / "decisions.parquet", filters=[("router", "==", router)])
-    decided = table.to_pylist()
+def asked(run: Path, data: SuiteData, n: int) -> list[dict[str, Any]]:
+    """Return test queries as lines for `--input`, with the decision of the run on each."""
+    decided = pq.read_table(run / "decisions.parquet").to_pylist()
     at = {key: row for row, key in enumerate(data.keys)}
     rng = np.random.default_rng(0)
     made = []
@@ -144,11 +133,14 @@ def main() -> int:
         f"{'router':<22} {'queries':>8} {'differ':>7} {'p50 ms':>9} {'p95 ms':>9} {'queries/s':>12}"
     )
     lost = 0
-    run = train(given.routers, out, rest)
-    data = load(run)
     for router in given.routers:
-        checkpoint = out / router
-        lines = asked(run, router, data, given.queries)
+        run, checkpoint = out / f"{router}-run", out / router
+        if not checkpoint.exists():
+            command(
+                "train", *rest, "--router", router, "--run", run, "--out", checkpoint, "--quiet"
+            )
+        data = load(run)
+        lines = asked(run, data, given.queries)
         count = differing(checkpoint, run, lines, data)
         lost += count
         speed = timed(open_router(checkpoint, point="most-accurate"), data, lines)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel
 
 from routebench import hookimpl
 from routebench.records import Decisions, Queries
+
+PR_SET_NAME = 15
 
 
 class Options(BaseModel):
@@ -80,4 +84,5 @@ class Sleeps(Forger):
             os.setpgid(0, 0)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        ctypes.CDLL(None).prctl(PR_SET_NAME, Path(__file__).stem.encode())  # as `ps` shows it
         time.sleep(600)

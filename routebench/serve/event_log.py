@@ -54,7 +54,7 @@ class ServedEvent:
     answer: Any = None
     finished: bool = False
     seconds: float = 0.0
-    """From the request's head to the answer's end."""
+    """Measures from the request's head to the answer's end."""
 
     @property
     def fallbacks(self) -> list[str]:

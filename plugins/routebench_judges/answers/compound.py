@@ -11,7 +11,7 @@ from routebench_judges.answers.numbers import NUMBER_WORDS, quantities
 
 # What stands between two years; of languages that the judge reads.
 _TO = (
-    r"\s?--?\s?|\s(?:to|until|till|through|az|do|bis|tot|till|do|al|a|hasta|ate|fino al|jusqua"
+    r"\s?--?\s?|\s(?:to|until|till|through|az|do|bis|tot|al|a|hasta|ate|fino al|jusqua"
     r"|по|до)\s"
 )
 _AND = r",?\s(?:and|und|och|en|y|e|et|i|и)\s|\s?&\s?"
@@ -90,6 +90,7 @@ class YearSpan:
 
     @property
     def written(self) -> str:
+        """Return it as a reference would write it."""
         return f"{self.first} {'and' if self.pair else 'to'} {self.last}"
 
     def rewrite(self, folded: str) -> str:
@@ -116,6 +117,7 @@ class SeasonAndEpisode:
 
     @property
     def parts(self) -> list[str]:
+        """Return what an answer must name."""
         named = [self.title] if self.title else []
         numbered = (("season", self.season), ("episode", self.episode))
         return [*(f"{kind} {number}" for kind, number in numbered if number), *named]
@@ -147,6 +149,7 @@ class Dimensions:
 
     @property
     def written(self) -> str:
+        """Return it as a reference would write it."""
         return f"{self.one} x {self.two}"
 
     def rewrite(self, folded: str) -> str:

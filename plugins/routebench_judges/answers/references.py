@@ -132,7 +132,7 @@ class Phrase:
     """The office of somebody whose surname this is: nobody else's counts, `General Reed`."""
 
     alone: bool = False
-    """Whether it is a town without its country: none of these may follow it, nor another one."""
+    """Marks a town without its country; no country, and no other town, may follow it."""
 
     plain: str = field(init=False, repr=False)
 
@@ -188,7 +188,7 @@ class Reference:
     compound: YearSpan | SeasonAndEpisode | Dimensions | None = None
     """Two numbers that an answer may join in many ways."""
     one_answer: bool = False
-    """Whether its phrases are forms of one text: where one stands the others need not be sought."""
+    """Marks phrases that are forms of one text: where one stands, the others need no search."""
 
     @cached_property
     def asks_symbol(self) -> bool:

@@ -1,4 +1,4 @@
-"""What else refuses in answers whose language is known, by language; of folded sentences."""
+"""Recognise further refusals in folded sentences, by the language of the answer."""
 
 from __future__ import annotations
 
@@ -96,22 +96,8 @@ DENIES = re.compile(
     r"ne\w{2,12}(?:l|la|lo|li|ly)\b"
 )
 # Without any of these no sentence in the language refuses: a fast way out.
-HINTS = dict.fromkeys(
-    ("cs", "sk"),
-    (
-        *("nem", "ned", "neni", "nej", "nez", "nev", "nel", "nep", "neo", "neb", "nee", "nie"),
-        *(
-            "chyb",
-            "chib",
-            "postrad",
-            "vyzad",
-            "usel",
-            "overit",
-            "bylo by",
-            "bych",
-            "mimo",
-            "upresnit",
-        ),
-        *("nutne", "treba"),
-    ),
+_CZECH_HINTS = (
+    "nem ned neni nej nez nev nel nep neo neb nee nie chyb chib postrad vyzad usel overit bylo"
+    " bych mimo upresnit nutne treba"
 )
+HINTS = dict.fromkeys(("cs", "sk"), _CZECH_HINTS.split())

@@ -28,11 +28,12 @@ _IN_TIME = re.compile(r"\b(?:in|since|of|from|by|during|year|until|around|season
 
 
 def grade_quantity(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Compare numbers with their units; None where the answer has none."""
     return _number(reference.quantities, answer.quantities[:MANY], reference, answer)
 
 
 def grade_count(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
-    """Compare numbers that are not written as a year, `1,500`, where a year is possible."""
+    """Compare numbers that are not written as a year, `1,500`, where a year is possible too."""
     spans = [(date.start, date.end) for date in answer.dates[:MANY]]
     numbers = [
         one
@@ -113,6 +114,7 @@ def _is_time(one: Quantity, answer: ParsedAnswer) -> bool:
 
 
 def grade_date(reference: Reference, answer: ParsedAnswer) -> AnswerGrade | None:
+    """Compare dates, those of an answer that are as exact; None where it has none."""
     wanted = reference.dates
     early = any(one.year is not None and abs(one.year) < 1000 for one in wanted)
     candidates = [one for one in answer.dates if early or not one.bare or (one.year or 0) >= 1000]

@@ -1,4 +1,4 @@
-"""What plots are made of: a frame, traces, and texts as Plotly shows them."""
+"""Build the parts that all plots share: a frame, traces, and texts as Plotly shows them."""
 
 from __future__ import annotations
 
