@@ -140,7 +140,7 @@ def test_every_cell_is_what_was_sent(collect: Collect, tmp_path: Path, provider:
     pytest.importorskip({"openai": "openai", "gemini": "google.genai"}[provider])
     store, answer, faults = tmp_path / "store.sqlite", facts(), FAULTS | BROKEN | ODD
     with Server(answer, faults=faults, retry_after=0.1) as server:
-        more = ("--limit", 1000, "--timeout", 2, "--attempts", 12, "--json")
+        more = ("--limit", 1000, "--timeout", 4, "--attempts", 12, "--json")
         out, _ = ended(collect(server.url, store, *more, model=f"{provider}:m-1"))
         paid = Counter((entry.prompt, entry.outcome) for entry in server.billed())
         seen = server.counts()
